@@ -1,0 +1,87 @@
+"""edge-marl: orchestrating AI-generated-content services on edge servers, as a benchmark.
+
+Importing the package registers the Gymnasium id `EdgeAIGC-v0`. Everything else is loaded when it is
+first used, so that the import stays quick and brings in neither compiler nor learning library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from edge_marl._version import __version__
+
+if TYPE_CHECKING:
+    from edge_marl.draw import draw_workload
+    from edge_marl.envs import EdgeAIGCEnv, EdgeAIGCVectorEnv
+    from edge_marl.errors import EdgeMarlError
+    from edge_marl.layout import ObservationLayout
+    from edge_marl.metrics import METRICS, episode_metrics
+    from edge_marl.scenario import Scenario, list_tiers, load_scenario
+    from edge_marl.simulator import Simulator
+    from edge_marl.topology import Topology, draw_topology
+    from edge_marl.workload import Workload, load_workload
+
+__all__ = [
+    "METRICS",
+    "EdgeAIGCEnv",
+    "EdgeAIGCVectorEnv",
+    "EdgeMarlError",
+    "ObservationLayout",
+    "Scenario",
+    "Simulator",
+    "Topology",
+    "Workload",
+    "__version__",
+    "draw_topology",
+    "draw_workload",
+    "episode_metrics",
+    "list_tiers",
+    "load_scenario",
+    "load_workload",
+]
+
+_HOME = {
+    "METRICS": "metrics",
+    "EdgeAIGCEnv": "envs",
+    "EdgeAIGCVectorEnv": "envs",
+    "EdgeMarlError": "errors",
+    "ObservationLayout": "layout",
+    "Scenario": "scenario",
+    "Simulator": "simulator",
+    "Topology": "topology",
+    "Workload": "workload",
+    "draw_topology": "topology",
+    "draw_workload": "draw",
+    "episode_metrics": "metrics",
+    "list_tiers": "scenario",
+    "load_scenario": "scenario",
+    "load_workload": "workload",
+}
+"""Module of each public name."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module when it is first asked for (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'edge_marl' has no attribute '{name}'")
+    value = getattr(import_module(f"edge_marl.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# The environment checks its calls itself, with better messages: Gymnasium's wrappers for that are
+# off by default (`gym.make(..., disable_env_checker=False)` brings them back).
+gymnasium.register(
+    id="EdgeAIGC-v0",
+    entry_point="edge_marl.envs.single:EdgeAIGCEnv",
+    vector_entry_point="edge_marl.envs.vector:EdgeAIGCVectorEnv",
+    order_enforce=False,
+    disable_env_checker=True,
+)

@@ -1,0 +1,147 @@
+"""`EdgeAIGC-v0`: one orchestrator that takes every decision (Gymnasium)."""
+
+from __future__ import annotations
+
+import operator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from edge_marl.draw import draw_workload
+from edge_marl.envs import spaces
+from edge_marl.errors import ActionError, EpisodeOverError, WorkloadError
+from edge_marl.kernel import GOING_ON, TERMINATED
+from edge_marl.metrics import episode_metrics
+from edge_marl.render import draw_frame, write_text
+from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.simulator import EpisodeLog, Simulator
+from edge_marl.workload import Workload
+
+__all__ = ["EdgeAIGCEnv"]
+
+
+class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
+    """Send each arriving task to one of the servers and one of the generative models there.
+
+    Observation: float32 vector (`layout` says what is where). Action: `server * V + service`.
+    Reward: the user's utility, or minus the cost of the server crash that the task caused.
+    `info["action_mask"]` (int8) marks the feasible actions.
+
+    An environment that is seeded once plays the training episodes 0, 1, 2, ... of that seed.
+    `reset(options={"workload": w})` plays a given workload in place of the next one.
+
+    Args:
+        scenario: a tier's name, the path of a scenario file, or a `Scenario`.
+        world: another published world of the tier (`paper` has 0..9).
+        action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
+        render_mode: None, "ansi" (text) or "rgb_array" (picture).
+
+    Raises:
+        ScenarioError: unknown tier, malformed file or argument.
+    """
+
+    # Gymnasium declares this an instance variable: no ClassVar.
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}  # noqa: RUF012
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "paper",
+        world: int | None = None,
+        action_mask: spaces.MaskIn = "info",
+        render_mode: str | None = None,
+    ) -> None:
+        self.scenario = load_scenario(scenario, world)
+        self._mask_in = action_mask
+        self.observation_space = spaces.observation_space(self.scenario, action_mask)
+        self.action_space = spaces.action_space(self.scenario)
+        self.render_mode = render_mode
+        self._simulator = Simulator(self.scenario)
+        self.layout = self._simulator.layout
+        self._mask = spaces.feasible(self.scenario)
+        self._num_actions = self.scenario.num_actions
+        self._done = self._simulator.done
+        self._observation = self._simulator.observations[0]
+        self._next_episode = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: starts over with episode 0 of this seed; None plays the next episode.
+            options: `{"workload": Workload}` plays that one; other keys are passed over.
+
+        Raises:
+            WorkloadError: if the workload is none, or does not fit the scenario.
+        """
+        if seed is not None:
+            super().reset(seed=seed)
+            self._next_episode = 0
+        workload = (options or {}).get("workload")
+        if workload is None:
+            # `np_random_seed` takes one from the operating system where none was given.
+            workload = draw_workload(self.scenario, self.np_random_seed, episode=self._next_episode)
+            self._next_episode += 1
+        elif not isinstance(workload, Workload):
+            raise WorkloadError(
+                f"options['workload'] is a {type(workload).__name__}: must be a Workload "
+                "(edge_marl.load_workload(path) reads one)"
+            )
+        self._simulator.load(0, workload)
+        return self._see(), {"action_mask": self._mask.copy()}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one decision.
+
+        Raises:
+            ActionError: if the action is not a whole number of the action space.
+            EpisodeOverError: before the first reset, and after the end of an episode.
+        """
+        try:
+            action = operator.index(action)
+        except TypeError:
+            raise self._no_action(action) from None
+        if not 0 <= action < self._num_actions:
+            raise self._no_action(action)
+        if self._done.item(0) != GOING_ON:
+            raise EpisodeOverError(
+                "step was called where no episode is running: call reset() first, and again after "
+                "a step has returned terminated or truncated"
+            )
+        reward = self._simulator.step_row(0, action)
+        done = self._done.item(0)
+        ended = done != GOING_ON
+        return (
+            self._see(),
+            reward,
+            ended and done == TERMINATED,
+            ended and done != TERMINATED,
+            {"action_mask": self._mask.copy()},
+        )
+
+    def log(self) -> EpisodeLog:
+        """Return what became of every task of the episode so far."""
+        return self._simulator.log(0)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of the episode so far (`edge_marl.METRICS`)."""
+        return episode_metrics(self.log())
+
+    def render(self) -> Any:
+        """Return the servers' load as text or as a picture (uint8, H x W x 3), by render mode."""
+        if self.render_mode == "ansi":
+            return write_text(self.scenario, self.log())
+        if self.render_mode == "rgb_array":
+            return draw_frame(self.scenario, self.log())
+        return None
+
+    def _see(self) -> Any:
+        return spaces.with_mask(self._observation.copy(), self._mask, self._mask_in)
+
+    def _no_action(self, action: Any) -> ActionError:
+        return ActionError(
+            f"action {action!r}: must be a whole number from 0 to {self._num_actions - 1} "
+            "(server * services per server + service)"
+        )

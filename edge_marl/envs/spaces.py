@@ -1,0 +1,54 @@
+"""Spaces and masks of a scenario, for every API."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from edge_marl.errors import ScenarioError
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["MaskIn", "action_space", "feasible", "observation_space"]
+
+MaskIn = Literal["info", "observation"]
+
+
+def action_space(scenario: Scenario) -> spaces.Discrete:
+    """Return the actions of one decision: server * V + service."""
+    return spaces.Discrete(scenario.num_actions)
+
+
+def observation_space(scenario: Scenario, mask_in: MaskIn) -> spaces.Box | spaces.Dict:
+    """Return the space of one observation.
+
+    Raises:
+        ScenarioError: if `mask_in` is neither "info" nor "observation".
+    """
+    box = spaces.Box(0.0, 1.0, (ObservationLayout(scenario).size,), np.float32)
+    if mask_in == "info":
+        return box
+    if mask_in == "observation":
+        mask = spaces.Box(0, 1, (scenario.num_actions,), np.int8)
+        return spaces.Dict({"observation": box, "action_mask": mask})
+    raise ScenarioError(f"action_mask = {mask_in!r}: must be 'info' or 'observation'")
+
+
+def feasible(scenario: Scenario) -> npt.NDArray[np.int8]:
+    """Return the mask of statically feasible actions (A,): here every server hosts every service.
+
+    Free capacity is not in it: whether a task fits is for the agent to judge.
+    """
+    return np.ones(scenario.num_actions, dtype=np.int8)
+
+
+def with_mask(
+    observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8], mask_in: MaskIn
+) -> Any:
+    """Return what a learner sees: the vector, or a dict of the vector and the mask."""
+    if mask_in == "info":
+        return observation
+    return {"observation": observation, "action_mask": mask.copy()}

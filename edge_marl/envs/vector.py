@@ -1,0 +1,247 @@
+"""`EdgeAIGC-v0` as a batch: many environments in one array step, on all threads (Gymnasium)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from edge_marl.draw import draw_tasks
+from edge_marl.envs import spaces
+from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError, WorkloadError
+from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
+from edge_marl.metrics import episode_metrics
+from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.simulator import EpisodeLog, Simulator
+from edge_marl.topology import draw_topology
+from edge_marl.workload import Workload
+
+__all__ = ["EdgeAIGCVectorEnv"]
+
+
+class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]]):
+    """`num_envs` independent copies of `EdgeAIGCEnv`, row by row the same trajectories.
+
+    Seeded with an integer s, row i is seeded with s + i, and plays that seed's episodes 0, 1, ...
+
+    With `SAME_STEP` a row that ends starts its next episode within the same step; its last
+    observation and info are in `infos["final_obs"]` and `infos["final_info"]`, where
+    `infos["_final_obs"]` is set. With `DISABLED` it stays at its end (reward 0, still terminated or
+    truncated, its actions passed over) until `reset(options={"reset_mask": rows})`.
+
+    Args:
+        num_envs: number of rows E.
+        scenario: a tier's name, the path of a scenario file, or a `Scenario`.
+        world: another published world of the tier.
+        action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
+        autoreset_mode: `SAME_STEP` or `DISABLED`.
+        render_mode: must be None; render one environment instead.
+
+    Raises:
+        ScenarioError: unknown tier, malformed file or argument.
+    """
+
+    metadata: dict[str, Any]
+    modes: ClassVar = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: str | Path | Scenario = "paper",
+        world: int | None = None,
+        action_mask: spaces.MaskIn = "info",
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        render_mode: None = None,
+    ) -> None:
+        if num_envs < 1:
+            raise ScenarioError(f"num_envs = {num_envs}: must be at least 1")
+        mode = AutoresetMode(autoreset_mode)
+        if mode not in self.modes:
+            raise ScenarioError(f"autoreset_mode = {mode}: must be SAME_STEP or DISABLED")
+        if render_mode is not None:
+            raise ScenarioError(
+                f"render_mode = {render_mode!r}: a batch does not render; make one environment"
+            )
+        self.scenario = load_scenario(scenario, world)
+        self.num_envs = num_envs
+        self.metadata = {"autoreset_mode": mode, "render_modes": []}
+        self.render_mode = None
+        self.single_observation_space = spaces.observation_space(self.scenario, action_mask)
+        self.single_action_space = spaces.action_space(self.scenario)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._same_step = mode == AutoresetMode.SAME_STEP
+        self._mask_in = action_mask
+        self._simulator = Simulator(self.scenario, num_envs)
+        self.layout = self._simulator.layout
+        # The masks never change: they are handed out read-only, not copied.
+        self._masks = np.tile(spaces.feasible(self.scenario), (num_envs, 1))
+        self._masks.flags.writeable = False
+        self._every_row = np.ones(num_envs, dtype=np.bool_)
+        self._every_row.flags.writeable = False
+        self._started = np.zeros(num_envs, dtype=np.bool_)
+        self._all_started = False
+        self._seeds: list[int] | None = None
+        self._next_episode = np.zeros(num_envs, dtype=np.int64)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode in every row, or in those of a mask.
+
+        Args:
+            seed: row i starts over with episode 0 of seed + i (or of seed[i]); None plays each
+                row's next episode.
+            options: `{"reset_mask": bool (E,)}` resets those rows only; `{"workloads": [...]}`
+                plays row i's workload, None its next episode; other keys are passed over.
+
+        Raises:
+            WorkloadError: wrong number or kind of workloads, seeds or mask.
+        """
+        options = options or {}
+        rows = self._rows(options.get("reset_mask"))
+        self._reseed(seed, rows)
+        workloads = options.get("workloads") or [None] * self.num_envs
+        if len(workloads) != self.num_envs:
+            raise WorkloadError(
+                f"options['workloads'] has {len(workloads)} entries: must have {self.num_envs}, "
+                "one per row (None for a row's next episode)"
+            )
+        for row in rows:
+            self._start(int(row), workloads[row])
+        self._started[rows] = True
+        self._all_started = bool(self._started.all())
+        return self._see(), self._infos()
+
+    def step(
+        self, actions: npt.ArrayLike
+    ) -> tuple[
+        Any,
+        npt.NDArray[Any],
+        npt.NDArray[Any],
+        npt.NDArray[Any],
+        dict[str, Any],
+    ]:
+        """Take one decision in every row.
+
+        Args:
+            actions: (E,) whole numbers in the action space.
+
+        Raises:
+            ActionError: wrong number or kind of actions, or one outside the action space.
+            EpisodeOverError: before every row has been reset.
+        """
+        chosen = self._check_actions(actions)
+        if not self._all_started:
+            raise EpisodeOverError("step was called before every row was reset: call reset() first")
+        rewards = np.empty(self.num_envs)
+        self._simulator.step(chosen, rewards)
+        done = self._simulator.done
+        terminated, truncated = done == TERMINATED, done == TRUNCATED
+        if self._same_step and (ended := done != GOING_ON).any():
+            finals = self._restart(ended)
+            return self._see(), rewards, terminated, truncated, self._infos() | finals
+        return self._see(), rewards, terminated, truncated, self._infos()
+
+    def log(self, row: int) -> EpisodeLog:
+        """Return what became of every task of a row's episode so far."""
+        return self._simulator.log(row)
+
+    def metrics(self, row: int) -> dict[str, float]:
+        """Return the metrics of a row's episode so far (`edge_marl.METRICS`)."""
+        return episode_metrics(self.log(row))
+
+    def _rows(self, mask: Any) -> npt.NDArray[np.int64]:
+        if mask is None:
+            return np.arange(self.num_envs)
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+            raise WorkloadError(
+                f"options['reset_mask'] is {type(mask).__name__}: must be a NumPy array of bool"
+            )
+        if mask.shape != (self.num_envs,) or not mask.any():
+            raise WorkloadError(
+                f"options['reset_mask'] has shape {mask.shape} and {int(mask.sum())} rows set: "
+                f"must have shape ({self.num_envs},) and at least one"
+            )
+        return np.flatnonzero(mask)
+
+    def _reseed(self, seed: int | Sequence[int | None] | None, rows: npt.NDArray[np.int64]) -> None:
+        if self._seeds is None:
+            # `np_random_seed` takes one from the operating system where none was given.
+            first = (self.np_random_seed or 0) if seed is None else 0
+            self._seeds = [first + row for row in range(self.num_envs)]
+        if seed is None:
+            return
+        if isinstance(seed, int):
+            super().reset(seed=seed)
+            seed = [seed + row for row in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise WorkloadError(
+                f"seed has {len(seed)} entries: must be one number, or {self.num_envs} of them"
+            )
+        for row in rows:
+            if (row_seed := seed[row]) is not None:
+                self._seeds[row] = row_seed
+                self._next_episode[row] = 0
+
+    def _start(self, row: int, workload: Any = None) -> None:
+        """Start a row's given workload, or its next episode."""
+        if workload is not None:
+            if not isinstance(workload, Workload):
+                raise WorkloadError(
+                    f"options['workloads'][{row}] is a {type(workload).__name__}: must be a "
+                    "Workload (edge_marl.load_workload(path) reads one)"
+                )
+            self._simulator.load(row, workload)
+            return
+        seeds = self._seeds or []
+        tasks = draw_tasks(self.scenario, seeds[row], episode=int(self._next_episode[row]))
+        self._next_episode[row] += 1
+        self._simulator.load_tasks(row, draw_topology(self.scenario), tasks)
+
+    def _restart(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        """Start the next episode in rows that ended; return their last observations and infos."""
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for row in np.flatnonzero(ended):
+            last = self._simulator.observations[row].copy()
+            final_obs[row] = spaces.with_mask(last, self._masks[row], self._mask_in)
+            self._start(int(row))
+        final_info = {"action_mask": self._masks, "_action_mask": ended.copy()}
+        return {
+            "final_obs": final_obs,
+            "_final_obs": ended.copy(),
+            "final_info": final_info,
+            "_final_info": ended,
+        }
+
+    def _check_actions(self, actions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        chosen = np.asarray(actions)
+        if chosen.shape != (self.num_envs,) or not np.issubdtype(chosen.dtype, np.integer):
+            raise ActionError(
+                f"actions have shape {chosen.shape} and type {chosen.dtype}: must be "
+                f"{self.num_envs} whole numbers"
+            )
+        count = self.scenario.num_actions
+        # As unsigned numbers negative ones are large: one comparison for both ends.
+        if (chosen.astype(np.uint64, copy=False) >= count).any():
+            row = int(np.flatnonzero((chosen < 0) | (chosen >= count))[0])
+            raise ActionError(
+                f"action {chosen[row]} of row {row}: must be from 0 to {count - 1} "
+                "(server * services per server + service)"
+            )
+        return chosen.astype(np.int64, copy=False)
+
+    def _see(self) -> Any:
+        observations = self._simulator.observations.copy()
+        return spaces.with_mask(observations, self._masks, self._mask_in)
+
+    def _infos(self) -> dict[str, Any]:
+        return {"action_mask": self._masks, "_action_mask": self._every_row}

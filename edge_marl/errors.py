@@ -1,0 +1,40 @@
+"""Every error that edge-marl raises on purpose.
+
+EdgeMarlError
+├── ScenarioError (ValueError)      a tier, a scenario file or a scenario's field
+├── WorkloadError (ValueError)      a workload, or a file that should hold one
+├── ActionError (ValueError)        an action outside the action space
+├── AgentError (ValueError)         an unknown agent, or settings or a checkpoint it cannot take
+├── RecordError (ValueError)        a benchmark record that cannot be used
+└── EpisodeOverError (RuntimeError) a step where no episode is running
+
+Messages name the value, the rule and the fix; the command line prints them without a traceback.
+"""
+
+
+class EdgeMarlError(Exception):
+    """Base of all errors raised on purpose; catch this to catch them all."""
+
+
+class ScenarioError(EdgeMarlError, ValueError):
+    """A tier name, a scenario file or a field of a scenario is not usable."""
+
+
+class WorkloadError(EdgeMarlError, ValueError):
+    """A workload breaks a rule, does not fit its scenario, or its file cannot be read."""
+
+
+class ActionError(EdgeMarlError, ValueError):
+    """An action lies outside the action space."""
+
+
+class AgentError(EdgeMarlError, ValueError):
+    """An agent is unknown, or its settings or checkpoint do not fit."""
+
+
+class RecordError(EdgeMarlError, ValueError):
+    """A benchmark record is damaged or not what its place says."""
+
+
+class EpisodeOverError(EdgeMarlError, RuntimeError):
+    """A step was taken before the first reset or after the end of an episode."""
