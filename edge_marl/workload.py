@@ -11,6 +11,7 @@ import io
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -169,15 +170,14 @@ def load_workload(path: str | Path) -> Workload:
     """
     path = Path(path)
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise WorkloadError(f"{path}: holds a bare array; a workload is an .npz archive")
+        content = io.BytesIO(path.read_bytes())
+        if not zipfile.is_zipfile(content):
+            raise zipfile.BadZipFile("no zip file")
+        with np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise WorkloadError(f"{path}: there is no such workload file") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zipfile.error) as error:
-        if isinstance(error, WorkloadError):
-            raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise WorkloadError(f"{path}: not a readable .npz archive ({error})") from None
     try:
         return _from_own_format(arrays) if "format" in arrays else _from_reference(arrays)

@@ -84,7 +84,12 @@ def _line(text: str) -> int:
 @pytest.mark.parametrize(
     ("right", "wrong", "line", "message"),
     [
-        ("count = 3", "cout = 3", "count = 3", "unknown field 'servers.cout': did you mean 'count'"),
+        (
+            "count = 3",
+            "cout = 3",
+            "count = 3",
+            "unknown field 'servers.cout': did you mean 'count'",
+        ),
         ("count = 3", "count = 0", "count = 3", "servers.count = 0: .*greater than or equal to 1"),
         ("count = 3\n", "", "[servers]", "field 'servers.count' is missing"),
         ("types = 4", 'types = "four"', "types = 4", "tasks.types = 'four': .*valid integer"),
@@ -94,7 +99,12 @@ def _line(text: str) -> int:
         ('law = "adsac"', 'law = "mine"', "[servers]", "'adsac', 'agod', 'given'"),
         ('law = "adsac"', 'law = "agod"', "[servers]", "'agod' has one service per server, not 2"),
         ('end = "horizon"', 'end = "never"', "end =", "'last-task' or 'horizon'"),
-        ("[episode]", "[episodes]", "[episode]", "unknown field 'episodes': did you mean 'episode'"),
+        (
+            "[episode]",
+            "[episodes]",
+            "[episode]",
+            "unknown field 'episodes': did you mean 'episode'",
+        ),
         ("demand = [100,", "demand = [0,", "demand", "tasks.demand.0 = 0"),
         ("horizon_s = 150000", "horizon_s = = 1", "horizon_s", "not valid TOML"),
         ('name = "smoke"', 'name = "Smo ke"', "name", "name = 'Smo ke'"),
@@ -118,7 +128,7 @@ def test_unknown_tier_and_missing_file_are_explained(tmp_path: Path) -> None:
         load_scenario("papr")
     with pytest.raises(ScenarioError, match="there is no such scenario file"):
         load_scenario(tmp_path / "none.toml")
-    (tmp_path / "latin.toml").write_bytes(b"name = \"\xe9\"")
+    (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
     with pytest.raises(ScenarioError, match="cannot be read as UTF-8 text"):
         load_scenario(tmp_path / "latin.toml")
 

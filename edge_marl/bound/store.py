@@ -1,0 +1,162 @@
+"""The two ends of the normalised score for each workload: random dispatch and the upper bound.
+
+Both are functions of scenario and workload alone, so they are computed once: released tiers ship
+those of their test workloads (`edge_marl/scenarios/anchors`, `edge_marl.benchmarks.make_anchors`),
+all others are kept in a folder of the user's, one small JSON file per workload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from edge_marl.bound.lagrangian import upper_bound
+from edge_marl.scenario import Scenario
+from edge_marl.simulator import Simulator
+from edge_marl.workload import Workload
+
+__all__ = ["VERSION", "Anchors", "anchors", "cached_pair", "shipped_name"]
+
+VERSION = 1
+"""Of the definitions of both ends: raised when either would come out differently."""
+
+RANDOM_EPISODES = 64
+"""Action sequences that the random end is the mean of."""
+
+CACHE_VARIABLE = "EDGE_MARL_CACHE"
+"""Environment variable that names the folder of the cache."""
+
+Pair = tuple[float, float]
+"""Random end and bound of one workload, in return (sum of rewards)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Both ends of the normalised score, (return - random) / (bound - random), per workload."""
+
+    random: npt.NDArray[np.float64]
+    """(n,) mean return of uniform random dispatch."""
+    bound: npt.NDArray[np.float64]
+    """(n,) certified upper bound on any return."""
+
+
+def anchors(
+    scenario: Scenario, workloads: Sequence[Workload], cache_dir: str | Path | None = None
+) -> Anchors:
+    """Return both ends for each workload: shipped, from the cache, or computed and cached.
+
+    Args:
+        scenario: what the workloads are played in.
+        workloads: n workloads.
+        cache_dir: folder of the cache; by default `$EDGE_MARL_CACHE`, or else the user's cache
+            folder. A folder that cannot be written to costs only time.
+
+    Raises:
+        WorkloadError: if a workload does not fit the scenario, or is too large to be bounded.
+    """
+    known = _shipped(shipped_name(scenario), scenario.digest)
+    pairs = [
+        known.get(workload.digest) or cached_pair(scenario, workload, cache_dir)
+        for workload in workloads
+    ]
+    table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    return Anchors(random=table[:, 0].copy(), bound=table[:, 1].copy())
+
+
+def cached_pair(
+    scenario: Scenario, workload: Workload, cache_dir: str | Path | None = None
+) -> Pair:
+    """Return the pair of one workload from the cache, computing it where it is not there."""
+    path = _cache_folder(cache_dir) / f"{_key(scenario, workload)}.json"
+    pair = _read(path)
+    if pair is None:
+        pair = random_return(scenario, workload), upper_bound(scenario, workload).value
+        _write(path, pair)
+    return pair
+
+
+def random_return(scenario: Scenario, workload: Workload) -> float:
+    """Return the mean return of 64 uniform random action sequences, rounded to six decimals.
+
+    Their words come from a PCG64 stream seeded by the workload's digest, so that the figure is the
+    same everywhere and workloads do not share their luck.
+    """
+    decisions = workload.num_decisions(scenario)
+    simulator = Simulator(scenario, num_envs=RANDOM_EPISODES)
+    for episode in range(RANDOM_EPISODES):
+        simulator.load(episode, workload)
+    words = np.random.PCG64(int(workload.digest, 16)).random_raw(decisions * RANDOM_EPISODES)
+    # The upper half of each word, scaled to the number of actions (bias below count / 2**32).
+    choices = (words >> np.uint64(32)) * np.uint64(scenario.num_actions) >> np.uint64(32)
+    rewards = np.zeros((decisions, RANDOM_EPISODES))
+    for actions, row in zip(choices.astype(np.int64).reshape(rewards.shape), rewards, strict=True):
+        simulator.step(actions, row)
+    return round(math.fsum(rewards.flat) / RANDOM_EPISODES, 6)
+
+
+def shipped_name(scenario: Scenario) -> str:
+    """File name of a tier's shipped anchors, such as `paper-w0.json`."""
+    return f"{scenario.name}-w{scenario.servers.world}.json"
+
+
+@lru_cache(maxsize=16)
+def _shipped(name: str, scenario_digest: str) -> dict[str, Pair]:
+    """Pairs by workload digest; none for a scenario or a version that they are not of."""
+    file = resources.files("edge_marl.scenarios").joinpath("anchors", name)
+    if not file.is_file():
+        return {}
+    content = json.loads(file.read_text("utf-8"))
+    if (content["scenario"], content["version"]) != (scenario_digest, VERSION):
+        return {}
+    return {digest: (low, high) for digest, (low, high) in content["workloads"].items()}
+
+
+def _cache_folder(cache_dir: str | Path | None) -> Path:
+    if cache_dir is None:
+        cache_dir = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("edge-marl")
+    return Path(cache_dir) / "anchors"
+
+
+def _key(scenario: Scenario, workload: Workload) -> str:
+    """SHA-256 of all that a pair depends on: the workload holds the servers and the tasks."""
+    rules = scenario.overload.model_dump(mode="json")
+    facts = (VERSION, workload.digest, scenario.episode.end, sorted(rules.items()))
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _read(path: Path) -> Pair | None:
+    """The pair in a cache file, or None where there is none or the file is damaged."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        pair = float(content["random"]), float(content["bound"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return pair if math.isfinite(pair[0]) and pair[0] <= pair[1] < math.inf else None
+
+
+def _write(path: Path, pair: Pair) -> None:
+    """Write a cache file whole or not at all; where the folder is closed to us, not at all."""
+    text = json.dumps({"random": pair[0], "bound": pair[1]}) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    except OSError:
+        return
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""Metrics against an episode worked out by hand, and against each other."""
+
+import math
+
+import gymnasium
+import numpy as np
+import pytest
+
+from edge_marl import METRICS, Topology, Workload
+from edge_marl.scenario import parse_scenario
+
+SCENARIO = parse_scenario(
+    """
+    name = "hand"
+    version = 1
+    summary = "two servers, four tasks, worked out by hand"
+    tasks = {types = 1, demand = [100, 200], run_time_minutes = [0.0, 0.1, 0.0]}
+    arrivals = {rate_per_s = 0.001, horizon_s = 4000}
+    gateways = {count = 2}
+    overload = {penalty = 2.0, loss_sum = "in-order"}
+    episode = {end = "horizon"}
+    [servers]
+    law = "given"
+    capacity = [300, 200]
+    baseline = [[[0.5]], [[0.25]]]
+    curve = [[[0.0, 0.0, 400.0, 1.0]], [[0.0, 0.0, 400.0, 1.0]]]
+    """,
+    "hand.toml",
+)
+# arrival, run time (ms), demand, type, gateway; sent to server:
+#   0: 0 s, 600 s, 100 -> server 0: runs to 600 s, pays 0.5 + 0.25
+#   1: 300 s, 1200 s, 200 -> server 0: fits exactly, pays 0.5 + 0.5
+#   2: 450 s, 1200 s, 200 -> server 0: crash; task 0 has 1/4 to run, task 1 has 7/8
+#   3: 900 s, 1200 s, 200 -> server 1: runs to 2100 s, pays 0.25 + 0.5
+TASKS = [
+    [0, 600_000, 100, 0, 0],
+    [300_000, 1_200_000, 200, 0, 1],
+    [450_000, 1_200_000, 200, 0, 0],
+    [900_000, 1_200_000, 200, 0, 0],
+]
+ACTIONS = [0, 0, 0, 1]
+
+
+def topology() -> Topology:
+    servers = SCENARIO.servers
+    return Topology(
+        np.array(servers.capacity),
+        np.array(servers.baseline),
+        np.array(servers.curve),  # type: ignore[union-attr]
+    )
+
+
+def play(decisions: int) -> tuple[list[float], dict[str, float]]:
+    env = gymnasium.make("EdgeAIGC-v0", scenario=SCENARIO).unwrapped
+    env.reset(options={"workload": Workload(topology(), np.array(TASKS))})
+    rewards = [env.step(action)[1] for action in ACTIONS[:decisions]]
+    return rewards, env.metrics()
+
+
+def test_episode_worked_out_by_hand() -> None:
+    rewards, metrics = play(4)
+    assert rewards == [0.75, 1.0, -(2.0 + 2 * 0.25 + 2 * 0.875), 0.75]
+    assert metrics == {
+        "utility": -1.75,
+        "utility_per_task": -1.75 / 4,
+        "granted_utility_per_task": 2.5 / 4,
+        "server_crash_rate": 1 / 4,
+        "server_crashes": 1.0,
+        "crashed_fraction": 2 / 4,
+        "lost_fraction": 3 / 4,
+        "completion_rate": 1 / 4,
+        "latency_mean_s": 1200.0,
+        "latency_p50_s": 1200.0,
+        "latency_p95_s": 1200.0,
+        "latency_p99_s": 1200.0,
+        # server 0: 100 x 450 s + 200 x 150 s of 300 x 4000 s
+        # server 1: 200 x 1200 s of 200 x 4000 s
+        "utilisation": pytest.approx((75_000 + 240_000) / (500 * 4000)),
+        "load_imbalance": pytest.approx((0.3 - 0.0625) / (0.3 + 0.0625)),
+        # completion: 1 of 3 tasks at gateway 0, 0 of 1 at gateway 1
+        "gateway_fairness": pytest.approx(0.5),
+        "tasks": 4.0,
+    }
+    assert set(metrics) == set(METRICS)
+
+
+def test_metrics_so_far_count_running_tasks_as_unfinished() -> None:
+    _, metrics = play(2)
+    assert metrics["tasks"] == 2
+    assert metrics["utility"] == 1.75
+    assert metrics["completion_rate"] == 0
+    assert math.isnan(metrics["latency_p95_s"])
+    assert metrics["utilisation"] == pytest.approx((100 * 450 + 200 * 150) / (500 * 450))
+
+
+def test_metrics_before_the_first_decision_are_undefined() -> None:
+    _, metrics = play(0)
+    assert metrics["tasks"] == 0
+    assert all(math.isnan(value) for name, value in metrics.items() if name != "tasks")
+
+
+def test_percentiles_are_of_the_data() -> None:
+    env = gymnasium.make("EdgeAIGC-v0", scenario="paper").unwrapped
+    env.reset(seed=0)
+    ended = False
+    while not ended:
+        *_, terminated, truncated, _ = env.step(int(env.action_space.sample()))
+        ended = terminated or truncated
+    log, metrics = env.log(), env.metrics()
+    latency = np.sort((log.tasks[:, 7] - log.tasks[:, 0])[log.finished]) / 1000
+    for percent, name in ((50, "latency_p50_s"), (95, "latency_p95_s"), (99, "latency_p99_s")):
+        assert metrics[name] == np.percentile(latency, percent, method="inverted_cdf")
+    assert metrics["latency_mean_s"] == pytest.approx(latency.mean())
+    assert metrics["lost_fraction"] + metrics["completion_rate"] == pytest.approx(
+        1 - log.running.sum() / log.num_decisions
+    )
+
+
+def test_every_metric_says_what_it_is() -> None:
+    for name, metric in METRICS.items():
+        assert metric.name == name
+        assert metric.unit
+        assert metric.description
