@@ -19,7 +19,7 @@ Arrays (E environments, N task rows, S servers, V services per server, K task ty
 ============  ================  =======  =====================================================
 tasks         (E, N, 8)         int64    the workload's five columns, then PLACE, STATUS, END
 servers       (E, S, 4)         int32    CAPACITY, USED, NUM_RUNNING, NUM_CRASHES
-services      (T, S * V, 4+K)   float64  AX .. BY, then the baseline of each task type; T topologies
+services      (T, S * V, 4+K)   float64  AX .. SLOPE, then the baseline of each type; T topologies
 running       (E, S, R, 2)      int32    TASK, HOLDS of each running task, in order of assignment
 ends          (E, S, R)         int64    when it ends
 soonest       (E, 2 * P)        int64    tree of the earliest ENDS: node i is the minimum of nodes
@@ -71,8 +71,9 @@ NUM_SERVER_COLUMNS = 4
 TASK, HOLDS = range(2)
 NUM_RUNNING_COLUMNS = 2
 
-# Columns of `services`; the baselines of the task types follow.
-AX, AY, BX, BY, BASELINE = range(5)
+# Columns of `services`: of the quality curve its ends ax and bx, its rise by - ay and its slope
+# (by - ay) / (bx - ax); the baselines of the task types follow.
+AX, BX, RISE, SLOPE, BASELINE = range(5)
 
 # Columns of `episode`.
 SHOWN, CLOCK, NUM_TASKS, DONE, CRASHES, TOPOLOGY = range(6)
@@ -103,17 +104,14 @@ def fetch_line(array: npt.NDArray[Any], index: tuple[int, ...]) -> None:
 def task_utility(topology: int, place: int, kind: int, demand: int, services: Floats) -> float:
     """Quality of a service for a task: baseline of the type plus the curve at its demand.
 
-    ADSAC paper's code: 0 below ax, (by - ay) above bx, linear in between, on top of the baseline.
+    ADSAC paper's code: 0 below ax, by - ay above bx, linear in between, on top of the baseline.
+    Both ends belong to the line. All three are computed and one is picked: a branch here would be
+    mispredicted every third time.
     """
     ax = services[topology, place, AX]
-    bx = services[topology, place, BX]
-    rise = services[topology, place, BY] - services[topology, place, AY]
-    if demand < ax:
-        quality = 0.0
-    elif demand > bx:
-        quality = rise
-    else:
-        quality = rise / (bx - ax) * (demand - ax)
+    line = services[topology, place, SLOPE] * (demand - ax)
+    capped = services[topology, place, RISE] if demand > services[topology, place, BX] else line
+    quality = 0.0 if demand < ax else capped
     return float(services[topology, place, BASELINE + kind] + quality)
 
 
@@ -309,8 +307,6 @@ def observe_task(
 
 
 def step(
-    e: int,
-    action: int,
     spec: Ints,
     penalty: float,
     episode: Ints,
@@ -322,8 +318,13 @@ def step(
     ends: Ints,
     soonest: Ints,
     observations: Observations,
+    e: int,
+    action: int,
 ) -> float:
-    """One decision of environment e, in place; return the reward."""
+    """One decision of environment e, in place; return the reward.
+
+    What changes from call to call comes last, so that the rest can be bound once.
+    """
     k = episode[e, SHOWN]
     reward = dispatch(
         e, action, spec, penalty, episode, servers, services, tasks, running, ends, soonest
@@ -367,10 +368,6 @@ def prefetch(
 
 
 def step_rows(
-    first: int,
-    stop: int,
-    actions: Ints,
-    step_rewards: Floats,
     spec: Ints,
     penalty: float,
     episode: Ints,
@@ -382,6 +379,10 @@ def step_rows(
     ends: Ints,
     soonest: Ints,
     observations: Observations,
+    first: int,
+    stop: int,
+    actions: Ints,
+    step_rewards: Floats,
 ) -> None:
     """One decision of environments first..stop-1; one that has ended stays as it is and gets 0."""
     for e in range(first, stop):
@@ -401,8 +402,6 @@ def step_rows(
         step_rewards[e] = 0.0
         if episode[e, DONE] == GOING_ON:
             step_rewards[e] = step(
-                e,
-                actions[e],
                 spec,
                 penalty,
                 episode,
@@ -414,4 +413,6 @@ def step_rows(
                 ends,
                 soonest,
                 observations,
+                e,
+                actions[e],
             )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -137,6 +139,11 @@ class Simulator:
             self._soonest,
             self.observations,
         )
+        arrays = [part for part in self._state if isinstance(part, np.ndarray)]
+        table = compiled.address_table(arrays)
+        self.step_row: Callable[[int, int], float] = partial(compiled.step_at, table, self._penalty)
+        """`step_row(row, action)` takes one decision in one row that is going on and returns the
+        reward. Bound, not a method: that saves a single environment a tenth of its step."""
 
     @property
     def done(self) -> npt.NDArray[np.int64]:
@@ -192,16 +199,6 @@ class Simulator:
         if topology is not self._own:
             self._services[row] = pack_services(topology)
 
-    def step_row(self, row: int, action: int) -> float:
-        """Take one decision in one row that is going on; return the reward.
-
-        Args:
-            row: the environment.
-            action: server * V + service, in the action space.
-        """
-        reward: float = compiled.step(row, action, *self._state)
-        return reward
-
     def step(self, actions: npt.NDArray[np.int64], rewards: npt.NDArray[np.float64]) -> None:
         """Take one decision in every row that is going on; the others stay and get reward 0.
 
@@ -210,9 +207,11 @@ class Simulator:
             rewards: (E,) written in place.
         """
         mine, *others = self._chunks
-        arrays = (actions, rewards, *self._state)
-        jobs = [self._pool.submit(compiled.step_rows, *chunk, *arrays) for chunk in others]
-        compiled.step_rows(*mine, *arrays)
+        jobs = [
+            self._pool.submit(compiled.step_rows, *self._state, *chunk, actions, rewards)
+            for chunk in others
+        ]
+        compiled.step_rows(*self._state, *mine, actions, rewards)
         for job in jobs:
             job.result()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.compiled import task_utility
-from edge_marl.kernel import BASELINE
+from edge_marl.compiled import compiled, task_utility
+from edge_marl.kernel import AX, BASELINE, BX, RISE, SLOPE
 from edge_marl.topology import Topology
 
 __all__ = ["pack_services", "task_utilities"]
@@ -17,7 +16,10 @@ def pack_services(topology: Topology) -> npt.NDArray[np.float64]:
     """Return the kernel's `services` row of a topology, (S * V, 4 + K)."""
     s, v, k = topology.baseline.shape
     packed = np.empty((s * v, BASELINE + k))
-    packed[:, :BASELINE] = topology.curve.reshape(s * v, 4)
+    ax, ay, bx, by = topology.curve.reshape(s * v, 4).T
+    packed[:, AX], packed[:, BX] = ax, bx
+    packed[:, RISE] = by - ay
+    packed[:, SLOPE] = (by - ay) / (bx - ax)
     packed[:, BASELINE:] = topology.baseline.reshape(s * v, k)
     return packed
 
@@ -41,7 +43,7 @@ def task_utilities(
     return table
 
 
-@numba.njit(cache=True)
+@compiled
 def _table(
     services: npt.NDArray[np.float64],
     task_type: npt.NDArray[np.int64],

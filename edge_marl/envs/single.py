@@ -11,7 +11,7 @@ import gymnasium
 from edge_marl.draw import draw_workload
 from edge_marl.envs import spaces
 from edge_marl.errors import ActionError, EpisodeOverError, WorkloadError
-from edge_marl.kernel import GOING_ON, TERMINATED
+from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.metrics import episode_metrics
 from edge_marl.render import draw_frame, write_text
 from edge_marl.scenario import Scenario, load_scenario
@@ -52,7 +52,7 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         render_mode: str | None = None,
     ) -> None:
         self.scenario = load_scenario(scenario, world)
-        self._mask_in = action_mask
+        self._flat = action_mask == "info"
         self.observation_space = spaces.observation_space(self.scenario, action_mask)
         self.action_space = spaces.action_space(self.scenario)
         self.render_mode = render_mode
@@ -62,6 +62,7 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         self._num_actions = self.scenario.num_actions
         self._done = self._simulator.done
         self._observation = self._simulator.observations[0]
+        self._over = True
         self._next_episode = 0
 
     def reset(
@@ -90,6 +91,7 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
                 "(edge_marl.load_workload(path) reads one)"
             )
         self._simulator.load(0, workload)
+        self._over = False
         return self._see(), {"action_mask": self._mask.copy()}
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -105,21 +107,16 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
             raise self._no_action(action) from None
         if not 0 <= action < self._num_actions:
             raise self._no_action(action)
-        if self._done.item(0) != GOING_ON:
+        if self._over:
             raise EpisodeOverError(
                 "step was called where no episode is running: call reset() first, and again after "
                 "a step has returned terminated or truncated"
             )
         reward = self._simulator.step_row(0, action)
         done = self._done.item(0)
-        ended = done != GOING_ON
-        return (
-            self._see(),
-            reward,
-            ended and done == TERMINATED,
-            ended and done != TERMINATED,
-            {"action_mask": self._mask.copy()},
-        )
+        self._over = done != GOING_ON
+        info = {"action_mask": self._mask.copy()}
+        return self._see(), reward, done == TERMINATED, done == TRUNCATED, info
 
     def log(self) -> EpisodeLog:
         """Return what became of every task of the episode so far."""
@@ -138,7 +135,8 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         return None
 
     def _see(self) -> Any:
-        return spaces.with_mask(self._observation.copy(), self._mask, self._mask_in)
+        observation = self._observation.copy()
+        return observation if self._flat else spaces.with_mask(observation, self._mask)
 
     def _no_action(self, action: Any) -> ActionError:
         return ActionError(

@@ -46,9 +46,7 @@ def feasible(scenario: Scenario) -> npt.NDArray[np.int8]:
 
 
 def with_mask(
-    observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8], mask_in: MaskIn
-) -> Any:
-    """Return what a learner sees: the vector, or a dict of the vector and the mask."""
-    if mask_in == "info":
-        return observation
+    observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]
+) -> dict[str, npt.NDArray[Any]]:
+    """Return what a learner sees that looks for the mask in the observation."""
     return {"observation": observation, "action_mask": mask.copy()}

@@ -76,7 +76,7 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._same_step = mode == AutoresetMode.SAME_STEP
-        self._mask_in = action_mask
+        self._flat = action_mask == "info"
         self._simulator = Simulator(self.scenario, num_envs)
         self.layout = self._simulator.layout
         # The masks never change: they are handed out read-only, not copied.
@@ -212,7 +212,7 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended):
             last = self._simulator.observations[row].copy()
-            final_obs[row] = spaces.with_mask(last, self._masks[row], self._mask_in)
+            final_obs[row] = last if self._flat else spaces.with_mask(last, self._masks[row])
             self._start(int(row))
         final_info = {"action_mask": self._masks, "_action_mask": ended.copy()}
         return {
@@ -241,7 +241,7 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
 
     def _see(self) -> Any:
         observations = self._simulator.observations.copy()
-        return spaces.with_mask(observations, self._masks, self._mask_in)
+        return observations if self._flat else spaces.with_mask(observations, self._masks)
 
     def _infos(self) -> dict[str, Any]:
         return {"action_mask": self._masks, "_action_mask": self._every_row}

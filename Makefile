@@ -1,0 +1,58 @@
+# Needs Python 3.11 and make, nothing else. Everything is installed into .venv with pinned versions.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
+# One marker per set of dependencies: it is older than the files that state them when they change.
+MAIN := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+STATED := pyproject.toml requirements/constraints.txt
+
+.PHONY: help install benchmark test lint types check format build clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 12
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by itself: it is the large one, and its pin decides whether CUDA comes along.
+$(MAIN): $(VENV)/bin/python $(STATED)
+	$(INSTALL) torch
+	$(INSTALL) -e .
+	@touch $@
+
+$(DEV): $(MAIN)
+	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+install: $(MAIN)  ## install the package into .venv
+
+benchmark: $(MAIN)  ## train and evaluate the default agents on `paper`, print the table
+	$(BIN)/python benchmarks/run_benchmark.py --scenario paper
+
+test: check  ## lint, types and all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: lint types
+
+lint: $(DEV)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The folders are laid out as they are imported, which is where mypy looks for them.
+types: $(DEV)  ## mypy --strict
+	@rm -rf build/types && mkdir -p build/types
+	@cp -r edge_marl build/types/ && cp -r agents benchmarks leaderboards build/types/edge_marl/
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml
+
+format: $(DEV)  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(DEV)  ## build sdist and wheel into dist/
+	$(BIN)/python -m build
+
+clean:  ## remove what was built and installed
+	rm -rf $(VENV) build dist *.egg-info

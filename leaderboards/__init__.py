@@ -1,0 +1,1 @@
+"""Leaderboards: submissions and the tables made of them."""
