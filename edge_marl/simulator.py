@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -72,7 +72,7 @@ class Simulator:
         scenario: the scenario of all rows.
         num_envs: number of rows E.
         num_threads: threads that share the rows of `step`; results do not depend on it. None is one
-            per available core, as far as there are rows for them.
+            per core (or `NUMBA_NUM_THREADS` of the environment), as far as there are rows for them.
     """
 
     def __init__(
@@ -110,22 +110,25 @@ class Simulator:
             num_tasks=int(expected + 4 * expected**0.5) + 8,
             num_running=self.layout.max_capacity // min(scenario.tasks.demand),
         )
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threads = min(num_threads or cores or 1, max(1, num_envs // ROWS_PER_THREAD))
+        cores = numba.config.NUMBA_NUM_THREADS
+        threads = min(num_threads or cores, max(1, num_envs // ROWS_PER_THREAD))
         bounds = [num_envs * i // threads for i in range(threads + 1)]
         self._chunks = list(pairwise(bounds))
-        # Python's threads and a kernel without the GIL, not Numba's parallel loops: OpenMP's wait
-        # busily at their barrier, and on a busy machine that made a step 30 times as slow.
-        self._pool: Any = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        self._threads: ThreadPoolExecutor | None = None
 
     def _make_room(self, num_tasks: int, num_running: int) -> None:
         """Have room for so many tasks per row and running tasks per server; keep what is there."""
         if num_tasks > self._tasks.shape[1]:
             self._tasks = _longer(self._tasks, 1, num_tasks)
             self._rewards = _longer(self._rewards, 1, num_tasks)
+            self._bind()
         if num_running > self._running.shape[2]:
             self._running = _longer(self._running, 2, num_running)
             self._ends = _longer(self._ends, 2, num_running)
+            self._bind()
+
+    def _bind(self) -> None:
+        """Bind the kernel to the arrays as they are now."""
         self._state = (
             self._spec,
             self._penalty,
@@ -140,10 +143,23 @@ class Simulator:
             self.observations,
         )
         arrays = [part for part in self._state if isinstance(part, np.ndarray)]
-        table = compiled.address_table(arrays)
-        self.step_row: Callable[[int, int], float] = partial(compiled.step_at, table, self._penalty)
+        self._table = compiled.address_table(arrays)
+        self.step_row: Callable[[int, int], float] = partial(
+            compiled.step_at, self._table.ctypes.data, self._penalty
+        )
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
         reward. Bound, not a method: that saves a single environment a tenth of its step."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is bound to this object's memory, for copies and pickles."""
+        bound = ("_state", "_table", "step_row")
+        state = {name: value for name, value in self.__dict__.items() if name not in bound}
+        return state | {"_threads": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Bind a copy to its own memory."""
+        self.__dict__.update(state)
+        self._bind()
 
     @property
     def done(self) -> npt.NDArray[np.int64]:
@@ -207,9 +223,14 @@ class Simulator:
             rewards: (E,) written in place.
         """
         mine, *others = self._chunks
+        # Python's threads and a kernel without the GIL, not Numba's parallel loops: OpenMP's wait
+        # busily at their barrier, and on a busy machine that made a step 30 times as slow.
+        if others and self._threads is None:
+            self._threads = ThreadPoolExecutor(len(others))
         jobs = [
-            self._pool.submit(compiled.step_rows, *self._state, *chunk, actions, rewards)
+            self._threads.submit(compiled.step_rows, *self._state, *chunk, actions, rewards)
             for chunk in others
+            if self._threads is not None
         ]
         compiled.step_rows(*self._state, *mine, actions, rewards)
         for job in jobs:

@@ -11,7 +11,6 @@ import gymnasium
 from edge_marl.draw import draw_workload
 from edge_marl.envs import spaces
 from edge_marl.errors import ActionError, EpisodeOverError, WorkloadError
-from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.metrics import episode_metrics
 from edge_marl.render import draw_frame, write_text
 from edge_marl.scenario import Scenario, load_scenario
@@ -60,9 +59,10 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         self.layout = self._simulator.layout
         self._mask = spaces.feasible(self.scenario)
         self._num_actions = self.scenario.num_actions
-        self._done = self._simulator.done
         self._observation = self._simulator.observations[0]
-        self._over = True
+        # Counted here: to look into the simulator after each step would cost 4 % of it.
+        self._decisions_left = 0
+        self._terminates = self.scenario.episode.end == "last-task"
         self._next_episode = 0
 
     def reset(
@@ -91,8 +91,11 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
                 "(edge_marl.load_workload(path) reads one)"
             )
         self._simulator.load(0, workload)
-        self._over = False
-        return self._see(), {"action_mask": self._mask.copy()}
+        self._decisions_left = workload.num_decisions(self.scenario)
+        observation: Any = self._observation.copy()
+        if not self._flat:
+            observation = spaces.with_mask(observation, self._mask)
+        return observation, {"action_mask": self._mask.copy()}
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one decision.
@@ -107,16 +110,25 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
             raise self._no_action(action) from None
         if not 0 <= action < self._num_actions:
             raise self._no_action(action)
-        if self._over:
+        if self._decisions_left == 0:
             raise EpisodeOverError(
                 "step was called where no episode is running: call reset() first, and again after "
                 "a step has returned terminated or truncated"
             )
         reward = self._simulator.step_row(0, action)
-        done = self._done.item(0)
-        self._over = done != GOING_ON
+        self._decisions_left -= 1
+        ended = self._decisions_left == 0
+        observation: Any = self._observation.copy()
+        if not self._flat:
+            observation = spaces.with_mask(observation, self._mask)
+        terminated = ended and self._terminates
         info = {"action_mask": self._mask.copy()}
-        return self._see(), reward, done == TERMINATED, done == TRUNCATED, info
+        return observation, reward, terminated, ended and not terminated, info
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Have a copy look at its own simulator."""
+        self.__dict__.update(state)
+        self._observation = self._simulator.observations[0]
 
     def log(self) -> EpisodeLog:
         """Return what became of every task of the episode so far."""
@@ -133,10 +145,6 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         if self.render_mode == "rgb_array":
             return draw_frame(self.scenario, self.log())
         return None
-
-    def _see(self) -> Any:
-        observation = self._observation.copy()
-        return observation if self._flat else spaces.with_mask(observation, self._mask)
 
     def _no_action(self, action: Any) -> ActionError:
         return ActionError(

@@ -1,5 +1,7 @@
 """`EdgeAIGC-v0`, single and vector: Gymnasium's checks, and what they leave open."""
 
+import copy
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -331,6 +333,25 @@ def test_wrong_vector_reset_is_explained(reset: dict[str, Any], message: str) ->
 def test_wrong_vector_argument_is_explained(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ScenarioError, match=message):
         edge_marl.EdgeAIGCVectorEnv(**{"num_envs": 1, "scenario": "smoke", **settings})
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_copy_goes_on_by_itself(duplicate: Any) -> None:
+    """A copy shares no memory: neither notices the other's steps."""
+    env, vector = make(scenario="smoke"), gymnasium.make_vec("EdgeAIGC-v0", 300, scenario="smoke")
+    env.reset(seed=0)
+    vector.reset(seed=0)
+    for action in (0, 1, 4):
+        env.step(action)
+        vector.step(np.full(300, action))
+    twin, vector_twin = duplicate(env), duplicate(vector)
+    steps = [env.step(action)[:2] for action in (5, 0, 0, 0, 3)]
+    again = [twin.step(action)[:2] for action in (5, 0, 0, 0, 3)]
+    assert same([list(step) for step in steps], [list(step) for step in again])
+    seen = [vector.step(np.full(300, action))[0] for action in (5, 0, 0)]
+    seen_again = [vector_twin.step(np.full(300, action))[0] for action in (5, 0, 0)]
+    np.testing.assert_array_equal(seen, seen_again)
+    assert same(play(env, choices("smoke"), seed=4), play(twin, choices("smoke"), seed=4))
 
 
 def test_rendered_frames_show_the_load() -> None:
