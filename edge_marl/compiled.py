@@ -143,7 +143,7 @@ def step_at(address: int, penalty: float, e: int, action: int) -> float:
     table = numba.carray(_pointer(address), (10, 5), np.int64)
     spec, episode, servers, services, tasks = table[0], table[1], table[2], table[3], table[4]
     rewards, running, ends, soonest, seen = table[5], table[6], table[7], table[8], table[9]
-    return step(
+    reward: float = step(
         numba.carray(_pointer(spec[0]), (spec[1],), np.int64),
         penalty,
         numba.carray(_pointer(episode[0]), (episode[1], episode[2]), np.int64),
@@ -160,3 +160,4 @@ def step_at(address: int, penalty: float, e: int, action: int) -> float:
         e,
         action,
     )
+    return reward

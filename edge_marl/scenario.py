@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -195,6 +196,14 @@ class Scenario(_Section):
                     f"servers.baseline has {known} task types, tasks.types is {self.tasks.types}"
                 )
         return self
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> Scenario:
+        """Copy with changes (unchecked, as pydantic's); the copy's digest is its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("digest", None)  # pydantic copies cached properties along
+        return copy
 
     def __hash__(self) -> int:
         """Hash by digest, which is computed once; pydantic's would walk all fields each time."""

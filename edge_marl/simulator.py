@@ -227,12 +227,13 @@ class Simulator:
         # busily at their barrier, and on a busy machine that made a step 30 times as slow.
         if others and self._threads is None:
             self._threads = ThreadPoolExecutor(len(others))
+        run = partial(compiled.step_rows, *self._state)
         jobs = [
-            self._threads.submit(compiled.step_rows, *self._state, *chunk, actions, rewards)
+            self._threads.submit(run, *chunk, actions, rewards)
             for chunk in others
             if self._threads is not None
         ]
-        compiled.step_rows(*self._state, *mine, actions, rewards)
+        run(*mine, actions, rewards)
         for job in jobs:
             job.result()
 

@@ -1,4 +1,4 @@
-"""The docs hold: their tables are those of the code, their Python runs, their links lead somewhere."""
+"""The docs hold: their tables are the code's, their Python runs, their links lead somewhere."""
 
 import importlib.util
 import re
@@ -28,9 +28,7 @@ def test_tables_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_of_a_page_runs(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"env": gymnasium.make("EdgeAIGC-v0", scenario="paper")}
     for block in code_blocks(page):

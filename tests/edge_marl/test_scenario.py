@@ -44,6 +44,14 @@ def test_worlds_differ_and_world_0_is_the_default() -> None:
     assert len(capacities) == 10
 
 
+def test_copy_has_a_digest_of_its_own() -> None:
+    paper = load_scenario("paper")
+    assert paper.digest != paper.in_world(3).digest
+    assert paper.in_world(3).digest == load_scenario("paper", world=3).digest
+    assert paper.in_world(3).in_world(0).digest == paper.digest
+    assert paper.model_copy(update={"version": 2}).digest != paper.digest
+
+
 def test_digest_depends_on_what_bears_on_results_only() -> None:
     scenario = parse_scenario(SMOKE, "smoke.toml")
     retold = parse_scenario(SMOKE.replace("for tests and first runs", "tiny"), "smoke.toml")

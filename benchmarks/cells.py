@@ -1,0 +1,175 @@
+"""What a run consists of: a plan, the jobs it expands to, and the key that identifies each.
+
+A job is one cell (scenario, agent, seed) or the anchors of one scenario. Its key is a hash of all
+that its result depends on, the code included: a result is used again only for the very same job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_marl.scenario import Scenario
+
+__all__ = ["SCHEMA_VERSION", "AgentEntry", "Anchors", "Cell", "Job", "Plan", "code_digest"]
+
+SCHEMA_VERSION = 1
+"""Version of the files that a run leaves: `run.json` and the records in `cells/`."""
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Job(_Model):
+    scenario: Scenario
+    episodes: Annotated[int, Field(ge=1, le=100)]
+    """Test workloads 0..episodes-1 are used."""
+    code: str
+    """Digest of the sources that the result depends on."""
+
+    @property  # not cached: pydantic's model_copy would copy the cache with it
+    def key(self) -> str:
+        """SHA-256 (hex) of all that the result depends on."""
+        identity = self.model_dump(mode="json", exclude={"scenario"})
+        identity |= {"scenario": self.scenario.digest, "schema_version": SCHEMA_VERSION}
+        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+    def _file_name(self, *parts: str) -> str:
+        name = "_".join([self.scenario.label, *parts, self.key[:16]])
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", name) + ".json"
+
+
+class Cell(_Job):
+    """One agent with one seed on one scenario."""
+
+    kind: Literal["cell"] = "cell"
+    agent: str
+    """A registered name, `module:Class` or `file.py:Class`."""
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of the training and of the agent's own randomness; the workloads do not depend on it."""
+    budget: Count | None
+    """Decisions that the agent may train on; None for an agent that does not learn."""
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return f"{self.scenario.label} / {self.agent} / seed {self.seed}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file."""
+        return self._file_name(self.agent, f"s{self.seed}")
+
+
+class Anchors(_Job):
+    """The anchors of one scenario: what random dispatch gets and the bound, for each workload."""
+
+    kind: Literal["anchors"] = "anchors"
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return f"{self.scenario.label} / anchors"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file."""
+        return self._file_name("anchors")
+
+
+Job = Annotated[Cell | Anchors, Field(discriminator="kind")]
+
+
+class AgentEntry(_Model):
+    """An agent of a plan, with what decides how many cells it has."""
+
+    name: str
+    learns: bool
+    """Whether it trains, so that the budget is part of its cells."""
+    deterministic: bool
+    """Whether its actions depend on no seed: then one cell says it all."""
+    code: str
+    """Digest of the sources that its results depend on."""
+
+
+class Plan(_Model):
+    """All that a run was asked for; kept in its folder, so that tables can be made again."""
+
+    schema_version: Literal[1] = 1
+    scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1)]
+    agents: Annotated[tuple[AgentEntry, ...], Field(min_length=1)]
+    seeds: Count
+    episodes: Annotated[int, Field(ge=1, le=100)]
+    budget: Count
+    code: str
+    """Digest of the sources that the anchors depend on."""
+
+    def anchors(self, scenario: Scenario) -> Anchors:
+        """Return the job that computes the anchors of one of the plan's scenarios."""
+        return Anchors(scenario=scenario, episodes=self.episodes, code=self.code)
+
+    def cells(self, scenario: Scenario, agent: AgentEntry) -> list[Cell]:
+        """Return the cells of an agent on a scenario, by seed."""
+        return [
+            Cell(
+                scenario=scenario,
+                episodes=self.episodes,
+                code=agent.code,
+                agent=agent.name,
+                seed=seed,
+                budget=self.budget if agent.learns else None,
+            )
+            for seed in range(1 if agent.deterministic else self.seeds)
+        ]
+
+    def jobs(self) -> list[Cell | Anchors]:
+        """Return every job: per scenario the anchors, then the cells, agent by agent."""
+        jobs: list[Cell | Anchors] = []
+        for scenario in self.scenarios:
+            jobs.append(self.anchors(scenario))
+            for agent in self.agents:
+                jobs.extend(self.cells(scenario, agent))
+        return jobs
+
+
+def canonical_json(facts: dict[str, Any]) -> str:
+    """Return the one JSON text of `facts` that hashes are taken of."""
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def code_digest(*files: Path) -> str:
+    """SHA-256 (hex) of the sources of the environment, the agents and the evaluation, and `files`.
+
+    A version number would not do: while code is being worked on, it stays and the results change.
+    """
+    digest = hashlib.sha256()
+    for name, path in sorted(_sources().items()):
+        digest.update(f"{name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _sources() -> dict[str, Path]:
+    """Every source that a result depends on, by a name that is the same however it is installed."""
+    found = {"benchmarks/evaluation.py": Path(__file__).parent / "evaluation.py"}
+    for package in ("edge_marl", "edge_marl.agents"):
+        spec = importlib.util.find_spec(package)
+        for root in map(Path, spec.submodule_search_locations or [] if spec else []):
+            for path in root.rglob("*"):
+                inside = path.relative_to(root)
+                if (
+                    path.suffix in (".py", ".json")  # .json: the anchors of the tiers
+                    and inside.parts[0] not in ("agents", "benchmarks", "leaderboards", "cli.py")
+                ):
+                    found[f"{package}/{inside.as_posix()}"] = path
+    return found

@@ -1,0 +1,44 @@
+"""What every command shares: its consoles, its exit codes, and errors as messages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from edge_marl.errors import EdgeMarlError
+
+__all__ = ["EXIT_CODES", "FAILED", "INTERRUPTED", "problems", "results", "run_app"]
+
+FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+WIDE = 160
+"""Width of a file or a pipe, which have none of their own: enough for a whole table."""
+
+EXIT_CODES = "Exit codes: 0 all well, 1 a cell has failed, 2 bad input, 130 interrupted."
+
+
+def results() -> Console:
+    """Console for what was asked for: standard output, wide where it is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
+
+
+def problems() -> Console:
+    """Console for progress and problems: standard error."""
+    return Console(stderr=True)
+
+
+def run_app(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit; errors raised on purpose become one message, without a traceback."""
+    try:
+        app(args)
+    except EdgeMarlError as error:
+        problems().print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(BAD_INPUT)
+    sys.exit(0)

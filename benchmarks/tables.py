@@ -1,0 +1,358 @@
+"""Tables of a run, made from its plan and its records alone: equal records give equal bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table as RichTable
+
+from edge_marl.benchmarks.cells import AgentEntry, Plan
+from edge_marl.benchmarks.records import (
+    AnchorValues,
+    CellResult,
+    read_plan,
+    read_record,
+    write_file,
+)
+from edge_marl.benchmarks.stats import (
+    MIN_RUNS,
+    MIN_WORKLOADS,
+    Estimate,
+    estimate,
+    iqm,
+    mean,
+    normalise,
+)
+from edge_marl.errors import RecordError
+from edge_marl.scenario import Scenario
+
+__all__ = ["Row", "Table", "build_tables", "print_tables", "to_csv", "to_markdown", "write_tables"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure with an interval: where it comes from and how it is shown."""
+
+    name: str
+    heading: str
+    statistic: Callable[[FloatArray], FloatArray]
+    scale: float
+    digits: int
+
+
+COLUMNS = (
+    Column("normalised_score", "score", iqm, 1.0, 3),
+    Column("utility_per_task", "utility per task", mean, 1.0, 3),
+    Column("server_crash_rate", "server crashes (%)", mean, 100.0, 2),
+    Column("lost_fraction", "tasks lost (%)", mean, 100.0, 2),
+    Column("latency_p95_s", "p95 latency (s)", mean, 1.0, 0),
+)
+
+NONE = "-"
+
+CAPTION = (
+    "Score: 0 is random dispatch, 1 the hindsight bound; interquartile mean over runs and "
+    "workloads. Utility per task (net of penalties), server crashes per 100 tasks, tasks lost and "
+    "p95 latency: means. In brackets: 95 % intervals, runs and workloads resampled (two-way "
+    "bootstrap). Decision: median time at batch 1 on the machine of the run; not ranked."
+)
+NARROW = "Too wide for this terminal: the other columns and intervals are in table.md."
+FEW_WORKLOADS = (
+    f"Fewer than {MIN_WORKLOADS} test workloads: too few for intervals over workloads; those shown "
+    "are likely too narrow."
+)
+FEW_RUNS = (
+    f"† fewer than {MIN_RUNS} runs: too few for an interval over runs; the one shown is likely too "
+    "narrow."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one agent got on one scenario."""
+
+    agent: AgentEntry
+    runs: int
+    planned: int
+    scores: FloatArray
+    """Normalised scores (runs, workloads); no entries where there are no anchors or no runs."""
+    estimates: dict[str, Estimate]
+    """By column name; a column without values is missing."""
+    decision_latency_us: float
+    """Median over the runs, NaN without any."""
+    holes: tuple[str, ...]
+    """Why each missing run is missing."""
+    gaps: tuple[str, ...]
+    """Why it has no value in a column although it has runs."""
+
+    @property
+    def has_few_runs(self) -> bool:
+        """Whether its interval cannot speak of runs."""
+        return not self.agent.deterministic and 0 < self.runs < MIN_RUNS
+
+    @property
+    def name(self) -> str:
+        """The agent's name with the marks of its notes."""
+        marks = ("†" if self.has_few_runs else "") + ("‡" if self.holes else "")
+        return f"{self.agent.name} {marks}".rstrip()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one scenario, best score first."""
+
+    scenario: Scenario
+    subtitle: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+def build_tables(folder: Path) -> list[Table]:
+    """Return one table per scenario of the run in a folder.
+
+    Raises:
+        RecordError: if the folder holds no run, or its records are not of the same workloads.
+    """
+    plan = read_plan(folder)
+    return [_build(folder, plan, scenario) for scenario in plan.scenarios]
+
+
+def _build(folder: Path, plan: Plan, scenario: Scenario) -> Table:
+    notes = []
+    try:
+        anchors = _read_anchors(folder, plan, scenario)
+    except _HoleError as hole:
+        anchors = None
+        notes.append(f"No scores, for want of the anchors: {hole}")
+    rows = [_row(folder, plan, scenario, agent, anchors) for agent in plan.agents]
+    rows.sort(key=_rank)
+    if plan.episodes < MIN_WORKLOADS:
+        notes.append(FEW_WORKLOADS)
+    if any(row.has_few_runs for row in rows):
+        notes.append(FEW_RUNS)
+    for row in rows:
+        notes += [f"‡ {row.agent.name}: {hole}" for hole in row.holes]
+        notes += [f"{row.agent.name}: {gap}" for gap in row.gaps]
+    seeds = "seed 0" if plan.seeds == 1 else f"seeds 0..{plan.seeds - 1}"
+    facts = [f"{plan.episodes} test workloads", seeds]
+    if any(agent.learns for agent in plan.agents):
+        facts.append(f"trained on {plan.budget:,} decisions")
+    subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])
+    return Table(scenario, subtitle, tuple(rows), tuple(notes))
+
+
+def _rank(row: Row) -> tuple[float, float, str]:
+    """Sort key: the best score first, then the best utility; those without either last."""
+
+    def descending(name: str) -> float:
+        found = row.estimates.get(name)
+        return math.inf if found is None else -found.value
+
+    return descending("normalised_score"), descending("utility_per_task"), row.agent.name
+
+
+class _HoleError(Exception):
+    """A job has no result; says why."""
+
+
+def _read_anchors(folder: Path, plan: Plan, scenario: Scenario) -> tuple[AnchorValues, ...]:
+    try:
+        record = read_record(folder, plan.anchors(scenario))
+    except RecordError as error:
+        raise _HoleError(str(error)) from None
+    if record is None:
+        raise _HoleError("not computed yet")
+    if record.anchors is None:
+        raise _HoleError(record.failure.reason if record.failure else "the record is empty")
+    return record.anchors
+
+
+def _read_runs(
+    folder: Path, plan: Plan, scenario: Scenario, agent: AgentEntry
+) -> tuple[list[CellResult], list[str]]:
+    """Results of an agent by seed, and why those that are missing are missing."""
+    results, holes = [], []
+    for cell in plan.cells(scenario, agent):
+        try:
+            record = read_record(folder, cell)
+        except RecordError as error:
+            holes.append(f"seed {cell.seed} left out: {error}")
+            continue
+        if record is None:
+            holes.append(f"seed {cell.seed} not run yet")
+        elif record.result is None:
+            reason = record.failure.reason if record.failure else "the record is empty"
+            holes.append(f"seed {cell.seed} FAILED and is left out: {reason}")
+        else:
+            results.append(record.result)
+    return results, holes
+
+
+def _row(
+    folder: Path,
+    plan: Plan,
+    scenario: Scenario,
+    agent: AgentEntry,
+    anchors: tuple[AnchorValues, ...] | None,
+) -> Row:
+    results, holes = _read_runs(folder, plan, scenario, agent)
+    scores = _scores(results, anchors)
+    estimates, gaps = {}, []
+    for column in COLUMNS:
+        values = scores if column.name == "normalised_score" else _matrix(results, column.name)
+        undefined = int(np.isnan(values).sum())
+        if undefined:
+            gaps.append(f"{column.heading} is undefined in {undefined} of {values.size} episodes")
+        elif values.size:
+            estimates[column.name] = estimate(values, column.statistic)
+    latencies = [result.decision_latency_us for result in results]
+    return Row(
+        agent=agent,
+        runs=len(results),
+        planned=len(results) + len(holes),
+        scores=scores,
+        estimates=estimates,
+        decision_latency_us=float(np.median(latencies)) if latencies else math.nan,
+        holes=tuple(holes),
+        gaps=tuple(gaps),
+    )
+
+
+def _matrix(results: list[CellResult], metric: str) -> FloatArray:
+    """A metric of every (run, workload); NaN where it is undefined."""
+    return np.array(
+        [[episode.metrics[metric] for episode in result.episodes] for result in results],
+        dtype=np.float64,
+    )
+
+
+def _scores(results: list[CellResult], anchors: tuple[AnchorValues, ...] | None) -> FloatArray:
+    if anchors is None or not results:
+        return np.empty((0, 0))
+    workloads = [values.workload for values in anchors]
+    for result in results:
+        if [episode.workload for episode in result.episodes] != workloads:
+            raise RecordError(
+                "the anchors and the results are of different workloads: move the folder's cells/ "
+                "away and start the run again"
+            )
+    return normalise(
+        _matrix(results, "utility"),
+        np.array([values.random for values in anchors]),
+        np.array([values.bound for values in anchors]),
+    )
+
+
+# ---- output --------------------------------------------------------------------------------------
+
+
+def write_tables(folder: Path, tables: list[Table]) -> None:
+    """Write `table.md` and `table.csv` to a run's folder."""
+    write_file(folder / "table.md", to_markdown(tables).encode())
+    write_file(folder / "table.csv", to_csv(tables).encode())
+
+
+def print_tables(console: Console, tables: list[Table]) -> None:
+    """Print the tables for people; a narrow console gets the columns that fit 80 characters."""
+    for table in tables:
+        shown = _for_console(table, narrow=False)
+        unlimited = console.options.update(max_width=10_000)
+        if Measurement.get(console, unlimited, shown).maximum > console.width:
+            shown = _for_console(table, narrow=True)
+        console.print(shown)
+
+
+def _for_console(table: Table, *, narrow: bool) -> RichTable:
+    notes = [CAPTION, *([NARROW] if narrow else []), *table.notes]
+    shown = RichTable(
+        title=f"[bold]{table.scenario.label}[/]  {escape(table.subtitle)}",
+        title_justify="left",
+        caption="\n".join(escape(note) for note in notes),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    headings, rows = _headings(), [_texts(row) for row in table.rows]
+    if narrow:  # agent and score whole, then three figures without their intervals
+        headings = headings[:5]
+        rows = [[*row[:2], *(text.partition(" [")[0] for text in row[2:5])] for row in rows]
+    for place, heading in enumerate(headings):
+        shown.add_column(heading, justify="right" if place else "left", no_wrap=place < 2)
+    for texts in rows:
+        shown.add_row(*(escape(text) for text in texts))
+    return shown
+
+
+def to_markdown(tables: list[Table]) -> str:
+    """Return the tables as Markdown."""
+    lines = ["# Results"]
+    for table in tables:
+        lines += ["", f"## {table.scenario.label}", "", f"{table.subtitle}.", ""]
+        lines += [_line(_headings()), _line([":---"] + ["---:"] * (len(_headings()) - 1))]
+        lines += [_line(_texts(row)) for row in table.rows]
+        lines += [text for note in (CAPTION, *table.notes) for text in ("", note)]
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(tables: list[Table]) -> str:
+    """Return the tables as one CSV, one line per scenario and agent, in base units."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header = ["scenario", "scenario_digest", "agent", "runs", "runs_planned", "too_few_runs"]
+    for column in COLUMNS:
+        header += [column.name, f"{column.name}_low", f"{column.name}_high"]
+    writer.writerow([*header, "normalised_score_mean", "decision_latency_us", "holes"])
+    for table in tables:
+        for row in table.rows:
+            cells = [table.scenario.label, table.scenario.digest, row.agent.name]
+            cells += [str(row.runs), str(row.planned), str(row.has_few_runs).lower()]
+            for column in COLUMNS:
+                found = row.estimates.get(column.name, Estimate(math.nan, math.nan, math.nan))
+                cells += [_number(x) for x in (found.value, found.low, found.high)]
+            score = float(row.scores.mean()) if row.scores.size else math.nan
+            cells += [_number(score), _number(row.decision_latency_us), "; ".join(row.holes)]
+            writer.writerow(cells)
+    return out.getvalue()
+
+
+def _headings() -> list[str]:
+    return ["agent", *(column.heading for column in COLUMNS), "decision (µs)", "runs"]
+
+
+def _texts(row: Row) -> list[str]:
+    texts = [row.name]
+    for column in COLUMNS:
+        found = row.estimates.get(column.name)
+        texts.append(_interval(found, column) if found else NONE)
+    latency = row.decision_latency_us
+    texts.append(NONE if math.isnan(latency) else f"{latency:.0f}")
+    texts.append(f"{row.runs}" if not row.holes else f"{row.runs} of {row.planned}")
+    return texts
+
+
+def _interval(found: Estimate, column: Column) -> str:
+    value, low, high = (
+        f"{x * column.scale:z.{column.digits}f}" for x in (found.value, found.low, found.high)
+    )
+    return f"{value} [{low}, {high}]"
+
+
+def _line(texts: list[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
+def _number(value: float) -> str:
+    """A number to six digits, which no machine's last bit reaches; empty for NaN."""
+    return "" if math.isnan(value) else f"{value:.6g}"

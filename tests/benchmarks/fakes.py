@@ -1,0 +1,84 @@
+"""Plans, records and folders made by hand, for tests that need no run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edge_marl.benchmarks.cells import AgentEntry, Anchors, Cell, Plan
+from edge_marl.benchmarks.records import (
+    AnchorValues,
+    CellResult,
+    EpisodeResult,
+    Failure,
+    Record,
+    write_plan,
+    write_record,
+)
+from edge_marl.benchmarks.tables import COLUMNS
+from edge_marl.scenario import load_scenario
+
+EPISODES = 4
+SMOKE = load_scenario("smoke")
+HEURISTIC = AgentEntry(name="greedy", learns=False, deterministic=True, code="1")
+LEARNER = AgentEntry(name="student", learns=True, deterministic=False, code="1")
+
+
+def plan(*agents: AgentEntry, seeds: int = 2) -> Plan:
+    return Plan(
+        scenarios=(SMOKE,),
+        agents=agents or (HEURISTIC, LEARNER),
+        seeds=seeds,
+        episodes=EPISODES,
+        budget=1000,
+        code="1",
+    )
+
+
+def cell_record(cell: Cell, level: float, **metrics: float | None) -> Record:
+    """A record whose utility on workload k is `level` + k, of anchors 0 and 100."""
+    episodes = []
+    for k in range(cell.episodes):
+        values: dict[str, float | None] = {
+            column.name: 0.01 * (k + 1) for column in COLUMNS if column.name != "normalised_score"
+        }
+        values |= {"utility": level + k, "utility_per_task": (level + k) / 60, **metrics}
+        episodes.append(EpisodeResult(workload=f"w{k}", metrics=values))
+    result = CellResult(
+        episodes=tuple(episodes),
+        settings={},
+        decision_latency_us=10.0 + cell.seed,
+        train_s=0.0,
+        evaluate_s=1.0,
+    )
+    return Record(job=cell, result=result, wall_s=1.0, versions={})
+
+
+def anchors_record(anchors: Anchors) -> Record:
+    values = tuple(
+        AnchorValues(workload=f"w{k}", random=0.0, bound=100.0) for k in range(anchors.episodes)
+    )
+    return Record(job=anchors, anchors=values, wall_s=1.0, versions={})
+
+
+def failure_record(job: Cell | Anchors) -> Record:
+    failure = Failure(reason="ValueError: no luck", traceback="Traceback ...")
+    return Record(job=job, failure=failure, wall_s=1.0, versions={})
+
+
+def make_run(folder: Path, what: Plan, levels: dict[str, float]) -> None:
+    """Write a run's plan and records; an agent that `levels` does not name has failed."""
+    write_plan(folder, what)
+    for job in what.jobs():
+        if isinstance(job, Anchors):
+            record = anchors_record(job)
+        elif job.agent in levels:
+            record = cell_record(job, levels[job.agent] + job.seed)
+        else:
+            record = failure_record(job)
+        write_record(folder, record)
+
+
+def scores(level: float, seeds: int) -> np.ndarray:
+    return (level + np.arange(seeds)[:, None] + np.arange(EPISODES)) / 100

@@ -1,0 +1,187 @@
+import csv
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edge_marl.benchmarks.figures import draw_scores
+from edge_marl.benchmarks.records import record_path, write_record
+from edge_marl.benchmarks.run_benchmark import make_tables
+from edge_marl.benchmarks.stats import estimate, iqm
+from edge_marl.benchmarks.tables import build_tables, print_tables, to_csv, to_markdown
+from edge_marl.errors import RecordError
+from tests.benchmarks import fakes
+
+FILES = ("table.md", "table.csv", "scores.png")
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(to_csv(build_tables(folder)))))
+
+
+def test_a_row_holds_the_statistics_of_its_records(tmp_path: Path) -> None:
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    (table,) = build_tables(tmp_path)
+    student = table.rows[0]
+    expected = fakes.scores(50.0, seeds=2)
+    assert student.agent.name == "student"
+    assert np.allclose(student.scores, expected)
+    assert student.estimates["normalised_score"] == estimate(student.scores, iqm)
+    assert student.estimates["lost_fraction"].value == pytest.approx(0.025)
+    assert student.decision_latency_us == 10.5
+    first = rows_of(tmp_path)[0]
+    assert float(first["normalised_score_mean"]) == pytest.approx(expected.mean())
+    assert first["runs"] == first["runs_planned"] == "2"
+
+
+def test_rows_are_sorted_by_score_and_holes_come_last(tmp_path: Path) -> None:
+    agents = [fakes.HEURISTIC.model_copy(update={"name": name}) for name in "dcba"]
+    fakes.make_run(tmp_path, fakes.plan(*agents), {"a": 20.0, "b": 60.0, "c": 20.0})
+    assert [row["agent"] for row in rows_of(tmp_path)] == ["b", "a", "c", "d"]
+
+
+def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    make_tables(tmp_path, show=False)
+    before = {name: (tmp_path / name).read_bytes() for name in FILES}
+    for path in tmp_path.glob("[ts]*.*"):
+        path.unlink()
+    make_tables(tmp_path, show=False)
+    assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
+
+
+def test_another_agent_changes_no_other_row(tmp_path: Path) -> None:
+    levels = {"greedy": 20.0, "student": 50.0, "other": 90.0}
+    other = fakes.LEARNER.model_copy(update={"name": "other"})
+    fakes.make_run(tmp_path / "two", fakes.plan(), levels)
+    fakes.make_run(tmp_path / "three", fakes.plan(fakes.LEARNER, other, fakes.HEURISTIC), levels)
+    assert rows_of(tmp_path / "three")[1:] == rows_of(tmp_path / "two")
+
+
+def test_too_few_runs_are_marked_unless_one_says_it_all(tmp_path: Path) -> None:
+    levels = {"greedy": 20.0, "student": 50.0}
+    fakes.make_run(tmp_path / "few", fakes.plan(seeds=4), levels)
+    few = to_markdown(build_tables(tmp_path / "few"))
+    assert "| student † |" in few
+    assert "| greedy |" in few
+    assert "† fewer than 5 runs" in few
+    fakes.make_run(tmp_path / "enough", fakes.plan(seeds=5), levels)
+    assert "†" not in to_markdown(build_tables(tmp_path / "enough"))
+
+
+def test_too_few_workloads_are_said(tmp_path: Path) -> None:
+    for episodes, says in ((4, True), (5, False)):
+        folder = tmp_path / str(episodes)
+        plan = fakes.plan().model_copy(update={"episodes": episodes})
+        fakes.make_run(folder, plan, {"greedy": 20.0, "student": 50.0})
+        assert ("Fewer than 5 test workloads" in to_markdown(build_tables(folder))) == says
+
+
+def test_a_failed_run_is_a_hole_with_its_reason(tmp_path: Path) -> None:
+    plan = fakes.plan()
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    write_record(tmp_path, fakes.failure_record(plan.cells(fakes.SMOKE, fakes.LEARNER)[1]))
+    text = to_markdown(build_tables(tmp_path))
+    assert "| student †‡ |" in text
+    assert "| 1 of 2 |" in text
+    assert "‡ student: seed 1 FAILED and is left out: ValueError: no luck" in text
+
+
+def test_an_agent_without_a_run_keeps_its_row(tmp_path: Path) -> None:
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0})
+    last = rows_of(tmp_path)[-1]
+    assert (last["agent"], last["runs"], last["normalised_score"]) == ("student", "0", "")
+    assert last["holes"].count("FAILED") == 2
+
+
+def test_a_missing_or_damaged_record_is_a_hole_too(tmp_path: Path) -> None:
+    plan = fakes.plan()
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    first, second = plan.cells(fakes.SMOKE, fakes.LEARNER)
+    record_path(tmp_path, first).unlink()
+    record_path(tmp_path, second).write_text("{")
+    text = to_markdown(build_tables(tmp_path))
+    assert "seed 0 not run yet" in text
+    assert "seed 1 left out" in text
+    assert record_path(tmp_path, second).exists()
+
+
+def test_without_anchors_there_are_no_scores_and_the_table_says_why(tmp_path: Path) -> None:
+    plan = fakes.plan()
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    make_tables(tmp_path, show=False)
+    write_record(tmp_path, fakes.failure_record(plan.anchors(fakes.SMOKE)))
+    make_tables(tmp_path, show=False)
+    assert "No scores, for want of the anchors: ValueError: no luck" in (
+        tmp_path / "table.md"
+    ).read_text("utf-8")
+    assert not (tmp_path / "scores.png").exists()
+    assert [row["agent"] for row in rows_of(tmp_path)] == ["student", "greedy"]
+
+
+def test_results_of_other_workloads_than_the_anchors_are_refused(tmp_path: Path) -> None:
+    plan = fakes.plan()
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    record = fakes.anchors_record(plan.anchors(fakes.SMOKE))
+    assert record.anchors is not None
+    swapped = record.model_copy(update={"anchors": record.anchors[::-1]})
+    write_record(tmp_path, swapped)
+    with pytest.raises(RecordError, match="different workloads"):
+        build_tables(tmp_path)
+
+
+def test_an_undefined_metric_is_said_and_not_averaged_away(tmp_path: Path) -> None:
+    plan = fakes.plan()
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    cell = plan.cells(fakes.SMOKE, fakes.LEARNER)[0]
+    write_record(tmp_path, fakes.cell_record(cell, 50.0, latency_p95_s=None))
+    assert "student: p95 latency (s) is undefined in 4 of 8 episodes" in to_markdown(
+        build_tables(tmp_path)
+    )
+
+
+def test_the_terminal_shows_what_the_file_has(tmp_path: Path) -> None:
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0})
+    console = Console(file=io.StringIO(), width=200)
+    print_tables(console, build_tables(tmp_path))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("greedy", "0.215 [", "student ‡", "seed 1 FAILED", "interquartile mean"):
+        assert part in text
+
+
+def test_a_narrow_terminal_keeps_names_and_figures_whole(tmp_path: Path) -> None:
+    long = fakes.HEURISTIC.model_copy(update={"name": "crash-avoid-best"})
+    fakes.make_run(tmp_path, fakes.plan(long, fakes.LEARNER), {long.name: 20.0, "student": 5.0})
+    console = Console(file=io.StringIO(), width=80)
+    print_tables(console, build_tables(tmp_path))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert re.search(r"crash-avoid-best +0\.215 \[0\.\d{3}, 0\.\d{3}\] +0\.358 ", text)
+    assert "Too wide" in text
+
+
+def test_a_figure_is_drawn_without_touching_matplotlibs_state(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    before = dict(dict.items(mpl.rcParams))  # as it is: a look-up would choose a backend
+    image = draw_scores(build_tables(tmp_path))
+    assert image is not None
+    assert image.startswith(b"\x89PNG")
+    assert dict(dict.items(mpl.rcParams)) == before
+    assert image == draw_scores(build_tables(tmp_path))
+
+
+def test_the_harness_loads_nothing_heavy_until_it_is_used() -> None:
+    code = (
+        "import sys, edge_marl.benchmarks.tables, edge_marl.benchmarks.runner, "
+        "edge_marl.benchmarks.run_benchmark, edge_marl.benchmarks.figures\n"
+        "print([m for m in ('torch', 'tianshou', 'pandas', 'matplotlib', 'seaborn', 'numba') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
