@@ -1,0 +1,1 @@
+"""Figures recorded from the published environments, in a compact form (see ``make_golden.py``)."""
