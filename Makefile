@@ -44,7 +44,7 @@ lint: $(DEV)  ## ruff: rules and format
 # The folders are laid out as they are imported, which is where mypy looks for them.
 types: $(DEV)  ## mypy --strict
 	@rm -rf build/types && mkdir -p build/types
-	@cp -r edge_marl build/types/ && cp -r agents benchmarks leaderboards build/types/edge_marl/
+	@cp -r edge_marl tests build/types/ && cp -r agents benchmarks leaderboards build/types/edge_marl/
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml
 
 format: $(DEV)  ## let ruff mend what it can

@@ -97,7 +97,9 @@ def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:
     Args:
         decorate: a compiler, such as `compiled`.
     """
-    namespace = {**vars(kernel), "fetch_line": fetch_line}
+    namespace = dict(vars(kernel))
+    if not numba.config.DISABLE_JIT:
+        namespace["fetch_line"] = fetch_line
     for name in BODIES:
         namespace[name] = decorate(FunctionType(namespace[name].__code__, namespace, name))
     return namespace

@@ -106,10 +106,10 @@ class Simulator:
         self._ends = np.zeros((num_envs, scenario.num_servers, 0), dtype=np.int64)
         self._rewards = np.zeros((num_envs, 0))
         expected = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
-        self._make_room(
-            num_tasks=int(expected + 4 * expected**0.5) + 8,
-            num_running=self.layout.max_capacity // min(scenario.tasks.demand),
-        )
+        num_tasks = int(expected + 4 * expected**0.5) + 8
+        self._most_running = self.layout.max_capacity // min(scenario.tasks.demand)
+        """Most drawn tasks that fit on a server."""
+        self._make_room(num_tasks, min(self._most_running, num_tasks))
         cores = numba.config.NUMBA_NUM_THREADS
         threads = min(num_threads or cores, max(1, num_envs // ROWS_PER_THREAD))
         bounds = [num_envs * i // threads for i in range(threads + 1)]
@@ -144,8 +144,10 @@ class Simulator:
         )
         arrays = [part for part in self._state if isinstance(part, np.ndarray)]
         self._table = compiled.address_table(arrays)
-        self.step_row: Callable[[int, int], float] = partial(
-            compiled.step_at, self._table.ctypes.data, self._penalty
+        self.step_row: Callable[[int, int], float] = (
+            partial(compiled.step, *self._state)
+            if numba.config.DISABLE_JIT  # plain Python has no pointers
+            else partial(compiled.step_at, self._table.ctypes.data, self._penalty)
         )
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
         reward. Bound, not a method: that saves a single environment a tenth of its step."""
@@ -184,14 +186,15 @@ class Simulator:
         """
         workload.check_fits(self.scenario)
         capacity, demand = workload.topology.capacity, workload.tasks[:, DEMAND]
-        self._make_room(0, int(capacity.max() // demand.min()))
+        self._make_room(0, min(int(capacity.max() // demand.min()), workload.num_tasks))
         self.load_tasks(row, workload.topology, workload.tasks)
 
     def load_tasks(self, row: int, topology: Topology, tasks: npt.NDArray[np.int64]) -> None:
         """Start an episode on tasks that are known to be sound (`draw.draw_tasks`)."""
         count = len(tasks)
         if count > self._tasks.shape[1]:
-            self._make_room(count + count // 8, 0)
+            room = count + count // 8
+            self._make_room(room, min(self._most_running, room))
         rows = self._tasks[row, :count]
         rows[:, :NUM_TASK_FIELDS] = tasks
         rows[:, NUM_TASK_FIELDS:] = (k.NOWHERE, k.WAITING, 0)

@@ -62,13 +62,14 @@ def test_gymnasiums_checker_is_content(
 
 
 def test_default_scenario_is_paper_and_the_module_form_works() -> None:
-    assert gymnasium.make("edge_marl:EdgeAIGC-v0").unwrapped.scenario == load_scenario("paper")
+    env: Any = gymnasium.make("edge_marl:EdgeAIGC-v0").unwrapped
+    assert env.scenario == load_scenario("paper")
     assert make(scenario="paper", world=4).unwrapped.scenario == load_scenario("paper", world=4)
 
 
 def test_spec_survives_json() -> None:
     spec = make(scenario="smoke").spec
-    again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(spec.to_json()))
+    again: Any = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(spec.to_json()))
     assert again.unwrapped.scenario == load_scenario("smoke")
 
 
@@ -202,7 +203,7 @@ def test_info_holds_the_mask_only() -> None:
 @pytest.mark.parametrize("tier", ["smoke", "agod"])
 @pytest.mark.parametrize("num_envs", [1, 5])
 def test_vector_rows_are_the_single_environment_across_autoreset(tier: str, num_envs: int) -> None:
-    vector = gymnasium.make_vec("EdgeAIGC-v0", num_envs=num_envs, scenario=tier)
+    vector: Any = gymnasium.make_vec("EdgeAIGC-v0", num_envs=num_envs, scenario=tier)
     singles = [make(scenario=tier) for _ in range(num_envs)]
     rng = np.random.default_rng(0)
     seen, _ = vector.reset(seed=42)

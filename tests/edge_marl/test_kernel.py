@@ -1,5 +1,8 @@
 """The kernel's bodies give the same bits as plain Python and compiled."""
 
+import os
+import subprocess
+import sys
 from types import FunctionType
 
 import numpy as np
@@ -42,6 +45,30 @@ def test_plain_python_equals_compiled(tier: str, monkeypatch: pytest.MonkeyPatch
     for compiled_part, plain_part in zip(*runs, strict=True):
         np.testing.assert_array_equal(compiled_part, plain_part)
     assert (runs[0][0] < 0).any()  # crashes were among it
+
+
+def test_environment_runs_without_the_compiler() -> None:
+    """`NUMBA_DISABLE_JIT=1`, for coverage and debuggers: the same episode, bit for bit."""
+    code = (
+        "import gymnasium, edge_marl\n"
+        "env = gymnasium.make('EdgeAIGC-v0', scenario='smoke')\n"
+        "envs = gymnasium.make_vec('EdgeAIGC-v0', 2, scenario='smoke')\n"
+        "total = env.reset(seed=0)[0].sum() + envs.reset(seed=0)[0].sum()\n"
+        "for action in range(50):\n"
+        "    total += env.step(action % 6)[1] + envs.step([action % 6] * 2)[1].sum()\n"
+        "print(repr(float(total)))"
+    )
+    results = {
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env=os.environ | {"NUMBA_DISABLE_JIT": disabled},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for disabled in ("0", "1")
+    }
+    assert len(results) == 1
 
 
 def test_threads_do_not_change_results() -> None:

@@ -1,5 +1,7 @@
 """The layout says what the observation holds, and finds the whole numbers behind it."""
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def test_every_number_of_the_observation_is_a_named_feature(tier: str) -> None:
 @pytest.mark.parametrize("tier", ["smoke", "agod", "paper"])
 def test_decode_gives_the_simulators_whole_numbers(tier: str) -> None:
     scenario = load_scenario(tier)
-    env = gymnasium.make("EdgeAIGC-v0", scenario=scenario).unwrapped
+    env: Any = gymnasium.make("EdgeAIGC-v0", scenario=scenario).unwrapped
     workload = draw_workload(scenario, 5)
     observation, _ = env.reset(options={"workload": workload})
     rng = np.random.default_rng(0)

@@ -1,12 +1,13 @@
 """Metrics against an episode worked out by hand, and against each other."""
 
 import math
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 
-from edge_marl import METRICS, Topology, Workload
+from edge_marl import METRICS, Workload, draw_topology
 from edge_marl.scenario import parse_scenario
 
 SCENARIO = parse_scenario(
@@ -41,18 +42,9 @@ TASKS = [
 ACTIONS = [0, 0, 0, 1]
 
 
-def topology() -> Topology:
-    servers = SCENARIO.servers
-    return Topology(
-        np.array(servers.capacity),
-        np.array(servers.baseline),
-        np.array(servers.curve),  # type: ignore[union-attr]
-    )
-
-
 def play(decisions: int) -> tuple[list[float], dict[str, float]]:
-    env = gymnasium.make("EdgeAIGC-v0", scenario=SCENARIO).unwrapped
-    env.reset(options={"workload": Workload(topology(), np.array(TASKS))})
+    env: Any = gymnasium.make("EdgeAIGC-v0", scenario=SCENARIO).unwrapped
+    env.reset(options={"workload": Workload(draw_topology(SCENARIO), np.array(TASKS))})
     rewards = [env.step(action)[1] for action in ACTIONS[:decisions]]
     return rewards, env.metrics()
 
@@ -100,7 +92,7 @@ def test_metrics_before_the_first_decision_are_undefined() -> None:
 
 
 def test_percentiles_are_of_the_data() -> None:
-    env = gymnasium.make("EdgeAIGC-v0", scenario="paper").unwrapped
+    env: Any = gymnasium.make("EdgeAIGC-v0", scenario="paper").unwrapped
     env.reset(seed=0)
     ended = False
     while not ended:
