@@ -16,13 +16,16 @@ from numba.core import types
 from numba.core.cgutils import get_item_pointer, get_or_insert_function, unpack_tuple
 from numba.extending import intrinsic
 
-from edge_marl import kernel
+from edge_marl import game, kernel
 
 __all__ = [
     "address_table",
     "compile_bodies",
     "compiled",
+    "observe_gateways",
     "observe_task",
+    "play_rows",
+    "show_waiting",
     "step",
     "step_at",
     "step_rows",
@@ -41,11 +44,20 @@ BODIES = (
     "show_next",
     "observe_server",
     "observe_task",
+    "finish_due",
     "step",
     "prefetch",
     "step_rows",
+    "send",
+    "count_idle",
+    "acting_order",
+    "next_slot",
+    "show_waiting",
+    "play",
+    "observe_gateways",
+    "play_rows",
 )
-"""Every function of the kernel, callees before callers."""
+"""Every function of `kernel.py` and `game.py`, callees before callers."""
 
 
 @intrinsic
@@ -75,8 +87,10 @@ def fetch_line(typing_context: Any, array: Any, index: Any) -> Any:
     return types.void(array, index), build
 
 
-FINGERPRINT = hashlib.sha256(Path(kernel.__file__).read_bytes()).hexdigest()[:12]
-"""Of the kernel's source. Numba's on-disk cache of a function knows nothing of the functions that
+FINGERPRINT = hashlib.sha256(
+    Path(kernel.__file__).read_bytes() + Path(game.__file__).read_bytes()
+).hexdigest()[:12]
+"""Of the bodies' source. Numba's on-disk cache of a function knows nothing of the functions that
 it calls: without this in its name, code that calls the kernel would outlive a change of it."""
 
 
@@ -88,16 +102,16 @@ def compiled(body: Any) -> Any:
     positive by the checks of Scenario, Topology and Workload.
     """
     body.__qualname__ = f"{body.__name__}_{FINGERPRINT}"
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(body)
+    return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(body)
 
 
 def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:
-    """Return the kernel's namespace with every body decorated, and calling decorated ones.
+    """Return the bodies' namespace with every one decorated, and calling decorated ones.
 
     Args:
         decorate: a compiler, such as `compiled`.
     """
-    namespace = dict(vars(kernel))
+    namespace = {**vars(kernel), **vars(game)}
     if not numba.config.DISABLE_JIT:
         namespace["fetch_line"] = fetch_line
     for name in BODIES:
@@ -111,6 +125,9 @@ task_utility = _bodies["task_utility"]
 observe_task = _bodies["observe_task"]
 step = _bodies["step"]
 step_rows = _bodies["step_rows"]
+show_waiting = _bodies["show_waiting"]
+observe_gateways = _bodies["observe_gateways"]
+play_rows = _bodies["play_rows"]
 
 
 # One environment's step takes some 130 ns; handing Numba its ten arrays from Python takes 600 ns.

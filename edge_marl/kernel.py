@@ -17,17 +17,17 @@ The rules are those of the published environments as executed (ADSAC: commit ed4
 Arrays (E environments, N task rows, S servers, V services per server, K task types):
 
 ============  ================  =======  =====================================================
-tasks         (E, N, 8)         int64    the workload's five columns, then PLACE, STATUS, END
+tasks         (E, N, 9)         int64    the workload's five columns, then PLACE .. END
 servers       (E, S, 4)         int32    CAPACITY, USED, NUM_RUNNING, NUM_CRASHES
 services      (T, S * V, 4+K)   float64  AX .. SLOPE, then the baseline of each type; T topologies
 running       (E, S, R, 2)      int32    TASK, HOLDS of each running task, in order of assignment
 ends          (E, S, R)         int64    when it ends
 soonest       (E, 2 * P)        int64    tree of the earliest ENDS: node i is the minimum of nodes
                                          2 i and 2 i + 1, node P + s is server s (P = 2^n >= S)
-episode       (E, 6)            int64    SHOWN .. TOPOLOGY
+episode       (E, 7)            int64    SHOWN .. ILLEGAL
 rewards       (E, N)            float64  reward of each task's dispatch
 observations  (E, D)            float32  what is seen now, kept up to date in place
-spec          (8,)              int64    sizes and rules of the scenario, NUM_SERVERS ..
+spec          (11,)             int64    sizes and rules of the scenario, NUM_SERVERS ..
 ============  ================  =======  =====================================================
 
 A step touches few cache lines: with a thousand environments that is what its cost consists of.
@@ -54,14 +54,16 @@ if TYPE_CHECKING:
 ARRIVAL, RUN_TIME, DEMAND, TYPE, GATEWAY = range(5)
 PLACE = 5  # action the task was sent by: server * V + service; -1 before
 STATUS = 6
-END = 7  # when it finishes, or when it was lost
-NUM_TASK_COLUMNS = 8
+START = 7  # when it was sent
+END = 8  # when it finishes, or when it was lost
+NUM_TASK_COLUMNS = 9
 
 # Values of STATUS.
 WAITING = 0  # not yet dispatched
 ADMITTED = 1  # dispatched and not lost: it runs until END
 CRASHED = 2  # was running when its server crashed
 REFUSED = 3  # its own dispatch made the server crash
+DROPPED = 4  # its gateway took no legal action for it
 
 # Columns of `servers`.
 CAPACITY, USED, NUM_RUNNING, NUM_CRASHES = range(4)
@@ -76,16 +78,17 @@ NUM_RUNNING_COLUMNS = 2
 AX, BX, RISE, SLOPE, BASELINE = range(5)
 
 # Columns of `episode`.
-SHOWN, CLOCK, NUM_TASKS, DONE, CRASHES, TOPOLOGY = range(6)
-NUM_EPISODE_COLUMNS = 6
+SHOWN, CLOCK, NUM_TASKS, DONE, CRASHES, TOPOLOGY, ILLEGAL = range(7)
+NUM_EPISODE_COLUMNS = 7
+
 
 # Values of DONE.
 GOING_ON, TERMINATED, TRUNCATED = range(3)
 
 # Entries of `spec`.
 NUM_SERVERS, NUM_SERVICES, NUM_TYPES, END_AT_LAST_TASK, SUM_BY_SERVICE, HORIZON = range(6)
-MAX_DEMAND, MAX_RUN_TIME = range(6, 8)
-NUM_SPEC_ENTRIES = 8
+MAX_DEMAND, MAX_RUN_TIME, NUM_GATEWAYS, SLOT, MAY_HOLD = range(6, 11)
+NUM_SPEC_ENTRIES = 11
 
 # In `observations`: features of the task besides its type, and of each server.
 TASK_FEATURES = 2
@@ -212,7 +215,7 @@ def crash_cost(
         for at in range(servers[e, server, NUM_RUNNING]):
             k = running[e, server, at, TASK]
             if not by_service or tasks[e, k, PLACE] % num_services == service:
-                progress = (now - tasks[e, k, ARRIVAL]) / tasks[e, k, RUN_TIME]
+                progress = (now - tasks[e, k, START]) / tasks[e, k, RUN_TIME]
                 part += (1.0 - progress) * penalty
         cost = cost + part if by_service else part
     return cost
@@ -241,6 +244,7 @@ def crash(
 
 def dispatch(
     e: int,
+    k: int,
     action: int,
     spec: Ints,
     penalty: float,
@@ -252,10 +256,10 @@ def dispatch(
     ends: Ints,
     soonest: Ints,
 ) -> float:
-    """Send the task that is shown to a (server, service); return the reward."""
-    k = episode[e, SHOWN]
+    """Send task k to a (server, service); return the reward."""
     server = action // spec[NUM_SERVICES]
     tasks[e, k, PLACE] = action
+    tasks[e, k, START] = episode[e, CLOCK]
     if tasks[e, k, DEMAND] > servers[e, server, CAPACITY] - servers[e, server, USED]:
         cost = crash_cost(e, server, spec, penalty, episode, servers, tasks, running)
         crash(e, server, episode, servers, tasks, running, soonest)
@@ -292,18 +296,37 @@ def observe_server(
 
 
 def observe_task(
-    e: int, spec: Ints, episode: Ints, tasks: Ints, observations: Observations
+    e: int, k: int, spec: Ints, episode: Ints, tasks: Ints, observations: Observations, row: int
 ) -> None:
-    """Write the type, demand and run time of the task that is shown, or zeros."""
-    k = episode[e, SHOWN]
+    """Write the type, demand and run time of task k into a row of observations.
+
+    Zeros where there is no such task: k is NOWHERE, or past the last.
+    """
     types = spec[NUM_TYPES] if spec[NUM_TYPES] > 1 else 0
     for at in range(types + TASK_FEATURES):
-        observations[e, at] = 0.0
-    if k < episode[e, NUM_TASKS]:
+        observations[row, at] = 0.0
+    if 0 <= k < episode[e, NUM_TASKS]:
         if types > 1:
-            observations[e, tasks[e, k, TYPE]] = 1.0
-        observations[e, types] = tasks[e, k, DEMAND] / spec[MAX_DEMAND]
-        observations[e, types + 1] = tasks[e, k, RUN_TIME] / spec[MAX_RUN_TIME]
+            observations[row, tasks[e, k, TYPE]] = 1.0
+        observations[row, types] = tasks[e, k, DEMAND] / spec[MAX_DEMAND]
+        observations[row, types + 1] = tasks[e, k, RUN_TIME] / spec[MAX_RUN_TIME]
+
+
+def finish_due(
+    e: int,
+    spec: Ints,
+    episode: Ints,
+    servers: ShortInts,
+    running: ShortInts,
+    ends: Ints,
+    soonest: Ints,
+    observations: Observations,
+) -> None:
+    """Let the tasks leave whose run time is over by now."""
+    while soonest[e, 1] <= episode[e, CLOCK]:
+        server = find_soonest(e, soonest)
+        finish_on(e, server, episode[e, CLOCK], servers, running, ends, soonest)
+        observe_server(e, server, spec, servers, observations)
 
 
 def step(
@@ -327,16 +350,13 @@ def step(
     """
     k = episode[e, SHOWN]
     reward = dispatch(
-        e, action, spec, penalty, episode, servers, services, tasks, running, ends, soonest
+        e, k, action, spec, penalty, episode, servers, services, tasks, running, ends, soonest
     )
     rewards[e, k] = reward
     observe_server(e, action // spec[NUM_SERVICES], spec, servers, observations)
     show_next(e, spec, episode, tasks)
-    while soonest[e, 1] <= episode[e, CLOCK]:
-        server = find_soonest(e, soonest)
-        finish_on(e, server, episode[e, CLOCK], servers, running, ends, soonest)
-        observe_server(e, server, spec, servers, observations)
-    observe_task(e, spec, episode, tasks, observations)
+    finish_due(e, spec, episode, servers, running, ends, soonest, observations)
+    observe_task(e, episode[e, SHOWN], spec, episode, tasks, observations, e)
     return reward
 
 

@@ -37,7 +37,7 @@ METRICS: dict[str, Metric] = {
         Metric("server_crash_rate", "1/task", "lower", "server crashes / decisions"),
         Metric("server_crashes", "crashes", "lower", "server crashes"),
         Metric("crashed_fraction", "share", "lower", "tasks lost while running / decisions"),
-        Metric("lost_fraction", "share", "lower", "those and the tasks that caused it / decisions"),
+        Metric("lost_fraction", "share", "lower", "all tasks lost / decisions: see below"),
         Metric("completion_rate", "share", "higher", "tasks finished by the end / decisions"),
         Metric("latency_mean_s", "s", "lower", "mean from arrival to result, finished tasks"),
         Metric("latency_p50_s", "s", "lower", "median from arrival to result, finished tasks"),
@@ -46,7 +46,8 @@ METRICS: dict[str, Metric] = {
         Metric("utilisation", "share", "neither", "capacity in use / capacity, mean over time"),
         Metric("load_imbalance", "ratio", "lower", "std / mean of utilisation over servers"),
         Metric("gateway_fairness", "index", "higher", "Jain's index of completion over gateways"),
-        Metric("tasks", "tasks", "neither", "decisions: tasks sent to a server"),
+        Metric("illegal_actions", "actions", "lower", "actions outside the action mask"),
+        Metric("tasks", "tasks", "neither", "decisions: tasks that were to be sent to a server"),
     )
 }
 
@@ -56,7 +57,7 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
 
     `utility_per_task` is net of penalties: its sum over tasks is the return. The published code
     reports running tasks lost (`crashed_fraction`) and counts the tasks whose dispatch caused the
-    crash nowhere; `lost_fraction` has both.
+    crash nowhere; `lost_fraction` has both, and those dropped by an illegal action.
     """
     tasks = log.tasks[: log.num_decisions]
     count = len(tasks)
@@ -65,7 +66,7 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
     status = tasks[:, k.STATUS]
     finished = log.finished[: log.num_decisions]
     crashed = int((status == k.CRASHED).sum())
-    refused = int((status == k.REFUSED).sum())
+    refused, dropped = int((status == k.REFUSED).sum()), int((status == k.DROPPED).sum())
     utility = math.fsum(log.rewards)
     granted = math.fsum(log.rewards[status != k.REFUSED])
     utilisation = _utilisation(log, tasks)
@@ -77,12 +78,13 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
         "server_crash_rate": refused / count,
         "server_crashes": float(refused),
         "crashed_fraction": crashed / count,
-        "lost_fraction": (crashed + refused) / count,
+        "lost_fraction": (crashed + refused + dropped) / count,
         "completion_rate": int(finished.sum()) / count,
         **_latencies(tasks[finished]),
         "utilisation": mean_utilisation,
         "load_imbalance": _imbalance(utilisation),
         "gateway_fairness": _fairness(tasks[:, k.GATEWAY], finished),
+        "illegal_actions": float(log.illegal_actions),
         "tasks": float(count),
     }
 
@@ -106,8 +108,8 @@ def _utilisation(log: EpisodeLog, tasks: npt.NDArray[np.int64]) -> npt.NDArray[n
     if elapsed == 0:
         return np.zeros(len(log.capacity))
     until = np.minimum(tasks[:, k.END], log.clock_ms)
-    held = tasks[:, k.DEMAND] * (until - tasks[:, k.ARRIVAL])
-    ran = tasks[:, k.STATUS] != k.REFUSED
+    held = tasks[:, k.DEMAND] * (until - tasks[:, k.START])
+    ran = np.isin(tasks[:, k.STATUS], (k.ADMITTED, k.CRASHED))
     work = np.zeros(len(log.capacity), dtype=np.int64)
     np.add.at(work, tasks[ran, k.PLACE] // log.num_services, held[ran])
     return work / (log.capacity * elapsed)

@@ -156,6 +156,28 @@ class Gateways(_Section):
     count: Positive = 1
 
 
+class Clock(_Section):
+    """When gateways decide in the multi-agent game (the single environment runs on events)."""
+
+    slot_s: Annotated[float, Field(ge=0)] = 0.0
+    """Length of a slot; 0 is the event clock: one decision at each arrival."""
+    hold: bool = False
+    """Whether a gateway may keep its task for the next slot."""
+
+    @property
+    def slot_ms(self) -> int:
+        """Length of a slot in milliseconds."""
+        return round(self.slot_s * 1000)
+
+    @model_validator(mode="after")
+    def _whole_milliseconds(self) -> Self:
+        if self.slot_s > 0 and self.slot_ms < 1:
+            raise ValueError(f"slot_s = {self.slot_s}: must be 0 (event clock) or at least 0.001")
+        if self.hold and self.slot_s == 0:
+            raise ValueError("hold = true needs slots: give slot_s > 0, or leave hold out")
+        return self
+
+
 class Overload(_Section):
     """What it costs to send a task to a server without room for it (SPEC: the server crashes)."""
 
@@ -184,6 +206,7 @@ class Scenario(_Section):
     tasks: Tasks
     arrivals: Arrivals
     gateways: Gateways = Gateways()
+    clock: Clock = Clock()
     overload: Overload
     episode: Episode
 

@@ -32,19 +32,20 @@ class EpisodeLog:
     """What became of every task of an episode so far (copies; times in milliseconds)."""
 
     tasks: npt.NDArray[np.int64]
-    """(N, 8) the kernel's task rows: the workload's columns, then PLACE, STATUS, END."""
+    """(N, 9) the kernel's task rows: the workload's columns, then PLACE, STATUS, START, END."""
     rewards: npt.NDArray[np.float64]
-    """(D,) reward of each decision so far."""
+    """(D,) reward of each task shown so far, in order of arrival."""
     capacity: npt.NDArray[np.int64]
     """(S,) capacity of each server."""
     server_crashes: npt.NDArray[np.int64]
     """(S,) crashes of each server."""
     num_services: int
     clock_ms: int
+    illegal_actions: int
 
     @property
     def num_decisions(self) -> int:
-        """Decisions so far D."""
+        """Tasks that were to be decided on so far, D: the first ones."""
         return len(self.rewards)
 
     @property
@@ -197,15 +198,17 @@ class Simulator:
             self._make_room(room, min(self._most_running, room))
         rows = self._tasks[row, :count]
         rows[:, :NUM_TASK_FIELDS] = tasks
-        rows[:, NUM_TASK_FIELDS:] = (k.NOWHERE, k.WAITING, 0)
+        rows[:, NUM_TASK_FIELDS:] = (k.NOWHERE, k.WAITING, 0, 0)
         if self._topologies[row] is not topology:
             self._install(row, topology)
         self._servers[row, :, k.CAPACITY + 1 :] = 0
         self._soonest[row] = k.NEVER
         entry = self.num_envs if topology is self._own else row
-        self._episode[row] = (0, tasks[0, k.ARRIVAL], count, k.GOING_ON, 0, entry)
+        self._episode[row] = (0, tasks[0, k.ARRIVAL], count, k.GOING_ON, 0, entry, 0)
         self.observations[row, self.layout.task_size + 1 :: k.SERVER_FEATURES] = 1.0
-        compiled.observe_task(row, self._spec, self._episode, self._tasks, self.observations)
+        compiled.observe_task(
+            row, 0, self._spec, self._episode, self._tasks, self.observations, row
+        )
 
     def _install(self, row: int, topology: Topology) -> None:
         """Put the servers of a topology into a row."""
@@ -225,24 +228,29 @@ class Simulator:
             actions: (E,) in the action space.
             rewards: (E,) written in place.
         """
+        self._in_threads(partial(compiled.step_rows, *self._state), actions, rewards)
+
+    def _in_threads(self, run: Callable[..., None], *arrays: npt.NDArray[Any]) -> None:
+        """Call `run(first, stop, *arrays)` for the rows of every thread."""
         mine, *others = self._chunks
         # Python's threads and a kernel without the GIL, not Numba's parallel loops: OpenMP's wait
         # busily at their barrier, and on a busy machine that made a step 30 times as slow.
         if others and self._threads is None:
             self._threads = ThreadPoolExecutor(len(others))
-        run = partial(compiled.step_rows, *self._state)
         jobs = [
-            self._threads.submit(run, *chunk, actions, rewards)
+            self._threads.submit(run, *chunk, *arrays)
             for chunk in others
             if self._threads is not None
         ]
-        run(*mine, actions, rewards)
+        run(*mine, *arrays)
         for job in jobs:
             job.result()
 
     def log(self, row: int) -> EpisodeLog:
         """Return what became of the tasks of one row's episode so far."""
-        shown, clock, count = self._episode[row, [k.SHOWN, k.CLOCK, k.NUM_TASKS]]
+        shown, clock, count, illegal = self._episode[
+            row, [k.SHOWN, k.CLOCK, k.NUM_TASKS, k.ILLEGAL]
+        ]
         return EpisodeLog(
             tasks=self._tasks[row, :count].copy(),
             rewards=self._rewards[row, :shown].copy(),
@@ -250,6 +258,7 @@ class Simulator:
             server_crashes=self._servers[row, :, k.NUM_CRASHES].astype(np.int64),
             num_services=self.scenario.num_services,
             clock_ms=int(clock),
+            illegal_actions=int(illegal),
         )
 
 
@@ -275,4 +284,7 @@ def _pack_spec(scenario: Scenario, layout: ObservationLayout) -> npt.NDArray[np.
     spec[k.HORIZON] = scenario.arrivals.horizon_ms
     spec[k.MAX_DEMAND] = layout.max_demand
     spec[k.MAX_RUN_TIME] = layout.max_run_time_ms
+    spec[k.NUM_GATEWAYS] = scenario.gateways.count
+    spec[k.SLOT] = scenario.clock.slot_ms
+    spec[k.MAY_HOLD] = scenario.clock.hold
     return spec

@@ -19,6 +19,7 @@ MODULES = [
     {"topology"},
     {"workload"},
     {"draw", "kernel"},
+    {"game"},
     {"layout", "compiled"},
     {"utility"},
     {"simulator"},
@@ -89,7 +90,7 @@ def test_public_names_exist_and_are_listed() -> None:
 
 def test_modules_export_what_they_define() -> None:
     for path in (ROOT / "edge_marl").glob("*.py"):
-        if path.stem in {"__init__", "cli", "kernel", "errors", "_version"}:
+        if path.stem in {"__init__", "cli", "kernel", "game", "errors", "_version"}:
             continue
         module = import_module(f"edge_marl.{path.stem}")
         for name in module.__all__:

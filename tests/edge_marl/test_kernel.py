@@ -8,12 +8,13 @@ from types import FunctionType
 import numpy as np
 import pytest
 
-from edge_marl import Simulator, compiled, draw_workload, kernel, load_scenario, workload
+from edge_marl import Simulator, compiled, draw_workload, game, kernel, load_scenario, workload
 from edge_marl.draw import draw_tasks
 
 
 def test_bodies_are_all_compiled() -> None:
-    functions = {name for name, value in vars(kernel).items() if isinstance(value, FunctionType)}
+    everything = {**vars(kernel), **vars(game)}
+    functions = {name for name, value in everything.items() if isinstance(value, FunctionType)}
     assert functions - {"fetch_line"} == set(compiled.BODIES)
 
 

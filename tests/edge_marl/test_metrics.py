@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from edge_marl import METRICS, Workload, draw_topology
+from edge_marl import METRICS, Workload, draw_topology, kernel
 from edge_marl.scenario import parse_scenario
 
 SCENARIO = parse_scenario(
@@ -71,6 +71,7 @@ def test_episode_worked_out_by_hand() -> None:
         "load_imbalance": pytest.approx((0.3 - 0.0625) / (0.3 + 0.0625)),
         # completion: 1 of 3 tasks at gateway 0, 0 of 1 at gateway 1
         "gateway_fairness": pytest.approx(0.5),
+        "illegal_actions": 0.0,
         "tasks": 4.0,
     }
     assert set(metrics) == set(METRICS)
@@ -99,7 +100,9 @@ def test_percentiles_are_of_the_data() -> None:
         *_, terminated, truncated, _ = env.step(int(env.action_space.sample()))
         ended = terminated or truncated
     log, metrics = env.log(), env.metrics()
-    latency = np.sort((log.tasks[:, 7] - log.tasks[:, 0])[log.finished]) / 1000
+    latency = (
+        np.sort((log.tasks[:, kernel.END] - log.tasks[:, kernel.ARRIVAL])[log.finished]) / 1000
+    )
     for percent, name in ((50, "latency_p50_s"), (95, "latency_p95_s"), (99, "latency_p99_s")):
         assert metrics[name] == np.percentile(latency, percent, method="inverted_cdf")
     assert metrics["latency_mean_s"] == pytest.approx(latency.mean())
