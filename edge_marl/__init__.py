@@ -1,6 +1,7 @@
 """edge-marl: orchestrating AI-generated-content services on edge servers, as a benchmark.
 
-Importing the package registers the Gymnasium id `EdgeAIGC-v0`. Everything else is loaded when it is
+Importing the package registers `EdgeAIGC-v0` with Gymnasium and `edge_aigc/orchestration-v0` with
+PettingZoo. Everything else is loaded when it is
 first used, so that the import stays quick and brings in neither compiler nor learning library.
 """
 
@@ -10,12 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
+import pettingzoo
 
 from edge_marl._version import __version__
 
 if TYPE_CHECKING:
+    from edge_marl import edge_aigc_v0
     from edge_marl.draw import draw_workload
-    from edge_marl.envs import EdgeAIGCEnv, EdgeAIGCVectorEnv
+    from edge_marl.envs import EdgeAIGCEnv, EdgeAIGCRows, EdgeAIGCVectorEnv
     from edge_marl.errors import EdgeMarlError
     from edge_marl.layout import ObservationLayout
     from edge_marl.metrics import METRICS, episode_metrics
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "METRICS",
     "EdgeAIGCEnv",
+    "EdgeAIGCRows",
     "EdgeAIGCVectorEnv",
     "EdgeMarlError",
     "ObservationLayout",
@@ -37,6 +41,7 @@ __all__ = [
     "__version__",
     "draw_topology",
     "draw_workload",
+    "edge_aigc_v0",
     "episode_metrics",
     "list_tiers",
     "load_scenario",
@@ -46,6 +51,7 @@ __all__ = [
 _HOME = {
     "METRICS": "metrics",
     "EdgeAIGCEnv": "envs",
+    "EdgeAIGCRows": "envs",
     "EdgeAIGCVectorEnv": "envs",
     "EdgeMarlError": "errors",
     "ObservationLayout": "layout",
@@ -65,6 +71,8 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module when it is first asked for (PEP 562)."""
+    if name == "edge_aigc_v0":
+        return import_module("edge_marl.edge_aigc_v0")
     if name not in _HOME:
         raise AttributeError(f"module 'edge_marl' has no attribute '{name}'")
     value = getattr(import_module(f"edge_marl.{_HOME[name]}"), name)
@@ -85,3 +93,8 @@ gymnasium.register(
     order_enforce=False,
     disable_env_checker=True,
 )
+if hasattr(pettingzoo, "register"):  # from PettingZoo 1.27 on
+    pettingzoo.register(
+        "parallel", "edge_aigc/orchestration-v0", "edge_marl.envs.parallel:EdgeAIGCParallelEnv"
+    )
+    pettingzoo.register("aec", "edge_aigc/orchestration-v0", "edge_marl.envs.aec:EdgeAIGCAECEnv")

@@ -284,6 +284,29 @@ class Scenario(_Section):
         servers = self.servers.model_copy(update={"world": int(world)})
         return self.model_copy(update={"servers": servers})
 
+    def with_gateways(self, count: int) -> Scenario:
+        """Return the same scenario with another number of gateways.
+
+        Raises:
+            ScenarioError: if the number is below 1.
+        """
+        if count < 1:
+            raise ScenarioError(f"gateways = {count}: must be at least 1, or 'servers'")
+        return self.model_copy(update={"gateways": Gateways(count=count)})
+
+    def with_clock(self, slot_s: float, hold: bool) -> Scenario:
+        """Return the same scenario with another clock of the multi-agent game.
+
+        Raises:
+            ScenarioError: if the slot is negative or below a millisecond, or holding has no slots.
+        """
+        try:
+            clock = Clock(slot_s=slot_s, hold=hold)
+        except ValidationError as error:
+            rule = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ScenarioError(f"slot_s = {slot_s}, hold = {hold}: {rule}") from None
+        return self.model_copy(update={"clock": clock})
+
 
 def list_tiers() -> list[str]:
     """Names of the released tiers, sorted."""

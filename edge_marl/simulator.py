@@ -120,12 +120,12 @@ class Simulator:
     def _make_room(self, num_tasks: int, num_running: int) -> None:
         """Have room for so many tasks per row and running tasks per server; keep what is there."""
         if num_tasks > self._tasks.shape[1]:
-            self._tasks = _longer(self._tasks, 1, num_tasks)
-            self._rewards = _longer(self._rewards, 1, num_tasks)
+            self._tasks = longer(self._tasks, 1, num_tasks)
+            self._rewards = longer(self._rewards, 1, num_tasks)
             self._bind()
         if num_running > self._running.shape[2]:
-            self._running = _longer(self._running, 2, num_running)
-            self._ends = _longer(self._ends, 2, num_running)
+            self._running = longer(self._running, 2, num_running)
+            self._ends = longer(self._ends, 2, num_running)
             self._bind()
 
     def _bind(self) -> None:
@@ -262,7 +262,7 @@ class Simulator:
         )
 
 
-def _longer(array: npt.NDArray[Any], axis: int, length: int) -> npt.NDArray[Any]:
+def longer(array: npt.NDArray[Any], axis: int, length: int) -> npt.NDArray[Any]:
     """Return the array with more room along an axis, filled with zeros."""
     shape = list(array.shape)
     shape[axis] = length

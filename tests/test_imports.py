@@ -23,8 +23,9 @@ MODULES = [
     {"layout", "compiled"},
     {"utility"},
     {"simulator"},
-    {"metrics", "render", "bound"},
+    {"metrics", "render", "bound", "gateways"},
     {"envs"},
+    {"edge_aigc_v0"},
 ]
 COMPOSITION_ROOTS = {"cli", "__init__"}
 

@@ -1,6 +1,15 @@
-"""The environments: Gymnasium's single and vector API on one simulator."""
+"""The environments: Gymnasium's single and vector API, PettingZoo's two, and rows."""
 
+from edge_marl.envs.aec import EdgeAIGCAECEnv
+from edge_marl.envs.parallel import EdgeAIGCParallelEnv
+from edge_marl.envs.rows import EdgeAIGCRows
 from edge_marl.envs.single import EdgeAIGCEnv
 from edge_marl.envs.vector import EdgeAIGCVectorEnv
 
-__all__ = ["EdgeAIGCEnv", "EdgeAIGCVectorEnv"]
+__all__ = [
+    "EdgeAIGCAECEnv",
+    "EdgeAIGCEnv",
+    "EdgeAIGCParallelEnv",
+    "EdgeAIGCRows",
+    "EdgeAIGCVectorEnv",
+]

@@ -12,7 +12,15 @@ from edge_marl.errors import ScenarioError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["MaskIn", "action_space", "feasible", "observation_space"]
+__all__ = [
+    "MaskIn",
+    "action_space",
+    "feasible",
+    "gateway_action_space",
+    "gateway_observation_space",
+    "observation_space",
+    "with_mask",
+]
 
 MaskIn = Literal["info", "observation"]
 
@@ -28,13 +36,31 @@ def observation_space(scenario: Scenario, mask_in: MaskIn) -> spaces.Box | space
     Raises:
         ScenarioError: if `mask_in` is neither "info" nor "observation".
     """
+    return _observed(scenario, mask_in, scenario.num_actions)
+
+
+def _observed(scenario: Scenario, mask_in: MaskIn, choices: int) -> spaces.Box | spaces.Dict:
     box = spaces.Box(0.0, 1.0, (ObservationLayout(scenario).size,), np.float32)
     if mask_in == "info":
         return box
     if mask_in == "observation":
-        mask = spaces.Box(0, 1, (scenario.num_actions,), np.int8)
+        mask = spaces.Box(0, 1, (choices,), np.int8)
         return spaces.Dict({"observation": box, "action_mask": mask})
     raise ScenarioError(f"action_mask = {mask_in!r}: must be 'info' or 'observation'")
+
+
+def gateway_action_space(scenario: Scenario) -> spaces.Discrete:
+    """Return the choices of a gateway: the actions, and as the last one to do nothing."""
+    return spaces.Discrete(scenario.num_actions + 1)
+
+
+def gateway_observation_space(scenario: Scenario, mask_in: MaskIn) -> spaces.Box | spaces.Dict:
+    """Return the space of what one gateway sees.
+
+    Raises:
+        ScenarioError: if `mask_in` is neither "info" nor "observation".
+    """
+    return _observed(scenario, mask_in, scenario.num_actions + 1)
 
 
 def feasible(scenario: Scenario) -> npt.NDArray[np.int8]:

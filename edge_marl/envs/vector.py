@@ -11,15 +11,13 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from edge_marl.draw import draw_tasks
 from edge_marl.envs import spaces
-from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError, WorkloadError
+from edge_marl.envs.episodes import RowEpisodes
+from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.metrics import episode_metrics
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import EpisodeLog, Simulator
-from edge_marl.topology import draw_topology
-from edge_marl.workload import Workload
 
 __all__ = ["EdgeAIGCVectorEnv"]
 
@@ -84,10 +82,8 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         self._masks.flags.writeable = False
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self._every_row.flags.writeable = False
-        self._started = np.zeros(num_envs, dtype=np.bool_)
+        self._episodes = RowEpisodes(self._simulator)
         self._all_started = False
-        self._seeds: list[int] | None = None
-        self._next_episode = np.zeros(num_envs, dtype=np.int64)
 
     def reset(
         self,
@@ -106,19 +102,10 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         Raises:
             WorkloadError: wrong number or kind of workloads, seeds or mask.
         """
-        options = options or {}
-        rows = self._rows(options.get("reset_mask"))
-        self._reseed(seed, rows)
-        workloads = options.get("workloads") or [None] * self.num_envs
-        if len(workloads) != self.num_envs:
-            raise WorkloadError(
-                f"options['workloads'] has {len(workloads)} entries: must have {self.num_envs}, "
-                "one per row (None for a row's next episode)"
-            )
-        for row in rows:
-            self._start(int(row), workloads[row])
-        self._started[rows] = True
-        self._all_started = bool(self._started.all())
+        if isinstance(seed, int):
+            super().reset(seed=seed)
+        self._episodes.reset(seed, options)
+        self._all_started = bool(self._episodes.started.all())
         return self._see(), self._infos()
 
     def step(
@@ -159,61 +146,13 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         """Return the metrics of a row's episode so far (`edge_marl.METRICS`)."""
         return episode_metrics(self.log(row))
 
-    def _rows(self, mask: Any) -> npt.NDArray[np.int64]:
-        if mask is None:
-            return np.arange(self.num_envs)
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-            raise WorkloadError(
-                f"options['reset_mask'] is {type(mask).__name__}: must be a NumPy array of bool"
-            )
-        if mask.shape != (self.num_envs,) or not mask.any():
-            raise WorkloadError(
-                f"options['reset_mask'] has shape {mask.shape} and {int(mask.sum())} rows set: "
-                f"must have shape ({self.num_envs},) and at least one"
-            )
-        return np.flatnonzero(mask)
-
-    def _reseed(self, seed: int | Sequence[int | None] | None, rows: npt.NDArray[np.int64]) -> None:
-        if self._seeds is None:
-            # `np_random_seed` takes one from the operating system where none was given.
-            first = (self.np_random_seed or 0) if seed is None else 0
-            self._seeds = [first + row for row in range(self.num_envs)]
-        if seed is None:
-            return
-        if isinstance(seed, int):
-            super().reset(seed=seed)
-            seed = [seed + row for row in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise WorkloadError(
-                f"seed has {len(seed)} entries: must be one number, or {self.num_envs} of them"
-            )
-        for row in rows:
-            if (row_seed := seed[row]) is not None:
-                self._seeds[row] = row_seed
-                self._next_episode[row] = 0
-
-    def _start(self, row: int, workload: Any = None) -> None:
-        """Start a row's given workload, or its next episode."""
-        if workload is not None:
-            if not isinstance(workload, Workload):
-                raise WorkloadError(
-                    f"options['workloads'][{row}] is a {type(workload).__name__}: must be a "
-                    "Workload (edge_marl.load_workload(path) reads one)"
-                )
-            self._simulator.load(row, workload)
-            return
-        seeds = self._seeds or []
-        tasks = draw_tasks(self.scenario, seeds[row], episode=int(self._next_episode[row]))
-        self._next_episode[row] += 1
-        self._simulator.load_tasks(row, draw_topology(self.scenario), tasks)
-
     def _restart(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
         """Start the next episode in rows that ended; return their last observations and infos."""
         final_obs = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended):
             last = self._simulator.observations[row].copy()
             final_obs[row] = last if self._flat else spaces.with_mask(last, self._masks[row])
-            self._start(int(row))
+            self._episodes.start(int(row))
         final_info = {"action_mask": self._masks, "_action_mask": ended.copy()}
         return {
             "final_obs": final_obs,

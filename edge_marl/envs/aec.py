@@ -1,0 +1,111 @@
+"""The multi-agent game as a PettingZoo AEC environment: the gateways choose in turn."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from pettingzoo import AECEnv
+
+from edge_marl.envs.parallel import EdgeAIGCParallelEnv
+from edge_marl.errors import EpisodeOverError
+
+__all__ = ["EdgeAIGCAECEnv"]
+
+
+class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
+    """`EdgeAIGCParallelEnv` in turns: the agents choose one by one, the last one's choice plays.
+
+    No agent sees the others' choices: observations change when all have chosen.
+
+    Args:
+        settings: as `EdgeAIGCParallelEnv`.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = EdgeAIGCParallelEnv.metadata
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self._game = EdgeAIGCParallelEnv(**settings)
+        self.scenario, self.layout = self._game.scenario, self._game.layout
+        self.render_mode = self._game.render_mode
+        self.possible_agents = self._game.possible_agents
+        self.observation_spaces = self._game.observation_spaces
+        self.action_spaces = self._game.action_spaces
+        self.state_space = self._game.state_space
+        self.agents: list[str] = []
+        self._choices: dict[str, int] = {}
+
+    def observation_space(self, agent: str) -> gymnasium.Space[Any]:
+        """Return the observation space of an agent."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> gymnasium.Space[Any]:
+        """Return the action space of an agent."""
+        return self.action_spaces[agent]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
+        """Start an episode (see `EdgeAIGCParallelEnv.reset`)."""
+        self._observations, self.infos = self._game.reset(seed=seed, options=options)
+        self.agents = self.possible_agents[:]
+        self.agent_selection = self.agents[0]
+        self._turn = 0
+        self._choices = {}
+        self._no_rewards = dict.fromkeys(self.agents, 0.0)
+        self.rewards = self._no_rewards.copy()
+        self._cumulative_rewards = self._no_rewards.copy()
+        self.terminations = dict.fromkeys(self.agents, False)
+        self.truncations = dict.fromkeys(self.agents, False)
+
+    def observe(self, agent: str) -> Any:
+        """Return what an agent sees: a copy, so that it is nobody else's."""
+        seen = self._observations[agent]
+        if isinstance(seen, dict):
+            return {name: array.copy() for name, array in seen.items()}
+        return seen.copy()
+
+    def step(self, action: Any) -> None:
+        """Take the choice of the agent whose turn it is (None of one whose episode is over).
+
+        Raises:
+            ActionError: with the last choice of a round, if one is outside of its action space.
+            EpisodeOverError: before the first reset, and when no agent is left.
+        """
+        if not self.agents:
+            raise EpisodeOverError("step was called where no agent is left: call reset() first")
+        agent = self.agent_selection
+        if self.terminations[agent] or self.truncations[agent]:
+            self._was_dead_step(action)
+            return
+        self._choices[agent] = action
+        self._cumulative_rewards[agent] = 0.0
+        self._turn += 1
+        if self._turn < len(self.agents):
+            if self._turn == 1:
+                self.rewards = self._no_rewards.copy()
+            self.agent_selection = self.agents[self._turn]
+            return
+        self._turn = 0
+        self._observations, self.rewards, self.terminations, self.truncations, self.infos = (
+            self._game.step(self._choices)
+        )
+        for name, reward in self.rewards.items():
+            self._cumulative_rewards[name] += reward
+        self.agent_selection = self.agents[0]
+
+    def state(self) -> npt.NDArray[np.float32]:
+        """Return the full present (float32, `state_space`), for centralised training."""
+        return self._game.state()
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of the episode so far (`edge_marl.METRICS`)."""
+        return self._game.metrics()
+
+    def render(self) -> Any:
+        """Return the servers' load as text or as a picture, by render mode."""
+        return self._game.render()
+
+    def close(self) -> None:
+        """Nothing is open."""

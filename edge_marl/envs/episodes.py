@@ -1,0 +1,109 @@
+"""Which episode each row of a batch plays next: seeds, episode numbers, given workloads, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils import seeding
+
+from edge_marl.draw import draw_tasks
+from edge_marl.errors import WorkloadError
+from edge_marl.simulator import Simulator
+from edge_marl.topology import draw_topology
+from edge_marl.workload import Workload
+
+__all__ = ["RowEpisodes"]
+
+
+class RowEpisodes:
+    """Starts episodes in the rows of a simulator; row i of a batch seeded s is seeded s + i.
+
+    Args:
+        simulator: whose rows.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._scenario = simulator.scenario
+        self.num_envs = simulator.num_envs
+        self.started = np.zeros(self.num_envs, dtype=np.bool_)
+        """(E,) rows that were ever reset."""
+        self._seeds: list[int] | None = None
+        self._next_episode = np.zeros(self.num_envs, dtype=np.int64)
+
+    def reset(
+        self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> npt.NDArray[np.int64]:
+        """Start an episode in every row, or in those of a mask; return which.
+
+        Args:
+            seed: row i starts over with episode 0 of seed + i (or of seed[i]); None plays each
+                row's next episode.
+            options: `{"reset_mask": bool (E,)}` resets those rows only; `{"workloads": [...]}`
+                plays row i's workload, None its next episode; other keys are passed over.
+
+        Raises:
+            WorkloadError: wrong number or kind of workloads, seeds or mask.
+        """
+        options = options or {}
+        rows = self._rows(options.get("reset_mask"))
+        self._reseed(seed, rows)
+        workloads = options.get("workloads") or [None] * self.num_envs
+        if len(workloads) != self.num_envs:
+            raise WorkloadError(
+                f"options['workloads'] has {len(workloads)} entries: must have {self.num_envs}, "
+                "one per row (None for a row's next episode)"
+            )
+        for row in rows:
+            self.start(int(row), workloads[row])
+        self.started[rows] = True
+        return rows
+
+    def start(self, row: int, workload: Any = None) -> None:
+        """Start a row's given workload, or its next episode."""
+        if workload is not None:
+            if not isinstance(workload, Workload):
+                raise WorkloadError(
+                    f"options['workloads'][{row}] is a {type(workload).__name__}: must be a "
+                    "Workload (edge_marl.load_workload(path) reads one)"
+                )
+            self._simulator.load(row, workload)
+            return
+        seeds = self._seeds or []
+        tasks = draw_tasks(self._scenario, seeds[row], episode=int(self._next_episode[row]))
+        self._next_episode[row] += 1
+        self._simulator.load_tasks(row, draw_topology(self._scenario), tasks)
+
+    def _rows(self, mask: Any) -> npt.NDArray[np.int64]:
+        if mask is None:
+            return np.arange(self.num_envs)
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+            raise WorkloadError(
+                f"options['reset_mask'] is {type(mask).__name__}: must be a NumPy array of bool"
+            )
+        if mask.shape != (self.num_envs,) or not mask.any():
+            raise WorkloadError(
+                f"options['reset_mask'] has shape {mask.shape} and {int(mask.sum())} rows set: "
+                f"must have shape ({self.num_envs},) and at least one"
+            )
+        return np.flatnonzero(mask)
+
+    def _reseed(self, seed: int | Sequence[int | None] | None, rows: npt.NDArray[np.int64]) -> None:
+        if self._seeds is None:
+            first = seeding.np_random()[1] if seed is None else 0
+            self._seeds = [first + row for row in range(self.num_envs)]
+        if seed is None:
+            return
+        if isinstance(seed, int):
+            seed = [seed + row for row in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise WorkloadError(
+                f"seed has {len(seed)} entries: must be one number, or {self.num_envs} of them"
+            )
+        for row in rows:
+            if (row_seed := seed[row]) is not None:
+                self._seeds[row] = row_seed
+                self._next_episode[row] = 0

@@ -1,0 +1,270 @@
+"""The multi-agent game as a PettingZoo Parallel environment: every gateway is an agent."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces as gym_spaces
+from gymnasium.utils import seeding
+from pettingzoo import ParallelEnv
+
+from edge_marl.draw import draw_workload
+from edge_marl.envs import spaces
+from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError, WorkloadError
+from edge_marl.gateways import GatewaySimulator
+from edge_marl.kernel import GOING_ON, TERMINATED
+from edge_marl.metrics import episode_metrics
+from edge_marl.render import draw_frame, write_text
+from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.simulator import EpisodeLog
+from edge_marl.workload import Workload
+
+__all__ = ["EdgeAIGCParallelEnv", "Reward", "game_scenario", "share_rewards"]
+
+Reward = Literal["team", "local"]
+
+
+def game_scenario(
+    scenario: str | Path | Scenario,
+    world: int | None,
+    gateways: int | Literal["servers"] | None,
+    slot_s: float | None,
+    hold: bool | None,
+) -> Scenario:
+    """Return the scenario of a game: one loaded, with its gateways and clock replaced where given.
+
+    Raises:
+        ScenarioError: unknown tier, malformed file or argument.
+    """
+    base = load_scenario(scenario, world)
+    if gateways is not None:
+        base = base.with_gateways(base.num_servers if gateways == "servers" else gateways)
+    if slot_s is not None or hold is not None:
+        base = base.with_clock(
+            base.clock.slot_s if slot_s is None else slot_s,
+            base.clock.hold if hold is None else hold,
+        )
+    return base
+
+
+def share_rewards(own: npt.NDArray[np.float64], reward: Reward) -> npt.NDArray[np.float64]:
+    """Return what agents get of what their own dispatches paid, (..., G) -> (..., G).
+
+    `local` is that itself, `team` the mean over gateways for each of them.
+    """
+    if reward == "local":
+        return own
+    return np.repeat(own.sum(-1, keepdims=True) / own.shape[-1], own.shape[-1], axis=-1)
+
+
+class EdgeAIGCParallelEnv(ParallelEnv[str, Any, int]):
+    """Agents `gateway_0` ... send the tasks that arrive with them to servers and services.
+
+    On the event clock (`slot_s = 0`) the gateway of the arriving task decides alone, and the game
+    is that of `EdgeAIGC-v0`, bit for bit. On the slotted clock all gateways with a waiting task
+    decide at once at the start of a slot, on what they saw then; their choices are applied in order
+    of (arrival, gateway).
+
+    Observation: as the single environment's, with the gateway's own waiting task, or zeros. Action:
+    `server * V + service`, or `S * V`: nothing. A gateway without a task has only that; one with a
+    task has it where `hold` is on. A choice that the mask forbids counts as illegal and as nothing;
+    a task for which nothing was chosen without `hold` is dropped.
+
+    Args:
+        scenario: a tier's name, the path of a scenario file, or a `Scenario`.
+        world: another published world of the tier.
+        gateways: number of gateways, or "servers" for one at each; None is the scenario's.
+        slot_s: length of a slot in seconds, 0 for the event clock; None is the scenario's.
+        hold: whether a gateway may keep its task for the next slot; None is the scenario's.
+        reward: "team" (mean over gateways, the same for all) or "local" (own tasks).
+        action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
+        render_mode: None, "ansi" (text) or "rgb_array" (picture).
+
+    Raises:
+        ScenarioError: unknown tier, malformed file or argument.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "edge_aigc_v0",
+        "render_modes": ["ansi", "rgb_array"],
+        "is_parallelizable": True,
+        "render_fps": 10,
+    }
+
+    def __init__(
+        self,
+        scenario: str | Path | Scenario = "paper",
+        world: int | None = None,
+        gateways: int | Literal["servers"] | None = None,
+        slot_s: float | None = None,
+        hold: bool | None = None,
+        reward: Reward = "team",
+        action_mask: spaces.MaskIn = "info",
+        render_mode: str | None = None,
+    ) -> None:
+        self.scenario = game_scenario(scenario, world, gateways, slot_s, hold)
+        self._reward = check_reward(reward)
+        self._flat = action_mask == "info"
+        self.render_mode = render_mode
+        self._simulator = GatewaySimulator(self.scenario)
+        self.layout = self._simulator.layout
+        count = self.scenario.gateways.count
+        self.possible_agents = [f"gateway_{g}" for g in range(count)]
+        self.agents: list[str] = []
+        # One object per agent, each call the same: sampling is seeded per object.
+        self.observation_spaces = {
+            agent: spaces.gateway_observation_space(self.scenario, action_mask)
+            for agent in self.possible_agents
+        }
+        self.action_spaces = {
+            agent: spaces.gateway_action_space(self.scenario) for agent in self.possible_agents
+        }
+        self.state_space = gym_spaces.Box(0.0, 1.0, (self._simulator.state_size,), np.float32)
+        self._own_rewards = np.zeros((1, count))
+        self._seed: int | None = None
+        self._next_episode = 0
+
+    def observation_space(self, agent: str) -> gymnasium.Space[Any]:
+        """Return the observation space of an agent."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> gymnasium.Space[Any]:
+        """Return the action space of an agent."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Start an episode.
+
+        Args:
+            seed: starts over with episode 0 of this seed; None plays the next episode.
+            options: `{"workload": Workload}` plays that one; other keys are passed over.
+
+        Raises:
+            WorkloadError: if the workload is none, or does not fit the scenario.
+        """
+        if seed is not None:
+            self._seed, self._next_episode = int(seed), 0
+        workload = (options or {}).get("workload")
+        if workload is None:
+            if self._seed is None:
+                _, self._seed = seeding.np_random()
+            workload = draw_workload(self.scenario, self._seed, episode=self._next_episode)
+            self._next_episode += 1
+        elif not isinstance(workload, Workload):
+            raise WorkloadError(
+                f"options['workload'] is a {type(workload).__name__}: must be a Workload "
+                "(edge_marl.load_workload(path) reads one)"
+            )
+        self._simulator.load(0, workload)
+        self.agents = self.possible_agents[:]
+        return self._see()
+
+    def step(
+        self, actions: Mapping[str, int]
+    ) -> tuple[
+        dict[str, Any],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """Take one step: a choice of every agent.
+
+        Raises:
+            ActionError: if an agent's choice is missing or outside of its action space.
+            EpisodeOverError: before the first reset, and after the end of an episode.
+        """
+        if not self.agents:
+            raise EpisodeOverError(
+                "step was called where no episode is running: call reset() first, and again after "
+                "the agents are gone"
+            )
+        self._simulator.play(self._choices(actions), self._own_rewards)
+        done = int(self._simulator.done[0])
+        agents = self.agents
+        rewards = dict(
+            zip(agents, share_rewards(self._own_rewards[0], self._reward).tolist(), strict=True)
+        )
+        terminations = dict.fromkeys(agents, done == TERMINATED)
+        truncations = dict.fromkeys(agents, done not in (GOING_ON, TERMINATED))
+        observations, infos = self._see()
+        if done != GOING_ON:
+            self.agents = []
+        return observations, rewards, terminations, truncations, infos
+
+    def state(self) -> npt.NDArray[np.float32]:
+        """Return the full present (float32, `state_space`), for centralised training."""
+        return self._simulator.state(0)
+
+    def log(self) -> EpisodeLog:
+        """Return what became of every task of the episode so far."""
+        return self._simulator.log(0)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of the episode so far (`edge_marl.METRICS`)."""
+        return episode_metrics(self.log())
+
+    def render(self) -> Any:
+        """Return the servers' load as text or as a picture (uint8, H x W x 3), by render mode."""
+        if self.render_mode == "ansi":
+            return write_text(self.scenario, self.log())
+        if self.render_mode == "rgb_array":
+            return draw_frame(self.scenario, self.log())
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _see(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        seen, masks = self._simulator.seen.copy(), self._simulator.masks.copy()
+        infos = {
+            agent: {"action_mask": mask} for agent, mask in zip(self.agents, masks, strict=True)
+        }
+        if self._flat:
+            return dict(zip(self.agents, seen, strict=True)), infos
+        pairs = zip(self.agents, seen, masks, strict=True)
+        return {agent: spaces.with_mask(vector, mask) for agent, vector, mask in pairs}, infos
+
+    def _choices(self, actions: Mapping[str, int]) -> npt.NDArray[np.int64]:
+        nothing = self._simulator.nothing
+        choices = np.empty((1, len(self.agents)), dtype=np.int64)
+        if actions.keys() != set(self.agents):
+            missing = [agent for agent in self.agents if agent not in actions]
+            extra = [agent for agent in actions if agent not in self.agents]
+            raise ActionError(
+                f"actions are for {len(actions)} agents (missing: {', '.join(missing) or 'none'}; "
+                f"unknown: {', '.join(map(str, extra)) or 'none'}): give each agent one"
+            )
+        for g, agent in enumerate(self.agents):
+            try:
+                choice = operator.index(actions[agent])
+            except TypeError:
+                choice = -1
+            if not 0 <= choice <= nothing:
+                raise ActionError(
+                    f"action {actions[agent]!r} of {agent}: must be a whole number from 0 to "
+                    f"{nothing} (server * services per server + service, or {nothing}: nothing)"
+                )
+            choices[0, g] = choice
+        return choices
+
+
+def check_reward(reward: str) -> Reward:
+    """Return a reward mode, checked.
+
+    Raises:
+        ScenarioError: if it is none.
+    """
+    if reward == "team":
+        return "team"
+    if reward == "local":
+        return "local"
+    raise ScenarioError(f"reward = {reward!r}: must be 'team' or 'local'")

@@ -1,0 +1,158 @@
+"""The multi-agent game as a batch: rows are (environment, gateway), one array step for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from edge_marl.envs import spaces
+from edge_marl.envs.episodes import RowEpisodes
+from edge_marl.envs.parallel import Reward, check_reward, game_scenario, share_rewards
+from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
+from edge_marl.gateways import GatewaySimulator
+from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
+from edge_marl.metrics import episode_metrics
+from edge_marl.scenario import Scenario
+from edge_marl.simulator import EpisodeLog
+
+__all__ = ["EdgeAIGCRows"]
+
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+
+class EdgeAIGCRows:
+    """`num_envs` copies of `EdgeAIGCParallelEnv`, environment by environment the same games.
+
+    Arrays are (E, G, ...): environments, then gateways in the order of `possible_agents`. Flattened
+    to (E * G, ...) they are the batch of a parameter-shared learner, and `torch.from_numpy` makes
+    tensors of them without a copy. Seeds, episodes and automatic resets: as `EdgeAIGCVectorEnv`.
+
+    Args:
+        num_envs: number of environments E.
+        scenario: as in `EdgeAIGCParallelEnv`, like `world`, `gateways`, `slot_s`, `hold`, `reward`.
+        world: see there.
+        gateways: see there.
+        slot_s: see there.
+        hold: see there.
+        reward: see there.
+        autoreset_mode: `SAME_STEP` or `DISABLED`.
+
+    Raises:
+        ScenarioError: unknown tier, malformed file or argument.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        scenario: str | Path | Scenario = "paper",
+        world: int | None = None,
+        gateways: int | Literal["servers"] | None = None,
+        slot_s: float | None = None,
+        hold: bool | None = None,
+        reward: Reward = "team",
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+    ) -> None:
+        if num_envs < 1:
+            raise ScenarioError(f"num_envs = {num_envs}: must be at least 1")
+        if autoreset_mode == AutoresetMode.NEXT_STEP:
+            raise ScenarioError("autoreset_mode = NEXT_STEP: must be SAME_STEP or DISABLED")
+        self.scenario = game_scenario(scenario, world, gateways, slot_s, hold)
+        self.num_envs = num_envs
+        self.num_gateways = self.scenario.gateways.count
+        self.single_observation_space = spaces.gateway_observation_space(self.scenario, "info")
+        self.single_action_space = spaces.gateway_action_space(self.scenario)
+        self._reward = check_reward(reward)
+        self._same_step = autoreset_mode == AutoresetMode.SAME_STEP
+        self._simulator = GatewaySimulator(self.scenario, num_envs)
+        self.layout = self._simulator.layout
+        self._episodes = RowEpisodes(self._simulator)
+        self._all_started = False
+
+    def reset(
+        self,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Floats, dict[str, Any]]:
+        """Start episodes (see `EdgeAIGCVectorEnv.reset`).
+
+        Returns:
+            Observations (E, G, D), and infos with `action_mask` int8 (E, G, S * V + 1).
+        """
+        self._episodes.reset(seed, options)
+        self._all_started = bool(self._episodes.started.all())
+        return self._see(), self._infos()
+
+    def step(
+        self, choices: npt.ArrayLike
+    ) -> tuple[Floats, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
+        """Take one step in every environment.
+
+        Args:
+            choices: (E, G) whole numbers from 0 to S * V; S * V is to do nothing.
+
+        Returns:
+            Observations (E, G, D), rewards (E, G), terminated and truncated (E,), infos. Where an
+            environment ended with `SAME_STEP`, `infos["final_obs"]` (E, G, D) has its last
+            observations, and `infos["_final_obs"]` (E,) is set.
+
+        Raises:
+            ActionError: wrong number or kind of choices, or one outside the action space.
+            EpisodeOverError: before every environment has been reset.
+        """
+        chosen = self._check(choices)
+        if not self._all_started:
+            raise EpisodeOverError("step was called before every row was reset: call reset() first")
+        own = np.empty((self.num_envs, self.num_gateways))
+        self._simulator.play(chosen, own)
+        done = self._simulator.done
+        terminated, truncated = done == TERMINATED, done == TRUNCATED
+        finals: dict[str, Any] = {}
+        if self._same_step and (ended := done != GOING_ON).any():
+            finals = {"final_obs": self._see(), "_final_obs": ended.copy()}
+            for row in np.flatnonzero(ended):
+                self._episodes.start(int(row))
+        rewards = share_rewards(own, self._reward)
+        return self._see(), rewards, terminated, truncated, self._infos() | finals
+
+    def state(self) -> Floats:
+        """Return the full present of every environment, (E, state size)."""
+        return np.stack([self._simulator.state(row) for row in range(self.num_envs)])
+
+    def log(self, row: int) -> EpisodeLog:
+        """Return what became of every task of an environment's episode so far."""
+        return self._simulator.log(row)
+
+    def metrics(self, row: int) -> dict[str, float]:
+        """Return the metrics of an environment's episode so far (`edge_marl.METRICS`)."""
+        return episode_metrics(self.log(row))
+
+    def _see(self) -> Floats:
+        return self._simulator.seen.reshape(self.num_envs, self.num_gateways, -1).copy()
+
+    def _infos(self) -> dict[str, Any]:
+        masks = self._simulator.masks.reshape(self.num_envs, self.num_gateways, -1)
+        return {"action_mask": masks.copy()}
+
+    def _check(self, choices: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        chosen = np.asarray(choices)
+        shape = (self.num_envs, self.num_gateways)
+        if chosen.shape != shape or not np.issubdtype(chosen.dtype, np.integer):
+            raise ActionError(
+                f"choices have shape {chosen.shape} and type {chosen.dtype}: must be whole numbers "
+                f"of shape {shape}"
+            )
+        nothing = self._simulator.nothing
+        bad = np.argwhere((chosen < 0) | (chosen > nothing))
+        if len(bad):
+            e, g = bad[0]
+            raise ActionError(
+                f"choice {chosen[e, g]} of row {e}, gateway {g}: must be from 0 to {nothing} "
+                f"(server * services per server + service, or {nothing}: nothing)"
+            )
+        return chosen.astype(np.int64, copy=False)
