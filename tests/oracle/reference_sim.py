@@ -44,6 +44,7 @@ class Task:
     demand: int  # denoising steps, the unit of capacity
     kind: int  # task type
     fate: Fate = Fate.WAITING
+    turn: int = 0  # how many tasks were assigned before it
 
     @property
     def end(self) -> int:
@@ -161,6 +162,7 @@ class ReferenceSimulator:
         else:
             reward = service.utility(task)
             task.fate = Fate.RUNNING
+            task.turn = self.shown
             service.running.append(task)
             heapq.heappush(self.finish_events, (task.end, task.number, task, service))
         self._advance()
@@ -176,7 +178,7 @@ class ReferenceSimulator:
                     part += (1 - task.progress(self.now)) * self.unit_penalty
                 penalty += part
         else:
-            for task in sorted(server.running, key=lambda task: task.number):
+            for task in sorted(server.running, key=lambda task: task.turn):
                 penalty += (1 - task.progress(self.now)) * self.unit_penalty
         for service in server.services:
             for task in service.running:

@@ -26,7 +26,7 @@ class SlottedGame(ReferenceSimulator):
         assignable = len(self.tasks) - (self.end == "last-task")
         self.future = deque(zip(self.tasks[:assignable], gateways, strict=False))
         self.last_arrival = self.tasks[-1].arrival
-        self.started: dict[int, int] = {}
+        self.turns = 0
         self.illegal = 0
         self.dropped: list[Task] = []
         self.now = self._slot_of(self.tasks[0].arrival)
@@ -78,6 +78,7 @@ class SlottedGame(ReferenceSimulator):
             sent.fate = Fate.DROPPED
             return -cost
         sent.fate = Fate.RUNNING
+        sent.turn = self.turns = self.turns + 1
         service.running.append(sent)
         heapq.heappush(self.finish_events, (sent.end, sent.number, sent, service))
         return service.utility(sent)
