@@ -83,7 +83,7 @@ class GatewaySimulator(Simulator):
     @property
     def waiting(self) -> npt.NDArray[np.bool_]:
         """(E, G) gateways that have a task to decide on now."""
-        return self._gateways[:, :, WAITS] != k.NOWHERE
+        return np.not_equal(self._gateways[:, :, WAITS], k.NOWHERE)
 
     def play(self, choices: npt.NDArray[np.int64], own_rewards: npt.NDArray[np.float64]) -> None:
         """Take one step in every row that is going on; the others stay, with rewards 0.

@@ -110,7 +110,7 @@ def test_pettingzoos_tests_pass(game: dict[str, Any]) -> None:
 
 def test_pettingzoos_registry_makes_both() -> None:
     for kind in ("parallel", "aec"):
-        env: Any = pettingzoo.make(kind, "edge_aigc/orchestration-v0", scenario="smoke")  # type: ignore[call-overload]
+        env: Any = pettingzoo.make(kind, "edge_aigc/orchestration-v0", scenario="smoke")
         assert env.scenario == load_scenario("smoke")
         assert env.possible_agents == ["gateway_0", "gateway_1"]
 
@@ -132,7 +132,7 @@ def test_on_the_event_clock_it_is_the_single_environment(game: dict[str, Any], r
     rng = np.random.default_rng(0)
     count = len(env.possible_agents)
     for episode in range(2):
-        seeds = {"seed": 7} if episode == 0 else {}
+        seeds: dict[str, Any] = {"seed": 7} if episode == 0 else {}
         observation, _ = single.reset(**seeds)
         seen, infos = env.reset(**seeds)
         ended = False

@@ -1,0 +1,80 @@
+"""`adsac`: the attention-based diffusion soft actor-critic.
+
+The ADSAC paper's method as it is described, not as its code was published: attention runs over the
+tokens of one observation (the published code's over the other samples of the batch), the targets
+have no dropout, and the entropy is that of the policy that acts (`diffusion.py`). Losses:
+`training.py`; networks: `networks.py`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from edge_marl.agents.base import Progress
+from edge_marl.agents.diffusion import DiffusionActor, make_schedule
+from edge_marl.agents.learned import AdsacConfig, LearnerConfig
+from edge_marl.agents.networks import TokenCritic
+from edge_marl.agents.policy import PolicyAgent
+from edge_marl.agents.training import train_actor
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["AdsacAgent", "train_adsac"]
+
+
+class AdsacAgent(PolicyAgent[AdsacConfig]):
+    """A trained `adsac`.
+
+    `reset(seed)` draws the noise of one decision; every decision of every row is denoised from it
+    until the next reset. So an observation always gets the same action, whatever came before it and
+    whatever stands in the other rows.
+    """
+
+    name = "adsac"
+    config_class: ClassVar[type[LearnerConfig]] = AdsacConfig
+    actor: DiffusionActor
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: AdsacConfig) -> DiffusionActor:
+        """Return an untrained actor."""
+        return DiffusionActor(
+            ObservationLayout(scenario),
+            width=config.width,
+            schedule=make_schedule(config.denoising_steps, config.beta_min, config.beta_max),
+            denoiser_width=config.denoiser_width,
+            noise_draws=config.noise_draws,
+        )
+
+    def reset(self, seed: int) -> None:
+        """Draw the noise that all decisions until the next reset use."""
+        generator = torch.Generator().manual_seed(seed)
+        self._noise = self.actor.draw_noise(1, generator)
+
+    def log_probabilities(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return log-probabilities (B, A) of the policy in evaluation."""
+        values: Tensor = self.actor(observation, mask, self._noise)
+        return values
+
+
+def train_adsac(
+    scenario: Scenario, config: AdsacConfig, budget: int, seed: int, progress: Progress
+) -> AdsacAgent:
+    """Return an `adsac` trained on `budget` decisions."""
+    layout = ObservationLayout(scenario)
+
+    def make_critic() -> nn.Module:
+        return TokenCritic(layout, config.width)
+
+    actor = train_actor(
+        scenario,
+        config,
+        lambda: AdsacAgent.build_actor(scenario, config),
+        make_critic,
+        budget,
+        seed,
+        progress,
+    )
+    return AdsacAgent(scenario, config, actor)

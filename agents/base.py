@@ -1,0 +1,153 @@
+"""What an agent is: it acts on rows of observations; a trainer makes one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
+from edge_marl.errors import AgentError
+from edge_marl.scenario import Scenario
+
+__all__ = ["Agent", "Progress", "TrainProgress", "Trainer", "check_budget", "legal_actions"]
+
+
+class Agent(ABC):
+    """Decides for many episodes at once, each in a row of its own.
+
+    Row i of consecutive calls of `act` is the same episode, until the next `reset`. All rows are
+    passed each time; what is returned for a row whose episode is over counts for nothing. A row's
+    action depends on its own observations and its row number, never on the other rows or on how
+    many there are, so an agent gives the same actions in a batch as alone.
+
+    Args:
+        scenario: the world to decide in.
+    """
+
+    name: ClassVar[str]
+    """Id in checkpoints; the registered name."""
+    deterministic: ClassVar[bool] = False
+    """Whether the actions are the same for every seed of `reset`."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Resolved settings, as JSON can hold them, for the record of a run."""
+        return {}
+
+    @abstractmethod
+    def reset(self, seed: int) -> None:
+        """Start new episodes in all rows, with the agent's own randomness drawn from `seed`."""
+
+    @abstractmethod
+    def act(
+        self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+    ) -> npt.NDArray[np.int64]:
+        """Return one action per row.
+
+        Args:
+            observation: (B, D) observations, one episode per row.
+            info: what the environment gave with them; `info["action_mask"]` is int8 (B, A), 1 where
+                an action is legal. Where it is missing, every action is.
+        """
+
+    def save(self, folder: str | Path) -> None:
+        """Write the agent as `config.json`, and `weights.safetensors` where it has weights."""
+        write_checkpoint(Path(folder), self.name, self.scenario, self.settings, {})
+
+    @classmethod
+    def load(cls, folder: str | Path, scenario: Scenario) -> Self:
+        """Return the agent that `save` wrote.
+
+        Raises:
+            AgentError: no readable checkpoint, or one of another agent or scenario.
+        """
+        read_checkpoint(Path(folder), cls.name, scenario)
+        return cls(scenario)
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """How far a training is."""
+
+    decisions: int
+    budget: int
+    updates: int
+    """Gradient steps so far."""
+    utility_per_task: float
+    """Mean reward of the last decisions taken in training (with exploration)."""
+    mean_return: float | None
+    """Mean return of the last training episodes that ended; None before the first has ended."""
+
+
+Progress = Callable[[TrainProgress], None]
+"""Called now and then with the state of a training."""
+
+
+class Trainer(ABC):
+    """Trains an agent; one object may train several.
+
+    Args:
+        scenario: the world that it is for.
+    """
+
+    name: ClassVar[str]
+    """The registered name."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Resolved settings, as JSON can hold them, for the record of a run."""
+        return {}
+
+    @abstractmethod
+    def train(
+        self,
+        scenario: Scenario,
+        budget: int,
+        seed: int,
+        progress: Progress = lambda now: None,
+    ) -> Agent:
+        """Return an agent trained on `budget` decisions of the scenario's `train` workloads.
+
+        The same arguments give the same agent, bit for bit, on one machine with the same number of
+        torch threads.
+
+        Args:
+            scenario: the world to train in.
+            budget: decisions to train on.
+            seed: of everything random: weights, exploration, workloads, replay.
+            progress: called now and then.
+
+        Raises:
+            AgentError: if the budget is below 1.
+        """
+
+    @classmethod
+    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
+        """Return an agent of this trainer's that was saved (see `Agent.load`)."""
+        raise AgentError(f"{cls.name} does not say how its agents are loaded: give it a `load`")
+
+
+def legal_actions(info: Mapping[str, Any], rows: int, scenario: Scenario) -> npt.NDArray[np.bool_]:
+    """Return a new array of which actions are legal, (rows, A): all where `info` has no mask."""
+    mask = info.get("action_mask")
+    if mask is None:
+        return np.ones((rows, scenario.num_actions), dtype=np.bool_)
+    return np.array(mask, dtype=np.bool_)
+
+
+def check_budget(budget: int) -> None:
+    """Raise AgentError unless a training budget is at least one decision."""
+    if budget < 1:
+        raise AgentError(f"budget = {budget} decisions: a training needs at least 1")

@@ -1,0 +1,114 @@
+"""Agents on disk: `config.json`, and `weights.safetensors` where there are weights. No pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from edge_marl._version import __version__
+from edge_marl.errors import AgentError
+from edge_marl.scenario import Scenario
+
+__all__ = ["Weights", "read_checkpoint", "write_checkpoint"]
+
+Weights = dict[str, npt.NDArray[Any]]
+
+FORMAT = "edge-marl-agent-1"
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+PACKAGES = ("numpy", "tianshou", "torch")
+"""Their versions are noted: they decide the last bits of what a network computes."""
+
+
+def write_checkpoint(
+    folder: Path, agent: str, scenario: Scenario, settings: dict[str, Any], weights: Weights
+) -> None:
+    """Write an agent to a folder, which is made if need be.
+
+    Args:
+        folder: where to.
+        agent: the agent's id.
+        scenario: what it was made for.
+        settings: its resolved settings.
+        weights: its arrays by name; none writes no weights file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config: dict[str, Any] = {
+        "format": FORMAT,
+        "agent": agent,
+        "scenario": {"name": scenario.label, "digest": scenario.digest},
+        "settings": settings,
+        "versions": {"edge-marl": __version__} | {p: metadata.version(p) for p in PACKAGES},
+    }
+    if weights:
+        content = save({name: np.ascontiguousarray(array) for name, array in weights.items()})
+        config["weights_sha256"] = hashlib.sha256(content).hexdigest()
+        (folder / WEIGHTS).write_bytes(content)
+    (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def read_checkpoint(folder: Path, agent: str, scenario: Scenario) -> tuple[dict[str, Any], Weights]:
+    """Return the settings and the weights of an agent on disk.
+
+    Raises:
+        AgentError: no readable checkpoint, one of another agent or scenario, or damaged weights.
+    """
+    config = read_config(folder)
+    if config["agent"] != agent:
+        raise AgentError(f"{folder} holds an agent '{config['agent']}', not '{agent}'")
+    made_for = config["scenario"]
+    if made_for["digest"] != scenario.digest:
+        raise AgentError(
+            f"{folder} holds an agent made for scenario '{made_for['name']}' (digest "
+            f"{made_for['digest'][:12]}), not for '{scenario.label}' ({scenario.digest[:12]}): "
+            "load it with the scenario it was made for"
+        )
+    if "weights_sha256" not in config:
+        return config["settings"], {}
+    return config["settings"], _read_weights(folder / WEIGHTS, config["weights_sha256"])
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint's `config.json`.
+
+    Raises:
+        AgentError: if there is none, or it is not one of this format.
+    """
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise AgentError(f"{folder} holds no agent: there is no {CONFIG} in it") from None
+    except (OSError, ValueError) as error:
+        raise AgentError(f"{path}: not readable as JSON ({error})") from None
+    needed = {"format", "agent", "scenario", "settings"}
+    if not isinstance(config, dict) or config.get("format") != FORMAT or needed - config.keys():
+        found = config.get("format") if isinstance(config, dict) else None
+        raise AgentError(
+            f"{path}: format {found!r}: this version of edge-marl reads '{FORMAT}' with the fields "
+            f"{', '.join(sorted(needed))}"
+        )
+    return config
+
+
+def _read_weights(path: Path, sha256: str) -> Weights:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AgentError(f"{path}: the agent's weights cannot be read ({error})") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise AgentError(
+            f"{path}: has SHA-256 {found}, {CONFIG} says {sha256}: the file is damaged or edited"
+        )
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise AgentError(f"{path}: not a safetensors file ({error})") from None

@@ -1,0 +1,145 @@
+"""The diffusion policy: action logits denoised from Gaussian noise, the state encoded once.
+
+With A actions, x_T ~ N(0, I) in R^A. For t = T..1 the network predicts x_0 from x_t, t and the
+encoded state, and x_{t-1} is drawn from the Gaussian posterior q(x_{t-1} | x_t, x_0); the last step
+adds no noise. softmax(x_0) are one draw's action probabilities. Schedule: the code published with
+the ADSAC paper (variance preserving); posterior: Ho et al. 2020 (arXiv:2006.11239), equation 7.
+
+Differs from the published policy:
+
+* The network predicts x_0, not the noise. At t = T the published estimate of x_0 divides by
+  sqrt(abar_T) = 0.08, so that the noise and the network's errors are amplified twelve times. With
+  the same settings and time, predicting the noise reached 91 % of the prophet's return on `paper`,
+  predicting x_0 101 %.
+* The state is encoded once per decision. What depends on x_t and t is a small network per
+  (server, service) pair.
+* The policy is the mean of the action probabilities of `noise_draws` draws. That mixture is what
+  acts in training, and its entropy is the one in the loss: not the entropy of a single near-one-hot
+  draw, which tells little of how random the executed policy is. (After training the draws hardly
+  differ: an entropy of 1.453 nats for 2 draws, 1.455 for 64.)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from edge_marl.agents.networks import PairHead, TokenEncoder
+from edge_marl.layout import ObservationLayout
+
+__all__ = ["DiffusionActor", "Schedule", "make_schedule"]
+
+
+class Schedule(NamedTuple):
+    """Coefficients of the posterior, one per step t = 1..T.
+
+    x_{t-1} = from_x0 * x_0 + from_xt * x_t + noise * N(0, I).
+    """
+
+    from_x0: tuple[float, ...]
+    from_xt: tuple[float, ...]
+    noise: tuple[float, ...]
+
+
+def make_schedule(steps: int, beta_min: float, beta_max: float) -> Schedule:
+    """Return the variance-preserving schedule.
+
+    alpha_t = exp(-beta_min / T - (beta_max - beta_min) (2t - 1) / (2 T^2)), abar_t the product of
+    alpha_1..alpha_t, beta_t = 1 - alpha_t; the posterior has the mean
+    sqrt(abar_{t-1}) beta_t / (1 - abar_t) x_0 + sqrt(alpha_t) (1 - abar_{t-1}) / (1 - abar_t) x_t
+    and the variance beta_t (1 - abar_{t-1}) / (1 - abar_t), which is 0 at t = 1.
+    """
+    from_x0, from_xt, noise = [], [], []
+    before = 1.0
+    for t in range(1, steps + 1):
+        spread = (beta_max - beta_min) * (2 * t - 1) / (2 * steps**2)
+        alpha = math.exp(-beta_min / steps - spread)
+        after = before * alpha
+        from_x0.append(math.sqrt(before) * (1 - alpha) / (1 - after))
+        from_xt.append(math.sqrt(alpha) * (1 - before) / (1 - after))
+        noise.append(math.sqrt((1 - alpha) * (1 - before) / (1 - after)))
+        before = after
+    return Schedule(tuple(from_x0), tuple(from_xt), tuple(noise))
+
+
+class Denoiser(nn.Module):
+    """Predicts each pair's x_0 from its x_t, the step and its encoded state."""
+
+    LOGIT_SCALE = 3.0
+    """Noise has unit scale, useful logits a larger one: the output is stretched to it."""
+
+    def __init__(self, steps: int, width: int) -> None:
+        super().__init__()
+        self.of_x = nn.Parameter(0.5 * torch.randn(width))
+        self.of_step = nn.Parameter(0.5 * torch.randn(steps, width))
+        self.out = nn.Parameter(width**-0.5 * torch.randn(width))
+
+    def forward(self, state: Tensor, x: Tensor, step: int) -> Tensor:
+        """Return x_0 (M, B, A) for states (B, A, H), x_t (M, B, A) and step t - 1."""
+        hidden = silu(state + x[..., None] * self.of_x + self.of_step[step])
+        return self.LOGIT_SCALE * (hidden @ self.out)
+
+
+class DiffusionActor(nn.Module):
+    """Log-probabilities of all actions under the mixture of several noise draws.
+
+    Args:
+        layout: of the observations.
+        width: of the tokens.
+        schedule: of the denoising.
+        denoiser_width: of the denoiser's hidden layer.
+        noise_draws: draws M whose probabilities are averaged.
+    """
+
+    def __init__(
+        self,
+        layout: ObservationLayout,
+        *,
+        width: int,
+        schedule: Schedule,
+        denoiser_width: int,
+        noise_draws: int,
+    ) -> None:
+        super().__init__()
+        self.encoder = TokenEncoder(layout, width)
+        self.pairs = PairHead(layout, width, denoiser_width)
+        self.denoiser = Denoiser(len(schedule.noise), denoiser_width)
+        self._schedule = schedule
+        self._draws = noise_draws
+        self._actions = layout.num_servers * layout.num_services
+
+    def draw_noise(self, rows: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return the noise of `rows` decisions, (T, M, rows, A): the start, then each step's."""
+        shape = (len(self._schedule.noise), self._draws, rows, self._actions)
+        return torch.randn(shape, generator=generator, dtype=self.denoiser.out.dtype)
+
+    def forward(self, observation: Tensor, mask: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return log-probabilities (B, A).
+
+        Args:
+            observation: (B, D).
+            mask: (B, A), true where an action is legal.
+            noise: (T, M, B or 1, A); None draws fresh noise for every row.
+        """
+        if noise is None:
+            noise = self.draw_noise(len(observation))
+        logits = self.denoise(observation, noise)
+        # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
+        logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+        each = logits.log_softmax(dim=-1)
+        return each.logsumexp(dim=0) - math.log(len(each))
+
+    def denoise(self, observation: Tensor, noise: Tensor) -> Tensor:
+        """Return each draw's x_0, (M, B, A)."""
+        from_x0, from_xt, scale = self._schedule
+        state = self.pairs(self.encoder(observation)[:, 1:])
+        x = noise[-1].expand(-1, len(observation), -1)
+        for step in reversed(range(len(scale))):
+            x = from_x0[step] * self.denoiser(state, x, step) + from_xt[step] * x
+            if step > 0:
+                x = x + scale[step] * noise[step - 1]
+        return x

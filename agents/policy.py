@@ -1,0 +1,124 @@
+"""The trained agent, and its network as Tianshou's policy sees it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from edge_marl.agents.base import Agent, legal_actions
+from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
+from edge_marl.agents.learned import LearnerConfig
+from edge_marl.errors import AgentError
+from edge_marl.scenario import Scenario
+
+__all__ = ["OnBatch", "PolicyAgent"]
+
+C = TypeVar("C", bound=LearnerConfig)
+
+
+class OnBatch(nn.Module):
+    """A network on tensors as Tianshou calls networks: on a `Batch` of `obs` and `mask`.
+
+    Actors get both and return log-probabilities with a recurrent state (none); critics get the
+    observation and return Q.
+    """
+
+    def __init__(self, network: nn.Module, *, actor: bool) -> None:
+        super().__init__()
+        self.network = network
+        self._actor = actor
+
+    def forward(self, obs: Any, state: Any = None, info: Any = None) -> Any:
+        """Return (log-probabilities (B, A), state), or Q (B, A)."""
+        observation = torch.as_tensor(obs.obs)
+        if not self._actor:
+            return self.network(observation)
+        return self.network(observation, torch.as_tensor(obs.mask)), state
+
+
+class PolicyAgent(Agent, Generic[C]):
+    """Acts by the most probable action of a trained network.
+
+    It computes in double precision. In single, the last bits of a row's probabilities change with
+    the number of rows, the machine and its linear-algebra library, and with them, once in a while,
+    the action; in double two actions would have to be equal to the fifteenth digit.
+
+    Args:
+        scenario: the world that the network was trained in.
+        config: settings that it was trained with.
+        actor: the network; it is copied.
+    """
+
+    config_class: ClassVar[type[LearnerConfig]]
+    actor: nn.Module
+
+    def __init__(self, scenario: Scenario, config: C, actor: nn.Module) -> None:
+        super().__init__(scenario)
+        self.config = config
+        self.actor = deepcopy(actor).double().eval().requires_grad_(False)
+        self.reset(0)
+
+    @classmethod
+    @abstractmethod
+    def build_actor(cls, scenario: Scenario, config: C) -> nn.Module:
+        """Return an untrained actor: (observation, mask) -> log-probabilities (B, A)."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings that the agent was trained with."""
+        return asdict(self.config)
+
+    def reset(self, seed: int) -> None:
+        """Nothing is kept between decisions."""
+
+    def act(
+        self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+    ) -> npt.NDArray[np.int64]:
+        """Return the most probable legal action of each row."""
+        seen = torch.tensor(observation, dtype=torch.float64)
+        legal = torch.from_numpy(legal_actions(info, len(observation), self.scenario))
+        with torch.inference_mode():
+            best = self.log_probabilities(seen, legal).argmax(dim=-1)
+        action: npt.NDArray[np.int64] = best.numpy()
+        return action
+
+    def log_probabilities(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return log-probabilities (B, A) of the policy in evaluation."""
+        values: Tensor = self.actor(observation, mask)
+        return values
+
+    def save(self, folder: str | Path) -> None:
+        """Write settings and weights (in the single precision that they were trained in)."""
+        weights = {k: v.float().numpy() for k, v in self.actor.state_dict().items()}
+        write_checkpoint(Path(folder), self.name, self.scenario, self.settings, weights)
+
+    @classmethod
+    def load(cls, folder: str | Path, scenario: Scenario) -> Self:
+        """Return the agent that `save` wrote."""
+        settings, weights = read_checkpoint(Path(folder), cls.name, scenario)
+        try:
+            config: Any = cls.config_class(**_without_lists(settings))
+            with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+                actor = cls.build_actor(scenario, config)
+            actor.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
+        except (TypeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise AgentError(
+                f"{folder}: settings or weights are not those of this version's '{cls.name}' "
+                f"({reason})"
+            ) from None
+        return cls(scenario, config, actor)
+
+
+def _without_lists(settings: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no tuples; the settings know no lists."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}

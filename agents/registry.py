@@ -1,0 +1,131 @@
+"""Agents by name, and a user's own agents by `module:Class` or `file.py:Class`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from edge_marl.agents.base import Agent, Trainer
+from edge_marl.agents.checkpoint import read_config
+from edge_marl.errors import AgentError
+from edge_marl.scenario import Scenario
+
+__all__ = ["load", "make", "names", "register"]
+
+Kind = type[Agent] | type[Trainer]
+K = TypeVar("K", bound=Kind)
+
+_KINDS: dict[str, Kind] = {}
+
+
+def register(name: str) -> Callable[[K], K]:
+    """Return a class decorator that registers an agent, or a trainer of one, under a name.
+
+    Raises:
+        AgentError: if the name is taken, or holds a colon.
+    """
+    if ":" in name:
+        raise AgentError(f"agent name '{name}': a colon is for 'module:Class'; leave it out")
+
+    def add(kind: K) -> K:
+        if name in _KINDS:
+            raise AgentError(
+                f"agent name '{name}' is taken by {_KINDS[name].__qualname__}: choose another"
+            )
+        kind.name = name
+        _KINDS[name] = kind
+        return kind
+
+    return add
+
+
+def names() -> list[str]:
+    """Names of the registered agents, sorted."""
+    return sorted(_KINDS)
+
+
+def make(name: str, scenario: Scenario) -> Agent | Trainer:
+    """Return a new agent, or the trainer of one that has to learn first.
+
+    Args:
+        name: a registered name, or `module:Class` or `file.py:Class` for a class of one's own.
+        scenario: the world that it is for.
+
+    Raises:
+        AgentError: unknown name, or no such file, module or class, or a class of the wrong kind.
+    """
+    return _find(name)(scenario)
+
+
+def load(folder: str | Path, scenario: Scenario) -> Agent:
+    """Return the agent that `Agent.save` wrote to a folder.
+
+    Raises:
+        AgentError: no readable checkpoint, one made for another scenario, or an unknown agent.
+    """
+    return _find(read_config(Path(folder))["agent"]).load(folder, scenario)
+
+
+def _find(name: str) -> Kind:
+    if name in _KINDS:
+        return _KINDS[name]
+    if ":" in name:
+        return _own_class(name)
+    near = difflib.get_close_matches(name, _KINDS, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise AgentError(
+        f"unknown agent '{name}': {hint}The agents are {', '.join(names())}; one of your own is "
+        "given as module:Class or file.py:Class"
+    )
+
+
+def _own_class(name: str) -> Kind:
+    place, _, attribute = name.rpartition(":")
+    module = _run_file(Path(place)) if place.endswith(".py") else _import(place)
+    kind = getattr(module, attribute, None)
+    if kind is None:
+        raise AgentError(f"agent '{name}': {place} has no class '{attribute}'")
+    if not (isinstance(kind, type) and issubclass(kind, Agent | Trainer)):
+        raise AgentError(
+            f"agent '{name}': {attribute} is not a class derived from edge_marl.agents.Agent or "
+            "edge_marl.agents.Trainer"
+        )
+    if "name" not in vars(kind):
+        kind.name = name
+    return kind
+
+
+def _import(place: str) -> ModuleType:
+    try:
+        return importlib.import_module(place)
+    except Exception as error:  # whatever the module's own code raises
+        raise AgentError(
+            f"agent module '{place}' cannot be imported ({type(error).__name__}: {error}); "
+            "a file is given with its .py"
+        ) from error
+
+
+def _run_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise AgentError(f"agent file '{path}': there is no such file")
+    # Under a name of its own in sys.modules, where dataclasses and the like look it up.
+    name = f"edge_marl_own_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise AgentError(f"agent file '{path}': not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the file's own code raises
+        del sys.modules[name]
+        raise AgentError(
+            f"agent file '{path}' cannot be run ({type(error).__name__}: {error})"
+        ) from error
+    return module

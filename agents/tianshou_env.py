@@ -1,0 +1,124 @@
+"""What Tianshou's collector needs of us: a vector environment, a replay buffer, compiled once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+from tianshou.algorithm import algorithm_base
+from tianshou.data import Batch, VectorReplayBuffer
+from tianshou.data.buffer import manager
+from tianshou.env import BaseVectorEnv
+
+from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.scenario import Scenario
+
+__all__ = ["TianshouEnv", "UniformReplay", "cache_compiled"]
+
+Rows = npt.NDArray[np.integer[Any]] | list[int] | int | None
+
+
+class TianshouEnv(BaseVectorEnv):
+    """Our vector environment as one of Tianshou's, for a collector that collects steps.
+
+    An observation is a `Batch` of `obs` (E, D) and `mask` (E, A), so that the mask of each state is
+    stored with it. The base class's workers, one Python object per environment, are left out.
+
+    Args:
+        scenario: the world.
+        num_envs: number of rows E.
+    """
+
+    def __init__(self, scenario: Scenario, num_envs: int) -> None:
+        self.envs = EdgeAIGCVectorEnv(
+            num_envs, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
+        )
+        self.env_num = num_envs
+        self.is_async = False
+        self.is_closed = False
+
+    def get_env_attr(self, key: str, id: Rows = None) -> list[Any]:
+        """Return an attribute of the single environment, once per row."""
+        attributes = {
+            "action_space": self.envs.single_action_space,
+            "observation_space": self.envs.single_observation_space,
+        }
+        return [attributes.get(key)] * len(self._rows(id))
+
+    def reset(  # type: ignore[override]  # its collector takes a Batch, its annotation does not
+        self, env_id: Rows = None, **kwargs: Any
+    ) -> tuple[Batch, npt.NDArray[np.object_]]:
+        """Start episodes in the rows `env_id` (None: in all); `seed` as our environment's."""
+        rows = self._rows(env_id)
+        mask = np.zeros(self.env_num, dtype=np.bool_)
+        mask[rows] = True
+        observation, info = self.envs.reset(options={"reset_mask": mask}, **kwargs)
+        return _see(observation[rows], info["action_mask"][rows]), _no_infos(len(rows))
+
+    def step(self, action: Any, id: Rows = None) -> tuple[Any, ...]:
+        """Take one decision in every row.
+
+        Raises:
+            ValueError: if `id` leaves rows out: they would have to stand still, which ours do not.
+        """
+        if len(rows := self._rows(id)) != self.env_num:
+            raise ValueError(
+                f"step in {len(rows)} of {self.env_num} rows: all rows step together; collect with "
+                "n_step, not with n_episode"
+            )
+        observation, reward, terminated, truncated, info = self.envs.step(np.asarray(action))
+        seen = _see(observation, info["action_mask"])
+        return seen, reward, terminated, truncated, _no_infos(self.env_num)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.envs.close()
+        self.is_closed = True
+
+    def _rows(self, rows: Rows) -> npt.NDArray[np.integer[Any]]:
+        return np.arange(self.env_num) if rows is None else np.atleast_1d(rows)
+
+
+def _see(observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]) -> Batch:
+    return Batch(obs=observation, mask=mask.astype(np.bool_))
+
+
+def _no_infos(count: int) -> npt.NDArray[np.object_]:
+    return np.array([{} for _ in range(count)], dtype=object)
+
+
+class UniformReplay(VectorReplayBuffer):
+    """Tianshou's replay buffer, sampled uniformly with a generator of one's own.
+
+    As it comes, each row's part of the buffer draws from its own generator, all of them seeded 42
+    whatever the training's seed, so that rows replay the same moments.
+
+    Args:
+        size: transitions kept in all.
+        rows: number of environments.
+        seed: of the sampling.
+    """
+
+    def __init__(self, size: int, rows: int, seed: np.random.SeedSequence) -> None:
+        super().__init__(size, rows)
+        self._generator = np.random.Generator(np.random.PCG64(seed))
+
+    def sample_indices(self, batch_size: int | None) -> npt.NDArray[np.int64]:
+        """Return the places of `batch_size` transitions, drawn with replacement."""
+        ends = np.cumsum(self._lengths)
+        drawn = self._generator.integers(ends[-1], size=batch_size)
+        row = np.searchsorted(ends, drawn, side="right")
+        return np.asarray(self._offset[row] + drawn - (ends - self._lengths)[row])
+
+
+def cache_compiled() -> None:
+    """Have Numba keep what Tianshou compiles anew in every process: 7 s of processor time."""
+    for function in (
+        algorithm_base._gae,
+        algorithm_base._nstep_return,
+        manager._next_index,
+        manager._prev_index,
+    ):
+        function.enable_caching()

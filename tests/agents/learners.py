@@ -1,0 +1,29 @@
+"""Trained agents for tests, small and quick."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from edge_marl.agents.base import Agent, Trainer
+from edge_marl.agents.learned import AdsacConfig, AdsacTrainer, SacConfig, SacTrainer
+from edge_marl.scenario import Scenario, load_scenario
+
+SMALL: dict[str, Any] = {"num_envs": 8, "batch_size": 32, "decisions_per_update": 16}
+HEURISTICS = ["crash-avoid", "crash-avoid-best", "prophet", "random", "round-robin"]
+LEARNERS = ["adsac", "sac"]
+
+
+def small_trainer(name: str, scenario: Scenario, **settings: Any) -> Trainer:
+    """A trainer with a small network; `settings` replace the small ones."""
+    if name == "sac":
+        return SacTrainer(scenario, SacConfig(**{"hidden": (32, 32), **SMALL, **settings}))
+    sizes = {"width": 16, "denoiser_width": 8}
+    return AdsacTrainer(scenario, AdsacConfig(**{**sizes, **SMALL, **settings}))
+
+
+@cache
+def trained(name: str) -> Agent:
+    """An agent trained for 20 updates on `smoke`. Shared by tests: reset it before use."""
+    smoke = load_scenario("smoke")
+    return small_trainer(name, smoke).train(smoke, 320, seed=0)

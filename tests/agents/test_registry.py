@@ -1,0 +1,118 @@
+"""Agents by name, by module and by file, and what goes wrong there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_marl.agents import Agent, Trainer, load, make, names, register
+from edge_marl.agents.heuristics import Prophet
+from edge_marl.errors import AgentError
+from edge_marl.scenario import load_scenario
+
+SMOKE = load_scenario("smoke")
+HEURISTICS = ["crash-avoid", "crash-avoid-best", "prophet", "random", "round-robin"]
+
+OWN = """
+import numpy as np
+from edge_marl.agents import Agent
+
+class First(Agent):
+    def reset(self, seed):
+        pass
+
+    def act(self, observation, info):
+        return np.zeros(len(observation), dtype=np.int64)
+
+class NoAgent:
+    pass
+"""
+
+
+def test_names() -> None:
+    assert names() == sorted([*HEURISTICS, "sac", "adsac"])
+
+
+def test_heuristics_are_agents_and_learners_are_trainers() -> None:
+    assert all(isinstance(make(name, SMOKE), Agent) for name in HEURISTICS)
+    assert all(isinstance(make(name, SMOKE), Trainer) for name in ("sac", "adsac"))
+
+
+def test_unknown_name_suggests_and_lists() -> None:
+    with pytest.raises(AgentError, match="unknown agent 'profet': did you mean 'prophet'") as error:
+        make("profet", SMOKE)
+    assert all(name in str(error.value) for name in names())
+
+
+def test_a_taken_name_is_refused() -> None:
+    with pytest.raises(AgentError, match="'prophet' is taken by Prophet"):
+        register("prophet")(Prophet)
+
+
+def test_a_name_with_a_colon_is_refused() -> None:
+    with pytest.raises(AgentError, match="a colon is for"):
+        register("a:b")
+
+
+def test_own_agent_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    agent = make(f"{path}:First", SMOKE)
+    assert isinstance(agent, Agent)
+    assert agent.name == f"{path}:First"
+
+
+def test_own_agent_from_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_agents_for_test.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert isinstance(make("own_agents_for_test:First", SMOKE), Agent)
+
+
+def test_two_files_of_the_same_name_do_not_meet(tmp_path: Path) -> None:
+    for folder, action in (("a", "0"), ("b", "1")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(f"{OWN}\nACTION = {action}\n")
+    one, two = (type(make(f"{tmp_path}/{folder}/own.py:First", SMOKE)) for folder in "ab")
+    assert one is not two
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("{}/missing.py:First", "there is no such file"),
+        ("{}/own.py:Second", "has no class 'Second'"),
+        ("{}/own.py:NoAgent", "NoAgent is not a class derived from"),
+        ("{}/own.py:np", "np is not a class derived from"),
+        ("{}/broken.py:First", r"cannot be run \(ZeroDivisionError"),
+        ("no_such_module_here:First", r"cannot be imported \(ModuleNotFoundError"),
+        (":First", "cannot be imported"),
+    ],
+)
+def test_own_agents_that_cannot_be_had(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "broken.py").write_text("1 / 0")
+    with pytest.raises(AgentError, match=message):
+        make(name.format(tmp_path), SMOKE)
+
+
+def test_own_agent_is_saved_and_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    agent = make(f"{path}:First", SMOKE)
+    assert isinstance(agent, Agent)
+    agent.save(tmp_path / "saved")
+    assert type(load(tmp_path / "saved", SMOKE)).__name__ == "First"
+
+
+def test_heuristics_need_no_learning_library() -> None:
+    code = (
+        "import sys\n"
+        "from edge_marl.agents import make, names\n"
+        "from edge_marl.scenario import load_scenario\n"
+        "for name in names():\n"
+        "    make(name, load_scenario('smoke'))\n"
+        "found = {'torch', 'tianshou', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "assert not found, found\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
