@@ -9,7 +9,7 @@ MAIN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 STATED := pyproject.toml requirements/constraints.txt
 
-.PHONY: help install benchmark test lint types check format build clean
+.PHONY: help install benchmark speed test lint types check format build clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 12
@@ -31,6 +31,9 @@ install: $(MAIN)  ## install the package into .venv
 
 benchmark: $(MAIN)  ## train and evaluate the default agents on `paper`, print the table
 	$(BIN)/python benchmarks/run_benchmark.py --scenario paper
+
+speed: $(MAIN)  ## measure how fast the environments are, each against the others
+	PYTHONPATH=. $(BIN)/python benchmarks/speed.py
 
 test: check  ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
