@@ -179,6 +179,11 @@ class Simulator:
         """(E, S) view: running tasks of each server."""
         return self._servers[:, :, k.NUM_RUNNING]
 
+    def num_decisions(self, row: int) -> int:
+        """Return the decisions that a row's episode has in all."""
+        last_is_shown_only = self.scenario.episode.end == "last-task"
+        return int(self._episode[row, k.NUM_TASKS]) - last_is_shown_only
+
     def load(self, row: int, workload: Workload) -> None:
         """Start an episode on a workload in one row.
 

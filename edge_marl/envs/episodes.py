@@ -1,4 +1,4 @@
-"""Which episode each row of a batch plays next: seeds, episode numbers, given workloads, masks."""
+"""Episodes: which one each row plays next, and what can be asked of the one that is played."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from gymnasium.utils import seeding
 
 from edge_marl.draw import draw_tasks
 from edge_marl.errors import WorkloadError
-from edge_marl.simulator import Simulator
+from edge_marl.metrics import episode_metrics
+from edge_marl.render import draw_frame, write_text
+from edge_marl.scenario import Scenario
+from edge_marl.simulator import EpisodeLog, Simulator
 from edge_marl.topology import draw_topology
 from edge_marl.workload import Workload
 
-__all__ = ["RowEpisodes"]
+__all__ = ["OneEpisode", "RowEpisodes"]
 
 
 class RowEpisodes:
@@ -67,7 +70,7 @@ class RowEpisodes:
         if workload is not None:
             if not isinstance(workload, Workload):
                 raise WorkloadError(
-                    f"options['workloads'][{row}] is a {type(workload).__name__}: must be a "
+                    f"the workload given for row {row} is a {type(workload).__name__}: must be a "
                     "Workload (edge_marl.load_workload(path) reads one)"
                 )
             self._simulator.load(row, workload)
@@ -97,8 +100,8 @@ class RowEpisodes:
             self._seeds = [first + row for row in range(self.num_envs)]
         if seed is None:
             return
-        if isinstance(seed, int):
-            seed = [seed + row for row in range(self.num_envs)]
+        if isinstance(seed, int | np.integer):
+            seed = [int(seed) + row for row in range(self.num_envs)]
         if len(seed) != self.num_envs:
             raise WorkloadError(
                 f"seed has {len(seed)} entries: must be one number, or {self.num_envs} of them"
@@ -107,3 +110,32 @@ class RowEpisodes:
             if (row_seed := seed[row]) is not None:
                 self._seeds[row] = row_seed
                 self._next_episode[row] = 0
+
+
+class OneEpisode:
+    """What environments of one episode at a time share: its start, and what can be asked of it."""
+
+    scenario: Scenario
+    render_mode: str | None
+    _simulator: Simulator
+    _episodes: RowEpisodes
+
+    def _start(self, seed: int | None, options: dict[str, Any] | None) -> None:
+        """Start the seed's episode 0, the next one, or the workload in the options."""
+        self._episodes.reset(seed, {"workloads": [(options or {}).get("workload")]})
+
+    def log(self) -> EpisodeLog:
+        """Return what became of every task of the episode so far."""
+        return self._simulator.log(0)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of the episode so far (`edge_marl.METRICS`)."""
+        return episode_metrics(self.log())
+
+    def render(self) -> Any:
+        """Return the servers' load as text or as a picture (uint8, H x W x 3), by render mode."""
+        if self.render_mode == "ansi":
+            return write_text(self.scenario, self.log())
+        if self.render_mode == "rgb_array":
+            return draw_frame(self.scenario, self.log())
+        return None

@@ -11,19 +11,14 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces as gym_spaces
-from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
-from edge_marl.draw import draw_workload
 from edge_marl.envs import spaces
-from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError, WorkloadError
+from edge_marl.envs.episodes import OneEpisode, RowEpisodes
+from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.gateways import GatewaySimulator
 from edge_marl.kernel import GOING_ON, TERMINATED
-from edge_marl.metrics import episode_metrics
-from edge_marl.render import draw_frame, write_text
 from edge_marl.scenario import Scenario, load_scenario
-from edge_marl.simulator import EpisodeLog
-from edge_marl.workload import Workload
 
 __all__ = ["EdgeAIGCParallelEnv", "Reward", "game_scenario", "share_rewards"]
 
@@ -63,7 +58,7 @@ def share_rewards(own: npt.NDArray[np.float64], reward: Reward) -> npt.NDArray[n
     return np.repeat(own.sum(-1, keepdims=True) / own.shape[-1], own.shape[-1], axis=-1)
 
 
-class EdgeAIGCParallelEnv(ParallelEnv[str, Any, int]):
+class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
     """Agents `gateway_0` ... send the tasks that arrive with them to servers and services.
 
     On the event clock (`slot_s = 0`) the gateway of the arriving task decides alone, and the game
@@ -112,7 +107,8 @@ class EdgeAIGCParallelEnv(ParallelEnv[str, Any, int]):
         self._reward = check_reward(reward)
         self._flat = action_mask == "info"
         self.render_mode = render_mode
-        self._simulator = GatewaySimulator(self.scenario)
+        self._simulator: GatewaySimulator = GatewaySimulator(self.scenario)
+        self._episodes = RowEpisodes(self._simulator)
         self.layout = self._simulator.layout
         count = self.scenario.gateways.count
         self.possible_agents = [f"gateway_{g}" for g in range(count)]
@@ -127,8 +123,6 @@ class EdgeAIGCParallelEnv(ParallelEnv[str, Any, int]):
         }
         self.state_space = gym_spaces.Box(0.0, 1.0, (self._simulator.state_size,), np.float32)
         self._own_rewards = np.zeros((1, count))
-        self._seed: int | None = None
-        self._next_episode = 0
 
     def observation_space(self, agent: str) -> gymnasium.Space[Any]:
         """Return the observation space of an agent."""
@@ -150,20 +144,7 @@ class EdgeAIGCParallelEnv(ParallelEnv[str, Any, int]):
         Raises:
             WorkloadError: if the workload is none, or does not fit the scenario.
         """
-        if seed is not None:
-            self._seed, self._next_episode = int(seed), 0
-        workload = (options or {}).get("workload")
-        if workload is None:
-            if self._seed is None:
-                _, self._seed = seeding.np_random()
-            workload = draw_workload(self.scenario, self._seed, episode=self._next_episode)
-            self._next_episode += 1
-        elif not isinstance(workload, Workload):
-            raise WorkloadError(
-                f"options['workload'] is a {type(workload).__name__}: must be a Workload "
-                "(edge_marl.load_workload(path) reads one)"
-            )
-        self._simulator.load(0, workload)
+        self._start(seed, options)
         self.agents = self.possible_agents[:]
         return self._see()
 
@@ -203,22 +184,6 @@ class EdgeAIGCParallelEnv(ParallelEnv[str, Any, int]):
     def state(self) -> npt.NDArray[np.float32]:
         """Return the full present (float32, `state_space`), for centralised training."""
         return self._simulator.state(0)
-
-    def log(self) -> EpisodeLog:
-        """Return what became of every task of the episode so far."""
-        return self._simulator.log(0)
-
-    def metrics(self) -> dict[str, float]:
-        """Return the metrics of the episode so far (`edge_marl.METRICS`)."""
-        return episode_metrics(self.log())
-
-    def render(self) -> Any:
-        """Return the servers' load as text or as a picture (uint8, H x W x 3), by render mode."""
-        if self.render_mode == "ansi":
-            return write_text(self.scenario, self.log())
-        if self.render_mode == "rgb_array":
-            return draw_frame(self.scenario, self.log())
-        return None
 
     def close(self) -> None:
         """Nothing is open."""

@@ -8,19 +8,16 @@ from typing import Any
 
 import gymnasium
 
-from edge_marl.draw import draw_workload
 from edge_marl.envs import spaces
-from edge_marl.errors import ActionError, EpisodeOverError, WorkloadError
-from edge_marl.metrics import episode_metrics
-from edge_marl.render import draw_frame, write_text
+from edge_marl.envs.episodes import OneEpisode, RowEpisodes
+from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.scenario import Scenario, load_scenario
-from edge_marl.simulator import EpisodeLog, Simulator
-from edge_marl.workload import Workload
+from edge_marl.simulator import Simulator
 
 __all__ = ["EdgeAIGCEnv"]
 
 
-class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
+class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
     """Send each arriving task to one of the servers and one of the generative models there.
 
     Observation: float32 vector (`layout` says what is where). Action: `server * V + service`.
@@ -56,6 +53,7 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         self.action_space = spaces.action_space(self.scenario)
         self.render_mode = render_mode
         self._simulator = Simulator(self.scenario)
+        self._episodes = RowEpisodes(self._simulator)
         self.layout = self._simulator.layout
         self._mask = spaces.feasible(self.scenario)
         self._num_actions = self.scenario.num_actions
@@ -63,7 +61,6 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         # Counted here: to look into the simulator after each step would cost 4 % of it.
         self._decisions_left = 0
         self._terminates = self.scenario.episode.end == "last-task"
-        self._next_episode = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -79,19 +76,8 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         """
         if seed is not None:
             super().reset(seed=seed)
-            self._next_episode = 0
-        workload = (options or {}).get("workload")
-        if workload is None:
-            # `np_random_seed` takes one from the operating system where none was given.
-            workload = draw_workload(self.scenario, self.np_random_seed, episode=self._next_episode)
-            self._next_episode += 1
-        elif not isinstance(workload, Workload):
-            raise WorkloadError(
-                f"options['workload'] is a {type(workload).__name__}: must be a Workload "
-                "(edge_marl.load_workload(path) reads one)"
-            )
-        self._simulator.load(0, workload)
-        self._decisions_left = workload.num_decisions(self.scenario)
+        self._start(seed, options)
+        self._decisions_left = self._simulator.num_decisions(0)
         observation: Any = self._observation.copy()
         if not self._flat:
             observation = spaces.with_mask(observation, self._mask)
@@ -129,22 +115,6 @@ class EdgeAIGCEnv(gymnasium.Env[Any, Any]):
         """Have a copy look at its own simulator."""
         self.__dict__.update(state)
         self._observation = self._simulator.observations[0]
-
-    def log(self) -> EpisodeLog:
-        """Return what became of every task of the episode so far."""
-        return self._simulator.log(0)
-
-    def metrics(self) -> dict[str, float]:
-        """Return the metrics of the episode so far (`edge_marl.METRICS`)."""
-        return episode_metrics(self.log())
-
-    def render(self) -> Any:
-        """Return the servers' load as text or as a picture (uint8, H x W x 3), by render mode."""
-        if self.render_mode == "ansi":
-            return write_text(self.scenario, self.log())
-        if self.render_mode == "rgb_array":
-            return draw_frame(self.scenario, self.log())
-        return None
 
     def _no_action(self, action: Any) -> ActionError:
         return ActionError(

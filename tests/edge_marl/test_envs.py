@@ -174,7 +174,7 @@ def test_wrong_argument_is_explained(settings: dict[str, Any], message: str) -> 
 
 def test_wrong_workload_is_explained() -> None:
     env = make(scenario="smoke")
-    with pytest.raises(WorkloadError, match=r"options\['workload'\] is a str: must be a Workload"):
+    with pytest.raises(WorkloadError, match="workload given for row 0 is a str: must be"):
         env.reset(options={"workload": "w.npz"})
     with pytest.raises(WorkloadError, match="scenario 'smoke' has"):
         env.reset(options={"workload": draw_workload(load_scenario("paper"), 0)})
@@ -314,7 +314,7 @@ def test_wrong_vector_actions_are_explained(actions: Any, message: str) -> None:
         ({"options": {"reset_mask": np.zeros(3, dtype=bool)}}, "0 rows set"),
         ({"options": {"reset_mask": np.ones(2, dtype=bool)}}, r"must have shape \(3,\)"),
         ({"options": {"workloads": [None]}}, "has 1 entries: must have 3"),
-        ({"options": {"workloads": [1, 2, 3]}}, r"\[0\] is a int: must be a Workload"),
+        ({"options": {"workloads": [1, 2, 3]}}, "given for row 0 is a int: must be a Workload"),
         ({"seed": [1, 2]}, "seed has 2 entries: must be one number, or 3 of them"),
     ],
 )
