@@ -18,6 +18,8 @@ __all__ = ["draw_scores"]
 ROW_IN = 0.4
 FRAME_IN = 0.95
 LEGEND_IN = 0.35
+LONGEST_NAME = 28
+"""Characters of an agent's name that are shown."""
 DOTS_BELOW = 0.27
 """The dots' distance below the row's interval, in rows: on one line they would hide each other."""
 
@@ -46,6 +48,12 @@ def draw_scores(tables: list[Table]) -> bytes | None:
         out = io.BytesIO()
         figure.savefig(out, format="png")
     return out.getvalue()
+
+
+def short_name(name: str) -> str:
+    """Return a name that leaves room for the figure: of a file its last part, cut from the left."""
+    name = name.rsplit("/", maxsplit=1)[-1]
+    return name if len(name) <= LONGEST_NAME else "…" + name[1 - LONGEST_NAME :]
 
 
 def _with_score(table: Table) -> list[Row]:
@@ -83,7 +91,7 @@ def _draw_panel(axes: Axes, table: Table, rows: list[Row]) -> None:
         axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", size=8.5)
     for anchor in (0.0, 1.0):
         axes.axvline(anchor, zorder=0, **style.ANCHOR)
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_yticks(range(len(rows)), [short_name(row.name) for row in rows])
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.margins(x=0.03)
     axes.set_title(table.scenario.label)

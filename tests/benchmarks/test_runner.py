@@ -248,7 +248,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path, own:
     wait_for(lambda: len(list((tmp_path / "cells").glob("*.json"))) == 2, runner)
     (worker,) = workers_of(runner.pid)
     runner.send_signal(signal.SIGINT)
-    said, _ = runner.communicate(timeout=10)
+    said, _ = runner.communicate(timeout=60)
     assert runner.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said

@@ -185,3 +185,11 @@ def test_the_harness_loads_nothing_heavy_until_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_long_name_leaves_room_for_the_figure(tmp_path: Path) -> None:
+    """Warnings are errors here: matplotlib warns where labels leave the axes no room."""
+    name = f"/{'some/folder/' * 20}my_agents.py:ACarefullyNamedAgentOfMine"
+    agent = fakes.HEURISTIC.model_copy(update={"name": name})
+    fakes.make_run(tmp_path, fakes.plan(agent), {name: 20.0})
+    assert draw_scores(build_tables(tmp_path)) is not None
