@@ -22,6 +22,9 @@ __all__ = ["SCHEMA_VERSION", "AgentEntry", "Anchors", "Cell", "Job", "Plan", "co
 SCHEMA_VERSION = 1
 """Version of the files that a run leaves: `run.json` and the records in `cells/`."""
 
+LONGEST_NAME = 120
+"""Characters of a record's file name before its key."""
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -44,8 +47,10 @@ class _Job(_Model):
         return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
     def _file_name(self, *parts: str) -> str:
-        name = "_".join([self.scenario.label, *parts, self.key[:16]])
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", name) + ".json"
+        # Readable in front, cut where an agent's path is long (file systems allow 255 bytes); the
+        # key makes it unique.
+        readable = re.sub(r"[^A-Za-z0-9._-]+", "-", "_".join([self.scenario.label, *parts]))
+        return f"{readable[-LONGEST_NAME:]}_{self.key[:16]}.json"
 
 
 class Cell(_Job):
