@@ -16,7 +16,7 @@ Differs from the published policy:
 * The policy is the mean of the action probabilities of `noise_draws` draws. That mixture is what
   acts in training, and its entropy is the one in the loss: not the entropy of a single near-one-hot
   draw, which tells little of how random the executed policy is. (After training the draws hardly
-  differ: an entropy of 1.453 nats for 2 draws, 1.455 for 64.)
+  differ: an entropy of 1.396 nats for 2 draws and for 64.)
 """
 
 from __future__ import annotations

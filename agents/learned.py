@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_marl.agents.base import Agent, Progress, Trainer, check_budget
 from edge_marl.agents.registry import register
+from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
 __all__ = ["AdsacConfig", "AdsacTrainer", "LearnerConfig", "SacConfig", "SacTrainer"]
@@ -42,6 +43,18 @@ class LearnerConfig:
     initial_log_alpha: float = -1.5
     """Logarithm of the temperature at the start; at -2.5 `sac` falls into a single action."""
     alpha_learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Raise AgentError for a number outside its range."""
+        for name, value in asdict(self).items():
+            if isinstance(value, int) and value < 1:
+                raise AgentError(f"{name} = {value}: must be a whole number of at least 1")
+        for name in ("gamma", "tau", "target_entropy"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise AgentError(f"{name} = {getattr(self, name)}: must be from 0 to 1")
+        for name in ("learning_rate", "alpha_learning_rate"):
+            if not getattr(self, name) > 0.0:
+                raise AgentError(f"{name} = {getattr(self, name)}: must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,9 @@ class UniformReplay(VectorReplayBuffer):
         self._generator = np.random.Generator(np.random.PCG64(seed))
 
     def sample_indices(self, batch_size: int | None) -> npt.NDArray[np.int64]:
-        """Return the places of `batch_size` transitions, drawn with replacement."""
+        """Return the places of `batch_size` transitions, drawn with replacement; 0 asks for all."""
+        if not batch_size:
+            return np.asarray(super().sample_indices(batch_size))
         ends = np.cumsum(self._lengths)
         drawn = self._generator.integers(ends[-1], size=batch_size)
         row = np.searchsorted(ends, drawn, side="right")

@@ -9,10 +9,11 @@ With double critics Q1, Q2, their slowly following targets, the policy pi and te
     alpha    : log alpha moves by the mean of H_target - H(pi(.|s))
 
 (Christodoulou 2019, arXiv:1910.07207; `tianshou.algorithm.modelfree.discrete_sac`.) An episode that
-is truncated at its horizon is bootstrapped from its last observation; one that terminates is not.
+is truncated at its horizon is bootstrapped from its last observation, where the networks have to
+extrapolate, since it shows no task; one that terminates is not bootstrapped.
 
 The loop is our own: Tianshou's trainer looks through the whole replay buffer for NaN after every
-collection, which at one collection per 64 decisions costs more than learning.
+collection, at 48,000 transitions 51 ms per 64 decisions: longer than a gradient step.
 """
 
 from __future__ import annotations

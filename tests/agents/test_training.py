@@ -82,6 +82,20 @@ def test_no_budget_is_an_error(name: str) -> None:
         small_trainer(name, SMOKE).train(SMOKE, 0, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"batch_size": 0}, "batch_size = 0: must be a whole number of at least 1"),
+        ({"noise_draws": 0}, "noise_draws = 0"),
+        ({"gamma": 1.5}, r"gamma = 1\.5: must be from 0 to 1"),
+        ({"learning_rate": 0.0}, r"learning_rate = 0\.0: must be above 0"),
+    ],
+)
+def test_settings_outside_their_range(setting: dict[str, float], message: str) -> None:
+    with pytest.raises(AgentError, match=message):
+        small_trainer("adsac", SMOKE, **setting)
+
+
 @every_learner
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_learns_which_service_is_good(name: str, seed: int) -> None:
