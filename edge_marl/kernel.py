@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     ShortInts = npt.NDArray[np.int32]
     Floats = npt.NDArray[np.float64]
-    Flags = npt.NDArray[np.bool_]
     Observations = npt.NDArray[np.float32]
 
 # Columns of `tasks`. The first five are those of `workload.py`, and a test holds them equal.

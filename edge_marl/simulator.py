@@ -151,7 +151,7 @@ class Simulator:
             else partial(compiled.step_at, self._table.ctypes.data, self._penalty)
         )
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
-        reward. Bound, not a method: that saves a single environment a tenth of its step."""
+        reward. Bound, not a method: a single environment's step is short enough to notice."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is bound to this object's memory, for copies and pickles."""
