@@ -18,18 +18,20 @@ __all__ = ["FlatNetwork", "PairHead", "TokenCritic", "TokenEncoder"]
 
 
 class FlatNetwork(nn.Module):
-    """A perceptron from all features, side by side, to one number per action."""
+    """A perceptron from all features, side by side, to `outputs` numbers (None: one per action)."""
 
-    def __init__(self, layout: ObservationLayout, hidden: tuple[int, ...]) -> None:
+    def __init__(
+        self, layout: ObservationLayout, hidden: tuple[int, ...], outputs: int | None = None
+    ) -> None:
         super().__init__()
         self.features = TokenFeatures(layout)
         inputs = layout.task_size + SERVER_FEATURES * layout.num_servers
-        sizes = (inputs, *hidden, layout.num_servers * layout.num_services)
+        sizes = (inputs, *hidden, outputs or layout.num_servers * layout.num_services)
         layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return (B, A) for observations (B, D)."""
+        """Return (B, outputs) for observations (B, D)."""
         task, servers = self.features(observation)
         values: Tensor = self.layers(torch.cat([task, servers.flatten(1)], dim=1))
         return values

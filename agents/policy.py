@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,15 @@ from torch import Tensor, nn
 
 from edge_marl.agents.base import Agent, legal_actions
 from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
-from edge_marl.agents.learned import LearnerConfig
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = ["OnBatch", "PolicyAgent"]
 
-C = TypeVar("C", bound=LearnerConfig)
+C = TypeVar("C", bound="DataclassInstance")
 
 
 class OnBatch(nn.Module):
@@ -58,7 +60,7 @@ class PolicyAgent(Agent, Generic[C]):
         actor: the network; it is copied.
     """
 
-    config_class: ClassVar[type[LearnerConfig]]
+    config_class: ClassVar[type[DataclassInstance]]
     actor: nn.Module
 
     def __init__(self, scenario: Scenario, config: C, actor: nn.Module) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_marl.scenario import Scenario
 
-__all__ = ["SCHEMA_VERSION", "AgentEntry", "Anchors", "Cell", "Job", "Plan", "code_digest"]
+__all__ = ["SCHEMA_VERSION", "AgentEntry", "Anchors", "Api", "Cell", "Job", "Plan", "code_digest"]
 
 SCHEMA_VERSION = 1
 """Version of the files that a run leaves: `run.json` and the records in `cells/`."""
@@ -26,6 +26,9 @@ LONGEST_NAME = 120
 """Characters of a record's file name before its key."""
 
 Count = Annotated[int, Field(ge=1)]
+
+Api = Literal["single", "parallel"]
+"""What agents are evaluated on: the single environment, or as every gateway of the game."""
 
 
 class _Model(BaseModel):
@@ -63,16 +66,24 @@ class Cell(_Job):
     """Seed of the training and of the agent's own randomness; the workloads do not depend on it."""
     budget: Count | None
     """Decisions that the agent may train on; None for an agent that does not learn."""
+    api: Api = "single"
+    """What it is evaluated on."""
 
     @property
     def label(self) -> str:
         """Name for people."""
-        return f"{self.scenario.label} / {self.agent} / seed {self.seed}"
+        parts = (self.scenario.label, self.agent, f"seed {self.seed}", *self._other_api)
+        return " / ".join(parts)
 
     @property
     def file_name(self) -> str:
         """Name of the record's file."""
-        return self._file_name(self.agent, f"s{self.seed}")
+        return self._file_name(self.agent, f"s{self.seed}", *self._other_api)
+
+    @property
+    def _other_api(self) -> tuple[str, ...]:
+        """The API where it is worth saying."""
+        return () if self.api == "single" else (self.api,)
 
 
 class Anchors(_Job):
@@ -117,6 +128,8 @@ class Plan(_Model):
     budget: Count
     code: str
     """Digest of the sources that the anchors depend on."""
+    api: Api = "single"
+    """What the agents are evaluated on; the anchors are those of the workloads, for both."""
 
     def anchors(self, scenario: Scenario) -> Anchors:
         """Return the job that computes the anchors of one of the plan's scenarios."""
@@ -132,6 +145,7 @@ class Plan(_Model):
                 agent=agent.name,
                 seed=seed,
                 budget=self.budget if agent.learns else None,
+                api=self.api,
             )
             for seed in range(1 if agent.deterministic else self.seeds)
         ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,11 +27,22 @@ if TYPE_CHECKING:
     from edge_marl.benchmarks.cells import AgentEntry, Plan
     from edge_marl.scenario import Scenario
 
-__all__ = ["DEFAULT_BUDGET", "main", "make_plan", "make_tables", "run"]
+__all__ = ["DEFAULT_AGENTS", "DEFAULT_BUDGET", "main", "make_plan", "make_tables", "run"]
 
 DEFAULT_BUDGET = 48_000
 """Decisions that a learning agent trains on unless a run states another number: some 32 episodes of
 `paper`, and two seeds each of `sac` and `adsac` in under five minutes on two cores."""
+
+DEFAULT_AGENTS = (
+    "random",
+    "round-robin",
+    "crash-avoid",
+    "crash-avoid-best",
+    "prophet",
+    "sac",
+    "adsac",
+)
+"""The published heuristics and what the papers are about; the other agents run where named."""
 
 DEFAULT_SEEDS = 2
 DEFAULT_EPISODES = 20
@@ -47,7 +58,8 @@ def run(
     agents: Annotated[
         list[str] | None,
         typer.Option(
-            help="Names, module:Class or file.py:Class, likewise.", show_default="all registered"
+            help="Names, module:Class or file.py:Class, likewise.",
+            show_default="the heuristics, sac and adsac",
         ),
     ] = None,
     seeds: Annotated[
@@ -65,6 +77,10 @@ def run(
     budget: Annotated[
         int, typer.Option(min=1, help="Decisions that a learning agent trains on.")
     ] = DEFAULT_BUDGET,
+    api: Annotated[
+        Literal["single", "parallel"],
+        typer.Option(help="Evaluate on the Gymnasium environment, or as policy of all gateways."),
+    ] = "single",
     quiet: Annotated[bool, typer.Option("--quiet", help="Say only what went wrong.")] = False,
 ) -> None:
     """Run agents on scenarios and make the table.
@@ -82,6 +98,7 @@ def run(
         seeds=seeds,
         episodes=episodes,
         budget=budget,
+        api=api,
     )
     folder = out or Path("results") / "+".join(entry.label for entry in plan.scenarios)
     try:
@@ -106,22 +123,23 @@ def make_plan(
     seeds: int = DEFAULT_SEEDS,
     episodes: int = DEFAULT_EPISODES,
     budget: int = DEFAULT_BUDGET,
+    api: Literal["single", "parallel"] = "single",
 ) -> Plan:
     """Return the plan of a run.
 
     Args:
         scenarios: tiers' names or paths of TOML files.
-        agents: names, `module:Class` or `file.py:Class`; none means all that are registered.
+        agents: names, `module:Class` or `file.py:Class`; none means the default ones.
         world: replaces the world that the scenarios state.
         seeds: number of training runs, with seeds 0..seeds-1.
         episodes: test workloads 0..episodes-1 are used.
         budget: decisions that a learning agent trains on.
+        api: what the agents are evaluated on.
 
     Raises:
         ScenarioError: if a scenario cannot be loaded.
         AgentError: if an agent is unknown.
     """
-    from edge_marl.agents import names
     from edge_marl.benchmarks.cells import Plan, code_digest
     from edge_marl.errors import ScenarioError
     from edge_marl.scenario import load_scenario
@@ -130,7 +148,7 @@ def make_plan(
         raise ScenarioError("no scenario is named: give at least one tier or .toml file")
     named = (load_scenario(name, world=world) for name in scenarios)
     loaded = list({scenario.digest: scenario for scenario in named}.values())
-    wanted = dict.fromkeys(agents or names())
+    wanted = dict.fromkeys(agents or DEFAULT_AGENTS)
     return Plan(
         scenarios=tuple(loaded),
         agents=tuple(_entry(name, loaded[0]) for name in wanted),
@@ -138,6 +156,7 @@ def make_plan(
         episodes=episodes,
         budget=budget,
         code=code_digest(),
+        api=api,
     )
 
 

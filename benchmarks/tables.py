@@ -150,6 +150,8 @@ def _build(folder: Path, plan: Plan, scenario: Scenario) -> Table:
     facts = [f"{plan.episodes} test workloads", seeds]
     if any(agent.learns for agent in plan.agents):
         facts.append(f"trained on {plan.budget:,} decisions")
+    if plan.api == "parallel":
+        facts.append("as policy of all gateways")
     subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])
     return Table(scenario, subtitle, tuple(rows), tuple(notes))
 

@@ -66,7 +66,8 @@ def _run_cell(cell: Cell, report: Report) -> CellResult:
     agent = _train(made, cell, report) if isinstance(made, Trainer) else made
     trained = time.perf_counter()
     workloads = evaluation.draw_test_workloads(cell.scenario, cell.episodes)
-    metrics = evaluation.evaluate(
+    on = {"single": evaluation.evaluate, "parallel": evaluation.evaluate_gateways}
+    metrics = on[cell.api](
         agent,
         cell.scenario,
         workloads,

@@ -52,7 +52,7 @@ def test_the_script_in_the_clone_is_the_same_command() -> None:
     )
     for option in (
         *("--scenario", "--world", "--agents", "--seeds", "--episodes", "--jobs", "--out"),
-        *("--budget", "--quiet"),
+        *("--budget", "--api", "--quiet"),
     ):
         assert option in done.stdout
 

@@ -1,0 +1,116 @@
+"""`idqn`: Tianshou's double DQN on every gateway's own transitions, one network for all."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
+from torch import Tensor, nn
+
+from edge_marl.agents.base import Progress
+from edge_marl.agents.independent import IdqnConfig, IndependentConfig
+from edge_marl.agents.independent_training import Learner, falling_adam, train_independently
+from edge_marl.agents.networks import FlatNetwork
+from edge_marl.agents.policy import PolicyAgent
+from edge_marl.agents.tianshou_env import UniformReplay
+from edge_marl.agents.tianshou_rows import TianshouRows
+from edge_marl.envs.spaces import gateway_action_space
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["GatewayValues", "IdqnAgent", "train_idqn"]
+
+
+class GatewayValues(nn.Module):
+    """Q of each action and, as the last, of doing nothing: the value of a step without a task."""
+
+    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        layout = ObservationLayout(scenario)
+        self.values = FlatNetwork(layout, hidden, outputs=scenario.num_actions + 1)
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return Q (B, A) of the single environment's actions, the lowest number where illegal."""
+        values: Tensor = self.values(observation)[:, :-1]
+        return values.masked_fill(~mask, torch.finfo(values.dtype).min)
+
+
+class IdqnAgent(PolicyAgent[IdqnConfig]):
+    """A trained `idqn`: any gateway's policy, and the single environment's.
+
+    Its network gives action values where that of others gives log-probabilities; acting takes the
+    largest in either case.
+    """
+
+    name = "idqn"
+    deterministic = True
+    config_class: ClassVar[type[IndependentConfig]] = IdqnConfig
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: IdqnConfig) -> nn.Module:
+        """Return an untrained network."""
+        return GatewayValues(scenario, config.hidden)
+
+
+class _OnArray(nn.Module):
+    """A network on tensors as Tianshou's DQN calls networks; it sees to the masks itself."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, obs: Any, state: Any = None, info: Any = None) -> tuple[Tensor, Any]:
+        return self.network(torch.as_tensor(obs)), state
+
+
+class _Dqn(Learner):
+    def __init__(
+        self,
+        scenario: Scenario,
+        config: IdqnConfig,
+        network: GatewayValues,
+        replay: UniformReplay,
+        budget: int,
+    ) -> None:
+        self._config = config
+        self.replay = replay
+        self._policy = DiscreteQLearningPolicy(
+            model=_OnArray(network.values), action_space=gateway_action_space(scenario)
+        )
+        self.algorithm: DQN[Any] = DQN(
+            policy=self._policy,
+            optim=falling_adam(config, budget),
+            gamma=config.gamma,
+            target_update_freq=config.updates_per_target,
+        )
+
+    def explore(self, spent: float) -> None:
+        """Lower the share of random actions in a straight line."""
+        end = self._config.exploration_end
+        left = max(0.0, 1.0 - spent / max(self._config.exploration_share, 1e-9))
+        self._policy.set_eps_training(end + (1.0 - end) * left)
+
+    def update(self, times: int) -> int:
+        """Take gradient steps on replayed transitions."""
+        for _ in range(times):
+            self.algorithm.update(buffer=self.replay, sample_size=self._config.batch_size)
+        return times
+
+
+def train_idqn(
+    scenario: Scenario, config: IdqnConfig, budget: int, seed: int, progress: Progress
+) -> IdqnAgent:
+    """Return an `idqn` trained on `budget` decisions."""
+    networks: list[GatewayValues] = []
+
+    def make(env: TianshouRows, for_replay: np.random.SeedSequence) -> Learner:
+        networks.append(GatewayValues(scenario, config.hidden))
+        # At least one gateway of each environment decides in a step, so this is room for all.
+        size = max(env.env_num, min(config.buffer_size, budget * scenario.gateways.count))
+        replay = UniformReplay(size, env.env_num, for_replay)
+        return _Dqn(scenario, config, networks[0], replay, budget)
+
+    train_independently(scenario, config, make, budget, seed, progress)
+    return IdqnAgent(scenario, config, networks[0])

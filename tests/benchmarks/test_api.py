@@ -1,0 +1,105 @@
+"""Evaluation as the policy of all gateways, against evaluation on the single environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edge_marl.agents import Agent, make
+from edge_marl.benchmarks.cells import Cell
+from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
+from edge_marl.benchmarks.records import Record
+from edge_marl.benchmarks.run_benchmark import DEFAULT_AGENTS, make_plan
+from edge_marl.benchmarks.tables import build_tables
+from edge_marl.benchmarks.worker import execute
+from edge_marl.scenario import Scenario, load_scenario
+from tests.benchmarks import fakes
+
+EVENTS = load_scenario("smoke").with_gateways(3)
+SLOTS = EVENTS.with_clock(600.0, hold=True)
+
+
+def agent_of(name: str, scenario: Scenario) -> Agent:
+    made = make(name, scenario)
+    assert isinstance(made, Agent)
+    return made
+
+
+@pytest.mark.parametrize("name", ["round-robin", "crash-avoid", "crash-avoid-best", "prophet"])
+@pytest.mark.parametrize("gateways", [1, 3])
+def test_on_the_event_clock_both_apis_give_the_same_metrics(name: str, gateways: int) -> None:
+    scenario = load_scenario("smoke").with_gateways(gateways)
+    workloads = draw_test_workloads(scenario, 3)
+    single = evaluate(agent_of(name, scenario), scenario, workloads, seed=0)
+    seen: list[int] = []
+    parallel = evaluate_gateways(agent_of(name, scenario), scenario, workloads, 0, seen.append)
+    for one, other in zip(single, parallel, strict=True):
+        np.testing.assert_equal(other, one)
+    assert seen[-1] == 3
+
+
+def test_in_slots_every_task_is_dispatched_by_its_gateway() -> None:
+    workloads = draw_test_workloads(SLOTS, 3)
+    metrics = evaluate_gateways(agent_of("prophet", SLOTS), SLOTS, workloads, seed=0)
+    assert [m["tasks"] for m in metrics] == [w.num_tasks for w in workloads]
+    assert all(m["illegal_actions"] == 0 for m in metrics)
+    single = evaluate(agent_of("prophet", SLOTS), SLOTS, workloads, seed=0)
+    # Prophets that do not see what the others choose now and then meet on a server.
+    assert sum(m["utility"] for m in metrics) < sum(m["utility"] for m in single)
+
+
+def test_agents_see_the_single_environments_rows_and_masks() -> None:
+    class Watcher(Agent):
+        """Takes action 0 and keeps what it was shown."""
+
+        def reset(self, seed: int) -> None:
+            self.shown: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
+
+        def act(
+            self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+        ) -> npt.NDArray[np.int64]:
+            assert info["action_mask"].all()
+            self.shown.add((observation.shape, info["action_mask"].shape))
+            return np.zeros(len(observation), dtype=np.int64)
+
+    watcher = Watcher(SLOTS)
+    evaluate_gateways(watcher, SLOTS, draw_test_workloads(SLOTS, 2), seed=0)
+    from edge_marl.layout import ObservationLayout
+
+    assert watcher.shown == {((6, ObservationLayout(SLOTS).size), (6, SLOTS.num_actions))}
+
+
+def test_the_api_is_part_of_a_cell() -> None:
+    cells = [
+        Cell(scenario=EVENTS, episodes=2, code="", agent="prophet", seed=0, budget=None, api=api)
+        for api in ("single", "parallel")
+    ]
+    assert cells[0].key != cells[1].key
+    assert cells[1].label == f"{cells[0].label} / parallel"
+    records = [
+        Record.model_validate(
+            {"job": cell, "wall_s": 0.0, "versions": {}, **execute(cell, lambda *state: None)}
+        )
+        for cell in cells
+    ]
+    assert records[0].result is not None
+    assert records[1].result is not None
+    assert records[0].result.episodes == records[1].result.episodes
+
+
+def test_a_plan_hands_its_api_to_its_cells_and_its_table(tmp_path: Any) -> None:
+    plan = fakes.plan().model_copy(update={"api": "parallel"})
+    assert {cell.api for cell in plan.cells(fakes.SMOKE, fakes.LEARNER)} == {"parallel"}
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    assert "as policy of all gateways" in build_tables(tmp_path)[0].subtitle
+
+
+def test_the_default_agents_are_a_fixed_list() -> None:
+    plan = make_plan(["smoke"], [])
+    assert tuple(entry.name for entry in plan.agents) == DEFAULT_AGENTS
+    assert plan.api == "single"
+    assert make_plan(["smoke"], ["prophet"], api="parallel").api == "parallel"
