@@ -7,7 +7,7 @@
 Importing this package loads no learning library; a trainer loads it when it trains.
 """
 
-from edge_marl.agents import heuristics, learned
+from edge_marl.agents import centralised_trainers, heuristics, independent, learned
 from edge_marl.agents.base import Agent, Trainer, TrainProgress
 from edge_marl.agents.registry import load, make, names, register
 
@@ -15,7 +15,9 @@ __all__ = [
     "Agent",
     "TrainProgress",
     "Trainer",
+    "centralised_trainers",
     "heuristics",
+    "independent",
     "learned",
     "load",
     "make",

@@ -98,9 +98,12 @@ def test_modules_export_what_they_define() -> None:
             assert hasattr(module, name), f"{module.__name__}.{name}"
 
 
-def test_nothing_is_importable_under_a_generic_name() -> None:
+def test_nothing_of_ours_is_importable_under_a_generic_name() -> None:
+    # TorchRL's wheel brings a `benchmarks` of its own, so that name alone says nothing.
     code = (
-        "import importlib.util as u; print([n for n in ('agents','benchmarks') if u.find_spec(n)])"
+        "from importlib.util import find_spec as find\n"
+        "ours = ('agents.registry', 'benchmarks.run_benchmark')\n"
+        "print([n for n in ours if find(n.split('.')[0]) and find(n)])"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/"

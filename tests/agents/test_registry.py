@@ -31,12 +31,12 @@ class NoAgent:
 
 
 def test_names() -> None:
-    assert names() == sorted([*HEURISTICS, "sac", "adsac"])
+    assert names() == sorted([*HEURISTICS, "sac", "adsac", "idqn", "ippo", "mappo", "qmix", "vdn"])
 
 
 def test_heuristics_are_agents_and_learners_are_trainers() -> None:
     assert all(isinstance(make(name, SMOKE), Agent) for name in HEURISTICS)
-    assert all(isinstance(make(name, SMOKE), Trainer) for name in ("sac", "adsac"))
+    assert all(isinstance(make(name, SMOKE), Trainer) for name in ("sac", "adsac", "ippo", "idqn"))
 
 
 def test_unknown_name_suggests_and_lists() -> None:

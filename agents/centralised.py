@@ -1,0 +1,208 @@
+"""What the centrally trained agents share: the gateways' network, the agent, the game as tensors.
+
+Gateways share parameters, and what two of them see can be the same. So that they need not do the
+same then, the network is also told which gateway it decides for (one-hot).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode
+from tensordict import TensorDict
+from torch import Tensor, nn
+from torchrl.modules import MultiAgentMLP
+
+from edge_marl.agents.base import Progress, TrainProgress
+from edge_marl.agents.centralised_trainers import CentralisedConfig
+from edge_marl.agents.policy import PolicyAgent
+from edge_marl.envs import EdgeAIGCRows
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["ByRow", "CentralisedAgent", "Game", "GatewayNetwork", "make_network", "seeds"]
+
+# It reports every storage that it makes.
+logging.getLogger("torchrl").setLevel(logging.WARNING)
+
+RECENT_STEPS = 50
+RECENT_EPISODES = 100
+
+
+class GatewayNetwork(nn.Module):
+    """One perceptron for all gateways: (..., G, inputs) -> (..., G, outputs).
+
+    Args:
+        inputs: features that a gateway sees.
+        outputs: numbers per gateway: values or logits of its choices.
+        gateways: number of gateways G.
+        hidden: widths of the hidden layers.
+    """
+
+    ids: Tensor
+
+    def __init__(self, inputs: int, outputs: int, gateways: int, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shared = MultiAgentMLP(
+            n_agent_inputs=inputs + gateways,
+            n_agent_outputs=outputs,
+            n_agents=gateways,
+            centralized=False,
+            share_params=True,
+            depth=len(hidden),
+            num_cells=list(hidden),
+            activation_class=nn.ReLU,
+        )
+        self.register_buffer("ids", torch.eye(gateways), persistent=False)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return values or logits (..., G, outputs) of observations (..., G, inputs)."""
+        ids = self.ids.expand(*observation.shape[:-1], -1)
+        values: Tensor = self.shared(torch.cat([observation, ids], dim=-1))
+        return values
+
+
+class ByRow(nn.Module):
+    """A gateways' network on rows: row i is gateway i mod G, as in (E, G, ...) flattened.
+
+    In the single environment nobody says whose task is shown; there a row stands for one gateway's
+    policy. Masks are (B, S * V), or (B, S * V + 1) in the multi-agent game.
+
+    Args:
+        network: the network.
+    """
+
+    def __init__(self, network: GatewayNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return scores (B, as wide as the mask), minus infinity where the mask forbids."""
+        rows, gateways = len(observation), len(self.network.ids)
+        missing = -rows % gateways
+        padded = nn.functional.pad(observation, (0, 0, 0, missing))
+        scores: Tensor = self.network(padded.view(-1, gateways, padded.shape[-1])).flatten(0, 1)
+        return scores[:rows, : mask.shape[-1]].masked_fill(~mask, -torch.inf)
+
+
+class CentralisedAgent(PolicyAgent[Any]):
+    """The shared policy of all gateways: the legal choice with the highest score."""
+
+    config_class: ClassVar[Any]
+    deterministic: ClassVar[bool] = True
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: CentralisedConfig) -> ByRow:
+        """Return an untrained network on rows."""
+        return ByRow(make_network(scenario, config))
+
+
+def make_network(scenario: Scenario, config: CentralisedConfig) -> GatewayNetwork:
+    """Return an untrained network for a scenario's gateways, S * V + 1 outputs each."""
+    return GatewayNetwork(
+        ObservationLayout(scenario).size,
+        scenario.num_actions + 1,
+        scenario.gateways.count,
+        config.hidden,
+    )
+
+
+class Game:
+    """The multi-agent game for training: tensors by name, the budget, and what was earned.
+
+    Args:
+        scenario: the world; training plays its `train` workloads.
+        num_envs: environments E.
+        budget: decisions that may be taken; a step has one per gateway with a task.
+        seed: of the workloads.
+        progress: told after each step.
+    """
+
+    def __init__(
+        self, scenario: Scenario, num_envs: int, budget: int, seed: int, progress: Progress
+    ) -> None:
+        # DISABLED: the state at the end of an episode is needed, and gone after a reset.
+        self._rows = EdgeAIGCRows(num_envs, scenario, autoreset_mode=AutoresetMode.DISABLED)
+        self._budget, self._progress = budget, progress
+        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_STEPS)
+        self._returns: deque[float] = deque(maxlen=RECENT_EPISODES)
+        self._earned = np.zeros(num_envs)
+        self.decisions = self.updates = 0
+        seen, infos = self._rows.reset(seed=seed)
+        self.now = self._tensors(seen, infos)
+        """What there is now, (E,): `agents` (`observation`, `mask`) and `state`."""
+        self.state_size = int(self.now["state"].shape[-1])
+
+    @property
+    def spent(self) -> float:
+        """Share of the budget that is spent."""
+        return self.decisions / self._budget
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the budget has room for the next step."""
+        return self.decisions + self._deciding <= self._budget
+
+    def step(self, chosen: TensorDict) -> TensorDict:
+        """Play `chosen["agents", "action"]` (E, G); return it with what came `next`.
+
+        `next` has the team's `reward`, `terminated` and `done` (E, 1) as well, and the last
+        observation of an episode that ended; `now` is then the first of the next one.
+        """
+        deciding = self._deciding
+        seen, rewards, terminated, truncated, infos = self._rows.step(
+            chosen["agents", "action"].numpy()
+        )
+        over = terminated | truncated
+        following = self._tensors(seen, infos)
+        following["reward"] = torch.from_numpy(rewards[:, :1]).float()
+        following["terminated"] = torch.from_numpy(terminated[:, None])
+        following["done"] = torch.from_numpy(over[:, None])
+        self._count(rewards.sum(-1), deciding, over)
+        self.now = self._restart(over) if over.any() else following.select("agents", "state")
+        result: TensorDict = chosen.clone(recurse=False)
+        return result.set("next", following)
+
+    @property
+    def _deciding(self) -> int:
+        return int(self.now["agents", "mask"][..., :-1].any(-1).sum())
+
+    def _restart(self, over: Any) -> TensorDict:
+        return self._tensors(*self._rows.reset(options={"reset_mask": over}))
+
+    def _tensors(self, seen: Any, infos: dict[str, Any]) -> TensorDict:
+        envs = self._rows.num_envs
+        agents = {
+            "observation": torch.from_numpy(seen),
+            "mask": torch.from_numpy(infos["action_mask"].astype(np.bool_)),
+        }
+        state = torch.from_numpy(self._rows.state())
+        batch = [envs, self._rows.num_gateways]
+        return TensorDict({"agents": TensorDict(agents, batch), "state": state}, [envs])
+
+    def _count(self, earned: Any, deciding: int, over: Any) -> None:
+        self.decisions += deciding
+        self._recent.append((float(earned.sum()), deciding))
+        self._earned += earned
+        self._returns.extend(self._earned[over].tolist())
+        self._earned[over] = 0.0
+        total, decisions = np.sum(self._recent, axis=0)
+        self._progress(
+            TrainProgress(
+                decisions=self.decisions,
+                budget=self._budget,
+                updates=self.updates,
+                utility_per_task=float(total / max(decisions, 1)),
+                mean_return=float(np.mean(self._returns)) if self._returns else None,
+            )
+        )
+
+
+def seeds(seed: int) -> tuple[int, int]:
+    """Return independent seeds of torch's generator and of the workloads."""
+    for_torch, for_envs = np.random.SeedSequence(seed).spawn(2)
+    return int(for_torch.generate_state(1)[0]), int(for_envs.generate_state(1)[0])

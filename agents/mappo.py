@@ -1,0 +1,124 @@
+"""MAPPO: proximal policy optimisation of a shared policy, with a critic of the whole state.
+
+With pi the gateways' policy, V the critic, A the team's generalised advantage from r and V(s), and
+rho_g = pi(a_g | o_g) / pi_old(a_g | o_g):
+
+    actor  : minimise -mean_g min(rho_g A, clip(rho_g, 1 - c, 1 + c) A) - entropy bonus
+    critic : minimise smooth-L1(V(s), A_old + V_old(s))
+
+(Yu et al. 2022, arXiv:2103.01955; `torchrl.objectives.ClipPPOLoss`, `GAE`.) A gateway without a
+task has one legal choice: its ratio is 1 and its entropy 0, so it moves nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from tensordict import TensorDict
+from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential
+from tensordict.nn import TensorDictModule as OnDict
+from torch import nn
+from torchrl.modules import MLP, MaskedCategorical
+from torchrl.objectives import ClipPPOLoss
+from torchrl.objectives.value import GAE
+
+from edge_marl.agents.base import Progress
+from edge_marl.agents.centralised import (
+    ByRow,
+    CentralisedAgent,
+    Game,
+    GatewayNetwork,
+    make_network,
+    seeds,
+)
+from edge_marl.agents.centralised_trainers import MappoConfig
+from edge_marl.scenario import Scenario
+
+__all__ = ["MappoAgent", "train_mappo"]
+
+
+class MappoAgent(CentralisedAgent):
+    """Acts by the most probable choice of the shared policy that MAPPO trained."""
+
+    name = "mappo"
+    config_class: ClassVar[Any] = MappoConfig
+
+
+def train_mappo(
+    scenario: Scenario, config: MappoConfig, budget: int, seed: int, progress: Progress
+) -> MappoAgent:
+    """Return an agent trained by MAPPO (see `Trainer.train`)."""
+    for_torch, for_envs = seeds(seed)
+    game = Game(scenario, min(config.num_envs, budget), budget, for_envs, progress)
+    # Networks, choices and minibatches draw from torch's global generator: borrowed, given back.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(for_torch)
+        network = make_network(scenario, config)
+        learner = _Learner(network, game.state_size, config)
+        while game.goes_on:
+            steps = learner.play(game)
+            # The budget can cut the last rollout short: too few steps to learn from.
+            if len(steps) == config.rollout * len(game.now):
+                game.updates += learner.update(steps)
+    return MappoAgent(scenario, config, ByRow(network))
+
+
+class _Learner:
+    def __init__(self, network: GatewayNetwork, state_size: int, config: MappoConfig) -> None:
+        self._config = config
+        self._policy = ProbabilisticTensorDictSequential(
+            OnDict(network, [("agents", "observation")], [("agents", "logits")]),
+            ProbabilisticTensorDictModule(
+                in_keys={"logits": ("agents", "logits"), "mask": ("agents", "mask")},
+                out_keys=[("agents", "action")],
+                distribution_class=MaskedCategorical,
+                default_interaction_type="random",
+                return_log_prob=True,
+                log_prob_key=("agents", "action_log_prob"),
+            ),
+        )
+        value = MLP(state_size, 1, num_cells=list(config.hidden), activation_class=nn.ReLU)
+        critic = OnDict(value, ["state"], ["state_value"])
+        self._advantage = GAE(gamma=config.gamma, lmbda=config.gae_lambda, value_network=critic)
+        self._loss = ClipPPOLoss(
+            self._policy,
+            critic,
+            clip_epsilon=config.clip,
+            entropy_coeff=config.entropy_bonus,
+            critic_coeff=1.0,
+        )
+        self._loss.set_keys(
+            action=("agents", "action"), sample_log_prob=("agents", "action_log_prob")
+        )
+        self._adam = torch.optim.Adam(self._loss.parameters(), lr=config.learning_rate)
+
+    def play(self, game: Game) -> TensorDict:
+        """Return steps (E * T,) of the game and standardised advantages (.., G, 1); T or fewer."""
+        steps: list[TensorDict] = []
+        while game.goes_on and len(steps) < self._config.rollout:
+            with torch.no_grad():
+                steps.append(game.step(self._policy(game.now.clone(recurse=True))))
+        played = TensorDict.stack(steps, dim=1)
+        with torch.no_grad():
+            self._advantage(played)
+        gateways = played["agents", "mask"].shape[-2]
+        advantage = played["advantage"]
+        advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-6)
+        advantage = advantage.unsqueeze(-2).expand(-1, -1, gateways, -1)
+        flat: TensorDict = played.set("advantage", advantage.clone()).reshape(-1)
+        return flat
+
+    def update(self, steps: TensorDict) -> int:
+        """Take the gradient steps of one rollout; return how many."""
+        updates = 0
+        for _ in range(self._config.epochs):
+            for part in torch.randperm(len(steps)).chunk(self._config.minibatches):
+                losses = self._loss(steps[part])
+                loss = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
+                self._adam.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(self._loss.parameters(), self._config.max_grad_norm)
+                self._adam.step()
+                updates += 1
+        return updates
