@@ -84,7 +84,11 @@ def run(out: Path, agents: str, *more: str) -> int:
 
 
 def start(out: Path, agents: str) -> subprocess.Popen[str]:
-    code = "from edge_marl.cli import main; main()"
+    # A shell's background jobs ignore Ctrl-C, and so do their children: ours is to heed it.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from edge_marl.cli import main; main()"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", code, *command(out, agents)],
         stdout=subprocess.PIPE,
