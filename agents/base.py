@@ -15,7 +15,15 @@ from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
-__all__ = ["Agent", "Progress", "TrainProgress", "Trainer", "check_budget", "legal_actions"]
+__all__ = [
+    "Agent",
+    "Progress",
+    "TrainProgress",
+    "Trainer",
+    "check_budget",
+    "check_ranges",
+    "legal_actions",
+]
 
 
 class Agent(ABC):
@@ -151,3 +159,12 @@ def check_budget(budget: int) -> None:
     """Raise AgentError unless a training budget is at least one decision."""
     if budget < 1:
         raise AgentError(f"budget = {budget} decisions: a training needs at least 1")
+
+
+def check_ranges(settings: Mapping[str, Any]) -> None:
+    """Raise AgentError unless every whole number is at least 1 and every other from 0 to 1."""
+    for name, value in settings.items():
+        if isinstance(value, int) and value < 1:
+            raise AgentError(f"{name} = {value}: must be a whole number of at least 1")
+        if isinstance(value, float) and not 0.0 <= value <= 1.0:
+            raise AgentError(f"{name} = {value}: must be from 0 to 1")

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_marl.agents.base import Agent, Progress, Trainer, check_budget
+from edge_marl.agents.base import Agent, Progress, Trainer, check_budget, check_ranges
 from edge_marl.agents.registry import register
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
@@ -41,11 +41,7 @@ class CentralisedConfig:
 
     def __post_init__(self) -> None:
         """Raise AgentError for a number outside its range."""
-        for name, value in asdict(self).items():
-            if isinstance(value, int) and value < 1:
-                raise AgentError(f"{name} = {value}: must be a whole number of at least 1")
-            if isinstance(value, float) and not 0.0 <= value <= 1.0:
-                raise AgentError(f"{name} = {value}: must be from 0 to 1")
+        check_ranges(asdict(self))
 
 
 @dataclass(frozen=True, kw_only=True)

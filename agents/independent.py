@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_marl.agents.base import Agent, Progress, Trainer, check_budget
+from edge_marl.agents.base import Agent, Progress, Trainer, check_budget, check_ranges
 from edge_marl.agents.registry import register
-from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
 __all__ = ["IdqnConfig", "IdqnTrainer", "IndependentConfig", "IppoConfig", "IppoTrainer"]
@@ -36,11 +35,7 @@ class IndependentConfig:
 
     def __post_init__(self) -> None:
         """Raise AgentError for a number outside its range."""
-        for name, value in asdict(self).items():
-            if isinstance(value, int) and value < 1:
-                raise AgentError(f"{name} = {value}: must be a whole number of at least 1")
-            if isinstance(value, float) and not 0.0 <= value <= 1.0:
-                raise AgentError(f"{name} = {value}: must be from 0 to 1")
+        check_ranges(asdict(self))
 
 
 @dataclass(frozen=True, kw_only=True)
