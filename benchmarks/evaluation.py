@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,19 +52,8 @@ def evaluate(
     envs = EdgeAIGCVectorEnv(
         len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
     )
-    observation, info = envs.reset(options={"workloads": list(workloads)})
     agent.reset(seed)
-    over = np.zeros(len(workloads), dtype=bool)
-    while not over.all():
-        action = agent.act(observation, info)
-        observation, _, terminated, truncated, info = envs.step(action)
-        now = over | terminated | truncated
-        if (now != over).any():
-            progress(int(now.sum()))
-        over = now
-    metrics = [envs.metrics(row) for row in range(len(workloads))]
-    envs.close()
-    return metrics
+    return _play(envs, agent.act, workloads, progress)
 
 
 def evaluate_gateways(
@@ -88,17 +77,32 @@ def evaluate_gateways(
         progress: called with the number of finished episodes whenever that has changed.
     """
     rows = EdgeAIGCRows(len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
-    observation, info = rows.reset(options={"workloads": list(workloads)})
     agent.reset(seed)
+
+    def choose(
+        observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+    ) -> npt.NDArray[np.int64]:
+        return _choose(agent, observation, info["action_mask"])
+
+    return _play(rows, choose, workloads, progress)
+
+
+def _play(
+    envs: EdgeAIGCVectorEnv | EdgeAIGCRows,
+    decide: Callable[[npt.NDArray[np.float32], Mapping[str, Any]], npt.NDArray[np.int64]],
+    workloads: Sequence[Workload],
+    progress: Callable[[int], None],
+) -> list[dict[str, float]]:
+    """Play one episode per workload, side by side, and return the metrics of each."""
+    observation, info = envs.reset(options={"workloads": list(workloads)})
     over = np.zeros(len(workloads), dtype=bool)
     while not over.all():
-        choices = _choose(agent, observation, info["action_mask"])
-        observation, _, terminated, truncated, info = rows.step(choices)
+        observation, _, terminated, truncated, info = envs.step(decide(observation, info))
         now = over | terminated | truncated
         if (now != over).any():
             progress(int(now.sum()))
         over = now
-    return [rows.metrics(row) for row in range(len(workloads))]
+    return [envs.metrics(row) for row in range(len(workloads))]
 
 
 def _choose(

@@ -12,11 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 import numpy as np
 
-from edge_marl import EdgeAIGCRows, draw_workload, edge_aigc_v0, load_scenario
+from edge_marl import EdgeAIGCRows, Workload, draw_workload, edge_aigc_v0, load_scenario
 from edge_marl.benchmarks.console import results
 
 __all__ = ["main"]
@@ -58,33 +59,28 @@ def main() -> None:
 def _drive_oracle() -> Rate:
     from tests.oracle.reference_sim import OracleEnv
 
-    scenario = load_scenario("paper")
-    workload = draw_workload(scenario, 0)
-    env = OracleEnv(scenario)
-    actions = _actions(workload.num_decisions(scenario), scenario.num_actions)
-
-    def rate() -> float:
-        env.reset(workload)
-        start = time.perf_counter()
-        for action in actions:
-            env.step(action)
-        return len(actions) / (time.perf_counter() - start)
-
-    return rate
+    env = OracleEnv(load_scenario("paper"))
+    return _drive_one_by_one(env, env.reset)
 
 
 def _drive_single() -> Rate:
+    env = gymnasium.make("EdgeAIGC-v0", scenario="paper")
+    return _drive_one_by_one(env, lambda workload: env.reset(options={"workload": workload}))
+
+
+def _drive_one_by_one(env: Any, reset: Callable[[Workload], object]) -> Rate:
+    """An episode with random actions: the same for the oracle and for the environment."""
     scenario = load_scenario("paper")
     workload = draw_workload(scenario, 0)
-    env = gymnasium.make("EdgeAIGC-v0", scenario="paper")
-    actions = _actions(workload.num_decisions(scenario), scenario.num_actions)
+    count = workload.num_decisions(scenario)
+    actions = np.random.default_rng(0).integers(scenario.num_actions, size=count).tolist()
 
     def rate() -> float:
-        env.reset(options={"workload": workload})
+        reset(workload)
         start = time.perf_counter()
         for action in actions:
             env.step(action)
-        return len(actions) / (time.perf_counter() - start)
+        return count / (time.perf_counter() - start)
 
     return rate
 
@@ -148,11 +144,6 @@ def _drive_rows() -> Rate:
         return ROW_STEPS * ROW_ENVS * rows.num_gateways / (time.perf_counter() - start)
 
     return rate
-
-
-def _actions(count: int, num_actions: int) -> list[int]:
-    actions: list[int] = np.random.default_rng(0).integers(num_actions, size=count).tolist()
-    return actions
 
 
 def _team_choices(agents: list[str]) -> list[dict[str, int]]:

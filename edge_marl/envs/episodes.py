@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode
 
 from edge_marl.draw import draw_tasks
-from edge_marl.errors import WorkloadError
+from edge_marl.errors import EpisodeOverError, ScenarioError, WorkloadError
 from edge_marl.metrics import episode_metrics
 from edge_marl.render import draw_frame, write_text
 from edge_marl.scenario import Scenario
@@ -18,7 +19,21 @@ from edge_marl.simulator import EpisodeLog, Simulator
 from edge_marl.topology import draw_topology
 from edge_marl.workload import Workload
 
-__all__ = ["OneEpisode", "RowEpisodes"]
+__all__ = ["OneEpisode", "RowEpisodes", "restarts_in_step"]
+
+
+def restarts_in_step(num_envs: int, autoreset_mode: AutoresetMode) -> bool:
+    """Return whether a batch starts its next episodes by itself, its arguments checked.
+
+    Raises:
+        ScenarioError: no environments, or a mode that batches here do not have.
+    """
+    if num_envs < 1:
+        raise ScenarioError(f"num_envs = {num_envs}: must be at least 1")
+    mode = AutoresetMode(autoreset_mode)
+    if mode == AutoresetMode.NEXT_STEP:
+        raise ScenarioError(f"autoreset_mode = {mode}: must be SAME_STEP or DISABLED")
+    return mode == AutoresetMode.SAME_STEP
 
 
 class RowEpisodes:
@@ -32,15 +47,15 @@ class RowEpisodes:
         self._simulator = simulator
         self._scenario = simulator.scenario
         self.num_envs = simulator.num_envs
-        self.started = np.zeros(self.num_envs, dtype=np.bool_)
-        """(E,) rows that were ever reset."""
+        self._started = np.zeros(self.num_envs, dtype=np.bool_)
+        self._all_started = False
         self._seeds: list[int] | None = None
         self._next_episode = np.zeros(self.num_envs, dtype=np.int64)
 
     def reset(
         self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
-    ) -> npt.NDArray[np.int64]:
-        """Start an episode in every row, or in those of a mask; return which.
+    ) -> None:
+        """Start an episode in every row, or in those of a mask.
 
         Args:
             seed: row i starts over with episode 0 of seed + i (or of seed[i]); None plays each
@@ -62,8 +77,13 @@ class RowEpisodes:
             )
         for row in rows:
             self.start(int(row), workloads[row])
-        self.started[rows] = True
-        return rows
+        self._started[rows] = True
+        self._all_started = bool(self._started.all())
+
+    def check_started(self) -> None:
+        """Raise EpisodeOverError unless every row was reset."""
+        if not self._all_started:
+            raise EpisodeOverError("step was called before every row was reset: call reset() first")
 
     def start(self, row: int, workload: Any = None) -> None:
         """Start a row's given workload, or its next episode."""

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.envs import spaces
-from edge_marl.envs.episodes import RowEpisodes
+from edge_marl.envs.episodes import RowEpisodes, restarts_in_step
 from edge_marl.envs.parallel import Reward, check_reward, game_scenario, share_rewards
-from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
+from edge_marl.errors import ActionError
 from edge_marl.gateways import GatewaySimulator
 from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.metrics import episode_metrics
@@ -58,21 +58,16 @@ class EdgeAIGCRows:
         reward: Reward = "team",
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> None:
-        if num_envs < 1:
-            raise ScenarioError(f"num_envs = {num_envs}: must be at least 1")
-        if autoreset_mode == AutoresetMode.NEXT_STEP:
-            raise ScenarioError("autoreset_mode = NEXT_STEP: must be SAME_STEP or DISABLED")
+        self._same_step = restarts_in_step(num_envs, autoreset_mode)
         self.scenario = game_scenario(scenario, world, gateways, slot_s, hold)
         self.num_envs = num_envs
         self.num_gateways = self.scenario.gateways.count
         self.single_observation_space = spaces.gateway_observation_space(self.scenario, "info")
         self.single_action_space = spaces.gateway_action_space(self.scenario)
         self._reward = check_reward(reward)
-        self._same_step = autoreset_mode == AutoresetMode.SAME_STEP
         self._simulator = GatewaySimulator(self.scenario, num_envs)
         self.layout = self._simulator.layout
         self._episodes = RowEpisodes(self._simulator)
-        self._all_started = False
 
     def reset(
         self,
@@ -85,7 +80,6 @@ class EdgeAIGCRows:
             Observations (E, G, D), and infos with `action_mask` int8 (E, G, S * V + 1).
         """
         self._episodes.reset(seed, options)
-        self._all_started = bool(self._episodes.started.all())
         return self._see(), self._infos()
 
     def step(
@@ -106,8 +100,7 @@ class EdgeAIGCRows:
             EpisodeOverError: before every environment has been reset.
         """
         chosen = self._check(choices)
-        if not self._all_started:
-            raise EpisodeOverError("step was called before every row was reset: call reset() first")
+        self._episodes.check_started()
         own = np.empty((self.num_envs, self.num_gateways))
         self._simulator.play(chosen, own)
         done = self._simulator.done

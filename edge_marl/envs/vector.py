@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from edge_marl.envs import spaces
-from edge_marl.envs.episodes import RowEpisodes
-from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
+from edge_marl.envs.episodes import RowEpisodes, restarts_in_step
+from edge_marl.errors import ActionError, ScenarioError
 from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.metrics import episode_metrics
 from edge_marl.scenario import Scenario, load_scenario
@@ -45,7 +45,6 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
     """
 
     metadata: dict[str, Any]
-    modes: ClassVar = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 
     def __init__(
         self,
@@ -56,24 +55,19 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         render_mode: None = None,
     ) -> None:
-        if num_envs < 1:
-            raise ScenarioError(f"num_envs = {num_envs}: must be at least 1")
-        mode = AutoresetMode(autoreset_mode)
-        if mode not in self.modes:
-            raise ScenarioError(f"autoreset_mode = {mode}: must be SAME_STEP or DISABLED")
+        self._same_step = restarts_in_step(num_envs, autoreset_mode)
         if render_mode is not None:
             raise ScenarioError(
                 f"render_mode = {render_mode!r}: a batch does not render; make one environment"
             )
         self.scenario = load_scenario(scenario, world)
         self.num_envs = num_envs
-        self.metadata = {"autoreset_mode": mode, "render_modes": []}
+        self.metadata = {"autoreset_mode": AutoresetMode(autoreset_mode), "render_modes": []}
         self.render_mode = None
         self.single_observation_space = spaces.observation_space(self.scenario, action_mask)
         self.single_action_space = spaces.action_space(self.scenario)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._same_step = mode == AutoresetMode.SAME_STEP
         self._flat = action_mask == "info"
         self._simulator = Simulator(self.scenario, num_envs)
         self.layout = self._simulator.layout
@@ -83,7 +77,6 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self._every_row.flags.writeable = False
         self._episodes = RowEpisodes(self._simulator)
-        self._all_started = False
 
     def reset(
         self,
@@ -105,7 +98,6 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         if isinstance(seed, int):
             super().reset(seed=seed)
         self._episodes.reset(seed, options)
-        self._all_started = bool(self._episodes.started.all())
         return self._see(), self._infos()
 
     def step(
@@ -127,8 +119,7 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
             EpisodeOverError: before every row has been reset.
         """
         chosen = self._check_actions(actions)
-        if not self._all_started:
-            raise EpisodeOverError("step was called before every row was reset: call reset() first")
+        self._episodes.check_started()
         rewards = np.empty(self.num_envs)
         self._simulator.step(chosen, rewards)
         done = self._simulator.done

@@ -147,9 +147,10 @@ def test_an_undefined_metric_is_said_and_not_averaged_away(tmp_path: Path) -> No
 
 def test_the_terminal_shows_what_the_file_has(tmp_path: Path) -> None:
     fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0})
-    console = Console(file=io.StringIO(), width=200)
+    shown = io.StringIO()
+    console = Console(file=shown, width=200)
     print_tables(console, build_tables(tmp_path))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = shown.getvalue()
     for part in ("greedy", "0.215 [", "student ‡", "seed 1 FAILED", "interquartile mean"):
         assert part in text
 
@@ -157,9 +158,10 @@ def test_the_terminal_shows_what_the_file_has(tmp_path: Path) -> None:
 def test_a_narrow_terminal_keeps_names_and_figures_whole(tmp_path: Path) -> None:
     long = fakes.HEURISTIC.model_copy(update={"name": "crash-avoid-best"})
     fakes.make_run(tmp_path, fakes.plan(long, fakes.LEARNER), {long.name: 20.0, "student": 5.0})
-    console = Console(file=io.StringIO(), width=80)
+    shown = io.StringIO()
+    console = Console(file=shown, width=80)
     print_tables(console, build_tables(tmp_path))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = shown.getvalue()
     assert re.search(r"crash-avoid-best +0\.215 \[0\.\d{3}, 0\.\d{3}\] +0\.358 ", text)
     assert "Too wide" in text
 
