@@ -22,42 +22,24 @@ __all__ = [
     "address_table",
     "compile_bodies",
     "compiled",
+    "live_on",
+    "observe",
     "observe_gateways",
-    "observe_task",
-    "play_rows",
-    "show_waiting",
-    "step",
+    "open_game",
+    "play_rows_at",
     "step_at",
-    "step_rows",
+    "step_rows_at",
     "task_utility",
 ]
 
-BODIES = (
-    "task_utility",
-    "note_soonest",
-    "find_soonest",
-    "start",
-    "finish_on",
-    "crash_cost",
-    "crash",
-    "dispatch",
-    "show_next",
-    "observe_server",
-    "observe_task",
-    "finish_due",
-    "step",
-    "prefetch",
-    "step_rows",
-    "send",
-    "count_idle",
-    "acting_order",
-    "next_slot",
-    "show_waiting",
-    "play",
-    "observe_gateways",
-    "play_rows",
+BODIES = tuple(
+    name
+    for module in (kernel, game)
+    for name, value in vars(module).items()
+    if isinstance(value, FunctionType) and value.__module__ == module.__name__
+    if name != "fetch_line"
 )
-"""Every function of `kernel.py` and `game.py`, callees before callers."""
+"""Every function of `kernel.py` and `game.py`."""
 
 
 @intrinsic
@@ -122,22 +104,24 @@ def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:
 _bodies = compile_bodies(compiled)
 
 task_utility = _bodies["task_utility"]
-observe_task = _bodies["observe_task"]
+live_on = _bodies["live_on"]
+observe = _bodies["observe"]
+observe_gateways = _bodies["observe_gateways"]
+open_game = _bodies["open_game"]
+play_rows = _bodies["play_rows"]
 step = _bodies["step"]
 step_rows = _bodies["step_rows"]
-show_waiting = _bodies["show_waiting"]
-observe_gateways = _bodies["observe_gateways"]
-play_rows = _bodies["play_rows"]
 
 
-# One environment's step takes some 130 ns; handing Numba its ten arrays from Python takes 600 ns.
-# So a single environment hands over the address of a table that says where they are.
+# One environment's step takes some 130 ns; handing Numba one array from Python takes 60 ns, and an
+# array that Python owns is counted at every use. So steps are handed the address of a table that
+# says where the arrays are.
 
 
 def address_table(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
-    """Return a row (address, shape, zeros) per array, in the order of `kernel.step`'s arguments.
+    """Return a row (address, shape, zeros) per array, in the order of `kernel.World`.
 
-    The caller keeps the table and the arrays, C-contiguous, for as long as it uses `step_at`.
+    The caller keeps the table and the arrays, C-contiguous, for as long as it uses the address.
     """
     table = np.zeros((len(arrays), 5), dtype=np.int64)
     for row, array in zip(table, arrays, strict=True):
@@ -156,27 +140,101 @@ def _pointer(typing_context: Any, address: Any) -> Any:
     return types.voidptr(types.intp), build
 
 
-@compiled
-def step_at(address: int, penalty: float, e: int, action: int) -> float:
-    """`kernel.step` on the arrays of the address table at `address`."""
-    table = numba.carray(_pointer(address), (10, 5), np.int64)
-    spec, episode, servers, services, tasks = table[0], table[1], table[2], table[3], table[4]
-    rewards, running, ends, soonest, seen = table[5], table[6], table[7], table[8], table[9]
-    reward: float = step(
-        numba.carray(_pointer(spec[0]), (spec[1],), np.int64),
-        penalty,
-        numba.carray(_pointer(episode[0]), (episode[1], episode[2]), np.int64),
-        numba.carray(_pointer(servers[0]), (servers[1], servers[2], servers[3]), np.int32),
-        numba.carray(_pointer(services[0]), (services[1], services[2], services[3]), np.float64),
-        numba.carray(_pointer(tasks[0]), (tasks[1], tasks[2], tasks[3]), np.int64),
-        numba.carray(_pointer(rewards[0]), (rewards[1], rewards[2]), np.float64),
-        numba.carray(
-            _pointer(running[0]), (running[1], running[2], running[3], running[4]), np.int32
-        ),
-        numba.carray(_pointer(ends[0]), (ends[1], ends[2], ends[3]), np.int64),
-        numba.carray(_pointer(soonest[0]), (soonest[1], soonest[2]), np.int64),
-        numba.carray(_pointer(seen[0]), (seen[1], seen[2]), np.float32),
-        e,
-        action,
+def _view(dtype: Any, ndim: int) -> Any:
+    """Return a function (table, row) that gives the array of a row of an address table."""
+
+    def one(table: Any, row: Any) -> Any:
+        return numba.carray(_pointer(table[row, 0]), (table[row, 1],), dtype)
+
+    def two(table: Any, row: Any) -> Any:
+        return numba.carray(_pointer(table[row, 0]), (table[row, 1], table[row, 2]), dtype)
+
+    def three(table: Any, row: Any) -> Any:
+        shape = (table[row, 1], table[row, 2], table[row, 3])
+        return numba.carray(_pointer(table[row, 0]), shape, dtype)
+
+    def four(table: Any, row: Any) -> Any:
+        shape = (table[row, 1], table[row, 2], table[row, 3], table[row, 4])
+        return numba.carray(_pointer(table[row, 0]), shape, dtype)
+
+    return numba.njit((one, two, three, four)[ndim - 1], forceinline=True)
+
+
+_floats_1 = _view(np.float64, 1)
+_floats_2 = _view(np.float64, 2)
+_floats_3 = _view(np.float64, 3)
+_ints_1 = _view(np.int64, 1)
+_ints_2 = _view(np.int64, 2)
+_ints_3 = _view(np.int64, 3)
+_ints_4 = _view(np.int64, 4)
+_bytes_2 = _view(np.int8, 2)
+_singles_2 = _view(np.float32, 2)
+_shorts_3 = _view(np.int32, 3)
+_shorts_4 = _view(np.int32, 4)
+
+
+@numba.njit(forceinline=True)
+def _world_at(address: int) -> Any:
+    """`kernel.World` of the arrays of the address table at `address`."""
+    t = numba.carray(_pointer(address), (28, 5), np.int64)
+    return kernel.World(
+        _ints_1(t, 0),  # spec
+        _floats_1(t, 1),  # rates
+        _ints_2(t, 2),  # episode
+        _shorts_3(t, 3),  # servers
+        _floats_3(t, 4),  # services
+        _ints_3(t, 5),  # tasks
+        _floats_2(t, 6),  # rewards
+        _shorts_4(t, 7),  # running
+        _ints_3(t, 8),  # ends
+        _ints_2(t, 9),  # soonest
+        _singles_2(t, 10),  # observations
+        _ints_3(t, 11),  # details
+        _floats_2(t, 12),  # values
+        _ints_3(t, 13),  # sites
+        _ints_4(t, 14),  # models
+        _ints_3(t, 15),  # offers
+        _floats_2(t, 16),  # prices
+        _ints_2(t, 17),  # memory
+        _ints_4(t, 18),  # links
+        _ints_3(t, 19),  # outages
+        _ints_2(t, 20),  # agenda
+        _floats_2(t, 21),  # owed
+        _bytes_2(t, 22),  # feasible
+        _ints_3(t, 23),  # gateways
+        _ints_2(t, 24),  # followers
+        _ints_2(t, 25),  # order
+        _singles_2(t, 26),  # seen
+        _bytes_2(t, 27),  # masks
     )
+
+
+@compiled
+def step_at(address: int, e: int, action: int) -> float:
+    """`kernel.step` on the arrays of an address table."""
+    reward: float = step(_world_at(address), e, action)
     return reward
+
+
+@compiled
+def step_rows_at(
+    address: int,
+    first: int,
+    stop: int,
+    actions: npt.NDArray[np.int64],
+    step_rewards: npt.NDArray[np.float64],
+) -> None:
+    """`kernel.step_rows` on the arrays of an address table."""
+    step_rows(_world_at(address), first, stop, actions, step_rewards)
+
+
+@compiled
+def play_rows_at(
+    address: int,
+    first: int,
+    stop: int,
+    choices: npt.NDArray[np.int64],
+    own_rewards: npt.NDArray[np.float64],
+) -> None:
+    """`game.play_rows` on the arrays of an address table."""
+    play_rows(_world_at(address), first, stop, choices, own_rewards)

@@ -3,19 +3,12 @@
 With SLOT = 0 (event clock) the gateway of the task that is shown decides on it, alone. Otherwise
 (slotted clock) all gateways with a waiting task decide at the start of a slot, on what they saw
 then, and their choices are applied in order of (arrival, gateway): nobody sees the others' choice.
-A choice is an action, or S * V: nothing.
+A choice is an action, or L * V: nothing.
 
-============  ================  =======  =====================================================
-gateways      (E, G, 2)         int64    HEAD, WAITS
-followers     (E, N)            int64    the next task of the same gateway, or NOWHERE
-order         (E, G)            int64    scratch: the gateways that act
-choices       (E, G)            int64    what each gateway wants
-own_rewards   (E, G)            float64  what each gateway's dispatch paid in this step
-seen          (E * G, D)        float32  what each gateway sees
-masks         (E * G, S * V+1)  int8     what each gateway may choose
-============  ================  =======  =====================================================
+    choices       (E, G)  int64    what each gateway wants
+    own_rewards   (E, G)  float64  what each gateway's dispatch paid in this step, less refunds
 
-The other arrays are the kernel's.
+The other arrays are `kernel.World`'s.
 """
 
 from __future__ import annotations
@@ -24,286 +17,271 @@ from typing import TYPE_CHECKING
 
 from edge_marl.kernel import (
     ARRIVAL,
+    ARRIVING,
     CLOCK,
     DONE,
     DROPPED,
-    END,
+    EMPTY,
     END_AT_LAST_TASK,
+    EXTENDED,
     GATEWAY,
     GOING_ON,
     HORIZON,
     ILLEGAL,
+    KIND_BIT,
     MAY_HOLD,
     NEVER,
     NOWHERE,
     NUM_GATEWAYS,
-    NUM_SERVERS,
+    NUM_LINKS,
     NUM_SERVICES,
     NUM_TASKS,
     SHOWN,
     SLOT,
-    START,
-    STATUS,
     TERMINATED,
+    TIME_SHIFT,
     TRUNCATED,
+    complete,
     dispatch,
     finish_due,
-    observe_server,
+    live_on,
+    lose_unsent,
+    next_on_agenda,
+    observe_gateway,
     observe_task,
+    pass_time,
     show_next,
+    strike_first,
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from edge_marl.kernel import Floats, Ints, Observations, ShortInts
-
-    Masks = npt.NDArray[np.int8]
+    from edge_marl.kernel import Floats, Ints, World
 
 # Columns of `gateways`: its first task that is not decided on, and the same if it waits there now.
 HEAD, WAITS = range(2)
 NUM_GATEWAY_COLUMNS = 2
 
 
-def send(
-    e: int,
-    g: int,
-    k: int,
-    choice: int,
-    spec: Ints,
-    penalty: float,
-    episode: Ints,
-    servers: ShortInts,
-    services: Floats,
-    tasks: Ints,
-    rewards: Floats,
-    running: ShortInts,
-    ends: Ints,
-    soonest: Ints,
-    observations: Observations,
-    gateways: Ints,
-    followers: Ints,
-    own_rewards: Floats,
-) -> None:
+def nothing(w: World) -> int:
+    """Return the choice to do nothing."""
+    return int(w.spec[NUM_LINKS] * w.spec[NUM_SERVICES])
+
+
+def send(w: World, e: int, g: int, k: int, choice: int, own_rewards: Floats) -> None:
     """Gateway g decides on its task k; one that does nothing where it must act drops it."""
-    gateways[e, g, HEAD] = followers[e, k]
-    if choice == spec[NUM_SERVERS] * spec[NUM_SERVICES]:
-        tasks[e, k, STATUS] = DROPPED
-        tasks[e, k, START] = episode[e, CLOCK]
-        tasks[e, k, END] = episode[e, CLOCK]
-        episode[e, ILLEGAL] += 1
-    else:
-        reward = dispatch(
-            e, k, choice, spec, penalty, episode, servers, services, tasks, running, ends, soonest
-        )
-        rewards[e, k] = reward
-        own_rewards[e, g] = reward
-        observe_server(e, choice // spec[NUM_SERVICES], spec, servers, observations)
+    w.gateways[e, g, HEAD] = w.followers[e, k]
+    drops = choice == nothing(w)
+    reward = lose_unsent(w, e, k, DROPPED) if drops else dispatch(w, e, k, choice)
+    w.rewards[e, k] = reward
+    own_rewards[e, g] = reward
 
 
-def count_idle(e: int, choices: Ints, spec: Ints, episode: Ints, gateways: Ints) -> None:
+def count_idle(w: World, e: int, choices: Ints) -> None:
     """Count as illegal the choices of gateways that have nothing to decide on."""
-    for g in range(spec[NUM_GATEWAYS]):
-        acts = choices[e, g] != spec[NUM_SERVERS] * spec[NUM_SERVICES]
-        if acts and gateways[e, g, WAITS] == NOWHERE:
-            episode[e, ILLEGAL] += 1
+    for g in range(w.spec[NUM_GATEWAYS]):
+        if choices[e, g] != nothing(w) and w.gateways[e, g, WAITS] == NOWHERE:
+            w.episode[e, ILLEGAL] += 1
 
 
-def acting_order(
-    e: int, choices: Ints, spec: Ints, tasks: Ints, gateways: Ints, order: Ints
-) -> int:
+def acting_order(w: World, e: int, choices: Ints) -> int:
     """Write the gateways that act into `order`, by (arrival, gateway); return how many."""
-    nothing = spec[NUM_SERVERS] * spec[NUM_SERVICES]
     count = 0
-    for g in range(spec[NUM_GATEWAYS]):
-        k = gateways[e, g, WAITS]
-        if k == NOWHERE or (choices[e, g] == nothing and spec[MAY_HOLD] == 1):
+    for g in range(w.spec[NUM_GATEWAYS]):
+        k = w.gateways[e, g, WAITS]
+        if k == NOWHERE or (choices[e, g] == nothing(w) and w.spec[MAY_HOLD] == 1):
             continue
         at = count
         while (
             at > 0
-            and tasks[e, gateways[e, order[e, at - 1], WAITS], ARRIVAL] > tasks[e, k, ARRIVAL]
+            and w.tasks[e, w.gateways[e, w.order[e, at - 1], WAITS], ARRIVAL]
+            > w.tasks[e, k, ARRIVAL]
         ):
-            order[e, at] = order[e, at - 1]
+            w.order[e, at] = w.order[e, at - 1]
             at -= 1
-        order[e, at] = g
+        w.order[e, at] = g
         count += 1
     return count
 
 
-def next_slot(e: int, spec: Ints, episode: Ints, tasks: Ints, gateways: Ints) -> None:
-    """Move the clock to the next slot in which a task waits, or end the episode.
+def join_queue(w: World, e: int, k: int) -> None:
+    """Stage k is ready: it joins the tasks of its gateway, in order of (arrival, row)."""
+    g = w.tasks[e, k, GATEWAY]
+    before = NOWHERE
+    after = w.gateways[e, g, HEAD]
+    ready = w.tasks[e, k, ARRIVAL]
+    while after != NOWHERE and (
+        w.tasks[e, after, ARRIVAL] < ready or (w.tasks[e, after, ARRIVAL] == ready and after < k)
+    ):
+        before = after
+        after = w.followers[e, after]
+    w.followers[e, k] = after
+    if before == NOWHERE:
+        w.gateways[e, g, HEAD] = k
+    else:
+        w.followers[e, before] = k
 
-    SHOWN counts the tasks that were there to be decided on.
-    """
-    last = episode[e, NUM_TASKS] - 1
-    shown_at_most = last if spec[END_AT_LAST_TASK] == 1 else last + 1
-    shown = episode[e, SHOWN]
-    while shown < shown_at_most and tasks[e, shown, ARRIVAL] <= episode[e, CLOCK]:
-        shown += 1
+
+def live_until(w: World, e: int, until: int) -> None:
+    """Extended model: all that happens up to a time; stages that become ready join their queues."""
+    key = next_on_agenda(w, e)
+    while key != EMPTY and key >> TIME_SHIFT <= until:
+        pass_time(w, e, key >> TIME_SHIFT)
+        strike_first(w, e)
+        ready = complete(w, e, key & (KIND_BIT - 1))
+        if ready != NOWHERE:
+            join_queue(w, e, ready)
+        key = next_on_agenda(w, e)
+    pass_time(w, e, until)
+
+
+def earliest_head(w: World, e: int) -> int:
+    """Return when the first task of any gateway's queue arrives; NEVER if all are empty."""
     earliest = NEVER
-    for g in range(spec[NUM_GATEWAYS]):
-        if gateways[e, g, HEAD] != NOWHERE:
-            earliest = min(earliest, tasks[e, gateways[e, g, HEAD], ARRIVAL])
-    slot = spec[SLOT]
-    clock = episode[e, CLOCK] + slot
-    if earliest > clock:
-        clock = (earliest + slot - 1) // slot * slot
-    if spec[END_AT_LAST_TASK] == 1:
-        if clock >= tasks[e, last, ARRIVAL]:
-            episode[e, DONE] = TERMINATED
-    elif earliest == NEVER or clock >= spec[HORIZON]:
-        clock = spec[HORIZON]
-        shown = shown_at_most
-        episode[e, DONE] = TRUNCATED
-    episode[e, SHOWN] = shown
-    episode[e, CLOCK] = clock
+    for g in range(w.spec[NUM_GATEWAYS]):
+        if w.gateways[e, g, HEAD] != NOWHERE:
+            earliest = min(earliest, w.tasks[e, w.gateways[e, g, HEAD], ARRIVAL])
+    return int(earliest)
 
 
-def show_waiting(e: int, spec: Ints, episode: Ints, tasks: Ints, gateways: Ints) -> None:
+def count_shown(w: World, e: int) -> None:
+    """Have SHOWN count the tasks that were there to be decided on by now."""
+    last = w.episode[e, NUM_TASKS] - 1
+    at_most = last if w.spec[END_AT_LAST_TASK] == 1 else last + 1
+    shown = w.episode[e, SHOWN]
+    while shown < at_most and w.tasks[e, shown, ARRIVAL] <= w.episode[e, CLOCK]:
+        shown += 1
+    w.episode[e, SHOWN] = shown
+
+
+def next_slot(w: World, e: int) -> None:
+    """The clock goes to the next slot in which a task waits, or the episode ends."""
+    slot = w.spec[SLOT]
+    ends_at_last = w.spec[END_AT_LAST_TASK] == 1
+    soonest = w.episode[e, CLOCK] + slot
+    count_shown(w, e)
+    while True:
+        earliest = earliest_head(w, e)
+        coming = next_on_agenda(w, e)
+        if coming != EMPTY:
+            earliest = min(earliest, coming >> TIME_SHIFT)
+        clock = soonest
+        if earliest > clock:
+            clock = (earliest + slot - 1) // slot * slot
+        if ends_at_last:  # the last task is never sent: there always is an earliest
+            over = clock >= w.tasks[e, w.episode[e, NUM_TASKS] - 1, ARRIVAL]
+        else:
+            over = earliest == NEVER or clock >= w.spec[HORIZON]
+            if over:
+                clock = w.spec[HORIZON]
+        if w.spec[EXTENDED] == 1:
+            live_until(w, e, clock)
+        else:
+            w.episode[e, CLOCK] = clock
+            finish_due(w, e)
+        if over:
+            w.episode[e, DONE] = TERMINATED if ends_at_last else TRUNCATED
+            if not ends_at_last:
+                w.episode[e, SHOWN] = w.episode[e, NUM_TASKS]
+        if over or earliest_head(w, e) <= clock:
+            return
+
+
+def show_waiting(w: World, e: int) -> None:
     """Note which task waits at each gateway now: none once the episode has ended."""
-    for g in range(spec[NUM_GATEWAYS]):
-        k = gateways[e, g, HEAD]
-        waits = episode[e, DONE] == GOING_ON and k != NOWHERE
-        if waits and spec[SLOT] == 0:
-            waits = k == episode[e, SHOWN]
-        elif waits:
-            never_assigned = spec[END_AT_LAST_TASK] == 1 and k == episode[e, NUM_TASKS] - 1
-            waits = tasks[e, k, ARRIVAL] <= episode[e, CLOCK] and not never_assigned
-        gateways[e, g, WAITS] = k if waits else NOWHERE
+    going_on = w.episode[e, DONE] == GOING_ON
+    for g in range(w.spec[NUM_GATEWAYS]):
+        k = w.gateways[e, g, HEAD]
+        waits = going_on and k != NOWHERE
+        if waits:
+            never_assigned = w.spec[END_AT_LAST_TASK] == 1 and k == w.episode[e, NUM_TASKS] - 1
+            waits = w.tasks[e, k, ARRIVAL] <= w.episode[e, CLOCK] and not never_assigned
+        w.gateways[e, g, WAITS] = k if waits else NOWHERE
 
 
-def play(
-    spec: Ints,
-    penalty: float,
-    episode: Ints,
-    servers: ShortInts,
-    services: Floats,
-    tasks: Ints,
-    rewards: Floats,
-    running: ShortInts,
-    ends: Ints,
-    soonest: Ints,
-    observations: Observations,
-    e: int,
-    gateways: Ints,
-    followers: Ints,
-    order: Ints,
-    choices: Ints,
-    own_rewards: Floats,
-) -> None:
+def show_shown(w: World, e: int) -> None:
+    """Event clock: the task that is shown waits at its gateway, and no other."""
+    for g in range(w.spec[NUM_GATEWAYS]):
+        w.gateways[e, g, WAITS] = NOWHERE
+    if w.episode[e, DONE] == GOING_ON:
+        k = w.episode[e, SHOWN]
+        w.gateways[e, w.tasks[e, k, GATEWAY], WAITS] = k
+
+
+def open_game(w: World, e: int) -> None:
+    """Start the game on tasks that are loaded: the clock goes to the first decision."""
+    if w.spec[SLOT] == 0:
+        show_shown(w, e)
+        return
+    w.episode[e, ARRIVING] = w.episode[e, NUM_TASKS]  # gateways have them all in their queues
+    slot = w.spec[SLOT]
+    clock = (w.tasks[e, 0, ARRIVAL] + slot - 1) // slot * slot
+    if w.spec[EXTENDED] == 1:
+        live_until(w, e, clock)
+    w.episode[e, CLOCK] = clock
+    show_waiting(w, e)
+
+
+def play(w: World, e: int, choices: Ints, own_rewards: Floats) -> None:
     """One step of the multi-agent game in environment e, in place."""
-    for g in range(spec[NUM_GATEWAYS]):
+    gateways = w.spec[NUM_GATEWAYS]
+    extended = w.spec[EXTENDED] == 1
+    for g in range(gateways):
         own_rewards[e, g] = 0.0
-    count_idle(e, choices, spec, episode, gateways)
-    if spec[SLOT] == 0:
-        order[e, 0] = tasks[e, episode[e, SHOWN], GATEWAY]
+        if extended:
+            w.owed[e, g] = 0.0
+    count_idle(w, e, choices)
+    if w.spec[SLOT] == 0:
+        w.order[e, 0] = w.tasks[e, w.episode[e, SHOWN], GATEWAY]
         count = 1
     else:
-        count = acting_order(e, choices, spec, tasks, gateways, order)
+        count = acting_order(w, e, choices)
     for at in range(count):
-        g = order[e, at]
-        send(
-            e,
-            g,
-            gateways[e, g, WAITS],
-            choices[e, g],
-            spec,
-            penalty,
-            episode,
-            servers,
-            services,
-            tasks,
-            rewards,
-            running,
-            ends,
-            soonest,
-            observations,
-            gateways,
-            followers,
-            own_rewards,
-        )
-    if spec[SLOT] == 0:
-        show_next(e, spec, episode, tasks)
+        g = w.order[e, at]
+        send(w, e, g, w.gateways[e, g, WAITS], choices[e, g], own_rewards)
+    if w.spec[SLOT] > 0:
+        next_slot(w, e)
+        show_waiting(w, e)
     else:
-        next_slot(e, spec, episode, tasks, gateways)
-    finish_due(e, spec, episode, servers, running, ends, soonest, observations)
-    show_waiting(e, spec, episode, tasks, gateways)
+        if extended:
+            live_on(w, e)
+        else:
+            show_next(w, e)
+        show_shown(w, e)
+    if extended:
+        for g in range(gateways):
+            own_rewards[e, g] += w.owed[e, g]
 
 
-def observe_gateways(
-    e: int,
-    spec: Ints,
-    episode: Ints,
-    tasks: Ints,
-    observations: Observations,
-    gateways: Ints,
-    seen: Observations,
-    masks: Masks,
-) -> None:
+def observe_gateways(w: World, e: int) -> None:
     """Write what each gateway sees, row e * G + g of `seen` and `masks`.
 
     Its waiting task or zeros, and the servers; it may act if a task waits, and do nothing if none
     does or holding is allowed.
     """
-    nothing = spec[NUM_SERVERS] * spec[NUM_SERVICES]
-    for g in range(spec[NUM_GATEWAYS]):
-        row = e * spec[NUM_GATEWAYS] + g
-        k = gateways[e, g, WAITS]
-        for at in range(observations.shape[1]):
-            seen[row, at] = observations[e, at]
-        observe_task(e, k, spec, episode, tasks, seen, row)
-        for action in range(nothing):
-            masks[row, action] = 0 if k == NOWHERE else 1
-        masks[row, nothing] = 1 if k == NOWHERE or spec[MAY_HOLD] == 1 else 0
+    last = nothing(w)
+    for g in range(w.spec[NUM_GATEWAYS]):
+        row = e * w.spec[NUM_GATEWAYS] + g
+        k = w.gateways[e, g, WAITS]
+        if w.spec[EXTENDED] == 1:
+            observe_gateway(w, e, g, k, w.seen, w.masks, row)
+        else:
+            for at in range(w.observations.shape[1]):
+                w.seen[row, at] = w.observations[e, at]
+            observe_task(w, e, k, w.seen, row)
+            for action in range(last):
+                w.masks[row, action] = 1
+        if k == NOWHERE:
+            for action in range(last):
+                w.masks[row, action] = 0
+        w.masks[row, last] = 1 if k == NOWHERE or w.spec[MAY_HOLD] == 1 else 0
 
 
-def play_rows(
-    spec: Ints,
-    penalty: float,
-    episode: Ints,
-    servers: ShortInts,
-    services: Floats,
-    tasks: Ints,
-    rewards: Floats,
-    running: ShortInts,
-    ends: Ints,
-    soonest: Ints,
-    observations: Observations,
-    gateways: Ints,
-    followers: Ints,
-    order: Ints,
-    seen: Observations,
-    masks: Masks,
-    first: int,
-    stop: int,
-    choices: Ints,
-    own_rewards: Floats,
-) -> None:
+def play_rows(w: World, first: int, stop: int, choices: Ints, own_rewards: Floats) -> None:
     """One step of the game in environments first..stop-1; one that has ended stays as it is."""
     for e in range(first, stop):
-        if episode[e, DONE] == GOING_ON:
-            play(
-                spec,
-                penalty,
-                episode,
-                servers,
-                services,
-                tasks,
-                rewards,
-                running,
-                ends,
-                soonest,
-                observations,
-                e,
-                gateways,
-                followers,
-                order,
-                choices,
-                own_rewards,
-            )
+        if w.episode[e, DONE] == GOING_ON:
+            play(w, e, choices, own_rewards)
         else:
-            for g in range(spec[NUM_GATEWAYS]):
+            for g in range(w.spec[NUM_GATEWAYS]):
                 own_rewards[e, g] = 0.0
-        observe_gateways(e, spec, episode, tasks, observations, gateways, seen, masks)
+        observe_gateways(w, e)

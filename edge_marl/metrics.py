@@ -31,68 +31,137 @@ class Metric:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("utility_per_task", "utility", "higher", "sum of rewards / decisions (headline)"),
+        Metric("utility_per_task", "utility", "higher", "sum of rewards / requests (headline)"),
         Metric("utility", "utility", "higher", "sum of rewards: utility granted less penalties"),
-        Metric("granted_utility_per_task", "utility", "higher", "utility granted / decisions"),
+        Metric("granted_utility_per_task", "utility", "higher", "utility granted / requests"),
         Metric("server_crash_rate", "1/task", "lower", "server crashes / decisions"),
         Metric("server_crashes", "crashes", "lower", "server crashes"),
         Metric("crashed_fraction", "share", "lower", "tasks lost while running / decisions"),
+        Metric("failed_fraction", "share", "lower", "lost by themselves or in outages / decisions"),
         Metric("lost_fraction", "share", "lower", "all tasks lost / decisions: see below"),
-        Metric("completion_rate", "share", "higher", "tasks finished by the end / decisions"),
-        Metric("latency_mean_s", "s", "lower", "mean from arrival to result, finished tasks"),
-        Metric("latency_p50_s", "s", "lower", "median from arrival to result, finished tasks"),
+        Metric("completion_rate", "share", "higher", "requests served by the end / requests"),
+        Metric(
+            "on_time_rate", "share", "higher", "requests served within their deadline / requests"
+        ),
+        Metric("latency_mean_s", "s", "lower", "mean from arrival to result, served requests"),
+        Metric("latency_p50_s", "s", "lower", "median from arrival to result, served requests"),
         Metric("latency_p95_s", "s", "lower", "95th percentile of it"),
         Metric("latency_p99_s", "s", "lower", "99th percentile of it"),
+        Metric("cold_start_rate", "share", "lower", "tasks whose model was loaded / tasks started"),
+        Metric("cloud_share", "share", "neither", "tasks sent to the cloud / tasks started"),
+        Metric("energy_per_task_j", "J", "lower", "energy of the tasks started / requests"),
         Metric("utilisation", "share", "neither", "capacity in use / capacity, mean over time"),
         Metric("load_imbalance", "ratio", "lower", "std / mean of utilisation over servers"),
         Metric("gateway_fairness", "index", "higher", "Jain's index of completion over gateways"),
         Metric("illegal_actions", "actions", "lower", "actions outside the action mask"),
         Metric("tasks", "tasks", "neither", "decisions: tasks that were to be sent to a server"),
+        Metric(
+            "requests",
+            "requests",
+            "neither",
+            "requests that arrived; of one task each, if no workflows",
+        ),
     )
 }
+
+
+UNSENT = (k.REFUSED, k.DROPPED, k.DENIED)
+"""Fates of tasks that never were on a server."""
 
 
 def episode_metrics(log: EpisodeLog) -> dict[str, float]:
     """Return the value of every metric for an episode so far; NaN where nothing defines it.
 
-    `utility_per_task` is net of penalties: its sum over tasks is the return. The published code
-    reports running tasks lost (`crashed_fraction`) and counts the tasks whose dispatch caused the
-    crash nowhere; `lost_fraction` has both, and those dropped by an illegal action.
+    `utility_per_task` is net of penalties, prices and refunds: its sum over requests is the return.
+    The published code reports running tasks lost (`crashed_fraction`) and counts the tasks whose
+    dispatch caused the crash nowhere; `lost_fraction` has both, and those dropped by an illegal
+    action, sent to a server that was down, failed, or lost in an outage.
     """
-    tasks = log.tasks[: log.num_decisions]
+    shown = log.shown
+    tasks, rewards = log.tasks[shown], log.rewards[shown]
+    details = None if log.details is None else log.details[shown]
     count = len(tasks)
     if count == 0:
-        return dict.fromkeys(METRICS, math.nan) | {"tasks": 0.0}
+        return dict.fromkeys(METRICS, math.nan) | {"tasks": 0.0, "requests": 0.0}
     status = tasks[:, k.STATUS]
-    finished = log.finished[: log.num_decisions]
-    crashed = int((status == k.CRASHED).sum())
-    refused, dropped = int((status == k.REFUSED).sum()), int((status == k.DROPPED).sum())
-    utility = math.fsum(log.rewards)
-    granted = math.fsum(log.rewards[status != k.REFUSED])
+    finished = log.finished[shown]
+    first = np.ones(count, dtype=np.bool_) if details is None else details[:, k.STAGE] == 0
+    last = first if details is None else details[:, k.AFTER] == 0
+    requests = int(first.sum())
+    lost = {fate: int((status == fate).sum()) for fate in (*UNSENT, k.CRASHED, k.FAILED, k.OUTAGE)}
+    utility = math.fsum(rewards)
     utilisation = _utilisation(log, tasks)
-    mean_utilisation = float(np.dot(utilisation, log.capacity) / log.capacity.sum())
+    edge = slice(None, -1) if log.has_cloud else slice(None)
+    mean_utilisation = np.dot(utilisation[edge], log.capacity[edge]) / log.capacity[edge].sum()
+    latency, on_time = _latency(log, shown & _served(log))
     return {
-        "utility_per_task": utility / count,
+        "utility_per_task": utility / requests,
         "utility": utility,
-        "granted_utility_per_task": granted / count,
-        "server_crash_rate": refused / count,
-        "server_crashes": float(refused),
-        "crashed_fraction": crashed / count,
-        "lost_fraction": (crashed + refused + dropped) / count,
-        "completion_rate": int(finished.sum()) / count,
-        **_latencies(tasks[finished]),
-        "utilisation": mean_utilisation,
-        "load_imbalance": _imbalance(utilisation),
-        "gateway_fairness": _fairness(tasks[:, k.GATEWAY], finished),
+        "granted_utility_per_task": math.fsum(rewards[~np.isin(status, UNSENT)]) / requests,
+        "server_crash_rate": lost[k.REFUSED] / count,
+        "server_crashes": float(lost[k.REFUSED]),
+        "crashed_fraction": lost[k.CRASHED] / count,
+        "failed_fraction": (lost[k.FAILED] + lost[k.OUTAGE]) / count,
+        "lost_fraction": sum(lost.values()) / count,
+        "completion_rate": len(latency) / requests,
+        "on_time_rate": on_time / requests,
+        **_latencies(latency),
+        **_starts(log, tasks, details, requests),
+        "utilisation": float(mean_utilisation),
+        "load_imbalance": _imbalance(utilisation[edge]),
+        "gateway_fairness": _fairness(tasks[first, k.GATEWAY], tasks[finished & last, k.GATEWAY]),
         "illegal_actions": float(log.illegal_actions),
         "tasks": float(count),
+        "requests": float(requests),
     }
 
 
-def _latencies(finished: npt.NDArray[np.int64]) -> dict[str, float]:
-    """Latency metrics of finished tasks; a percentile is the smallest value at or above it."""
+def _served(log: EpisodeLog) -> npt.NDArray[np.bool_]:
+    """(N,) tasks with which a request was served by now."""
+    if log.details is None:
+        return log.finished
+    back = log.tasks[:, k.END] + log.details[:, k.RETURN] <= log.clock_ms
+    return log.finished & (log.details[:, k.AFTER] == 0) & back
+
+
+def _latency(log: EpisodeLog, served: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], int]:
+    """Time from arrival to result (ms) of served requests, sorted, and how many were on time."""
+    rows = np.flatnonzero(served)
+    end = log.tasks[rows, k.END]
+    if log.details is None:
+        return np.sort(end - log.tasks[rows, k.ARRIVAL]), len(rows)
+    details = log.details[rows]
+    arrival = log.tasks[rows - details[:, k.STAGE], k.ARRIVAL]
+    latency = end + details[:, k.RETURN] - arrival
+    deadline = details[:, k.DEADLINE]
+    return np.sort(latency), int(((deadline == 0) | (latency <= deadline)).sum())
+
+
+def _starts(
+    log: EpisodeLog,
+    tasks: npt.NDArray[np.int64],
+    details: npt.NDArray[np.int64] | None,
+    requests: int,
+) -> dict[str, float]:
+    """Metrics over the tasks that were on a server."""
+    started = ~np.isin(tasks[:, k.STATUS], (*UNSENT, k.WAITING))
+    count, place = int(started.sum()), tasks[started, k.PLACE]
+    if details is None or count == 0:
+        return dict.fromkeys(("cold_start_rate", "cloud_share"), 0.0) | {"energy_per_task_j": 0.0}
+    energy = 0
+    if log.energy_mj is not None:
+        energy = int((log.energy_mj.ravel()[place] * tasks[started, k.DEMAND]).sum())
+    in_cloud = place // log.num_services == len(log.capacity) - 1
+    return {
+        "cold_start_rate": int(details[started, k.COLD].sum()) / count,
+        "cloud_share": int(in_cloud.sum()) / count if log.has_cloud else 0.0,
+        "energy_per_task_j": energy / 1000 / requests,
+    }
+
+
+def _latencies(latency: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Metrics of sorted latencies (ms); a percentile is the smallest value at or above it."""
     names = {50: "latency_p50_s", 95: "latency_p95_s", 99: "latency_p99_s"}
-    latency = np.sort(finished[:, k.END] - finished[:, k.ARRIVAL])
     n = len(latency)
     if n == 0:
         return {"latency_mean_s": math.nan} | dict.fromkeys(names.values(), math.nan)
@@ -109,7 +178,7 @@ def _utilisation(log: EpisodeLog, tasks: npt.NDArray[np.int64]) -> npt.NDArray[n
         return np.zeros(len(log.capacity))
     until = np.minimum(tasks[:, k.END], log.clock_ms)
     held = tasks[:, k.DEMAND] * (until - tasks[:, k.START])
-    ran = np.isin(tasks[:, k.STATUS], (k.ADMITTED, k.CRASHED))
+    ran = ~np.isin(tasks[:, k.STATUS], (*UNSENT, k.WAITING))
     work = np.zeros(len(log.capacity), dtype=np.int64)
     np.add.at(work, tasks[ran, k.PLACE] // log.num_services, held[ran])
     return work / (log.capacity * elapsed)
@@ -122,10 +191,10 @@ def _imbalance(utilisation: npt.NDArray[np.float64]) -> float:
     return math.sqrt(math.fsum((utilisation - mean) ** 2) / len(utilisation)) / mean
 
 
-def _fairness(gateway: npt.NDArray[np.int64], finished: npt.NDArray[np.bool_]) -> float:
-    """Jain's index of the completion rates of the gateways that had tasks; 1 is all equal."""
-    arrived = np.bincount(gateway)
-    rates = np.bincount(gateway, weights=finished)[arrived > 0] / arrived[arrived > 0]
+def _fairness(arrived: npt.NDArray[np.int64], served: npt.NDArray[np.int64]) -> float:
+    """Jain's index of the completion rates of gateways, given those of requests; 1 is all equal."""
+    count = np.bincount(arrived)
+    rates = np.bincount(served, minlength=len(count))[count > 0] / count[count > 0]
     squares = math.fsum(rates**2)
     if squares == 0:
         return math.nan

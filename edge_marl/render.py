@@ -25,7 +25,7 @@ def _running(log: EpisodeLog) -> npt.NDArray[np.int64]:
 
 
 def _headline(scenario: Scenario, log: EpisodeLog) -> str:
-    lost = int(np.isin(log.tasks[:, k.STATUS], (k.CRASHED, k.REFUSED, k.DROPPED)).sum())
+    lost = int((~np.isin(log.tasks[:, k.STATUS], (k.WAITING, k.ADMITTED))).sum())
     return (
         f"{scenario.label}   {log.clock_ms / 3_600_000:.1f} h   task {log.num_decisions}"
         f"/{len(log.tasks)}   return {log.rewards.sum():.1f}   "
@@ -82,7 +82,7 @@ def _draw_tasks(
         right = left + int(task[k.DEMAND]) * scale
         colour = SERVICE_COLOURS[task[k.PLACE] % log.num_services % len(SERVICE_COLOURS)]
         canvas.rectangle((left, top, right - 2, top + ROW - 6), fill=colour)
-        progress = (log.clock_ms - int(task[k.START])) / int(task[k.RUN_TIME])
+        progress = (log.clock_ms - int(task[k.START])) / int(task[k.END] - task[k.START])
         foot = left + (right - 2 - left) * min(progress, 1.0)
         canvas.rectangle((left, top + ROW - 9, foot, top + ROW - 6), fill=INK)
         left = right

@@ -15,200 +15,55 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edge_marl.errors import ScenarioError
+from edge_marl.sections import (
+    Arrivals,
+    Clock,
+    Cloud,
+    DeviceServers,
+    DrawnServers,
+    Energy,
+    Episode,
+    Gateways,
+    GivenServers,
+    Network,
+    Outages,
+    Overload,
+    Positive,
+    Replay,
+    Residency,
+    Section,
+    Tasks,
+    Telemetry,
+)
 
 __all__ = ["Scenario", "list_tiers", "load_scenario"]
 
-MAX_TASKS = 2**20
-"""No episode holds more tasks (the simulator packs a task's number into 20 bits)."""
 
-Positive = Annotated[int, Field(ge=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DrawnServers(_Section):
-    """Servers and services drawn by a published law, one draw per world (`topology.py`)."""
-
-    law: Literal["adsac", "agod"]
-    """Whose draw: the ADSAC paper's code or AGOD's."""
-    world: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Seed of the draw; world 0 is the published one."""
-    count: Positive
-    services: Positive
-    """Generative models per server."""
-    capacity: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    """Capacities (denoising steps that fit at one time) that a server's is drawn from."""
-
-    @model_validator(mode="after")
-    def _agod_has_one_service(self) -> Self:
-        if self.law == "agod" and self.services != 1:
-            raise ValueError(f"law 'agod' has one service per server, not {self.services}")
-        return self
-
-
-class GivenServers(_Section):
-    """Servers and services written out, for worlds of one's own."""
-
-    law: Literal["given"]
-    capacity: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    """Capacity of each server, in denoising steps."""
-    baseline: tuple[tuple[tuple[float, ...], ...], ...]
-    """Quality of each (server, service, task type)."""
-    curve: tuple[tuple[tuple[float, float, float, float], ...], ...]
-    """Quality over steps of each (server, service): ax, ay, bx, by, with bx > ax."""
-
-    @property
-    def world(self) -> int:
-        """Written-out servers are their only world."""
-        return 0
-
-    @property
-    def count(self) -> int:
-        """Number of servers."""
-        return len(self.capacity)
-
-    @property
-    def services(self) -> int:
-        """Services per server."""
-        return len(self.curve[0])
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> Self:
-        if len(self.baseline) != self.count or len(self.curve) != self.count:
-            raise ValueError(
-                f"capacity has {self.count} servers, baseline {len(self.baseline)} and curve "
-                f"{len(self.curve)}: give each server one row in all three"
-            )
-        if {len(server) for server in (*self.baseline, *self.curve)} != {self.services}:
-            raise ValueError("each server needs the same number of services in baseline and curve")
-        if self.services == 0 or len({len(kinds) for row in self.baseline for kinds in row}) != 1:
-            raise ValueError("each service needs one baseline per task type, and at least one")
-        for row in self.curve:
-            for ax, _, bx, _ in row:
-                if not bx > ax:
-                    raise ValueError(f"curve ({ax}, .., {bx}, ..): bx must be larger than ax")
-        return self
-
-
-class Tasks(_Section):
-    """What the users ask for. Type and demand of a task are uniform and independent."""
-
-    types: Positive
-    demand: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    """Numbers of denoising steps that a task's demand is drawn from."""
-    run_time_minutes: tuple[float, float, float]
-    """Run time of t steps in minutes: a t^2 + b t + c."""
-
-    def run_time_ms(self, demand: int) -> int:
-        """Run time in milliseconds of `demand` denoising steps."""
-        a, b, c = self.run_time_minutes
-        return round((a * demand**2 + b * demand + c) * 60 * 1000)
-
-    @model_validator(mode="after")
-    def _takes_time(self) -> Self:
-        for demand in self.demand:
-            if self.run_time_ms(demand) < 1:
-                raise ValueError(
-                    f"run_time_minutes gives {self.run_time_ms(demand)} ms for demand {demand}: "
-                    "every demand must run for at least 1 ms"
-                )
-        return self
-
-
-class Arrivals(_Section):
-    """When tasks arrive: the first at 0, then a Poisson process until the horizon."""
-
-    rate_per_s: Annotated[float, Field(gt=0)]
-    horizon_s: Annotated[float, Field(gt=0, le=1e10)]
-    resolution_s: Annotated[float, Field(ge=0.001)] = 0.001
-    """Arrivals are cut down to multiples of this (published: whole seconds)."""
-
-    @property
-    def horizon_ms(self) -> int:
-        """Horizon in milliseconds."""
-        return round(self.horizon_s * 1000)
-
-    @property
-    def resolution_ms(self) -> int:
-        """Resolution in milliseconds."""
-        return round(self.resolution_s * 1000)
-
-    @model_validator(mode="after")
-    def _of_a_size(self) -> Self:
-        if self.rate_per_s * self.horizon_s > MAX_TASKS / 2:
-            raise ValueError(
-                f"rate_per_s x horizon_s = {self.rate_per_s * self.horizon_s:g} tasks per episode: "
-                f"at most {MAX_TASKS // 2} fit"
-            )
-        return self
-
-
-class Gateways(_Section):
-    """Where tasks arrive; each task's gateway is uniform and independent."""
-
-    count: Positive = 1
-
-
-class Clock(_Section):
-    """When gateways decide in the multi-agent game (the single environment runs on events)."""
-
-    slot_s: Annotated[float, Field(ge=0)] = 0.0
-    """Length of a slot; 0 is the event clock: one decision at each arrival."""
-    hold: bool = False
-    """Whether a gateway may keep its task for the next slot."""
-
-    @property
-    def slot_ms(self) -> int:
-        """Length of a slot in milliseconds."""
-        return round(self.slot_s * 1000)
-
-    @model_validator(mode="after")
-    def _whole_milliseconds(self) -> Self:
-        if self.slot_s > 0 and self.slot_ms < 1:
-            raise ValueError(f"slot_s = {self.slot_s}: must be 0 (event clock) or at least 0.001")
-        if self.hold and self.slot_s == 0:
-            raise ValueError("hold = true needs slots: give slot_s > 0, or leave hold out")
-        return self
-
-
-class Overload(_Section):
-    """What it costs to send a task to a server without room for it (SPEC: the server crashes)."""
-
-    penalty: Annotated[float, Field(ge=0)]
-    """Cost of a crash, and of each running task that it loses times the part still to run."""
-    loss_sum: Literal["by-service", "in-order"]
-    """Order of summation of the losses, which decides the last bits: each service's part first
-    (ADSAC's code), or one running sum in order of assignment (AGOD's)."""
-
-
-class Episode(_Section):
-    """How an episode ends."""
-
-    end: Literal["last-task", "horizon"]
-    """`last-task`: terminates when the last task is shown, which is never assigned (published);
-    `horizon`: every task is assigned, then time runs to the horizon and the episode truncates."""
-
-
-class Scenario(_Section):
+class Scenario(Section):
     """One world and its load. Frozen; `digest` identifies it in every result."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     version: Positive
     summary: str
-    servers: Annotated[DrawnServers | GivenServers, Field(discriminator="law")]
+    servers: Annotated[DrawnServers | GivenServers | DeviceServers, Field(discriminator="law")]
     tasks: Tasks
     arrivals: Arrivals
     gateways: Gateways = Gateways()
     clock: Clock = Clock()
     overload: Overload
     episode: Episode
+    network: Network | None = None
+    residency: Residency | None = None
+    cloud: Cloud | None = None
+    outages: Outages | None = None
+    telemetry: Telemetry = Telemetry()
+    energy: Energy = Energy()
+    replay: Replay | None = None
 
     @model_validator(mode="after")
     def _one_baseline_per_type(self) -> Self:
@@ -218,6 +73,63 @@ class Scenario(_Section):
                 raise ValueError(
                     f"servers.baseline has {known} task types, tasks.types is {self.tasks.types}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        """Rules between sections."""
+        if self.gateways.neighbourhood > self.num_servers:
+            raise ValueError(
+                f"gateways.neighbourhood = {self.gateways.neighbourhood}: there are "
+                f"{self.num_servers} servers"
+            )
+        hot = self.arrivals.hot_spots
+        if hot and hot.count * hot.gateways > self.gateways.count:
+            raise ValueError(
+                f"arrivals.hot_spots has {hot.count} spots of {hot.gateways} gateways: there are "
+                f"{self.gateways.count} gateways"
+            )
+        if self.residency and not isinstance(self.servers, DeviceServers):
+            raise ValueError(
+                f"residency needs servers with memory: servers.law = '{self.servers.law}' has "
+                "none, law = 'devices' has"
+            )
+        if len(self.tasks.stages) > 1 and self.episode.end == "last-task":
+            raise ValueError(
+                "tasks.stages has requests of several stages: episode.end must be 'horizon', since "
+                "a stage may become ready after the last arrival"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _replay_fits(self) -> Self:
+        """Rules between a recorded trace and the rest."""
+        replay = self.replay
+        if replay is None:
+            return self
+        if replay.length_ms > self.arrivals.horizon_ms:
+            raise ValueError(
+                f"replay.window_s / replay.compress = {replay.window_s / replay.compress:g} s: "
+                f"must be at most arrivals.horizon_s = {self.arrivals.horizon_s:g}"
+            )
+        if replay.tokens and len(replay.tokens.prompt_bounds) + 1 != self.tasks.types:
+            raise ValueError(
+                f"replay.tokens.prompt_bounds ends {len(replay.tokens.prompt_bounds)} types: "
+                f"tasks.types = {self.tasks.types} needs one less than itself"
+            )
+        law = self.arrivals
+        if law.bursts or law.daily or law.hot_spots or law.gap_cv != 1.0:
+            raise ValueError(
+                "replay has recorded arrivals: leave bursts, daily, hot_spots and gap_cv out of "
+                "arrivals"
+            )
+        if len(self.tasks.stages) > 1:
+            raise ValueError("replay has requests of one stage: leave tasks.stages out")
+        if replay.places and not (self.gateways.neighbourhood or self.network):
+            raise ValueError(
+                "replay.places needs a section network or gateways.neighbourhood: without them "
+                "places count for nothing"
+            )
         return self
 
     def model_copy(
@@ -234,8 +146,8 @@ class Scenario(_Section):
 
     @property
     def num_servers(self) -> int:
-        """Number of servers S."""
-        return self.servers.count
+        """Number of servers S, the cloud among them."""
+        return self.servers.count + (self.cloud is not None)
 
     @property
     def num_services(self) -> int:
@@ -248,9 +160,35 @@ class Scenario(_Section):
         return self.tasks.types
 
     @property
+    def num_neighbours(self) -> int:
+        """Number of servers N that a gateway may send to; all S without neighbourhoods."""
+        return self.gateways.neighbourhood or self.num_servers
+
+    @property
     def num_actions(self) -> int:
-        """Number of actions S * V; action = server * V + service."""
-        return self.num_servers * self.num_services
+        """Number of actions N * V; action = neighbour * V + service."""
+        return self.num_neighbours * self.num_services
+
+    @property
+    def extended(self) -> bool:
+        """Whether any part of the extended model is on (`docs/extended_model.md`).
+
+        Parts that only the workload knows of (popularity, arrival processes) do not count.
+        """
+        tasks, overload = self.tasks, self.overload
+        sections = (self.network, self.residency, self.cloud, self.outages)
+        return bool(
+            isinstance(self.servers, DeviceServers)
+            or any(sections)
+            or self.gateways.neighbourhood
+            or self.telemetry.period_ms
+            or self.energy.weight
+            or len(tasks.stages) > 1
+            or tasks.deadline_s
+            or tasks.fail_share
+            or overload.refund
+            or overload.restart_ms
+        )
 
     @property
     def label(self) -> str:
@@ -274,10 +212,10 @@ class Scenario(_Section):
         Raises:
             ScenarioError: if the world is not in 0..2**32-1, or the servers are written out.
         """
-        if isinstance(self.servers, GivenServers):
+        if not isinstance(self.servers, DrawnServers):
             raise ScenarioError(
                 f"world = {world}: scenario '{self.name}' has no worlds to choose from (its "
-                'servers are written out, law = "given"): leave world out'
+                f"servers have law = '{self.servers.law}'): leave world out"
             )
         if not 0 <= world < 2**32:
             raise ScenarioError(f"world = {world}: must be from 0 (the published one) to 2**32 - 1")
@@ -292,7 +230,8 @@ class Scenario(_Section):
         """
         if count < 1:
             raise ScenarioError(f"gateways = {count}: must be at least 1, or 'servers'")
-        return self.model_copy(update={"gateways": Gateways(count=count)})
+        gateways = self.gateways.model_copy(update={"count": int(count)})
+        return self.model_copy(update={"gateways": gateways})
 
     def with_clock(self, slot_s: float, hold: bool) -> Scenario:
         """Return the same scenario with another clock of the multi-agent game.
@@ -306,6 +245,15 @@ class Scenario(_Section):
             rule = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise ScenarioError(f"slot_s = {slot_s}, hold = {hold}: {rule}") from None
         return self.model_copy(update={"clock": clock})
+
+
+LAWS: dict[str, type[Section]] = {
+    "adsac": DrawnServers,
+    "agod": DrawnServers,
+    "given": GivenServers,
+    "devices": DeviceServers,
+}
+"""What `[servers]` may hold, by its `law`."""
 
 
 def list_tiers() -> list[str]:
@@ -373,8 +321,8 @@ def parse_scenario(text: str, where: str) -> Scenario:
 
 def _explain(problem: Any, text: str, where: str) -> str:
     """One line for one validation problem: place, field, value, rule, what is allowed."""
-    # A tagged union puts its tag ("adsac", "given") into the location; it is no key of the file.
-    loc = [part for part in problem["loc"] if part not in ("adsac", "agod", "given")]
+    # A tagged union puts its tag into the location; it is no key of the file.
+    loc = [part for part in problem["loc"] if part not in LAWS]
     field = ".".join(str(part) for part in loc) or "the file as a whole"
     place = f"{where}:{_line_of(text, loc)}"
     if problem["type"] == "extra_forbidden":
@@ -393,10 +341,19 @@ def _explain(problem: Any, text: str, where: str) -> str:
 def _allowed_fields(loc: tuple[int | str, ...]) -> list[str]:
     if not loc:
         return sorted(Scenario.model_fields)
-    if loc[0] == "servers":
-        return sorted((GivenServers if "given" in loc else DrawnServers).model_fields)
-    section: Any = Scenario.model_fields[str(loc[0])].annotation
-    return sorted(section.model_fields)
+    known: Any = LAWS[str(loc[1])] if loc[0] == "servers" else Scenario
+    names = loc[2:] if loc[0] == "servers" else loc
+    for name in names:
+        if isinstance(name, str):
+            known = _section_in(known.model_fields[name].annotation)
+    return sorted(known.model_fields)
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section in `Section`, `Section | None` or `tuple[Section, ...]`."""
+    if isinstance(annotation, type):
+        return annotation
+    return next(_section_in(part) for part in get_args(annotation) if part is not type(None))
 
 
 def _line_of(text: str, loc: list[int | str]) -> int:
@@ -407,7 +364,7 @@ def _line_of(text: str, loc: list[int | str]) -> int:
         table = table[:-1]
     header, found = "", 1
     for number, line in enumerate(text.splitlines(), start=1):
-        if match := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+        if match := re.match(r"\s*\[\[?\s*([\w.-]+)\s*\]", line):
             header = match[1]
             if header == ".".join([*table, key]) or header == ".".join(table):
                 found = number

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.errors import WorkloadError
-from edge_marl.scenario import DrawnServers, GivenServers, Scenario
+from edge_marl.scenario import Scenario
+from edge_marl.sections import DeviceServers, DrawnServers, GivenServers
 
 __all__ = ["Topology", "draw_topology", "offered_load"]
 
@@ -27,21 +29,47 @@ class Topology:
     """(S, V, K) quality of each service for each type of task."""
     curve: npt.NDArray[np.float64]
     """(S, V, 4) quality over denoising steps: ax, ay, bx, by (`kernel.task_utility`)."""
+    slowdown: npt.NDArray[np.int64] | None = None
+    """(S, V) run time against the reference, in thousandths; None is 1000 everywhere."""
+    hosted: npt.NDArray[np.bool_] | None = None
+    """(S, V) whether a server has the model; None is everywhere."""
+    memory: npt.NDArray[np.int64] | None = None
+    """(S,) memory for models in MiB; None is enough for all."""
+    model_memory: npt.NDArray[np.int64] | None = None
+    """(V,) memory that a model takes in MiB; None is 0."""
+    energy: npt.NDArray[np.int64] | None = None
+    """(S, V) energy of a denoising step in millijoules; None is 0."""
+    neighbours: npt.NDArray[np.int64] | None = None
+    """(G, N) servers that each gateway may send to, its own first; None is all in order."""
+    propagation: npt.NDArray[np.int64] | None = None
+    """(G, N) time one way between gateway and neighbour in ms; None is 0."""
+    us_per_kb: npt.NDArray[np.int64] | None = None
+    """(G, N) time per kB on that link in microseconds; None is 0."""
 
     def __post_init__(self) -> None:
         """Check shapes and values, and make the arrays read-only."""
-        rules = {"capacity": (np.int64, 1), "baseline": (np.float64, 3), "curve": (np.float64, 3)}
-        for name, (dtype, ndim) in rules.items():
-            array = np.ascontiguousarray(getattr(self, name), dtype=dtype)
+        for name in self.arrays():
+            dtype, ndim, low, high = _RULES[name]
+            given = getattr(self, name)
+            array = np.ascontiguousarray(given, dtype=dtype)
             if array.ndim != ndim:
                 raise WorkloadError(f"{name} has shape {array.shape}: must have {ndim} dimensions")
             if not np.isfinite(array).all():
                 raise WorkloadError(f"{name} holds NaN or infinity: every value must be finite")
-            if array is getattr(self, name) and array.flags.writeable:
+            if array.size and not low <= array.min() <= array.max() <= high:
+                raise WorkloadError(
+                    f"{name} holds {array.min()} to {array.max()}: must be from {low} to {high}"
+                )
+            if array is given and array.flags.writeable:
                 array = array.copy()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         self._check()
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays that are given, by name."""
+        given = {name: getattr(self, name) for name in _RULES}
+        return {name: array for name, array in given.items() if array is not None}
 
     def __deepcopy__(self, memo: dict[int, object]) -> Topology:
         """Nothing here can change: a copy is the same object."""
@@ -54,13 +82,53 @@ class Topology:
                 f"capacity {self.capacity.shape}, baseline {self.baseline.shape} and curve "
                 f"{self.curve.shape}: must be (S,), (S, V, K) and (S, V, 4) with S, V, K >= 1"
             )
-        if self.capacity.min() < 1 or self.capacity.max() >= 2**31:
-            raise WorkloadError(
-                f"capacity {self.capacity.min()} to {self.capacity.max()}: must be 1 to 2**31 - 1"
-            )
+        per_service = dict.fromkeys(("slowdown", "hosted", "energy"), (s, v))
+        for name, shape in (per_service | {"memory": (s,), "model_memory": (v,)}).items():
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise WorkloadError(f"{name} has shape {array.shape}: must be {shape}")
+        self._check_links(s)
         ax, bx = self.curve[..., 0], self.curve[..., 2]
         if not (bx > ax).all():
             raise WorkloadError("curve has a service with bx <= ax: bx must be larger than ax")
+
+    def _check_links(self, num_servers: int) -> None:
+        if self.neighbours is None:
+            if self.propagation is not None or self.us_per_kb is not None:
+                raise WorkloadError(
+                    "propagation and us_per_kb are of neighbours: give the neighbours of each "
+                    "gateway too"
+                )
+            return
+        shape = self.neighbours.shape
+        for name in ("propagation", "us_per_kb"):
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise WorkloadError(f"{name} has shape {array.shape}: must be {shape}, one a link")
+        if self.neighbours.max() >= num_servers:
+            raise WorkloadError(
+                f"neighbours has server {self.neighbours.max()}: must be below {num_servers}"
+            )
+        ranked = np.sort(self.neighbours, axis=1)
+        if (ranked[:, 1:] == ranked[:, :-1]).any():
+            raise WorkloadError("neighbours names a server twice for one gateway")
+
+
+Rule = tuple[type[np.generic], int, float, float]
+_RULES: dict[str, Rule] = {
+    "capacity": (np.int64, 1, 1, 2**31 - 1),
+    "baseline": (np.float64, 3, -1e9, 1e9),
+    "curve": (np.float64, 3, -1e12, 1e12),
+    "slowdown": (np.int64, 2, 1, 10**9),
+    "hosted": (np.bool_, 2, 0, 1),
+    "memory": (np.int64, 1, 0, 2**40),
+    "model_memory": (np.int64, 1, 0, 2**40),
+    "energy": (np.int64, 2, 0, 10**12),
+    "neighbours": (np.int64, 2, 0, 2**31 - 1),
+    "propagation": (np.int64, 2, 0, 10**7),
+    "us_per_kb": (np.int64, 2, 0, 10**9),
+}
+"""Type, dimensions, least and largest value of each array."""
 
 
 @lru_cache(maxsize=64)
@@ -83,13 +151,38 @@ def draw_topology(scenario: Scenario) -> Topology:
 
 
 def offered_load(scenario: Scenario) -> float:
-    """Mean capacity in use if no task were ever lost, as a share of all capacity.
+    """Mean capacity in use if no task were ever lost, as a share of the edge's capacity.
 
-    Arrival rate x mean of demand x run time / capacity: 0.41 for `agod`, 0.70 for `paper`.
+    Arrival rate x stages of a request x mean of demand x run time / capacity: 0.41 for `agod`, 0.70
+    for `paper`. On devices the run time is that of every server and model it may have alike, and
+    the capacity the mean one. Time to send, to load models and on the cloud does not count.
     """
-    demand = scenario.tasks.demand
-    work_s = sum(t * scenario.tasks.run_time_ms(t) / 1000 for t in demand) / len(demand)
-    return scenario.arrivals.rate_per_s * work_s / int(draw_topology(scenario).capacity.sum())
+    law = scenario.tasks
+    weights = law.demand_share or (1.0,) * len(law.demand)
+    work = sum(w * t * law.run_time_ms(t) for w, t in zip(weights, law.demand, strict=True))
+    work_s = work / sum(weights) / 1000
+    stages = sum(k * w for k, w in enumerate(law.stages, start=1)) / sum(law.stages)
+    capacity, slowdown = _mean_server(scenario)
+    per_server = scenario.arrivals.rate_per_s / scenario.servers.count
+    return per_server * stages * work_s * slowdown / capacity
+
+
+def _mean_server(scenario: Scenario) -> tuple[float, float]:
+    """Mean capacity of an edge server, and mean slowdown of the models that one may have."""
+    servers = scenario.servers
+    if not isinstance(servers, DeviceServers):
+        return float(draw_topology(scenario).capacity.mean()), 1.0
+    capacity = slowdown = 0.0
+    for device in servers.devices:
+        models = [
+            model.slowdown
+            for model in servers.models
+            if not scenario.residency or model.memory_mib <= device.memory_mib
+        ]
+        capacity += device.share * sum(device.capacity) / len(device.capacity)
+        slowdown += device.share * device.slowdown * sum(models) / len(models)
+    shares = sum(device.share for device in servers.devices)
+    return capacity / shares, slowdown / shares
 
 
 def _grid(start: float, stop: float, step: float) -> npt.NDArray[np.float64]:

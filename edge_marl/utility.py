@@ -1,4 +1,4 @@
-"""What each action would pay: the simulator's own utility, for heuristics and for the bound."""
+"""What each place would pay: the simulator's own utility, for heuristics and for the bound."""
 
 from __future__ import annotations
 
@@ -6,22 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.compiled import compiled, task_utility
-from edge_marl.kernel import AX, BASELINE, BX, RISE, SLOPE
+from edge_marl.packing import pack_services
 from edge_marl.topology import Topology
 
-__all__ = ["pack_services", "task_utilities"]
-
-
-def pack_services(topology: Topology) -> npt.NDArray[np.float64]:
-    """Return the kernel's `services` row of a topology, (S * V, 4 + K)."""
-    s, v, k = topology.baseline.shape
-    packed = np.empty((s * v, BASELINE + k))
-    ax, ay, bx, by = topology.curve.reshape(s * v, 4).T
-    packed[:, AX], packed[:, BX] = ax, bx
-    packed[:, RISE] = by - ay
-    packed[:, SLOPE] = (by - ay) / (bx - ax)
-    packed[:, BASELINE:] = topology.baseline.reshape(s * v, k)
-    return packed
+__all__ = ["task_utilities"]
 
 
 def task_utilities(

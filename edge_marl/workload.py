@@ -22,16 +22,28 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.errors import WorkloadError
-from edge_marl.scenario import MAX_TASKS, Scenario
+from edge_marl.scenario import Scenario
+from edge_marl.sections import MAX_STAGES, MAX_TASKS
 from edge_marl.topology import Topology
 
 __all__ = [
+    "AFTER",
     "ARRIVAL",
+    "DEADLINE",
     "DEMAND",
+    "DOWNLOAD",
+    "DURATION",
+    "FAILS",
     "GATEWAY",
+    "LOAD_TIME",
+    "NUM_DETAILS",
     "NUM_TASK_FIELDS",
     "RUN_TIME",
+    "SERVER",
+    "STAGE",
+    "TIME",
     "TYPE",
+    "UPLOAD",
     "Workload",
     "load_workload",
 ]
@@ -41,6 +53,15 @@ ARRIVAL, RUN_TIME, DEMAND, TYPE, GATEWAY = range(5)
 gateway."""
 NUM_TASK_FIELDS = 5
 
+STAGE, AFTER, DEADLINE, LOAD_TIME, UPLOAD, DOWNLOAD, FAILS = range(7)
+"""Columns of `Workload.details`: place of the stage in its request, stages after it, deadline of
+the request (ms after its arrival, 0 is none), time to load its model (ms), input (kB), result (kB),
+whether it fails by itself (`docs/extended_model.md`)."""
+NUM_DETAILS = 7
+
+TIME, SERVER, DURATION = range(3)
+"""Columns of `Workload.outages`: when (ms), which server, for how long (ms)."""
+
 MAX_TIME_MS = 2**42
 """No task ends later than this, some 139 years (the simulator packs end times into 43 bits)."""
 
@@ -49,7 +70,7 @@ FORMAT = "edge-marl-workload-1"
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """The servers and the tasks of one episode (read-only arrays).
+    """The servers, the tasks and the server failures of one episode (read-only arrays).
 
     Raises:
         WorkloadError: if an array has the wrong shape or a task breaks a rule (with its number).
@@ -58,6 +79,10 @@ class Workload:
     topology: Topology
     tasks: npt.NDArray[np.int64]
     """(N, 5) tasks in order of arrival; columns ARRIVAL, RUN_TIME, DEMAND, TYPE, GATEWAY."""
+    details: npt.NDArray[np.int64] | None = None
+    """(N, 7) what the extended model asks of tasks; columns STAGE .. FAILS. None is all zero."""
+    outages: npt.NDArray[np.int64] | None = None
+    """(F, 3) server failures in order of time; columns TIME, SERVER, DURATION. None is none."""
 
     def __post_init__(self) -> None:
         """Check the rules and make the array read-only."""
@@ -81,6 +106,11 @@ class Workload:
             )
         tasks.flags.writeable = False
         object.__setattr__(self, "tasks", tasks)
+        if self.details is not None:
+            object.__setattr__(self, "details", _checked_details(self.details, tasks))
+        if self.outages is not None:
+            servers = len(self.topology.capacity)
+            object.__setattr__(self, "outages", _checked_outages(self.outages, servers))
 
     @property
     def num_tasks(self) -> int:
@@ -88,7 +118,10 @@ class Workload:
         return len(self.tasks)
 
     def num_decisions(self, scenario: Scenario) -> int:
-        """Decisions of an episode: all tasks, less the last where it is shown but not assigned."""
+        """Decisions of an episode: all tasks, less the last where it is shown but not assigned.
+
+        With several stages the most: a request that loses a stage has no later ones.
+        """
         return self.num_tasks - (scenario.episode.end == "last-task")
 
     @cached_property
@@ -111,6 +144,7 @@ class Workload:
                 f"'{scenario.name}' has {stated}: make the environment with the scenario that the "
                 "workload was recorded in"
             )
+        self._check_parts_fit(scenario)
         if self.tasks[:, GATEWAY].max() >= scenario.gateways.count:
             raise WorkloadError(
                 f"the workload has a task at gateway {self.tasks[:, GATEWAY].max()}, scenario "
@@ -128,6 +162,56 @@ class Workload:
                 f"'{scenario.name}' at {scenario.arrivals.horizon_ms} ms: cut the workload"
             )
 
+    def _check_parts_fit(self, scenario: Scenario) -> None:
+        """Raise WorkloadError unless the scenario has the parts that the workload speaks of."""
+        links = self.topology.neighbours
+        stated = (scenario.gateways.count, scenario.num_neighbours)
+        if links is None and (scenario.gateways.neighbourhood or scenario.cloud):
+            raise WorkloadError(
+                f"scenario '{scenario.name}' has neighbourhoods: the workload's topology must name "
+                f"the neighbours of each gateway, {stated}"
+            )
+        if links is not None and links.shape != stated:
+            raise WorkloadError(
+                f"the workload has neighbours {links.shape}, scenario '{scenario.name}' has "
+                f"(gateways, neighbours) = {stated}"
+            )
+        if (
+            scenario.cloud
+            and links is not None
+            and (links[:, -1] != scenario.num_servers - 1).any()
+        ):
+            raise WorkloadError("the last neighbour of every gateway must be the cloud")
+        known = {
+            "topology arrays": self.topology.arrays().keys() - {"capacity", "baseline", "curve"},
+            "details": self.details is not None and self.details.any(),
+            "outages": self.outages is not None and len(self.outages),
+        }
+        for name, present in known.items():
+            if present and not scenario.extended:
+                raise WorkloadError(
+                    f"the workload has {name} of the extended model, scenario '{scenario.name}' "
+                    "has no part of it on: play it in the scenario that it was drawn from"
+                )
+
+    def _check_times(self) -> None:
+        """Raise WorkloadError if a request could last past the times that the kernel can hold."""
+        topology = self.topology
+        slowdown = 1000 if topology.slowdown is None else int(topology.slowdown.max())
+        stage = int(self.tasks[:, RUN_TIME].max()) * slowdown // 1000 + 1
+        if self.details is not None:
+            load_time, upload, download = self.details[:, [LOAD_TIME, UPLOAD, DOWNLOAD]].max(0)
+            per_kb = 0 if topology.us_per_kb is None else int(topology.us_per_kb.max())
+            stage += int(load_time) + (2 * int(upload) + int(download)) * per_kb // 1000 + 3
+        if topology.propagation is not None:
+            stage += 3 * int(topology.propagation.max())
+        longest = int(self.tasks[-1, ARRIVAL]) + MAX_STAGES * stage
+        if longest > MAX_TIME_MS - 2:
+            raise WorkloadError(
+                f"a request may last until {longest} ms: at most {MAX_TIME_MS - 2} ms fit; shorten "
+                "run times, slowdowns, loads or transfers"
+            )
+
     def save(self, path: str | Path) -> None:
         """Write the workload as .npz, whole or not at all."""
         path = Path(path)
@@ -142,13 +226,9 @@ class Workload:
             raise
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        topology = self.topology
-        return {
-            "capacity": topology.capacity,
-            "baseline": topology.baseline,
-            "curve": topology.curve,
-            "tasks": self.tasks,
-        }
+        arrays = {**self.topology.arrays(), "tasks": self.tasks}
+        extended = {"details": self.details, "outages": self.outages}
+        return arrays | {name: array for name, array in extended.items() if array is not None}
 
 
 def _check_column(column: npt.NDArray[np.int64], name: str, low: int, high: int) -> None:
@@ -157,6 +237,56 @@ def _check_column(column: npt.NDArray[np.int64], name: str, low: int, high: int)
         raise WorkloadError(
             f"task {bad[0]} has {name} {column[bad[0]]}: must be from {low} to {high}"
         )
+
+
+def _checked_details(
+    details: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the details of tasks, checked and read-only."""
+    details = np.array(details, dtype=np.int64, order="C")
+    if details.shape != (len(tasks), NUM_DETAILS):
+        raise WorkloadError(
+            f"details has shape {details.shape}: must be ({len(tasks)}, {NUM_DETAILS})"
+        )
+    limits = {STAGE: MAX_STAGES - 1, AFTER: MAX_STAGES - 1, FAILS: 1}
+    names = ("stage", "stages after", "deadline", "load time", "upload", "download", "fails")
+    for column, name in enumerate(names):
+        _check_column(details[:, column], name, 0, limits.get(column, MAX_TIME_MS // 8))
+    stage, after = details[:, STAGE], details[:, AFTER]
+    follows = np.concatenate([[False], (after[:-1] > 0)])
+    right = np.where(follows, stage == np.roll(stage, 1) + 1, stage == 0)
+    right &= ~follows | (after == np.roll(after, 1) - 1)
+    same = (tasks[:, [ARRIVAL, GATEWAY]] == np.roll(tasks, 1, axis=0)[:, [ARRIVAL, GATEWAY]]).all(1)
+    same &= details[:, DEADLINE] == np.roll(details[:, DEADLINE], 1)
+    right &= ~follows | same
+    wrong = np.flatnonzero(~right)
+    if len(wrong) or after[-1] > 0:
+        k = int(wrong[0]) if len(wrong) else len(tasks) - 1
+        raise WorkloadError(
+            f"task {k} is stage {stage[k]} with {after[k]} after it: the stages of a request must "
+            "follow each other from 0 up, with one arrival, gateway and deadline"
+        )
+    details.flags.writeable = False
+    return details
+
+
+def _checked_outages(outages: npt.NDArray[np.int64], num_servers: int) -> npt.NDArray[np.int64]:
+    """Return server failures, checked and read-only."""
+    outages = np.array(outages, dtype=np.int64, order="C")
+    if outages.ndim != 2 or outages.shape[1] != 3:
+        raise WorkloadError(f"outages has shape {outages.shape}: must be (F, 3)")
+    limits = (MAX_TIME_MS // 2, num_servers - 1, MAX_TIME_MS // 2)
+    for column, name in enumerate(("time (ms)", "server", "duration (ms)")):
+        bad = np.flatnonzero((outages[:, column] < 0) | (outages[:, column] > limits[column]))
+        if len(bad):
+            raise WorkloadError(
+                f"outage {bad[0]} has {name} {outages[bad[0], column]}: must be from 0 to "
+                f"{limits[column]}"
+            )
+    if (np.diff(outages[:, TIME]) < 0).any():
+        raise WorkloadError("outages must be in order of time")
+    outages.flags.writeable = False
+    return outages
 
 
 def load_workload(path: str | Path) -> Workload:
@@ -191,10 +321,12 @@ def _from_own_format(arrays: Mapping[str, npt.NDArray[Any]]) -> Workload:
         raise WorkloadError(
             f"format '{arrays['format']}': this version of edge-marl reads '{FORMAT}'"
         )
+    own = {"tasks", "details", "outages"}
     topology = Topology(
-        capacity=_integers(arrays, "capacity"), baseline=arrays["baseline"], curve=arrays["curve"]
+        **{name: array for name, array in arrays.items() if name not in {*own, "format", "digest"}}
     )
-    workload = Workload(topology=topology, tasks=_integers(arrays, "tasks"))
+    parts = {name: _integers(arrays, name) for name in sorted(own & arrays.keys() | {"tasks"})}
+    workload = Workload(topology=topology, **parts)
     if workload.digest != str(arrays["digest"]):
         raise WorkloadError(
             f"content has SHA-256 {workload.digest}, the file says {arrays['digest']}: the file "

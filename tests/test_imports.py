@@ -15,12 +15,14 @@ LAYERS = ["leaderboards", "benchmarks", "agents", "edge_marl"]
 # The same within edge_marl, from what is used by all to what uses all.
 MODULES = [
     {"errors", "_version"},
+    {"sections"},
     {"scenario", "scenarios"},
     {"topology"},
     {"workload"},
     {"draw", "kernel"},
     {"game"},
     {"layout", "compiled"},
+    {"packing"},
     {"utility"},
     {"simulator"},
     {"metrics", "render", "bound", "gateways"},

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
-from edge_marl.draw import draw_tasks
+from edge_marl.draw import draw_tasks, draw_workload
 from edge_marl.errors import EpisodeOverError, ScenarioError, WorkloadError
 from edge_marl.metrics import episode_metrics
 from edge_marl.render import draw_frame, write_text
@@ -95,9 +95,12 @@ class RowEpisodes:
                 )
             self._simulator.load(row, workload)
             return
-        seeds = self._seeds or []
-        tasks = draw_tasks(self._scenario, seeds[row], episode=int(self._next_episode[row]))
+        seed, episode = (self._seeds or [])[row], int(self._next_episode[row])
         self._next_episode[row] += 1
+        if self._scenario.extended:
+            self._simulator.load(row, draw_workload(self._scenario, seed, episode=episode))
+            return
+        tasks = draw_tasks(self._scenario, seed, episode=episode)
         self._simulator.load_tasks(row, draw_topology(self._scenario), tasks)
 
     def _rows(self, mask: Any) -> npt.NDArray[np.int64]:

@@ -15,7 +15,6 @@ from edge_marl.scenario import Scenario
 __all__ = [
     "MaskIn",
     "action_space",
-    "feasible",
     "gateway_action_space",
     "gateway_observation_space",
     "observation_space",
@@ -26,7 +25,7 @@ MaskIn = Literal["info", "observation"]
 
 
 def action_space(scenario: Scenario) -> spaces.Discrete:
-    """Return the actions of one decision: server * V + service."""
+    """Return the actions of one decision: server (or neighbour) * V + service."""
     return spaces.Discrete(scenario.num_actions)
 
 
@@ -61,14 +60,6 @@ def gateway_observation_space(scenario: Scenario, mask_in: MaskIn) -> spaces.Box
         ScenarioError: if `mask_in` is neither "info" nor "observation".
     """
     return _observed(scenario, mask_in, scenario.num_actions + 1)
-
-
-def feasible(scenario: Scenario) -> npt.NDArray[np.int8]:
-    """Return the mask of statically feasible actions (A,): here every server hosts every service.
-
-    Free capacity is not in it: whether a task fits is for the agent to judge.
-    """
-    return np.ones(scenario.num_actions, dtype=np.int8)
 
 
 def with_mask(

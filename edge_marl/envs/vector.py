@@ -71,9 +71,9 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         self._flat = action_mask == "info"
         self._simulator = Simulator(self.scenario, num_envs)
         self.layout = self._simulator.layout
-        # The masks never change: they are handed out read-only, not copied.
-        self._masks = np.tile(spaces.feasible(self.scenario), (num_envs, 1))
-        self._masks.flags.writeable = False
+        # In the base model the masks never change: they are handed out read-only, not copied.
+        self._all_feasible = self._simulator.feasible.copy()
+        self._all_feasible.flags.writeable = False
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self._every_row.flags.writeable = False
         self._episodes = RowEpisodes(self._simulator)
@@ -140,11 +140,12 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
     def _restart(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
         """Start the next episode in rows that ended; return their last observations and infos."""
         final_obs = np.full(self.num_envs, None, dtype=object)
+        masks = self._masks()
         for row in np.flatnonzero(ended):
             last = self._simulator.observations[row].copy()
-            final_obs[row] = last if self._flat else spaces.with_mask(last, self._masks[row])
+            final_obs[row] = last if self._flat else spaces.with_mask(last, masks[row])
             self._episodes.start(int(row))
-        final_info = {"action_mask": self._masks, "_action_mask": ended.copy()}
+        final_info = {"action_mask": masks, "_action_mask": ended.copy()}
         return {
             "final_obs": final_obs,
             "_final_obs": ended.copy(),
@@ -171,7 +172,10 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
 
     def _see(self) -> Any:
         observations = self._simulator.observations.copy()
-        return observations if self._flat else spaces.with_mask(observations, self._masks)
+        return observations if self._flat else spaces.with_mask(observations, self._masks())
+
+    def _masks(self) -> npt.NDArray[np.int8]:
+        return self._simulator.feasible.copy() if self.scenario.extended else self._all_feasible
 
     def _infos(self) -> dict[str, Any]:
-        return {"action_mask": self._masks, "_action_mask": self._every_row}
+        return {"action_mask": self._masks(), "_action_mask": self._every_row}

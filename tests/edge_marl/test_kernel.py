@@ -3,24 +3,23 @@
 import os
 import subprocess
 import sys
-from types import FunctionType
+import types
 
+import numba
 import numpy as np
 import pytest
 
-from edge_marl import Simulator, compiled, draw_workload, game, kernel, load_scenario, workload
+from edge_marl import Simulator, compiled, draw_workload, kernel, load_scenario, workload
 from edge_marl.draw import draw_tasks
 
 
-def test_bodies_are_all_compiled() -> None:
-    everything = {**vars(kernel), **vars(game)}
-    functions = {name for name, value in everything.items() if isinstance(value, FunctionType)}
-    assert functions - {"fetch_line"} == set(compiled.BODIES)
-
-
-def test_task_columns_are_those_of_the_workload() -> None:
-    names = ("ARRIVAL", "RUN_TIME", "DEMAND", "TYPE", "GATEWAY")
+def test_columns_are_those_of_the_workload() -> None:
+    tasks = ("ARRIVAL", "RUN_TIME", "DEMAND", "TYPE", "GATEWAY")
+    details = ("STAGE", "AFTER", "DEADLINE", "LOAD_TIME", "UPLOAD", "DOWNLOAD", "FAILS")
+    outages = ("TIME", "DURATION")
+    names = (*tasks, *details, *outages)
     assert [getattr(kernel, name) for name in names] == [getattr(workload, name) for name in names]
+    assert kernel.LOCATION == workload.SERVER
 
 
 @pytest.mark.parametrize("tier", ["smoke", "agod", "paper"])
@@ -32,8 +31,8 @@ def test_plain_python_equals_compiled(tier: str, monkeypatch: pytest.MonkeyPatch
     actions = rng.integers(scenario.num_actions, size=(steps, 3))
     actions[: steps // 2] = actions[: steps // 2] // scenario.num_services * scenario.num_services
     runs = []
-    for step_rows in (compiled.step_rows, kernel.step_rows):
-        monkeypatch.setattr(compiled, "step_rows", step_rows)
+    for plain in (False, True):
+        monkeypatch.setattr(numba.config, "DISABLE_JIT", plain)  # the bodies stay compiled ones
         simulator = Simulator(scenario, 3)
         for row, load in enumerate(loads):
             simulator.load(row, load)
@@ -114,12 +113,12 @@ def test_a_tree_of_any_number_of_servers_finds_the_soonest() -> None:
     rng = np.random.default_rng(0)
     for servers in range(1, 18):
         leaves = 1 << (servers - 1).bit_length()
-        tree = np.full((1, 2 * leaves), kernel.NEVER, dtype=np.int64)
+        world = types.SimpleNamespace(soonest=np.full((1, 2 * leaves), kernel.NEVER))
         ends = np.full(servers, kernel.NEVER)
         for _ in range(100):
             server = int(rng.integers(servers))
             ends[server] = rng.choice([int(rng.integers(50)), kernel.NEVER])
-            kernel.note_soonest(0, server, int(ends[server]), tree)
-            assert tree[0, 1] == ends.min()
+            kernel.note_soonest(world, 0, server, int(ends[server]))
+            assert world.soonest[0, 1] == ends.min()
             if ends.min() < kernel.NEVER:
-                assert kernel.find_soonest(0, tree) == ends.argmin()
+                assert kernel.find_soonest(world, 0) == ends.argmin()

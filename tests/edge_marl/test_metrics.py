@@ -59,12 +59,17 @@ def test_episode_worked_out_by_hand() -> None:
         "server_crash_rate": 1 / 4,
         "server_crashes": 1.0,
         "crashed_fraction": 2 / 4,
+        "failed_fraction": 0.0,
         "lost_fraction": 3 / 4,
         "completion_rate": 1 / 4,
+        "on_time_rate": 1 / 4,
         "latency_mean_s": 1200.0,
         "latency_p50_s": 1200.0,
         "latency_p95_s": 1200.0,
         "latency_p99_s": 1200.0,
+        "cold_start_rate": 0.0,
+        "cloud_share": 0.0,
+        "energy_per_task_j": 0.0,
         # server 0: 100 x 450 s + 200 x 150 s of 300 x 4000 s
         # server 1: 200 x 1200 s of 200 x 4000 s
         "utilisation": pytest.approx((75_000 + 240_000) / (500 * 4000)),
@@ -73,6 +78,7 @@ def test_episode_worked_out_by_hand() -> None:
         "gateway_fairness": pytest.approx(0.5),
         "illegal_actions": 0.0,
         "tasks": 4.0,
+        "requests": 4.0,
     }
     assert set(metrics) == set(METRICS)
 
@@ -88,8 +94,9 @@ def test_metrics_so_far_count_running_tasks_as_unfinished() -> None:
 
 def test_metrics_before_the_first_decision_are_undefined() -> None:
     _, metrics = play(0)
-    assert metrics["tasks"] == 0
-    assert all(math.isnan(value) for name, value in metrics.items() if name != "tasks")
+    counts = {"tasks", "requests"}
+    assert all(metrics[name] == 0 for name in counts)
+    assert all(math.isnan(value) for name, value in metrics.items() if name not in counts)
 
 
 def test_percentiles_are_of_the_data() -> None:

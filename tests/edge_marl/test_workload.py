@@ -179,7 +179,7 @@ def test_reference_trace_is_read(tmp_path: Path) -> None:
         ({"ttype": np.array([0, 4, 1])}, "task 1 has type 4: must be from 0 to 3"),
         ({"ttype": np.array([0, 1])}, "could not broadcast"),
         ({"cap": np.array([600])}, r"capacity \(1,\), baseline \(2, 1, 4\)"),
-        ({"cap": np.array([600, 0])}, "capacity 0 to 600: must be 1 to"),
+        ({"cap": np.array([600, 0])}, "capacity holds 0 to 600: must be from 1 to"),
         ({"base": np.full((2, 1, 4), np.nan)}, "baseline holds NaN or infinity"),
         ({"coef": np.zeros((2, 1, 4))}, "bx must be larger than ax"),
     ],
