@@ -176,7 +176,7 @@ _shorts_4 = _view(np.int32, 4)
 @numba.njit(forceinline=True)
 def _world_at(address: int) -> Any:
     """`kernel.World` of the arrays of the address table at `address`."""
-    t = numba.carray(_pointer(address), (28, 5), np.int64)
+    t = numba.carray(_pointer(address), (29, 5), np.int64)
     return kernel.World(
         _ints_1(t, 0),  # spec
         _floats_1(t, 1),  # rates
@@ -193,19 +193,20 @@ def _world_at(address: int) -> Any:
         _floats_2(t, 12),  # values
         _ints_3(t, 13),  # sites
         _ints_4(t, 14),  # models
-        _ints_3(t, 15),  # offers
+        _shorts_3(t, 15),  # offers
         _floats_2(t, 16),  # prices
         _ints_2(t, 17),  # memory
         _ints_4(t, 18),  # links
         _ints_3(t, 19),  # outages
         _ints_2(t, 20),  # agenda
         _floats_2(t, 21),  # owed
-        _bytes_2(t, 22),  # feasible
-        _ints_3(t, 23),  # gateways
-        _ints_2(t, 24),  # followers
-        _ints_2(t, 25),  # order
-        _singles_2(t, 26),  # seen
-        _bytes_2(t, 27),  # masks
+        _floats_2(t, 22),  # qualities
+        _bytes_2(t, 23),  # feasible
+        _ints_3(t, 24),  # gateways
+        _ints_2(t, 25),  # followers
+        _ints_2(t, 26),  # order
+        _singles_2(t, 27),  # seen
+        _bytes_2(t, 28),  # masks
     )
 
 

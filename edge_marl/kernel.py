@@ -47,7 +47,7 @@ class World(NamedTuple):
     rates: Floats
     """(4,) PENALTY, and scales of observations, MAX_DEADLINE .."""
     episode: Ints
-    """(E, 12) SHOWN .. TICK."""
+    """(E, 13) SHOWN .. ALIKE."""
     servers: ShortInts
     """(E, S, 4) CAPACITY, USED, NUM_RUNNING, NUM_CRASHES."""
     services: Floats
@@ -75,8 +75,8 @@ class World(NamedTuple):
     """(E, S, 6) RESIDENT .. SEEN_DOWN."""
     models: Ints
     """(E, S, V, 2) LAST_USE, READY."""
-    offers: Ints
-    """(T, S * V, 3) SLOWDOWN, HOSTED, NEEDS."""
+    offers: ShortInts
+    """(T, S * V, 2) SLOWDOWN, NEEDS."""
     prices: Floats
     """(T, S * V) price of a denoising step."""
     memory: Ints
@@ -89,6 +89,8 @@ class World(NamedTuple):
     """(E, N) binary heap of what is to come, packed: ends that matter and stages that are ready."""
     owed: Floats
     """(E, G + 1) refunds of the step, by gateway and in all; never above 0."""
+    qualities: Floats
+    """(E, V) scratch: of services for the task that is looked at."""
     feasible: Masks
     """(E, L * V) what the gateway of the shown task may choose."""
 
@@ -142,9 +144,9 @@ NUM_SITE_COLUMNS = 6
 LAST_USE, READY = range(2)
 NUM_MODEL_COLUMNS = 2
 
-# Columns of `offers`: run time in thousandths of the reference, whether there, memory.
-SLOWDOWN, HOSTED, NEEDS = range(3)
-NUM_OFFER_COLUMNS = 3
+# Columns of `offers`: run time in thousandths of the reference (0: not hosted), memory.
+SLOWDOWN, NEEDS = range(2)
+NUM_OFFER_COLUMNS = 2
 
 # Columns of `links`.
 SERVER, PROPAGATION, US_PER_KB = range(3)
@@ -163,10 +165,10 @@ AX, BX, RISE, SLOPE, BASELINE = range(5)
 
 # Columns of `episode`: of the task that is shown; the clock; tasks and outages of the workload; how
 # it ended; crashes; which topology; illegal actions; the next row to arrive; the next outage; the
-# agenda's length; the last telemetry tick.
+# agenda's length; the last telemetry tick; whether a service's quality is the same on all servers.
 SHOWN, CLOCK, NUM_TASKS, DONE, CRASHES, TOPOLOGY, ILLEGAL = range(7)
-ARRIVING, NUM_OUTAGES, OUTAGES_PAST, AGENDA, TICK = range(7, 12)
-NUM_EPISODE_COLUMNS = 12
+ARRIVING, NUM_OUTAGES, OUTAGES_PAST, AGENDA, TICK, ALIKE = range(7, 13)
+NUM_EPISODE_COLUMNS = 13
 
 # Values of DONE.
 GOING_ON, TERMINATED, TRUNCATED = range(3)
@@ -470,10 +472,9 @@ def return_time(w: World, e: int, k: int, link: int) -> int:
     return link_time(w, e, w.tasks[e, k, GATEWAY], link, w.details[e, k, DOWNLOAD])
 
 
-def slowed(w: World, e: int, k: int, place: int) -> int:
-    """Run time of task k at a place."""
-    slowdown = w.offers[w.episode[e, TOPOLOGY], place, SLOWDOWN]
-    return int((w.tasks[e, k, RUN_TIME] * slowdown + 999) // 1000)
+def slowed(run_time: int, slowdown: int) -> int:
+    """Run time with a slowdown in thousandths, rounded up."""
+    return (run_time * slowdown + 999) // 1000
 
 
 def schedule(w: World, e: int, k: int, place: int) -> int:
@@ -483,7 +484,8 @@ def schedule(w: World, e: int, k: int, place: int) -> int:
     ready = load_model(w, e, k, place // services, place % services)
     begin = max(w.episode[e, CLOCK] + input_time(w, e, k, link), ready)
     w.details[e, k, RETURN] = return_time(w, e, k, link)
-    return int(begin + slowed(w, e, k, place))
+    slowdown = w.offers[w.episode[e, TOPOLOGY], place, SLOWDOWN]
+    return int(begin + slowed(w.tasks[e, k, RUN_TIME], slowdown))
 
 
 def in_time(w: World, e: int, k: int, value: float) -> float:
@@ -574,7 +576,7 @@ def dispatch(w: World, e: int, k: int, action: int) -> float:
     place = place_of(w, e, k, action)
     server = place // w.spec[NUM_SERVICES]
     if w.spec[EXTENDED] == 1:
-        if w.offers[w.episode[e, TOPOLOGY], place, HOSTED] == 0:
+        if w.offers[w.episode[e, TOPOLOGY], place, SLOWDOWN] == 0:
             return lose_unsent(w, e, k, DROPPED)
         if w.sites[e, server, DOWN_UNTIL] > w.episode[e, CLOCK]:
             w.tasks[e, k, PLACE] = place
@@ -789,24 +791,48 @@ def observe_site(
     return int(resident)
 
 
-def observe_service(
-    w: World, e: int, place: int, k: int, warm: int, seen: Observations, row: int, at: int
-) -> None:
-    """Write quality, duration and cost of task k at a place, and whether its model is there."""
+def judge_services(w: World, e: int, server: int, k: int) -> None:
+    """Note the quality of each service of a server for task k."""
     topology = w.episode[e, TOPOLOGY]
-    hosted = w.offers[topology, place, HOSTED] == 1
-    quality = 0.0
-    duration = 0.0
-    cost = 0.0
-    if hosted and k != NOWHERE:
-        demand = w.tasks[e, k, DEMAND]
-        quality = task_utility(topology, place, w.tasks[e, k, TYPE], demand, w.services) / 2
-        duration = min(slowed(w, e, k, place) / w.rates[MAX_DURATION], 1.0)
-        cost = min(demand * w.prices[topology, place], 1.0)
-    seen[row, at] = quality
-    seen[row, at + 1] = duration
-    seen[row, at + 2] = 1.0 if hosted and warm >> (place % w.spec[NUM_SERVICES]) & 1 else 0.0
-    seen[row, at + 3] = cost
+    services = w.spec[NUM_SERVICES]
+    kind = w.tasks[e, k, TYPE]
+    demand = w.tasks[e, k, DEMAND]
+    for service in range(services):
+        place = server * services + service
+        w.qualities[e, service] = task_utility(topology, place, kind, demand, w.services)
+
+
+def observe_services(
+    w: World, e: int, server: int, k: int, warm: int, seen: Observations, row: int, at: int
+) -> None:
+    """Write quality, duration and cost of task k on a server's services, and which are warm."""
+    topology = w.episode[e, TOPOLOGY]
+    first = server * w.spec[NUM_SERVICES]
+    if k == NOWHERE:
+        for service in range(w.spec[NUM_SERVICES]):
+            hosted = w.offers[topology, first + service, SLOWDOWN] > 0
+            for feature in range(SERVICE_FEATURES):
+                seen[row, at + feature] = 0.0
+            seen[row, at + 2] = 1.0 if hosted and warm >> service & 1 else 0.0
+            at += SERVICE_FEATURES
+        return
+    if w.episode[e, ALIKE] == 0:
+        judge_services(w, e, server, k)
+    # All is computed for every service and picked afterwards: which ones a server hosts cannot be
+    # predicted, and a wrong guess costs more. What does not change is read before the loop.
+    demand = w.tasks[e, k, DEMAND]
+    run_time = w.tasks[e, k, RUN_TIME]
+    longest = w.rates[MAX_DURATION]
+    for service in range(w.spec[NUM_SERVICES]):
+        slowdown = w.offers[topology, first + service, SLOWDOWN]
+        hosted = slowdown > 0
+        duration = min(slowed(run_time, slowdown) / longest, 1.0)
+        cost = min(demand * w.prices[topology, first + service], 1.0)
+        seen[row, at] = w.qualities[e, service] / 2 if hosted else 0.0
+        seen[row, at + 1] = duration if hosted else 0.0
+        seen[row, at + 2] = 1.0 if hosted and warm >> service & 1 else 0.0
+        seen[row, at + 3] = cost if hosted else 0.0
+        at += SERVICE_FEATURES
 
 
 def observe_gateway(
@@ -820,14 +846,17 @@ def observe_gateway(
     site_at = types + EXTENDED_TASK_FEATURES
     service_at = site_at + EXTENDED_SERVER_FEATURES * w.spec[NUM_LINKS]
     topology = w.episode[e, TOPOLOGY]
+    if k != NOWHERE and w.episode[e, ALIKE] == 1:
+        judge_services(w, e, 0, k)
     for link in range(w.spec[NUM_LINKS]):
+        server = w.links[topology, g, link, SERVER]
         warm = observe_site(w, e, g, link, k, seen, row, site_at)
-        first = w.links[topology, g, link, SERVER] * services
+        observe_services(w, e, server, k, warm, seen, row, service_at)
         for service in range(services):
-            observe_service(w, e, first + service, k, warm, seen, row, service_at)
-            masks[row, link * services + service] = w.offers[topology, first + service, HOSTED]
-            service_at += SERVICE_FEATURES
+            hosted = w.offers[topology, server * services + service, SLOWDOWN] > 0
+            masks[row, link * services + service] = 1 if hosted else 0
         site_at += EXTENDED_SERVER_FEATURES
+        service_at += SERVICE_FEATURES * services
 
 
 def observe(w: World, e: int) -> None:

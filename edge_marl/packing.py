@@ -12,7 +12,15 @@ from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.topology import Topology
 
-__all__ = ["pack_links", "pack_offers", "pack_prices", "pack_rates", "pack_services", "pack_spec"]
+__all__ = [
+    "pack_links",
+    "pack_offers",
+    "pack_prices",
+    "pack_rates",
+    "pack_services",
+    "pack_spec",
+    "services_alike",
+]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -65,14 +73,23 @@ def pack_services(topology: Topology) -> Floats:
     return packed
 
 
-def pack_offers(topology: Topology) -> Ints:
-    """Return the kernel's `offers` row of a topology, (S * V, 3)."""
+def pack_offers(topology: Topology) -> npt.NDArray[np.int32]:
+    """Return the kernel's `offers` row of a topology, (S * V, 2)."""
     s, v, _ = topology.baseline.shape
-    packed = np.empty((s, v, k.NUM_OFFER_COLUMNS), dtype=np.int64)
+    packed = np.empty((s, v, k.NUM_OFFER_COLUMNS), dtype=np.int32)
     packed[..., k.SLOWDOWN] = _or_else(topology.slowdown, 1000)
-    packed[..., k.HOSTED] = _or_else(topology.hosted, 1)
     packed[..., k.NEEDS] = _or_else(topology.model_memory, 0)
+    if topology.hosted is not None:
+        packed[..., k.SLOWDOWN] *= topology.hosted
     return packed.reshape(s * v, k.NUM_OFFER_COLUMNS)
+
+
+def services_alike(topology: Topology) -> bool:
+    """Return whether every service has the same qualities on all servers."""
+    return bool(
+        (topology.baseline == topology.baseline[0]).all()
+        and (topology.curve == topology.curve[0]).all()
+    )
 
 
 def pack_prices(topology: Topology, scenario: Scenario) -> Floats:

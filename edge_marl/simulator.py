@@ -23,6 +23,7 @@ from edge_marl.packing import (
     pack_rates,
     pack_services,
     pack_spec,
+    services_alike,
 )
 from edge_marl.scenario import Scenario
 from edge_marl.topology import Topology, draw_topology
@@ -159,13 +160,14 @@ class Simulator:
             values=np.zeros((own, 0), real),
             sites=np.zeros((own, s, k.NUM_SITE_COLUMNS), wide),
             models=np.zeros((own, s, v, k.NUM_MODEL_COLUMNS), wide),
-            offers=np.zeros((own, places, k.NUM_OFFER_COLUMNS), wide),
+            offers=np.zeros((own, places, k.NUM_OFFER_COLUMNS), short),
             prices=np.zeros((own, places), real),
             memory=np.zeros((own, s), wide),
             links=np.zeros((own, g, links, k.NUM_LINK_COLUMNS), wide),
             outages=np.zeros((own, 0, 3), wide),
             agenda=np.zeros((own, 0), wide),
             owed=np.zeros((own, g + 1), real),
+            qualities=np.zeros((own, v), real),
             feasible=np.ones((e, scenario.num_actions), np.int8),
             **self._empty_game(),
         )
@@ -220,6 +222,11 @@ class Simulator:
         """Bind a copy to its own memory."""
         self.__dict__.update(state)
         self._bind()
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of all arrays."""
+        return sum(array.nbytes for array in self._world)
 
     @property
     def observations(self) -> npt.NDArray[np.float32]:
@@ -317,6 +324,7 @@ class Simulator:
             w.services[row] = pack_services(topology)
         if self.scenario.extended:
             w.offers[row] = pack_offers(topology)
+            w.episode[row, k.ALIKE] = services_alike(topology)
             w.prices[row] = pack_prices(topology, self.scenario)
             w.links[row] = pack_links(topology, self.scenario)
             w.memory[row] = MUCH_MEMORY if topology.memory is None else topology.memory

@@ -122,7 +122,7 @@ _RULES: dict[str, Rule] = {
     "slowdown": (np.int64, 2, 1, 10**9),
     "hosted": (np.bool_, 2, 0, 1),
     "memory": (np.int64, 1, 0, 2**40),
-    "model_memory": (np.int64, 1, 0, 2**40),
+    "model_memory": (np.int64, 1, 0, 2**31 - 1),
     "energy": (np.int64, 2, 0, 10**12),
     "neighbours": (np.int64, 2, 0, 2**31 - 1),
     "propagation": (np.int64, 2, 0, 10**7),
