@@ -11,7 +11,15 @@ from rich.console import Console
 
 from edge_marl.errors import EdgeMarlError
 
-__all__ = ["EXIT_CODES", "FAILED", "INTERRUPTED", "problems", "results", "run_app"]
+__all__ = [
+    "EXIT_CODES",
+    "FAILED",
+    "INTERRUPTED",
+    "print_rows",
+    "problems",
+    "results",
+    "run_app",
+]
 
 FAILED = 1
 BAD_INPUT = 2
@@ -27,6 +35,17 @@ def results() -> Console:
     """Console for what was asked for: standard output, wide where it is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDE)
+
+
+def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows of text in columns, to standard output."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table.grid(padding=(0, 2))
+    for row in rows:
+        shown.add_row(*(escape(text) for text in row))
+    results().print(shown, highlight=False)
 
 
 def problems() -> Console:

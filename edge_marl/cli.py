@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edge_marl.benchmarks.console import EXIT_CODES, results, run_app
+from edge_marl import cli_scenarios
+from edge_marl.benchmarks.console import EXIT_CODES, print_rows, run_app
 from edge_marl.benchmarks.run_benchmark import run
+from edge_marl.data import cli as data
 
 __all__ = ["app", "main"]
 
@@ -19,8 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-scenarios = typer.Typer(help="The tiers, and files of one's own.", no_args_is_help=True)
-app.add_typer(scenarios, name="scenarios")
+app.add_typer(cli_scenarios.app, name="scenarios")
+app.add_typer(data.app, name="data")
 app.command()(run)
 
 
@@ -64,59 +65,12 @@ def agents() -> None:
     """List the registered agents."""
     import inspect
 
-    from edge_marl.agents import Trainer, make, names
-    from edge_marl.scenario import load_scenario
+    from edge_marl.agents import Trainer, names
+    from edge_marl.agents.registry import find
 
     rows = []
     for name in names():
-        made = make(name, load_scenario("smoke"))
-        kind = "learns" if isinstance(made, Trainer) else "heuristic"
-        summary = (inspect.getdoc(type(made)) or "").partition("\n")[0]
-        rows.append((name, kind, summary))
-    _print_rows(rows)
-
-
-@scenarios.command("list")
-def list_scenarios() -> None:
-    """List the tiers."""
-    from edge_marl.scenario import list_tiers, load_scenario
-
-    _print_rows([(name, load_scenario(name).summary) for name in list_tiers()])
-
-
-@scenarios.command("show")
-def show_scenario(
-    name: Annotated[str, typer.Argument(help="A tier, or the path of a .toml file.")],
-    world: Annotated[int | None, typer.Option(min=0, help="World; 0 is the published one.")] = None,
-) -> None:
-    """Show a scenario's sizes, load and digest."""
-    from edge_marl.scenario import load_scenario
-    from edge_marl.topology import offered_load
-
-    found = load_scenario(name, world=world)
-    tasks = found.arrivals.rate_per_s * found.arrivals.horizon_s
-    end = {"last-task": "terminates at the last task", "horizon": "truncates at the horizon"}
-    _print_rows(
-        [
-            ("scenario", f"{found.label}, version {found.version}"),
-            ("summary", found.summary),
-            ("servers", f"{found.num_servers}, of {found.num_services} services each"),
-            ("actions", f"{found.num_actions}"),
-            ("task types", f"{found.num_types}"),
-            ("gateways", f"{found.gateways.count}"),
-            ("tasks", f"{tasks:,.0f} per episode, in {found.arrivals.horizon_s:,.0f} s"),
-            ("episode", end[found.episode.end]),
-            ("utilisation", f"{offered_load(found):.2f} of capacity, if no task were lost"),
-            ("digest", found.digest),
-        ]
-    )
-
-
-def _print_rows(rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = Table.grid(padding=(0, 2))
-    for row in rows:
-        shown.add_row(*(escape(text) for text in row))
-    results().print(shown, highlight=False)
+        kind = find(name)  # not made: some need a library that may be missing
+        summary = (inspect.getdoc(kind) or "").partition("\n")[0]
+        rows.append((name, "learns" if issubclass(kind, Trainer) else "heuristic", summary))
+    print_rows(rows)

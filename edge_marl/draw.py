@@ -40,7 +40,6 @@ from edge_marl.workload import (
     DEADLINE,
     DEMAND,
     DOWNLOAD,
-    FAILS,
     GATEWAY,
     LOAD_TIME,
     MAX_TIME_MS,
@@ -53,7 +52,15 @@ from edge_marl.workload import (
     Workload,
 )
 
-__all__ = ["SPLITS", "Split", "draw_tasks", "draw_workload"]
+__all__ = [
+    "SPLITS",
+    "WORDS_PER_DETAIL",
+    "Split",
+    "draw_details",
+    "draw_outages",
+    "draw_tasks",
+    "draw_workload",
+]
 
 Split = Literal["train", "validation", "test"]
 SPLITS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
@@ -85,26 +92,33 @@ def draw_workload(
 
     Raises:
         WorkloadError: unknown split, or a seed outside of it.
+        DataError: a recorded trace that the scenario replays is not there, or damaged.
     """
     if split not in SPLITS:
         raise WorkloadError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
     if split != "train" and not 0 <= seed < PUBLIC_SEEDS:
         raise WorkloadError(f"seed {seed}: split '{split}' has the seeds 0..{PUBLIC_SEEDS - 1}")
-    if not scenario.extended:
-        tasks = draw_tasks(scenario, seed, split=split, episode=episode)
-        return Workload(topology=draw_topology(scenario), tasks=tasks)
     streams = _streams(seed, split, episode)
+    if scenario.replay:
+        # Only here, and only now: it stands on this module, and reads files.
+        from edge_marl.data.replay import replay_workload
+
+        return replay_workload(scenario, streams)
+    if not scenario.extended:
+        return Workload(draw_topology(scenario), _draw_requests(scenario, streams))
     tasks, details = _draw_rows(scenario, streams)
     return Workload(
         topology=draw_episode_topology(scenario, streams),
         tasks=tasks,
         details=details,
-        outages=_draw_outages(scenario, streams),
+        outages=draw_outages(scenario, streams),
     )
 
 
 def draw_tasks(scenario: Scenario, seed: int, *, split: Split = "train", episode: int = 0) -> Ints:
     """Return the tasks of `draw_workload`, (N, 5), without checks: the path of automatic resets."""
+    if scenario.replay:
+        return draw_workload(scenario, seed, split=split, episode=episode).tasks
     streams = _streams(seed, split, episode)
     if scenario.extended:
         return _draw_rows(scenario, streams)[0]
@@ -225,10 +239,7 @@ def _draw_rows(scenario: Scenario, streams: Streams) -> tuple[Ints, Ints]:
             _set_kinds(later, law, own[:, 0], own[:, 1])
             tasks[rows] = later
         own = streams.words((len(requests), WORDS_PER_DETAIL), DETAIL_STREAM, stage)[members]
-        details[rows, LOAD_TIME] = _load_times(scenario, own[:, LOAD_WORDS])
-        details[rows, UPLOAD] = _sizes(law.upload_kb, own[:, UPLOAD_WORD])
-        details[rows, DOWNLOAD] = _sizes(law.download_kb, own[:, DOWNLOAD_WORD])
-        details[rows, FAILS] = (own[:, FAIL_WORD] >> np.uint64(11)) < _below(law.fail_share)
+        details[rows, LOAD_TIME:] = draw_details(scenario, own)
     # What a later stage takes in is what the stage before it made.
     follows = np.flatnonzero(details[:, STAGE])
     details[follows, UPLOAD] = details[follows - 1, DOWNLOAD]
@@ -237,6 +248,24 @@ def _draw_rows(scenario: Scenario, streams: Streams) -> tuple[Ints, Ints]:
         sums = np.add.reduceat(of_type[tasks[:, TYPE]], starts)
         details[:, DEADLINE] = np.repeat(sums, counts)
     return tasks, details
+
+
+def draw_details(scenario: Scenario, words: Words) -> Ints:
+    """Return load time, input, result and failure of tasks, (N, 4): columns LOAD_TIME .. FAILS.
+
+    Args:
+        scenario: whose residency and tasks state the laws.
+        words: (N, WORDS_PER_DETAIL) of them per task.
+    """
+    law = scenario.tasks
+    return np.column_stack(
+        [
+            _load_times(scenario, words[:, LOAD_WORDS]),
+            _sizes(law.upload_kb, words[:, UPLOAD_WORD]),
+            _sizes(law.download_kb, words[:, DOWNLOAD_WORD]),
+            (words[:, FAIL_WORD] >> np.uint64(11)) < _below(law.fail_share),
+        ]
+    )
 
 
 def _load_times(scenario: Scenario, words: Words) -> Ints:
@@ -257,8 +286,8 @@ def _sizes(range_kb: tuple[int, int], words: Words) -> Ints:
     return low + choose_evenly(words, high - low + 1)
 
 
-def _draw_outages(scenario: Scenario, streams: Streams) -> Ints | None:
-    """Failures of edge servers, (F, 3), in order of (time, server).
+def draw_outages(scenario: Scenario, streams: Streams) -> Ints | None:
+    """Return failures of edge servers, (F, 3), in order of (time, server); None if there are none.
 
     One Poisson process for all, each event of it on a server that is drawn uniformly, is one of a
     server's rate for each of them.

@@ -3,6 +3,7 @@
 EdgeMarlError
 ├── ScenarioError (ValueError)      a tier, a scenario file or a scenario's field
 ├── WorkloadError (ValueError)      a workload, or a file that should hold one
+├── DataError (ValueError)          a recorded data set, or a file that should belong to one
 ├── ActionError (ValueError)        an action outside the action space
 ├── AgentError (ValueError)         an unknown agent, or settings or a checkpoint it cannot take
 ├── RecordError (ValueError)        a benchmark record that cannot be used
@@ -22,6 +23,10 @@ class ScenarioError(EdgeMarlError, ValueError):
 
 class WorkloadError(EdgeMarlError, ValueError):
     """A workload breaks a rule, does not fit its scenario, or its file cannot be read."""
+
+
+class DataError(EdgeMarlError, ValueError):
+    """A data set is unknown or not at hand, or a file of it is damaged or malformed."""
 
 
 class ActionError(EdgeMarlError, ValueError):

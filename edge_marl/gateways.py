@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from edge_marl import compiled
 from edge_marl import kernel as k
+from edge_marl.errors import WorkloadError
 from edge_marl.game import HEAD, NUM_GATEWAY_COLUMNS, WAITS
 from edge_marl.simulator import Simulator
+from edge_marl.workload import Workload
 
 __all__ = ["GatewaySimulator"]
 
@@ -52,6 +54,23 @@ class GatewaySimulator(Simulator):
         """(E * G, N * V + 1) what each gateway may choose now; overwritten by the next step."""
         return self._world.masks
 
+    def load(self, row: int, workload: Workload) -> None:
+        """Start an episode on a workload in one row.
+
+        Raises:
+            WorkloadError: if the workload does not fit the scenario, or has no slot to decide in.
+        """
+        slot, arrival = self.scenario.clock.slot_ms, int(workload.tasks[0, k.ARRIVAL])
+        horizon = self.scenario.arrivals.horizon_ms
+        first = -(-arrival // slot) * slot if slot else arrival
+        if slot and self.scenario.episode.end == "horizon" and first >= horizon:
+            raise WorkloadError(
+                f"the first task arrives at {arrival} ms and slots last {slot} ms: the first slot "
+                f"that it could be decided in starts at {first} ms, not before the horizon "
+                f"({horizon} ms); give an earlier task or shorter slots"
+            )
+        super().load(row, workload)
+
     def _open(self, row: int, count: int) -> None:
         super()._open(row, count)
         w = self._world
@@ -84,33 +103,41 @@ class GatewaySimulator(Simulator):
         """
         self._in_threads(self._bound("play_rows"), choices, own_rewards)
 
-    def state(self, row: int) -> npt.NDArray[np.float32]:
-        """Return the full present of a row, for centralised training.
+    def states(self) -> npt.NDArray[np.float32]:
+        """Return the full present of every row (E, state_size), for centralised training.
 
         Time as a share of the horizon; per gateway its waiting task's features and whether one
         waits; per server its capacity, share of free capacity, and the time until its next task
         ends and until its last one does, as shares of the longest run time. Nothing of the future.
         """
         w = self._world
-        now = int(w.episode[row, k.CLOCK])
-        longest = self.layout.max_run_time_ms
+        now = w.episode[:, k.CLOCK, None]
         capacity, used, counts = (
-            w.servers[row, :, column] for column in (k.CAPACITY, k.USED, k.NUM_RUNNING)
+            w.servers[:, :, column] for column in (k.CAPACITY, k.USED, k.NUM_RUNNING)
         )
-        slots = np.arange(w.ends.shape[2]) < counts[:, None]
-        left = np.where(slots, w.ends[row] - now, 0)
-        first = np.where(counts > 0, np.where(slots, left, k.NEVER).min(1, initial=k.NEVER), 0)
-        ends = np.stack([first, left.max(1, initial=0)], axis=1) / longest
-        rows = slice(row * self.num_gateways, (row + 1) * self.num_gateways)
-        task, _, _ = self.layout.unflatten(self.seen[rows])
-        load = np.stack([capacity / self.layout.max_capacity, (capacity - used) / capacity], axis=1)
-        waits = self.waiting[row].astype(np.float32)[:, None]
+        slots = np.arange(w.ends.shape[2]) < counts[..., None]
+        left = w.ends - now[..., None]
+        first = np.where(slots, left, k.NEVER).min(-1, initial=k.NEVER)
+        last = np.where(slots, left, 0).max(-1, initial=0)
+        server = (
+            capacity / self.layout.max_capacity,
+            (capacity - used) / capacity,
+            np.minimum(np.where(counts > 0, first, 0) / self.layout.max_run_time_ms, 1.0),
+            np.minimum(last / self.layout.max_run_time_ms, 1.0),
+        )
+        seen = self.seen.reshape(self.num_envs, self.num_gateways, -1)
         parts = (
-            np.array([min(1.0, now / self.scenario.arrivals.horizon_ms)]),
-            np.concatenate([task, waits], axis=1).ravel(),
-            np.concatenate([load, np.minimum(ends, 1.0)], axis=1).ravel(),
+            np.minimum(now / self.scenario.arrivals.horizon_ms, 1.0),
+            np.concatenate([self.layout.unflatten(seen)[0], self.waiting[..., None]], axis=-1),
+            np.stack(server, axis=-1),
         )
-        return np.concatenate(parts).astype(np.float32)
+        flat = [part.reshape(self.num_envs, -1) for part in parts]
+        return np.concatenate(flat, axis=1).astype(np.float32)
+
+    def state(self, row: int) -> npt.NDArray[np.float32]:
+        """Return the full present of one row (see `states`)."""
+        state: npt.NDArray[np.float32] = self.states()[row]
+        return state
 
     @property
     def num_gateways(self) -> int:
@@ -119,5 +146,5 @@ class GatewaySimulator(Simulator):
 
     @property
     def state_size(self) -> int:
-        """Length of `state`."""
+        """Length of a row's state."""
         return 1 + self.num_gateways * (self.layout.task_size + 1) + 4 * self.scenario.num_servers

@@ -174,7 +174,7 @@ def _max_slowdown(scenario: Scenario) -> int:
         devices = [device.slowdown for device in servers.devices]
     if cloud is not None:
         devices.append(cloud.slowdown)
-    return max(round(1000 * device * model) for device in devices for model in models)
+    return max(1, *(round(1000 * device * model) for device in devices for model in models))
 
 
 def _max_delay_ms(scenario: Scenario) -> int:

@@ -104,12 +104,14 @@ def pack_prices(topology: Topology, scenario: Scenario) -> Floats:
 
 
 def pack_links(topology: Topology, scenario: Scenario) -> Ints:
-    """Return the kernel's `links` row of a topology, (G, N, 3)."""
+    """Return the kernel's `links` row of a topology, (G, N, 3); no times without a network."""
     shape = (scenario.gateways.count, scenario.num_neighbours, k.NUM_LINK_COLUMNS)
     packed = np.empty(shape, dtype=np.int64)
     packed[..., k.SERVER] = _or_else(topology.neighbours, np.arange(scenario.num_neighbours))
-    packed[..., k.PROPAGATION] = _or_else(topology.propagation, 0)
-    packed[..., k.US_PER_KB] = _or_else(topology.us_per_kb, 0)
+    packed[..., k.PROPAGATION :] = 0
+    if scenario.network is not None:
+        packed[..., k.PROPAGATION] = _or_else(topology.propagation, 0)
+        packed[..., k.US_PER_KB] = _or_else(topology.us_per_kb, 0)
     return packed
 
 

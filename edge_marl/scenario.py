@@ -11,7 +11,8 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -21,6 +22,9 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edge_marl.errors import ScenarioError
 from edge_marl.sections import (
+    MAX_LINKS,
+    MAX_OUTAGES,
+    MAX_TASKS,
     Arrivals,
     Clock,
     Cloud,
@@ -99,6 +103,39 @@ class Scenario(Section):
                 "tasks.stages has requests of several stages: episode.end must be 'horizon', since "
                 "a stage may become ready after the last arrival"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> Self:
+        """Rules that keep what is drawn for an episode of a size, and let every server host."""
+        law, weights = self.arrivals, self.tasks.stages
+        stages = sum(k * weight for k, weight in enumerate(weights, start=1)) / sum(weights)
+        rows = law.rate_per_s * law.horizon_s * stages
+        if rows > MAX_TASKS / 2:
+            raise ValueError(
+                f"arrivals.rate_per_s x horizon_s x mean number of stages = {rows:g} tasks per "
+                f"episode: at most {MAX_TASKS // 2} fit"
+            )
+        outages = self.outages and law.horizon_s / self.outages.every_s * self.servers.count
+        if outages and outages > MAX_OUTAGES:
+            raise ValueError(
+                f"outages.every_s = {self.outages.every_s:g}: {outages:g} outages per episode, at "
+                f"most {MAX_OUTAGES} fit"
+            )
+        parts = (self.gateways.neighbourhood, self.network, self.cloud, self.telemetry.period_ms)
+        if any(parts) and self.gateways.count * self.num_servers > MAX_LINKS:
+            raise ValueError(
+                f"{self.gateways.count} gateways x {self.num_servers} servers: at most {MAX_LINKS} "
+                "pairs have a distance"
+            )
+        if self.residency and isinstance(self.servers, DeviceServers):
+            smallest = min(model.memory_mib for model in self.servers.models)
+            for device in self.servers.devices:
+                if device.memory_mib < smallest:
+                    raise ValueError(
+                        f"servers.devices '{device.name}' has memory_mib = {device.memory_mib}: "
+                        f"the smallest model takes {smallest}, so such a server would host none"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -321,8 +358,9 @@ def parse_scenario(text: str, where: str) -> Scenario:
 
 def _explain(problem: Any, text: str, where: str) -> str:
     """One line for one validation problem: place, field, value, rule, what is allowed."""
-    # A tagged union puts its tag into the location; it is no key of the file.
-    loc = [part for part in problem["loc"] if part not in LAWS]
+    loc = list(problem["loc"])
+    if loc[:1] == ["servers"] and loc[1:2] and loc[1] in LAWS:
+        del loc[1]  # the tag of a union, no key of the file
     field = ".".join(str(part) for part in loc) or "the file as a whole"
     place = f"{where}:{_line_of(text, loc)}"
     if problem["type"] == "extra_forbidden":
@@ -356,18 +394,20 @@ def _section_in(annotation: Any) -> Any:
     return next(_section_in(part) for part in get_args(annotation) if part is not type(None))
 
 
-def _line_of(text: str, loc: list[int | str]) -> int:
-    """Line of the key at `loc`, or of its table where the key is not written."""
-    table = [part for part in loc[:-1] if isinstance(part, str)]
-    key = next((part for part in reversed(loc) if isinstance(part, str)), "")
-    if loc and not isinstance(loc[-1], str):
-        table = table[:-1]
-    header, found = "", 1
+def _line_of(text: str, loc: Sequence[int | str]) -> int:
+    """Line of the key at `loc`, or of the innermost table or key around it that is written."""
+    table: tuple[int | str, ...] = ()
+    count: Counter[str] = Counter()
+    best, found = 0, 1
     for number, line in enumerate(text.splitlines(), start=1):
-        if match := re.match(r"\s*\[\[?\s*([\w.-]+)\s*\]", line):
-            header = match[1]
-            if header == ".".join([*table, key]) or header == ".".join(table):
-                found = number
-        elif header == ".".join(table) and re.match(rf"\s*{re.escape(key)}\s*=", line):
-            return number
+        path = table
+        if match := re.match(r"\s*(\[\[?)\s*([\w.-]+)\s*\]", line):
+            table = path = tuple(match[2].split("."))
+            if match[1] == "[[":
+                table = path = (*path, count[match[2]])
+                count[match[2]] += 1
+        elif match := re.match(r"\s*([\w-]+)\s*=", line):
+            path = (*table, match[1])
+        if len(path) > best and path == tuple(loc[: len(path)]):
+            best, found = len(path), number
     return found

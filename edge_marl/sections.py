@@ -10,13 +10,52 @@ import math
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+
+__all__ = [
+    "MAX_CHANGES",
+    "MAX_LINKS",
+    "MAX_OUTAGES",
+    "MAX_STAGES",
+    "MAX_TASKS",
+    "Arrivals",
+    "Bursts",
+    "Clock",
+    "Cloud",
+    "Device",
+    "DeviceServers",
+    "DrawnServers",
+    "Energy",
+    "Episode",
+    "Gateways",
+    "GivenServers",
+    "HotSpots",
+    "LoadMode",
+    "Model",
+    "Network",
+    "Outages",
+    "Overload",
+    "Positive",
+    "Replay",
+    "Residency",
+    "Section",
+    "Tasks",
+    "Telemetry",
+    "Tokens",
+    "Windows",
+]
 
 MAX_TASKS = 2**20
 """No episode holds more tasks (the simulator packs a task's number into 20 bits)."""
 
 MAX_STAGES = 3
 """Stages that a request may have."""
+
+MAX_OUTAGES = 2**16
+"""Server failures that an episode may have on average."""
+
+MAX_LINKS = 2**22
+"""Pairs of a gateway and a server, where distances count."""
 
 MAX_CHANGES = 10_000
 """Times that a gateway's rate may change in an episode for any one reason, about."""
@@ -125,7 +164,7 @@ class Model(Section):
     name: str
     slowdown: Factor = 1.0
     """Run time (and energy of a step) against the reference, on top of the device's."""
-    memory_mib: Annotated[int, Field(ge=0, le=2**40)] = 0
+    memory_mib: Annotated[int, Field(ge=0, lt=2**31)] = 0
     quality: tuple[Share, Share] = (0.0, 0.9)
     """Its baseline quality for a type of task is uniform between these, in thousandths."""
 
@@ -356,7 +395,11 @@ def _moment(value: object) -> datetime | float:
     raise ValueError("must be a date such as 2024-12-04 or a number of seconds")
 
 
-Moment = Annotated[datetime | float, PlainValidator(_moment)]
+def _write_moment(moment: datetime | float) -> str | float:
+    return moment.isoformat() if isinstance(moment, datetime) else moment
+
+
+Moment = Annotated[datetime | float, PlainValidator(_moment), PlainSerializer(_write_moment)]
 SPANS = ("train", "validation", "test")
 
 

@@ -145,6 +145,11 @@ def draw_topology(scenario: Scenario) -> Topology:
             baseline=np.array(servers.baseline, dtype=np.float64),
             curve=np.array(servers.curve, dtype=np.float64),
         )
+    if isinstance(servers, DeviceServers):
+        raise WorkloadError(
+            f"scenario '{scenario.name}' draws its servers anew for each episode: take the "
+            "topology of a workload, draw_workload(scenario, seed).topology"
+        )
     if servers.law == "adsac":
         return _draw_adsac(servers, scenario.num_types)
     return _draw_agod(servers, scenario.num_types)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 
 from edge_marl.scenario import Scenario
 from edge_marl.topology import draw_topology
-from edge_marl.workload import Workload
+from edge_marl.workload import ARRIVAL, Workload
 
 # An episode is some hundred draws, so time limits and size checks of single examples say nothing.
 THOROUGH = settings(
@@ -25,6 +25,7 @@ MAX_TASKS = 40
 PUBLISHED_RUN_TIME = (0.001, 2.5, -14.0)  # minutes
 PUBLISHED_DEMANDS = tuple(range(100, 251, 10))
 STEP_PER_SECOND = (0.0, 1 / 60, 0.0)  # minutes: t steps take t seconds
+CLOCKS = ("slots with holding", "slots", "events")
 GRID = [round(0.1 * i, 1) for i in range(11)] + [0.30000000000000004, 0.6000000000000001]
 
 
@@ -44,6 +45,20 @@ class Batch:
     scenario: Scenario
     workloads: list[Workload]
     actions: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Game:
+    """A scenario to play as a multi-agent game: two episodes of a seed, then a given workload."""
+
+    scenario: Scenario
+    workload: Workload
+    seed: int
+
+    @property
+    def resets(self) -> list[dict[str, Any]]:
+        """What to call `reset` with for each of the three episodes."""
+        return [{"seed": self.seed}, {}, {"options": {"workload": self.workload}}]
 
 
 def qualities() -> st.SearchStrategy[float]:
@@ -112,6 +127,14 @@ def scenarios(draw: st.DrawFn, end: str | None = None) -> Scenario:
 
 
 @st.composite
+def slotted(draw: st.DrawFn, scenario: Scenario, hold: bool) -> Scenario:
+    """The same scenario in slots: as long as a run time, so that ends meet slots, or others."""
+    run_time_s = scenario.tasks.run_time_ms(draw(st.sampled_from(scenario.tasks.demand))) / 1000
+    slot_s = draw(st.sampled_from([run_time_s / 3, run_time_s, 2 * run_time_s]))
+    return scenario.with_clock(slot_s, hold)
+
+
+@st.composite
 def workloads(draw: st.DrawFn, scenario: Scenario) -> Workload:
     """Tasks for a scenario: its own demands and run times, or others that are legal too."""
     unit = 1000 if draw(st.booleans()) else 1
@@ -167,6 +190,20 @@ def episodes(draw: st.DrawFn, end: str | None = None) -> Episode:
     workload = draw(workloads(scenario))
     count = workload.num_decisions(scenario)
     return Episode(scenario, workload, draw(action_lists(scenario, count)))
+
+
+@st.composite
+def games(draw: st.DrawFn, clocks: tuple[str, ...] = CLOCKS) -> Game:
+    """A random game on one of the clocks; its first task does not wait beyond the horizon."""
+    clock = draw(st.sampled_from(clocks))
+    scenario = draw(scenarios())
+    if clock != "events":
+        scenario = draw(slotted(scenario, hold=clock == "slots with holding"))
+    workload = draw(workloads(scenario))
+    if slot_ms := scenario.clock.slot_ms:
+        first_slot = -(-int(workload.tasks[0, ARRIVAL]) // slot_ms) * slot_ms
+        assume(first_slot < scenario.arrivals.horizon_ms or scenario.episode.end == "last-task")
+    return Game(scenario, workload, draw(st.one_of(st.just(0), st.integers(0, 2**31))))
 
 
 @st.composite

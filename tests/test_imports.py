@@ -19,7 +19,10 @@ MODULES = [
     {"scenario", "scenarios"},
     {"topology"},
     {"workload"},
-    {"draw", "kernel"},
+    {"sampling"},
+    {"devices"},
+    {"arrivals"},
+    {"data", "draw", "kernel"},
     {"game"},
     {"layout", "compiled"},
     {"packing"},
@@ -29,7 +32,7 @@ MODULES = [
     {"envs"},
     {"edge_aigc_v0"},
 ]
-COMPOSITION_ROOTS = {"cli", "__init__"}
+COMPOSITION_ROOTS = {"cli", "cli_scenarios", "__init__"}
 
 
 def imports(path: Path) -> set[str]:

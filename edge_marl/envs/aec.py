@@ -70,7 +70,7 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         """Take the choice of the agent whose turn it is (None of one whose episode is over).
 
         Raises:
-            ActionError: with the last choice of a round, if one is outside of its action space.
+            ActionError: if the choice is outside of the action space; it is still the agent's turn.
             EpisodeOverError: before the first reset, and when no agent is left.
         """
         if not self.agents:
@@ -79,7 +79,7 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         if self.terminations[agent] or self.truncations[agent]:
             self._was_dead_step(action)
             return
-        self._choices[agent] = action
+        self._choices[agent] = self._game.check_choice(agent, action)
         self._cumulative_rewards[agent] = 0.0
         self._turn += 1
         if self._turn < len(self.agents):

@@ -97,7 +97,7 @@ class RowEpisodes:
             return
         seed, episode = (self._seeds or [])[row], int(self._next_episode[row])
         self._next_episode[row] += 1
-        if self._scenario.extended:
+        if self._scenario.extended or self._scenario.replay:
             self._simulator.load(row, draw_workload(self._scenario, seed, episode=episode))
             return
         tasks = draw_tasks(self._scenario, seed, episode=episode)

@@ -181,6 +181,24 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
             self.agents = []
         return observations, rewards, terminations, truncations, infos
 
+    def check_choice(self, agent: str, action: Any) -> int:
+        """Return an agent's choice as a whole number.
+
+        Raises:
+            ActionError: if it is none of the action space.
+        """
+        nothing = self._simulator.nothing
+        try:
+            choice = operator.index(action)
+        except TypeError:
+            choice = -1
+        if not 0 <= choice <= nothing:
+            raise ActionError(
+                f"action {action!r} of {agent}: must be a whole number from 0 to {nothing} "
+                f"(server * services per server + service, or {nothing}: nothing)"
+            )
+        return choice
+
     def state(self) -> npt.NDArray[np.float32]:
         """Return the full present (float32, `state_space`), for centralised training."""
         return self._simulator.state(0)
@@ -199,7 +217,6 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         return {agent: spaces.with_mask(vector, mask) for agent, vector, mask in pairs}, infos
 
     def _choices(self, actions: Mapping[str, int]) -> npt.NDArray[np.int64]:
-        nothing = self._simulator.nothing
         choices = np.empty((1, len(self.agents)), dtype=np.int64)
         if actions.keys() != set(self.agents):
             missing = [agent for agent in self.agents if agent not in actions]
@@ -209,16 +226,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
                 f"unknown: {', '.join(map(str, extra)) or 'none'}): give each agent one"
             )
         for g, agent in enumerate(self.agents):
-            try:
-                choice = operator.index(actions[agent])
-            except TypeError:
-                choice = -1
-            if not 0 <= choice <= nothing:
-                raise ActionError(
-                    f"action {actions[agent]!r} of {agent}: must be a whole number from 0 to "
-                    f"{nothing} (server * services per server + service, or {nothing}: nothing)"
-                )
-            choices[0, g] = choice
+            choices[0, g] = self.check_choice(agent, actions[agent])
         return choices
 
 

@@ -115,7 +115,7 @@ class EdgeAIGCRows:
 
     def state(self) -> Floats:
         """Return the full present of every environment, (E, state size)."""
-        return np.stack([self._simulator.state(row) for row in range(self.num_envs)])
+        return self._simulator.states()
 
     def log(self, row: int) -> EpisodeLog:
         """Return what became of every task of an environment's episode so far."""

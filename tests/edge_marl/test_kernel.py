@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-from edge_marl import Simulator, compiled, draw_workload, kernel, load_scenario, workload
+from edge_marl import Simulator, draw_workload, kernel, load_scenario, workload
 from edge_marl.draw import draw_tasks
 
 

@@ -1,0 +1,167 @@
+"""The evidence that a tier measures something: every heuristic on its test workloads, and the rule.
+
+    python -m edge_marl.benchmarks.release campus
+
+A maintainer's tool, run when a tier is released. It writes one JSON file, shipped with the tier,
+that `edge-marl scenarios show` and the docs read and a test holds against the tier's digest. A tier
+is released if random < crash-avoid < prophet by intervals that do not overlap, and prophet stays
+under 97 % of the bound: one that every heuristic solves measures nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from edge_marl import scenarios
+from edge_marl.agents import Agent, Trainer, make, names
+from edge_marl.benchmarks.console import FAILED, problems, results, run_app
+from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate
+from edge_marl.benchmarks.records import write_file
+from edge_marl.benchmarks.stats import Estimate, estimate, normalise
+from edge_marl.bound.store import Anchors, anchors
+from edge_marl.draw import PUBLIC_SEEDS
+from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.errors import AgentError
+from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.workload import Workload
+
+__all__ = ["main", "read_evidence", "release", "rule", "trajectory_hash"]
+
+SHOWN = ("lost_fraction", "server_crash_rate", "on_time_rate", "cold_start_rate", "cloud_share")
+"""Metrics of the evidence besides utility and score, as means."""
+
+LARGEST_SHARE = 0.97
+"""Of the bound that prophet may reach."""
+
+Row = dict[str, Any]
+
+
+def release(
+    tier: Annotated[str, typer.Argument(help="A tier's name.")],
+    workloads: Annotated[int, typer.Option(min=2, max=PUBLIC_SEEDS, help="Of the test split.")] = (
+        PUBLIC_SEEDS
+    ),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to.", show_default="the package's")
+    ] = None,
+) -> None:
+    """Play every heuristic on a tier's test workloads; write the evidence and say if it holds."""
+    scenario = load_scenario(tier)
+    drawn = draw_test_workloads(scenario, workloads)
+    ends = anchors(scenario, drawn)
+    rows = {}
+    for name, agent in _heuristics(scenario).items():
+        rows[name] = _row(agent, scenario, drawn, ends)
+        problems().print(f"{tier} {name}: {rows[name]['utility_per_task']}", highlight=False)
+    verdict = rule(rows, float(ends.bound.sum()))
+    evidence = {
+        "scenario": scenario.digest,
+        "workloads": workloads,
+        "trajectory": trajectory_hash(scenario, drawn[0]),
+        "bound_per_task": float(ends.bound.mean() / np.mean([_requests(w) for w in drawn])),
+        "agents": rows,
+        "rule": verdict,
+    }
+    folder = out or Path(scenarios.__path__[0]) / "evidence"
+    path = folder / f"{tier}.json"
+    write_file(path, (json.dumps(evidence, indent=1) + "\n").encode())
+    results().print(f"{path}: {verdict}", markup=False, soft_wrap=True)
+    if not all(verdict.values()):
+        raise typer.Exit(FAILED)
+
+
+def read_evidence(scenario: Scenario) -> dict[str, Any] | None:
+    """Return the evidence that is shipped with a tier; None if there is none of this digest."""
+    path = Path(scenarios.__path__[0]) / "evidence" / f"{scenario.name}.json"
+    if not path.is_file():
+        return None
+    evidence: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return evidence if evidence["scenario"] == scenario.digest else None
+
+
+def rule(rows: dict[str, Row], bound: float) -> dict[str, bool]:
+    """Return which parts of the release rule hold.
+
+    Args:
+        rows: the evidence of agents, by name; random, crash-avoid and prophet among them.
+        bound: sum of the bounds of all workloads.
+    """
+    random, avoid, prophet = (rows[name] for name in ("random", "crash-avoid", "prophet"))
+    return {
+        "random < crash-avoid": random["utility_per_task"][2] < avoid["utility_per_task"][1],
+        "crash-avoid < prophet": avoid["utility_per_task"][2] < prophet["utility_per_task"][1],
+        "prophet < 97 % of the bound": prophet["utility"] < LARGEST_SHARE * bound,
+    }
+
+
+def trajectory_hash(scenario: Scenario, workload: Workload) -> str:
+    """Return the SHA-256 of all that is seen and paid if legal actions are taken in turn.
+
+    One number that changes with any rule of the simulator that this tier has on.
+    """
+    env = EdgeAIGCVectorEnv(1, scenario=scenario)
+    agent = make("round-robin", scenario)
+    assert isinstance(agent, Agent)
+    agent.reset(0)
+    sha = hashlib.sha256()
+    observation, info = env.reset(options={"workloads": [workload]})
+    over = False
+    while not over:
+        observation, reward, terminated, truncated, info = env.step(agent.act(observation, info))
+        over = bool(terminated[0] or truncated[0])
+        seen = info.get("final_obs", observation)[0]
+        sha.update(np.asarray(seen).astype("<f4").tobytes() + reward.astype("<f8").tobytes())
+    return sha.hexdigest()
+
+
+def _heuristics(scenario: Scenario) -> dict[str, Agent]:
+    """All registered agents that need no training and can play the scenario."""
+    found: dict[str, Agent] = {}
+    for name in names():
+        try:
+            agent = make(name, scenario)
+        except AgentError:  # such as one that needs a cloud
+            continue
+        if not isinstance(agent, Trainer):
+            found[name] = agent
+    return found
+
+
+def _requests(workload: Workload) -> int:
+    details = workload.details
+    return workload.num_tasks if details is None else int((details[:, 0] == 0).sum())
+
+
+def _row(agent: Agent, scenario: Scenario, drawn: Sequence[Workload], ends: Anchors) -> Row:
+    metrics = evaluate(agent, scenario, drawn, seed=0)
+    per_task = np.array([[episode["utility_per_task"] for episode in metrics]])
+    utility = np.array([[episode["utility"] for episode in metrics]])
+    row: Row = {
+        "utility_per_task": _rounded(estimate(per_task)),
+        "score": _rounded(estimate(normalise(utility, ends.random, ends.bound))),
+        "utility": float(utility.sum()),
+        "utilisation": round(float(np.mean([m["utilisation"] for m in metrics])), 4),
+    }
+    return row | {name: round(float(np.mean([m[name] for m in metrics])), 4) for name in SHOWN}
+
+
+def _rounded(found: Estimate) -> list[float]:
+    return [round(value, 4) for value in (found.value, found.low, found.high)]
+
+
+def main() -> None:
+    """Run the command on this process's arguments."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(release)
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The command `edge-marl data`: the recorded data sets and the user's copies of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_marl.benchmarks.console import problems, results
+from edge_marl.data.registry import DataFile
+from edge_marl.errors import DataError
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Recorded workloads: what there is, and your copies.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A data set; `edge-marl data list` has them.")]
+
+
+@app.command("list")
+def list_datasets() -> None:
+    """List the data sets with size, licence and whether they are here."""
+    from rich.table import Table
+
+    from edge_marl.data.registry import datasets
+    from edge_marl.data.store import is_here
+
+    shown = Table(box=None, pad_edge=False)
+    for title in ("name", "here", "MB", "what", "licence"):
+        shown.add_column(title, justify="right" if title == "MB" else "left")
+    for dataset in datasets().values():
+        here = "yes" if is_here(dataset.name) else "no"
+        megabytes = f"{dataset.size / 1e6:.1f}"
+        shown.add_row(dataset.name, here, megabytes, dataset.title, dataset.licence)
+    results().print(shown, highlight=False, markup=False)
+
+
+@app.command()
+def add(
+    name: Name,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder with a copy of its files; without it, download them."),
+    ] = None,
+) -> None:
+    """Bring a data set into the cache, checked; print its folder."""
+    from edge_marl.data import store
+    from edge_marl.data.registry import find_dataset
+
+    dataset = find_dataset(name)
+    place = store.add(name, folder, track=_progress)
+    say = problems().print
+    say(f"licence: {dataset.licence}", markup=False, highlight=False)
+    say(f"please cite: {dataset.citation}", markup=False, highlight=False)
+    typer.echo(place)
+
+
+@app.command()
+def path(name: Name) -> None:
+    """Print the folder of a data set that is here."""
+    from edge_marl.data import store
+
+    typer.echo(store.added_folder(name))
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="A data set; without it, all here.")] = None,
+) -> None:
+    """Check size and SHA-256 of every file."""
+    from edge_marl.data import store
+    from edge_marl.data.registry import datasets
+
+    wrong = []
+    for known in [name] if name else [known for known in datasets() if store.is_here(known)]:
+        try:
+            store.verify(known)
+        except DataError as error:
+            wrong.append(str(error))
+        else:
+            typer.echo(f"{known}: all files as registered")
+    if wrong:
+        raise DataError("\n".join(wrong))
+    if not name and not any(store.is_here(known) for known in datasets()):
+        typer.echo("no data set is here: edge-marl data add NAME brings one")
+
+
+def _progress(files: Iterable[DataFile]) -> Iterable[DataFile]:
+    from rich.progress import track
+
+    return track(files, "files", console=problems(), transient=True)
