@@ -9,10 +9,10 @@ MAIN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 STATED := pyproject.toml requirements/constraints.txt
 
-.PHONY: help install benchmark speed test lint types check format build clean
+.PHONY: help install benchmark speed test lint types check format build rllib-example clean
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 16
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,21 @@ format: $(DEV)  ## let ruff mend what it can
 
 build: $(DEV)  ## build sdist and wheel into dist/
 	$(BIN)/python -m build
+
+# RLlib pins an older Gymnasium: an environment of its own, with every other version as above.
+RLLIB := build/rllib
+
+$(RLLIB)/.installed: $(STATED)
+	$(PYTHON) -m venv $(RLLIB)
+	grep -v '^gymnasium==' requirements/constraints.txt > $(RLLIB)/constraints.txt
+	$(RLLIB)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(RLLIB)/constraints.txt torch
+	$(RLLIB)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(RLLIB)/constraints.txt -e '.[rllib]'
+	@touch $@
+
+rllib-example: $(RLLIB)/.installed  ## train RLlib's PPO on the multi-agent game
+	$(RLLIB)/bin/python docs/examples/rllib_multi_agent.py
 
 clean:  ## remove what was built and installed
 	rm -rf $(VENV) build dist *.egg-info

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import re
 import tomllib
 from collections import Counter
@@ -116,11 +117,12 @@ class Scenario(Section):
                 f"arrivals.rate_per_s x horizon_s x mean number of stages = {rows:g} tasks per "
                 f"episode: at most {MAX_TASKS // 2} fit"
             )
-        outages = self.outages and law.horizon_s / self.outages.every_s * self.servers.count
-        if outages and outages > MAX_OUTAGES:
+        every_s = self.outages.every_s if self.outages else math.inf
+        outages = law.horizon_s / every_s * self.servers.count
+        if outages > MAX_OUTAGES:
             raise ValueError(
-                f"outages.every_s = {self.outages.every_s:g}: {outages:g} outages per episode, at "
-                f"most {MAX_OUTAGES} fit"
+                f"outages.every_s = {every_s:g}: {outages:g} outages per episode, at most "
+                f"{MAX_OUTAGES} fit"
             )
         parts = (self.gateways.neighbourhood, self.network, self.cloud, self.telemetry.period_ms)
         if any(parts) and self.gateways.count * self.num_servers > MAX_LINKS:

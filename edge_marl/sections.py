@@ -6,6 +6,7 @@ out is off.
 
 from __future__ import annotations
 
+import itertools
 import math
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
@@ -427,7 +428,7 @@ class Windows(Section):
             if not start < end:
                 raise ValueError(f"{name} = [{start}, {end}]: must end after its start")
         order = sorted(SPANS, key=lambda name: spans[name][0])
-        for name, after in zip(order, order[1:], strict=False):
+        for name, after in itertools.pairwise(order):
             if spans[after][0] < spans[name][1]:
                 raise ValueError(
                     f"{after} starts at {spans[after][0]}, before {name} ends at {spans[name][1]}: "
@@ -446,11 +447,11 @@ class Tokens(Section):
     decode_per_s: Annotated[float, Field(gt=0, le=1e9)]
     """Tokens of the answer that it writes in a second."""
     prompt_bounds: tuple[Positive, ...] = ()
-    """Ends of the types: type k is of prompts shorter than the k-th, the last type of all longer."""
+    """Where types end: type k is of prompts shorter than the k-th bound, the last of all others."""
 
     @model_validator(mode="after")
     def _go_up(self) -> Self:
-        if any(b <= a for a, b in zip(self.prompt_bounds, self.prompt_bounds[1:], strict=False)):
+        if any(b <= a for a, b in itertools.pairwise(self.prompt_bounds)):
             raise ValueError(f"prompt_bounds = {list(self.prompt_bounds)}: must go up")
         return self
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_marl import __version__
+from edge_marl.agents import centralised_trainers
 from edge_marl.benchmarks.console import run_app
 from edge_marl.cli import app
 from edge_marl.scenario import list_tiers, load_scenario
@@ -52,7 +53,7 @@ def test_the_script_in_the_clone_is_the_same_command() -> None:
     )
     for option in (
         *("--scenario", "--world", "--agents", "--seeds", "--episodes", "--jobs", "--out"),
-        *("--budget", "--api", "--quiet"),
+        *("--budget", "--api", "--gateways", "--slot-s", "--hold", "--quiet"),
     ):
         assert option in done.stdout
 
@@ -65,7 +66,36 @@ def test_the_installed_command_is_this_one() -> None:
 def test_scenarios_list(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "scenarios", "list")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines() if line[:1].strip()] == list_tiers()
+    listed = [line.split()[0] for line in out.splitlines() if line[:1].strip()]
+    assert sorted(listed) == list_tiers()
+    assert listed[0] == "smoke"  # the base model first, then by size
+    assert listed[-1] == "planet"
+
+
+def test_scenarios_export_and_validate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    assert run(capsys, "scenarios", "export", "campus", str(own))[0] == 0
+    code, out, _ = run(capsys, "scenarios", "validate", str(own))
+    assert code == 0
+    assert load_scenario("campus").digest in out
+    code, _, said = run(capsys, "scenarios", "export", "campus", str(own))
+    assert code == 2
+    assert "is there already" in said
+    own.write_text(own.read_text().replace("refund = true", "refnd = true"))
+    code, out, said = run(capsys, "scenarios", "validate", str(own))
+    assert (code, out) == (2, "")
+    assert "did you mean 'refund'" in said.replace("\n", " ")
+    assert "Traceback" not in said
+    code, _, said = run(capsys, "scenarios", "export", "campos", str(own))
+    assert code == 2
+    assert "must be one of" in said
+
+
+def test_scenarios_show_the_parts_that_are_on(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "scenarios", "show", "metro")
+    assert code == 0
+    for part in ("cloud", "telemetry every 5 s", "1.48% of tasks fail", "of 12 neighbours each"):
+        assert part in out.replace("\n", " ")
 
 
 @pytest.mark.parametrize(("name", "load"), [("agod", "0.41"), ("paper", "0.70")])
@@ -88,6 +118,14 @@ def test_agents(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in out
 
 
+def test_agents_are_listed_where_their_library_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, everything, _ = run(capsys, "agents")
+    monkeypatch.setattr(centralised_trainers, "find_spec", lambda module: None)
+    assert run(capsys, "agents") == (0, everything, "")
+
+
 def test_table_is_made_from_records_alone(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -106,6 +144,13 @@ def test_table_is_made_from_records_alone(
         (["run", "--scenario", "smoke", "--agents", "profet"], "did you mean 'prophet'"),
         (["run", "--scenario", "smoke", "--agents", "none.py:Agent"], "no such file"),
         (["run", "--scenario", ","], "no scenario"),
+        (["run", "--gateways", "10"], "gateways = 10: the single environment"),
+        (["run", "--slot-s", "60", "--no-hold"], "slot_s = 60.0, hold = False: the single"),
+        (["run", "--hold"], "add --api parallel"),
+        (["run", "--api", "parallel", "--gateways", "all"], "gateways = 'all': must be a whole"),
+        (["run", "--api", "parallel", "--gateways", "0"], "gateways = 0: must be at least 1"),
+        (["run", "--api", "parallel", "--hold"], "hold = true needs slots"),
+        (["run", "--api", "parallel", "--slot-s", "-1"], "slot_s = -1.0"),
         (["table", "."], "holds no run"),
         (["scenarios", "show", "papr"], "did you mean 'paper'"),
     ],

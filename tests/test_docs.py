@@ -8,8 +8,10 @@ from typing import Any
 import gymnasium
 import pytest
 
+import edge_marl  # noqa: F401  (registers the environment)
+
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("leaderboards/*.md")]
+PAGES = [path for part in ("*.md", "docs/**/*.md", "leaderboards/*.md") for path in ROOT.glob(part)]
 
 
 def code_blocks(page: Path) -> list[str]:

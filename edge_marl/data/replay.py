@@ -114,7 +114,7 @@ def _tape(scenario: Scenario) -> Tape:
         state = path.stat()
     except OSError:
         raise DataError(f"{path}: there is no such file: check replay.csv") from None
-    return _read_tape(scenario, path, state.st_mtime_ns, state.st_size)
+    return _read_tape(scenario, path.absolute(), state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
+import numpy.typing as npt
 
 from edge_marl.envs import spaces
 from edge_marl.envs.episodes import OneEpisode, RowEpisodes
@@ -112,6 +114,10 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
             observation = spaces.with_mask(observation, self._mask)
         info = {"action_mask": self._mask.copy()}
         return observation, reward, done == TERMINATED, done == TRUNCATED, info
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """Return which actions are feasible now, (A,): sb3-contrib's MaskablePPO asks for it."""
+        return self._mask.astype(np.bool_)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what looks at this object's simulator, for copies and pickles."""

@@ -71,9 +71,6 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         self._flat = action_mask == "info"
         self._simulator = Simulator(self.scenario, num_envs)
         self.layout = self._simulator.layout
-        # In the base model the masks never change: they are handed out read-only, not copied.
-        self._all_feasible = self._simulator.feasible.copy()
-        self._all_feasible.flags.writeable = False
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self._every_row.flags.writeable = False
         self._episodes = RowEpisodes(self._simulator)
@@ -175,7 +172,7 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
         return observations if self._flat else spaces.with_mask(observations, self._masks())
 
     def _masks(self) -> npt.NDArray[np.int8]:
-        return self._simulator.feasible.copy() if self.scenario.extended else self._all_feasible
+        return self._simulator.feasible.copy()
 
     def _infos(self) -> dict[str, Any]:
         return {"action_mask": self._masks(), "_action_mask": self._every_row}
