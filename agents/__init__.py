@@ -7,7 +7,14 @@
 Importing this package loads no learning library; a trainer loads it when it trains.
 """
 
-from edge_marl.agents import centralised_trainers, heuristics, independent, learned
+from edge_marl.agents import (
+    bid_price,
+    centralised_trainers,
+    heuristics,
+    independent,
+    learned,
+    routing,
+)
 from edge_marl.agents.base import Agent, Trainer, TrainProgress
 from edge_marl.agents.registry import load, make, names, register
 
@@ -15,6 +22,7 @@ __all__ = [
     "Agent",
     "TrainProgress",
     "Trainer",
+    "bid_price",
     "centralised_trainers",
     "heuristics",
     "independent",
@@ -23,4 +31,5 @@ __all__ = [
     "make",
     "names",
     "register",
+    "routing",
 ]

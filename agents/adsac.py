@@ -3,7 +3,7 @@
 The ADSAC paper's method as it is described, not as its code was published: attention runs over the
 tokens of one observation (the published code's over the other samples of the batch), the targets
 have no dropout, and the entropy is that of the policy that acts (`diffusion.py`). Losses:
-`training.py`; networks: `networks.py`.
+`discrete_sac.py`; networks: `networks.py`.
 """
 
 from __future__ import annotations

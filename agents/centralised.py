@@ -94,6 +94,7 @@ class CentralisedAgent(PolicyAgent[Any]):
 
     config_class: ClassVar[Any]
     deterministic: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("tensordict", "torchrl")
 
     @classmethod
     def build_actor(cls, scenario: Scenario, config: CentralisedConfig) -> ByRow:

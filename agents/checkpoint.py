@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,16 @@ Weights = dict[str, npt.NDArray[Any]]
 FORMAT = "edge-marl-agent-1"
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 PACKAGES = ("numpy", "tianshou", "torch")
-"""Their versions are noted: they decide the last bits of what a network computes."""
+"""Their versions are always noted: they decide the last bits of what a network computes."""
 
 
 def write_checkpoint(
-    folder: Path, agent: str, scenario: Scenario, settings: dict[str, Any], weights: Weights
+    folder: Path,
+    agent: str,
+    scenario: Scenario,
+    settings: dict[str, Any],
+    weights: Weights,
+    packages: Sequence[str] = (),
 ) -> None:
     """Write an agent to a folder, which is made if need be.
 
@@ -38,6 +44,7 @@ def write_checkpoint(
         scenario: what it was made for.
         settings: its resolved settings.
         weights: its arrays by name; none writes no weights file.
+        packages: distributions that it needs besides `PACKAGES`; their versions are noted too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config: dict[str, Any] = {
@@ -45,7 +52,8 @@ def write_checkpoint(
         "agent": agent,
         "scenario": {"name": scenario.label, "digest": scenario.digest},
         "settings": settings,
-        "versions": {"edge-marl": __version__} | {p: metadata.version(p) for p in PACKAGES},
+        "versions": {"edge-marl": __version__}
+        | {package: metadata.version(package) for package in (*PACKAGES, *packages)},
     }
     if weights:
         content = save({name: np.ascontiguousarray(array) for name, array in weights.items()})

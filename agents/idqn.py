@@ -11,8 +11,14 @@ from torch import Tensor, nn
 
 from edge_marl.agents.base import Progress
 from edge_marl.agents.independent import IdqnConfig, IndependentConfig
-from edge_marl.agents.independent_training import Learner, falling_adam, train_independently
+from edge_marl.agents.independent_training import (
+    Learner,
+    ReplayLearner,
+    replay_size,
+    train_independently,
+)
 from edge_marl.agents.networks import FlatNetwork
+from edge_marl.agents.optimisers import falling_adam
 from edge_marl.agents.policy import PolicyAgent
 from edge_marl.agents.tianshou_env import UniformReplay
 from edge_marl.agents.tianshou_rows import TianshouRows
@@ -65,7 +71,7 @@ class _OnArray(nn.Module):
         return self.network(torch.as_tensor(obs)), state
 
 
-class _Dqn(Learner):
+class _Dqn(ReplayLearner):
     def __init__(
         self,
         scenario: Scenario,
@@ -74,6 +80,7 @@ class _Dqn(Learner):
         replay: UniformReplay,
         budget: int,
     ) -> None:
+        super().__init__(config.batch_size)
         self._config = config
         self.replay = replay
         self._policy = DiscreteQLearningPolicy(
@@ -92,12 +99,6 @@ class _Dqn(Learner):
         left = max(0.0, 1.0 - spent / max(self._config.exploration_share, 1e-9))
         self._policy.set_eps_training(end + (1.0 - end) * left)
 
-    def update(self, times: int) -> int:
-        """Take gradient steps on replayed transitions."""
-        for _ in range(times):
-            self.algorithm.update(buffer=self.replay, sample_size=self._config.batch_size)
-        return times
-
 
 def train_idqn(
     scenario: Scenario, config: IdqnConfig, budget: int, seed: int, progress: Progress
@@ -107,8 +108,7 @@ def train_idqn(
 
     def make(env: TianshouRows, for_replay: np.random.SeedSequence) -> Learner:
         networks.append(GatewayValues(scenario, config.hidden))
-        # At least one gateway of each environment decides in a step, so this is room for all.
-        size = max(env.env_num, min(config.buffer_size, budget * scenario.gateways.count))
+        size = replay_size(env, config.buffer_size, budget)
         replay = UniformReplay(size, env.env_num, for_replay)
         return _Dqn(scenario, config, networks[0], replay, budget)
 

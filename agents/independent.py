@@ -7,15 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from edge_marl.agents.base import Agent, Progress, Trainer, check_budget, check_ranges
+from edge_marl.agents.learned import AdsacTrainer
 from edge_marl.agents.registry import register
 from edge_marl.scenario import Scenario
 
-__all__ = ["IdqnConfig", "IdqnTrainer", "IndependentConfig", "IppoConfig", "IppoTrainer"]
+__all__ = [
+    "IadsacTrainer",
+    "IdqnConfig",
+    "IdqnTrainer",
+    "IndependentConfig",
+    "IppoConfig",
+    "IppoTrainer",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndependentConfig:
-    """Settings that both independent learners have.
+    """Settings that `ippo` and `idqn` have; those of `iadsac` are `adsac`'s.
 
     Chosen on `train` and `validation` workloads of `paper`, world 0, never on test workloads.
     """
@@ -143,3 +151,32 @@ class IdqnTrainer(_IndependentTrainer):
         from edge_marl.agents.idqn import IdqnAgent
 
         return IdqnAgent.load(folder, scenario)
+
+
+@register("iadsac")
+class IadsacTrainer(AdsacTrainer):
+    """Independent ADSAC: `adsac` trained in the game of gateways, one masked policy for all.
+
+    The settings are those of `adsac`. Their `batch_size` counts transitions with a decision, and
+    `gamma` is per step of the environment.
+
+    Args:
+        scenario: the world that it is for.
+        config: settings.
+    """
+
+    def train(
+        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
+    ) -> Agent:
+        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
+        check_budget(budget)
+        from edge_marl.agents.iadsac import train_iadsac
+
+        return train_iadsac(scenario, self.config, budget, seed, progress)
+
+    @classmethod
+    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
+        """Return a trained agent that was saved (see `Agent.load`)."""
+        from edge_marl.agents.iadsac import IadsacAgent
+
+        return IadsacAgent.load(folder, scenario)

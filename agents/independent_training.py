@@ -28,18 +28,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from tianshou.algorithm.algorithm_base import Algorithm
-from tianshou.algorithm.optim import LRSchedulerFactoryLinear, TorchOptimizerFactory
+from tianshou.algorithm.algorithm_base import Algorithm, OffPolicyAlgorithm
 from tianshou.data import Collector, CollectStats, VectorReplayBuffer
 from tianshou.utils.torch_utils import policy_within_training_step
 
 from edge_marl.agents.base import Progress, TrainProgress
 from edge_marl.agents.independent import IndependentConfig
+from edge_marl.agents.learned import LearnerConfig
 from edge_marl.agents.tianshou_env import cache_compiled
 from edge_marl.agents.tianshou_rows import TianshouRows
 from edge_marl.scenario import Scenario
 
-__all__ = ["Learner", "falling_adam", "train_independently"]
+__all__ = ["Learner", "ReplayLearner", "replay_size", "train_independently"]
+
+Config = IndependentConfig | LearnerConfig
 
 RECENT_STEPS = 50
 RECENT_EPISODES = 100
@@ -60,9 +62,37 @@ class Learner(ABC):
         """Learn from the replay buffer, `times` updates being due; return the gradient steps."""
 
 
+class ReplayLearner(Learner):
+    """A learner that takes each gradient step on transitions drawn from the replay buffer.
+
+    Args:
+        batch_size: how many.
+    """
+
+    algorithm: OffPolicyAlgorithm[Any]
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+
+    def update(self, times: int) -> int:
+        """Take gradient steps."""
+        for _ in range(times):
+            self.algorithm.update(buffer=self.replay, sample_size=self._batch_size)
+        return times
+
+
+def replay_size(env: TianshouRows, most: int, budget: int) -> int:
+    """Return how many transitions a replay buffer needs room for, `most` or fewer.
+
+    At least one gateway of each environment decides in a step, so it is never more than the
+    budget's decisions times the number of gateways.
+    """
+    return max(env.env_num, min(most, budget * env.rows.num_gateways))
+
+
 def train_independently(
     scenario: Scenario,
-    config: IndependentConfig,
+    config: Config,
     make_learner: Callable[[TianshouRows, np.random.SeedSequence], Learner],
     budget: int,
     seed: int,
@@ -98,7 +128,7 @@ def train_independently(
 def _learn(
     collector: Collector[CollectStats],
     learner: Learner,
-    config: IndependentConfig,
+    config: Config,
     budget: int,
     most_per_step: int,
     progress: Progress,
@@ -129,13 +159,6 @@ def _learn(
                     mean_return=float(np.mean(returns)) if returns else None,
                 )
             )
-
-
-def falling_adam(config: IndependentConfig, budget: int) -> TorchOptimizerFactory:
-    """Return Adam, its learning rate falling to 0 over the budget's updates."""
-    falling = LRSchedulerFactoryLinear(1, budget, config.decisions_per_update)
-    adam = TorchOptimizerFactory(torch.optim.Adam, lr=config.learning_rate, fused=True)
-    return adam.with_lr_scheduler_factory(falling)
 
 
 @contextmanager

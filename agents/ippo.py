@@ -9,38 +9,21 @@ import torch
 from tianshou.algorithm.modelfree.ppo import PPO
 from tianshou.algorithm.modelfree.reinforce import DiscreteActorPolicy
 from tianshou.data import VectorReplayBuffer
-from torch import Tensor, nn
+from torch import nn
 
 from edge_marl.agents.base import Progress
 from edge_marl.agents.independent import IndependentConfig, IppoConfig
-from edge_marl.agents.independent_training import Learner, falling_adam, train_independently
+from edge_marl.agents.independent_training import Learner, train_independently
 from edge_marl.agents.networks import FlatNetwork
-from edge_marl.agents.policy import OnBatch, PolicyAgent
+from edge_marl.agents.optimisers import falling_adam
+from edge_marl.agents.policy import GatewayActor, OnBatch, PolicyAgent
 from edge_marl.agents.sac import FlatActor
 from edge_marl.agents.tianshou_rows import TianshouRows
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["GatewayActor", "IppoAgent", "MaskedPPO", "train_ippo"]
-
-
-class GatewayActor(nn.Module):
-    """An actor of the single environment's, with the action that it does not have: nothing.
-
-    Doing nothing is what a gateway without a task does, for certain and with no gradient; one with
-    a task acts as the actor says. (Tianshou's PPO itself knows no masks.)
-    """
-
-    def __init__(self, actor: nn.Module) -> None:
-        super().__init__()
-        self.actor = actor
-
-    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
-        """Return log-probabilities (B, A + 1) for observations (B, D) and masks (B, A + 1)."""
-        own = self.actor(observation, mask[:, :-1])
-        values = torch.cat([own, torch.zeros_like(own[:, :1])], dim=1)
-        return values.masked_fill(~mask, torch.finfo(values.dtype).min)
+__all__ = ["IppoAgent", "MaskedPPO", "train_ippo"]
 
 
 class MaskedPPO(PPO):

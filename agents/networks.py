@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
-from edge_marl.agents.features import SERVER_FEATURES, TokenFeatures
+from edge_marl.agents.features import TokenFeatures
 from edge_marl.layout import ObservationLayout
 
 __all__ = ["FlatNetwork", "PairHead", "TokenCritic", "TokenEncoder"]
@@ -25,7 +25,7 @@ class FlatNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features = TokenFeatures(layout)
-        inputs = layout.task_size + SERVER_FEATURES * layout.num_servers
+        inputs = layout.task_size + self.features.server_size * layout.num_servers
         sizes = (inputs, *hidden, outputs or layout.num_servers * layout.num_services)
         layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*layers[:-1])
@@ -50,7 +50,7 @@ class TokenEncoder(nn.Module):
         super().__init__()
         self.features = TokenFeatures(layout)
         self.task = nn.Linear(layout.task_size, width)
-        self.server = nn.Linear(SERVER_FEATURES, width)
+        self.server = nn.Linear(self.features.server_size, width)
         self.identity = nn.Parameter(0.3 * torch.randn(layout.num_servers, width))
         self.mix = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
@@ -108,6 +108,10 @@ class TokenCritic(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return (B, A) for observations (B, D)."""
+        value, pairs = self.parts(observation)
+        return value + pairs
+
+    def parts(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value (B, 1) and the pairs' parts (B, A) for observations (B, D)."""
         tokens = self.encoder(observation)
-        values: Tensor = self.value(tokens[:, 0]) + self.pairs(tokens[:, 1:]).squeeze(-1)
-        return values
+        return self.value(tokens[:, 0]), self.pairs(tokens[:, 1:]).squeeze(-1)

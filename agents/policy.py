@@ -22,7 +22,7 @@ from edge_marl.scenario import Scenario
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["OnBatch", "PolicyAgent"]
+__all__ = ["GatewayActor", "OnBatch", "PolicyAgent"]
 
 C = TypeVar("C", bound="DataclassInstance")
 
@@ -47,6 +47,24 @@ class OnBatch(nn.Module):
         return self.network(observation, torch.as_tensor(obs.mask)), state
 
 
+class GatewayActor(nn.Module):
+    """An actor of the single environment's, with the action that it does not have: nothing.
+
+    Doing nothing is what a gateway without a task does, for certain and with no gradient; one with
+    a task acts as the actor says. (Tianshou's algorithms themselves know no masks.)
+    """
+
+    def __init__(self, actor: nn.Module) -> None:
+        super().__init__()
+        self.actor = actor
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return log-probabilities (B, A + 1) for observations (B, D) and masks (B, A + 1)."""
+        own = self.actor(observation, mask[:, :-1])
+        values = torch.cat([own, torch.zeros_like(own[:, :1])], dim=1)
+        return values.masked_fill(~mask, torch.finfo(values.dtype).min)
+
+
 class PolicyAgent(Agent, Generic[C]):
     """Acts by the most probable action of a trained network.
 
@@ -61,6 +79,8 @@ class PolicyAgent(Agent, Generic[C]):
     """
 
     config_class: ClassVar[type[DataclassInstance]]
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions that the network is made of, besides those of every agent."""
     actor: nn.Module
 
     def __init__(self, scenario: Scenario, config: C, actor: nn.Module) -> None:
@@ -101,7 +121,9 @@ class PolicyAgent(Agent, Generic[C]):
     def save(self, folder: str | Path) -> None:
         """Write settings and weights (in the single precision that they were trained in)."""
         weights = {k: v.float().numpy() for k, v in self.actor.state_dict().items()}
-        write_checkpoint(Path(folder), self.name, self.scenario, self.settings, weights)
+        write_checkpoint(
+            Path(folder), self.name, self.scenario, self.settings, weights, self.packages
+        )
 
     @classmethod
     def load(cls, folder: str | Path, scenario: Scenario) -> Self:

@@ -16,7 +16,7 @@ from edge_marl.agents.checkpoint import read_config
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
-__all__ = ["load", "make", "names", "register"]
+__all__ = ["find", "load", "make", "names", "register"]
 
 Kind = type[Agent] | type[Trainer]
 K = TypeVar("K", bound=Kind)
@@ -60,7 +60,7 @@ def make(name: str, scenario: Scenario) -> Agent | Trainer:
     Raises:
         AgentError: unknown name, or no such file, module or class, or a class of the wrong kind.
     """
-    return _find(name)(scenario)
+    return find(name)(scenario)
 
 
 def load(folder: str | Path, scenario: Scenario) -> Agent:
@@ -69,10 +69,15 @@ def load(folder: str | Path, scenario: Scenario) -> Agent:
     Raises:
         AgentError: no readable checkpoint, one made for another scenario, or an unknown agent.
     """
-    return _find(read_config(Path(folder))["agent"]).load(folder, scenario)
+    return find(read_config(Path(folder))["agent"]).load(folder, scenario)
 
 
-def _find(name: str) -> Kind:
+def find(name: str) -> Kind:
+    """Return the class that a name stands for (see `make`).
+
+    Raises:
+        AgentError: unknown name, or no such file, module or class, or a class of the wrong kind.
+    """
     if name in _KINDS:
         return _KINDS[name]
     if ":" in name:

@@ -17,7 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_marl.scenario import Scenario
 
-__all__ = ["SCHEMA_VERSION", "AgentEntry", "Anchors", "Api", "Cell", "Job", "Plan", "code_digest"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "AgentEntry",
+    "Anchors",
+    "Api",
+    "Cell",
+    "Job",
+    "Plan",
+    "code_digest",
+    "label_of",
+]
 
 SCHEMA_VERSION = 1
 """Version of the files that a run leaves: `run.json` and the records in `cells/`."""
@@ -52,8 +62,7 @@ class _Job(_Model):
     def _file_name(self, *parts: str) -> str:
         # Readable in front, cut where an agent's path is long (file systems allow 255 bytes); the
         # key makes it unique.
-        readable = re.sub(r"[^A-Za-z0-9._-]+", "-", "_".join([self.scenario.label, *parts]))
-        return f"{readable[-LONGEST_NAME:]}_{self.key[:16]}.json"
+        return f"{file_part('_'.join(parts))[-LONGEST_NAME:]}_{self.key[:16]}.json"
 
 
 class Cell(_Job):
@@ -72,18 +81,12 @@ class Cell(_Job):
     @property
     def label(self) -> str:
         """Name for people."""
-        parts = (self.scenario.label, self.agent, f"seed {self.seed}", *self._other_api)
-        return " / ".join(parts)
+        return f"{label_of(self.scenario, self.api)} / {self.agent} / seed {self.seed}"
 
     @property
     def file_name(self) -> str:
         """Name of the record's file."""
-        return self._file_name(self.agent, f"s{self.seed}", *self._other_api)
-
-    @property
-    def _other_api(self) -> tuple[str, ...]:
-        """The API where it is worth saying."""
-        return () if self.api == "single" else (self.api,)
+        return self._file_name(label_of(self.scenario, self.api), self.agent, f"s{self.seed}")
 
 
 class Anchors(_Job):
@@ -99,7 +102,7 @@ class Anchors(_Job):
     @property
     def file_name(self) -> str:
         """Name of the record's file."""
-        return self._file_name("anchors")
+        return self._file_name(self.scenario.label, "anchors")
 
 
 Job = Annotated[Cell | Anchors, Field(discriminator="kind")]
@@ -131,6 +134,11 @@ class Plan(_Model):
     api: Api = "single"
     """What the agents are evaluated on; the anchors are those of the workloads, for both."""
 
+    @property
+    def folder_name(self) -> str:
+        """Name of the run's folder where none is given."""
+        return "+".join(file_part(label_of(scenario, self.api)) for scenario in self.scenarios)
+
     def anchors(self, scenario: Scenario) -> Anchors:
         """Return the job that computes the anchors of one of the plan's scenarios."""
         return Anchors(scenario=scenario, episodes=self.episodes, code=self.code)
@@ -158,6 +166,21 @@ class Plan(_Model):
             for agent in self.agents:
                 jobs.extend(self.cells(scenario, agent))
         return jobs
+
+
+def label_of(scenario: Scenario, api: Api) -> str:
+    """Return a scenario's name for people; where the game is played, with gateways and clock."""
+    if api == "single":
+        return scenario.label
+    count, clock = scenario.gateways.count, scenario.clock
+    parts = [scenario.label, "1 gateway" if count == 1 else f"{count} gateways"]
+    parts.append(f"slots of {clock.slot_s:.12g} s" if clock.slot_s else "event clock")
+    return ", ".join(parts + ["hold"] * clock.hold)
+
+
+def file_part(label: str) -> str:
+    """Return a label as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", label)
 
 
 def canonical_json(facts: dict[str, Any]) -> str:

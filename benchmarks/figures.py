@@ -94,7 +94,7 @@ def _draw_panel(axes: Axes, table: Table, rows: list[Row]) -> None:
     axes.set_yticks(range(len(rows)), [short_name(row.name) for row in rows])
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.margins(x=0.03)
-    axes.set_title(table.scenario.label)
+    axes.set_title(table.label)
     axes.set_xlabel("normalised score (0 = random dispatch, 1 = hindsight bound)")
     axes.set_ylabel("")
 

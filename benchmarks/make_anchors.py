@@ -27,7 +27,7 @@ __all__ = ["main", "make_anchors"]
 
 def make_anchors(
     scenario: Annotated[str, typer.Option(help="A tier's name.")] = "paper",
-    world: Annotated[int, typer.Option(min=0, help="World of the tier.")] = 0,
+    world: Annotated[int | None, typer.Option(min=0, help="World of the tier.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to.", show_default="the package's")
     ] = None,

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from gymnasium.vector import AutoresetMode
 
 from edge_marl import scenarios
 from edge_marl.agents import Agent, Trainer, make, names
@@ -30,7 +31,7 @@ from edge_marl.draw import PUBLIC_SEEDS
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
-from edge_marl.workload import Workload
+from edge_marl.workload import STAGE, Workload
 
 __all__ = ["main", "read_evidence", "release", "rule", "trajectory_hash"]
 
@@ -61,11 +62,13 @@ def release(
         rows[name] = _row(agent, scenario, drawn, ends)
         problems().print(f"{tier} {name}: {rows[name]['utility_per_task']}", highlight=False)
     verdict = rule(rows, float(ends.bound.sum()))
+    requests = sum(map(_requests, drawn))
     evidence = {
         "scenario": scenario.digest,
         "workloads": workloads,
         "trajectory": trajectory_hash(scenario, drawn[0]),
-        "bound_per_task": float(ends.bound.mean() / np.mean([_requests(w) for w in drawn])),
+        "requests": requests,
+        "bound_per_task": float(ends.bound.sum()) / requests,
         "agents": rows,
         "rule": verdict,
     }
@@ -106,7 +109,7 @@ def trajectory_hash(scenario: Scenario, workload: Workload) -> str:
 
     One number that changes with any rule of the simulator that this tier has on.
     """
-    env = EdgeAIGCVectorEnv(1, scenario=scenario)
+    env = EdgeAIGCVectorEnv(1, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
     agent = make("round-robin", scenario)
     assert isinstance(agent, Agent)
     agent.reset(0)
@@ -116,8 +119,7 @@ def trajectory_hash(scenario: Scenario, workload: Workload) -> str:
     while not over:
         observation, reward, terminated, truncated, info = env.step(agent.act(observation, info))
         over = bool(terminated[0] or truncated[0])
-        seen = info.get("final_obs", observation)[0]
-        sha.update(np.asarray(seen).astype("<f4").tobytes() + reward.astype("<f8").tobytes())
+        sha.update(observation.astype("<f4").tobytes() + reward.astype("<f8").tobytes())
     return sha.hexdigest()
 
 
@@ -125,18 +127,20 @@ def _heuristics(scenario: Scenario) -> dict[str, Agent]:
     """All registered agents that need no training and can play the scenario."""
     found: dict[str, Agent] = {}
     for name in names():
-        try:
-            agent = make(name, scenario)
-        except AgentError:  # such as one that needs a cloud
+        agent = make(name, scenario)
+        if isinstance(agent, Trainer):
             continue
-        if not isinstance(agent, Trainer):
-            found[name] = agent
+        try:
+            agent.reset(0)
+        except AgentError:  # such as of one that needs a cloud
+            continue
+        found[name] = agent
     return found
 
 
 def _requests(workload: Workload) -> int:
     details = workload.details
-    return workload.num_tasks if details is None else int((details[:, 0] == 0).sum())
+    return workload.num_tasks if details is None else int((details[:, STAGE] == 0).sum())
 
 
 def _row(agent: Agent, scenario: Scenario, drawn: Sequence[Workload], ends: Anchors) -> Row:

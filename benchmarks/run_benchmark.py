@@ -81,6 +81,29 @@ def run(
         Literal["single", "parallel"],
         typer.Option(help="Evaluate on the Gymnasium environment, or as policy of all gateways."),
     ] = "single",
+    gateways: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|servers",
+            help="With --api parallel: number of gateways, or one at each server.",
+            show_default="the scenario's",
+        ),
+    ] = None,
+    slot_s: Annotated[
+        float | None,
+        typer.Option(
+            help="With --api parallel: length of a slot in seconds; 0 is the event clock.",
+            show_default="the scenario's",
+        ),
+    ] = None,
+    hold: Annotated[
+        bool | None,
+        typer.Option(
+            "--hold/--no-hold",
+            help="With --api parallel: whether a gateway may keep its task for the next slot.",
+            show_default="the scenario's",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say only what went wrong.")] = False,
 ) -> None:
     """Run agents on scenarios and make the table.
@@ -99,8 +122,11 @@ def run(
         episodes=episodes,
         budget=budget,
         api=api,
+        gateways=_count(gateways),
+        slot_s=slot_s,
+        hold=hold,
     )
-    folder = out or Path("results") / "+".join(entry.label for entry in plan.scenarios)
+    folder = out or Path("results") / plan.folder_name
     try:
         with make_display(problems(), quiet=quiet) as display:
             failed = run_plan(plan, folder, jobs or os.cpu_count() or 1, display)
@@ -124,6 +150,9 @@ def make_plan(
     episodes: int = DEFAULT_EPISODES,
     budget: int = DEFAULT_BUDGET,
     api: Literal["single", "parallel"] = "single",
+    gateways: int | Literal["servers"] | None = None,
+    slot_s: float | None = None,
+    hold: bool | None = None,
 ) -> Plan:
     """Return the plan of a run.
 
@@ -135,9 +164,13 @@ def make_plan(
         episodes: test workloads 0..episodes-1 are used.
         budget: decisions that a learning agent trains on.
         api: what the agents are evaluated on.
+        gateways: replaces the scenarios' number of gateways in the game ("servers": one at each).
+        slot_s: replaces their slot in seconds (0: event clock).
+        hold: replaces whether gateways may keep a task for the next slot.
 
     Raises:
-        ScenarioError: if a scenario cannot be loaded.
+        ScenarioError: if a scenario cannot be loaded, or has no such game; if a game is asked for
+            and not played.
         AgentError: if an agent is unknown.
     """
     from edge_marl.benchmarks.cells import Plan, code_digest
@@ -146,7 +179,17 @@ def make_plan(
 
     if not scenarios:
         raise ScenarioError("no scenario is named: give at least one tier or .toml file")
-    named = (load_scenario(name, world=world) for name in scenarios)
+    named = [load_scenario(name, world) for name in scenarios]
+    game = {"gateways": gateways, "slot_s": slot_s, "hold": hold}
+    if given := [f"{name} = {value}" for name, value in game.items() if value is not None]:
+        if api == "single":
+            raise ScenarioError(
+                f"{', '.join(given)}: the single environment has one orchestrator and runs on "
+                "events; add --api parallel to play the game of gateways, or leave this out"
+            )
+        from edge_marl.envs.parallel import game_scenario
+
+        named = [game_scenario(scenario, None, gateways, slot_s, hold) for scenario in named]
     loaded = list({scenario.digest: scenario for scenario in named}.values())
     wanted = dict.fromkeys(agents or DEFAULT_AGENTS)
     return Plan(
@@ -186,6 +229,26 @@ def make_tables(folder: Path, *, show: bool = True) -> None:
 
 def _split(texts: list[str]) -> list[str]:
     return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def _count(gateways: str | None) -> int | Literal["servers"] | None:
+    """Read a number of gateways.
+
+    Raises:
+        ScenarioError: if it is neither a whole number nor 'servers'.
+    """
+    from edge_marl.errors import ScenarioError
+
+    if gateways is None:
+        return None
+    if gateways == "servers":
+        return "servers"
+    try:
+        return int(gateways)
+    except ValueError:
+        raise ScenarioError(
+            f"gateways = {gateways!r}: must be a whole number of at least 1, or 'servers'"
+        ) from None
 
 
 def _entry(name: str, scenario: Scenario) -> AgentEntry:

@@ -47,7 +47,17 @@ ONE_THREAD = dict.fromkeys(
 )
 """One thread per job: the cores are shared out over jobs, and no sum depends on their number."""
 
-PACKAGES = ("edge-marl", "gymnasium", "numba", "numpy", "scipy", "tianshou", "torch")
+PACKAGES = (
+    "edge-marl",
+    "gymnasium",
+    "numba",
+    "numpy",
+    "scipy",
+    "tensordict",
+    "tianshou",
+    "torch",
+    "torchrl",
+)
 
 
 class Display(Protocol):

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table as RichTable
 
-from edge_marl.benchmarks.cells import AgentEntry, Plan
+from edge_marl.benchmarks.cells import AgentEntry, Plan, label_of
 from edge_marl.benchmarks.records import (
     AnchorValues,
     CellResult,
@@ -74,6 +74,10 @@ FEW_WORKLOADS = (
     f"Fewer than {MIN_WORKLOADS} test workloads: too few for intervals over workloads; those shown "
     "are likely too narrow."
 )
+SLOTTED = (
+    "The anchors are those of the event clock: in slots tasks start later, so that a score of 1 is "
+    "no certified bound."
+)
 FEW_RUNS = (
     f"† fewer than {MIN_RUNS} runs: too few for an interval over runs; the one shown is likely too "
     "narrow."
@@ -114,6 +118,8 @@ class Row:
 class Table:
     """The rows of one scenario, best score first."""
 
+    label: str
+    """The scenario's name for people, with its game where agents are the policy of gateways."""
     scenario: Scenario
     subtitle: str
     rows: tuple[Row, ...]
@@ -139,6 +145,8 @@ def _build(folder: Path, plan: Plan, scenario: Scenario) -> Table:
         notes.append(f"No scores, for want of the anchors: {hole}")
     rows = [_row(folder, plan, scenario, agent, anchors) for agent in plan.agents]
     rows.sort(key=_rank)
+    if plan.api == "parallel" and scenario.clock.slot_s > 0:
+        notes.append(SLOTTED)
     if plan.episodes < MIN_WORKLOADS:
         notes.append(FEW_WORKLOADS)
     if any(row.has_few_runs for row in rows):
@@ -153,7 +161,7 @@ def _build(folder: Path, plan: Plan, scenario: Scenario) -> Table:
     if plan.api == "parallel":
         facts.append("as policy of all gateways")
     subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])
-    return Table(scenario, subtitle, tuple(rows), tuple(notes))
+    return Table(label_of(scenario, plan.api), scenario, subtitle, tuple(rows), tuple(notes))
 
 
 def _rank(row: Row) -> tuple[float, float, str]:
@@ -280,7 +288,7 @@ def print_tables(console: Console, tables: list[Table]) -> None:
 def _for_console(table: Table, *, narrow: bool) -> RichTable:
     notes = [CAPTION, *([NARROW] if narrow else []), *table.notes]
     shown = RichTable(
-        title=f"[bold]{table.scenario.label}[/]  {escape(table.subtitle)}",
+        title=f"[bold]{table.label}[/]  {escape(table.subtitle)}",
         title_justify="left",
         caption="\n".join(escape(note) for note in notes),
         caption_justify="left",
@@ -301,7 +309,7 @@ def to_markdown(tables: list[Table]) -> str:
     """Return the tables as Markdown."""
     lines = ["# Results"]
     for table in tables:
-        lines += ["", f"## {table.scenario.label}", "", f"{table.subtitle}.", ""]
+        lines += ["", f"## {table.label}", "", f"{table.subtitle}.", ""]
         lines += [_line(_headings()), _line([":---"] + ["---:"] * (len(_headings()) - 1))]
         lines += [_line(_texts(row)) for row in table.rows]
         lines += [text for note in (CAPTION, *table.notes) for text in ("", note)]
@@ -318,7 +326,7 @@ def to_csv(tables: list[Table]) -> str:
     writer.writerow([*header, "normalised_score_mean", "decision_latency_us", "holes"])
     for table in tables:
         for row in table.rows:
-            cells = [table.scenario.label, table.scenario.digest, row.agent.name]
+            cells = [table.label, table.scenario.digest, row.agent.name]
             cells += [str(row.runs), str(row.planned), str(row.has_few_runs).lower()]
             for column in COLUMNS:
                 found = row.estimates.get(column.name, Estimate(math.nan, math.nan, math.nan))

@@ -10,7 +10,21 @@ from edge_marl.agents.learned import AdsacConfig, AdsacTrainer, SacConfig, SacTr
 from edge_marl.scenario import Scenario, load_scenario
 
 SMALL: dict[str, Any] = {"num_envs": 8, "batch_size": 32, "decisions_per_update": 16}
-HEURISTICS = ["crash-avoid", "crash-avoid-best", "prophet", "random", "round-robin"]
+HEURISTICS = [
+    "bid-price",
+    "capacity-random",
+    "crash-avoid",
+    "crash-avoid-best",
+    "nearest",
+    "power-of-two",
+    "prophet",
+    "random",
+    "round-robin",
+    "shortest-queue",
+    "warm-first",
+]
+"""Those that decide in every scenario (`cloud-only` needs a cloud)."""
+RANDOMISED = ["capacity-random", "power-of-two", "random"]
 LEARNERS = ["adsac", "sac"]
 
 

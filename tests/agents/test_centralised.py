@@ -9,7 +9,9 @@ goes where.
 from __future__ import annotations
 
 import importlib.util
+import json
 from functools import cache
+from importlib import metadata
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode
 
-from edge_marl import EdgeAIGCRows
+from edge_marl import EdgeAIGCRows, edge_aigc_v0
 from edge_marl.agents import Agent, Trainer, TrainProgress, centralised_trainers, load, make
 from edge_marl.agents.centralised_trainers import (
     MappoConfig,
@@ -244,6 +246,26 @@ def test_the_steps_learned_from_are_those_of_the_game() -> None:
     assert rows.metrics(0)["illegal_actions"] == 0
 
 
+@pytest.mark.parametrize("slot_s", [0.0, 600.0])
+def test_states_of_a_batch_are_those_of_its_games(slot_s: float) -> None:
+    rows = EdgeAIGCRows(3, SMOKE, gateways=3, slot_s=slot_s)
+    games = [edge_aigc_v0.parallel_env(SMOKE, gateways=3, slot_s=slot_s) for _ in range(3)]
+    _, infos = rows.reset(seed=3)
+    for e, game in enumerate(games):
+        game.reset(seed=3 + e)
+    generator = np.random.default_rng(0)
+    for _ in range(40):
+        states = rows.state()
+        for state, game in zip(states, games, strict=True):
+            np.testing.assert_array_equal(state, game.state())
+        mask = infos["action_mask"]
+        choices = (generator.random(mask.shape) * mask).argmax(-1)
+        *_, infos = rows.step(choices)
+        for own, game in zip(choices.tolist(), games, strict=True):
+            game.step(dict(zip(game.agents, own, strict=True)))
+    assert np.unique(states, axis=0).shape == states.shape
+
+
 @needs_torchrl
 @every_learner
 def test_the_same_seed_gives_the_same_agent_bit_for_bit(name: str) -> None:
@@ -292,6 +314,9 @@ def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
     agent.save(tmp_path)
     again = load(tmp_path, SMOKE)
     assert (again.name, again.settings) == (name, agent.settings)
+    versions = json.loads((tmp_path / "config.json").read_text())["versions"]
+    for package in ("tensordict", "torchrl"):
+        assert versions[package] == metadata.version(package)
     seen = np.random.default_rng(0).random((20, 9), dtype=np.float32)
     seen = np.resize(seen, (20, EdgeAIGCRows(1, SMOKE).layout.size))
     assert (again.act(seen, {}) == agent.act(seen, {})).all()

@@ -1,4 +1,4 @@
-"""`ippo` and `idqn`: what they learn from, that they learn, and that they are agents."""
+"""`iadsac`, `idqn`, `ippo`: what they learn from, that they learn, and that they are agents."""
 
 from __future__ import annotations
 
@@ -9,15 +9,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tianshou.data import Batch
+from tianshou.algorithm.modelfree.discrete_sac import DiscreteSACPolicy
+from tianshou.data import Batch, Collector, CollectStats
+from torch import nn
 
 from edge_marl.agents import Agent, Trainer, TrainProgress, load
-from edge_marl.agents.independent import IdqnConfig, IdqnTrainer, IppoConfig, IppoTrainer
-from edge_marl.agents.ippo import GatewayActor, IppoAgent, _Ppo
-from edge_marl.agents.policy import PolicyAgent
+from edge_marl.agents.adsac import AdsacAgent
+from edge_marl.agents.iadsac import GatewayCritic, GatewayReplay, _Sac
+from edge_marl.agents.independent import (
+    IadsacTrainer,
+    IdqnConfig,
+    IdqnTrainer,
+    IppoConfig,
+    IppoTrainer,
+)
+from edge_marl.agents.ippo import IppoAgent, _Ppo
+from edge_marl.agents.learned import AdsacConfig
+from edge_marl.agents.networks import TokenCritic
+from edge_marl.agents.policy import GatewayActor, OnBatch, PolicyAgent
 from edge_marl.agents.tianshou_rows import TianshouRows
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
+from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.errors import AgentError
+from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.test_contract import play, some_observations
 from tests.agents.test_training import PLAIN, utility_per_task
@@ -25,13 +39,17 @@ from tests.agents.test_training import PLAIN, utility_per_task
 SMOKE = load_scenario("smoke")
 EVENTS = SMOKE.with_gateways(3)
 SLOTS = EVENTS.with_clock(600.0, hold=True)
-NAMES = ["idqn", "ippo"]
+NAMES = ["iadsac", "idqn", "ippo"]
 every_learner = pytest.mark.parametrize("name", NAMES)
 
 
 def small_trainer(name: str, scenario: Scenario, **settings: Any) -> Trainer:
     """A trainer with a small network; `settings` replace the small ones."""
-    small: dict[str, Any] = {"hidden": (32, 32), "num_envs": 8, "batch_size": 32, **settings}
+    small: dict[str, Any] = {"num_envs": 8, "batch_size": 32, **settings}
+    if name == "iadsac":
+        sizes = {"width": 16, "denoiser_width": 8, "decisions_per_update": 16}
+        return IadsacTrainer(scenario, AdsacConfig(**{**sizes, **small}))
+    small = {"hidden": (32, 32), **small}
     if name == "ippo":
         return IppoTrainer(scenario, IppoConfig(**{"decisions_per_update": 64, **small}))
     return IdqnTrainer(scenario, IdqnConfig(**{"updates_per_target": 20, **small}))
@@ -55,12 +73,16 @@ def weights(agent: Agent) -> dict[str, torch.Tensor]:
     ids=["alone", "events", "slots"],
 )
 def test_learns_which_service_is_good(name: str, scenario: Scenario) -> None:
-    # PPO that explores less settles on one type's best service for all, in some seeds.
-    own: dict[str, Any] = {"entropy": 0.2, "decisions_per_update": 128, "batch_size": 64}
-    own = own if name == "ippo" else {}
-    trainer = small_trainer(name, scenario, gamma=0.5, learning_rate=5e-3, **own)
+    own: dict[str, dict[str, Any]] = {
+        "iadsac": {"learning_rate": 1e-2},
+        "idqn": {},
+        # PPO that explores less settles on one type's best service for all, in some seeds.
+        "ippo": {"entropy": 0.2, "decisions_per_update": 128, "batch_size": 64},
+    }
+    trainer = small_trainer(name, scenario, **{"gamma": 0.5, "learning_rate": 5e-3, **own[name]})
     before = utility_per_task(trainer.train(scenario, 8, seed=0), scenario)
-    after = utility_per_task(trainer.train(scenario, 3200, seed=0), scenario)
+    budget = 1600 if name == "iadsac" else 3200
+    after = utility_per_task(trainer.train(scenario, budget, seed=0), scenario)
     assert before < 0.8
     assert after > 0.95
 
@@ -157,15 +179,93 @@ def test_a_gateway_does_nothing_if_and_only_if_it_has_no_task() -> None:
     assert torch.allclose(probability[waits, :-1].sum(1), torch.ones(4))
 
 
-def test_steps_without_a_task_do_not_move_the_policy() -> None:
-    config = IppoConfig(hidden=(8,), decisions_per_update=16)
-    actor = IppoAgent.build_actor(SMOKE, config)
-    rows = TianshouRows(EVENTS, 4)
-    learner = _Ppo(EVENTS, config, actor, rows.env_num, budget=100)
+def some_steps(gateways: int, steps: int = 40) -> GatewayReplay:
+    """A full replay buffer of random play in two environments."""
+    scenario = SMOKE.with_gateways(gateways)
+    env = TianshouRows(scenario, 2)
+    replay = GatewayReplay(steps * env.env_num, env.env_num, np.random.SeedSequence(0))
+    policy = DiscreteSACPolicy(
+        actor=OnBatch(GatewayActor(Uniform()), actor=True),
+        action_space=gateway_action_space(scenario),
+        deterministic_eval=False,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        collector: Collector[CollectStats] = Collector(policy, env, replay)
+        collector.reset(gym_reset_kwargs={"seed": 0})
+        for _ in range(steps):
+            collector.collect(n_step=env.env_num)
+    return replay
+
+
+class Uniform(nn.Module):
+    """Every action alike."""
+
+    def forward(self, observation: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(mask.shape)
+
+
+def idle_steps(gateways: int) -> Any:
+    """Observations and masks of gateways without a task."""
+    rows = TianshouRows(SMOKE.with_gateways(gateways), 4)
     seen, _ = rows.reset(seed=0)
-    idle = seen[~seen.mask[:, :-1].any(axis=1)]
-    result: Any = learner.algorithm.policy(Batch(obs=idle, info=Batch()))
+    return seen[seen.mask[:, -1]]
+
+
+@pytest.mark.parametrize("name", ["iadsac", "ippo"])
+def test_steps_without_a_task_do_not_move_the_policy(name: str) -> None:
+    actor: nn.Module
+    learner: Any
+    if name == "ippo":
+        config = IppoConfig(hidden=(8,), decisions_per_update=16)
+        actor = IppoAgent.build_actor(SMOKE, config)
+        learner = _Ppo(EVENTS, config, actor, 12, budget=100)
+    else:
+        small = AdsacConfig(width=16, denoiser_width=8)
+        actor = AdsacAgent.build_actor(SMOKE, small)
+        learner = _Sac(EVENTS, small, actor, some_steps(3, steps=1), budget=100)
+    result: Any = learner.algorithm.policy(Batch(obs=idle_steps(3), info=Batch()))
     log_probability = result.dist.log_prob(result.act)
     assert (log_probability == 0).all()
     (log_probability.sum() + result.dist.entropy().sum()).backward()
     assert all(p.grad is None or not p.grad.any() for p in actor.parameters())
+
+
+@pytest.mark.parametrize("gateways", [1, 4])
+def test_a_batch_has_its_decisions_and_at_most_as_many_steps_without_a_task(gateways: int) -> None:
+    replay = some_steps(gateways)
+    drawn = replay.sample_indices(50)
+    idle = replay.obs.mask[drawn, -1]
+    assert (~idle).sum() == 50
+    assert idle.sum() == (0 if gateways == 1 else 50)
+    # Each kind uniformly: 40,000 of 80 decisions are 500 for each, five deviations are 112.
+    many = replay.sample_indices(40_000)
+    count = np.bincount(many, minlength=replay.maxsize)
+    waits = ~replay.obs.mask[:, -1]
+    assert np.abs(count[waits] - 500).max() < 112
+    if gateways > 1:
+        mean = 40_000 / (~waits).sum()
+        assert np.abs(count[~waits] - mean).max() < 5 * mean**0.5
+    assert (np.sort(replay.sample_indices(0)) == np.arange(replay.maxsize)).all()
+
+
+def test_critics_value_doing_nothing_as_the_state_and_count_a_gateways_share() -> None:
+    layout = ObservationLayout(SMOKE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        critic, single = GatewayCritic(layout, 8, gateways=4), TokenCritic(layout, 8)
+    single.load_state_dict(critic.state_dict())
+    seen = torch.as_tensor(some_observations(1)[-1])
+    values = critic(seen)
+    assert torch.allclose(4 * values[:, :-1], single(seen))
+    assert torch.allclose(4 * values[:, -1:], single.value(single.encoder(seen)[:, 0]))
+
+
+@pytest.mark.parametrize("gateways", [1, 10])
+def test_the_temperature_starts_at_a_gateways_share(gateways: int) -> None:
+    config = AdsacConfig(width=8, denoiser_width=8)
+    scenario = SMOKE.with_gateways(gateways)
+    actor = AdsacAgent.build_actor(scenario, config)
+    learner: Any = _Sac(scenario, config, actor, some_steps(gateways, steps=1), budget=100)
+    start = np.exp(config.initial_log_alpha) / gateways
+    assert learner.algorithm.alpha.value == pytest.approx(start)

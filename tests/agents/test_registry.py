@@ -10,9 +10,10 @@ from edge_marl.agents import Agent, Trainer, load, make, names, register
 from edge_marl.agents.heuristics import Prophet
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
+from tests.agents.learners import HEURISTICS
 
 SMOKE = load_scenario("smoke")
-HEURISTICS = ["crash-avoid", "crash-avoid-best", "prophet", "random", "round-robin"]
+LEARNERS = ["adsac", "iadsac", "idqn", "ippo", "sac"]
 
 OWN = """
 import numpy as np
@@ -31,12 +32,15 @@ class NoAgent:
 
 
 def test_names() -> None:
-    assert names() == sorted([*HEURISTICS, "sac", "adsac", "idqn", "ippo", "mappo", "qmix", "vdn"])
+    single, independent = ["adsac", "sac"], ["iadsac", "idqn", "ippo"]
+    assert names() == sorted(
+        [*HEURISTICS, "cloud-only", *single, *independent, "mappo", "qmix", "vdn"]
+    )
 
 
 def test_heuristics_are_agents_and_learners_are_trainers() -> None:
     assert all(isinstance(make(name, SMOKE), Agent) for name in HEURISTICS)
-    assert all(isinstance(make(name, SMOKE), Trainer) for name in ("sac", "adsac", "ippo", "idqn"))
+    assert all(isinstance(make(name, SMOKE), Trainer) for name in LEARNERS)
 
 
 def test_unknown_name_suggests_and_lists() -> None:
@@ -105,14 +109,30 @@ def test_own_agent_is_saved_and_loaded(tmp_path: Path) -> None:
     assert type(load(tmp_path / "saved", SMOKE)).__name__ == "First"
 
 
-def test_heuristics_need_no_learning_library() -> None:
+@pytest.mark.parametrize(
+    "hidden", [(), ("torchrl",), ("tensordict", "tianshou", "torch", "torchrl")]
+)
+def test_only_training_needs_learning_libraries(hidden: tuple[str, ...]) -> None:
+    """An agent is made, or says what to install, whatever is missing; no library is loaded."""
     code = (
         "import sys\n"
+        f"sys.modules.update(dict.fromkeys({hidden}))  # None: as if it were not installed\n"
         "from edge_marl.agents import make, names\n"
+        "from edge_marl.errors import AgentError\n"
         "from edge_marl.scenario import load_scenario\n"
+        "refused = set()\n"
         "for name in names():\n"
-        "    make(name, load_scenario('smoke'))\n"
-        "found = {'torch', 'tianshou', 'pandas', 'matplotlib'} & set(sys.modules)\n"
-        "assert not found, found\n"
+        "    try:\n"
+        "        make(name, load_scenario('smoke'))\n"
+        "    except AgentError as error:\n"
+        "        assert 'needs TorchRL' in str(error), error\n"
+        "        refused.add(name)\n"
+        "libraries = ('torch', 'tianshou', 'torchrl', 'tensordict', 'pandas', 'matplotlib')\n"
+        "assert not [name for name in libraries if sys.modules.get(name)]\n"
+        "print(*sorted(refused))\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    if hidden:
+        assert run.stdout.split() == ["mappo", "qmix", "vdn"]
+    else:
+        assert set(run.stdout.split()) <= {"mappo", "qmix", "vdn"}

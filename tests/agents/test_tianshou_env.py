@@ -12,9 +12,10 @@ from tianshou.algorithm.modelfree.discrete_sac import DiscreteSACPolicy
 from tianshou.data import Batch, Collector, CollectStats
 from torch import nn
 
+from edge_marl.agents.discrete_sac import make_sac
 from edge_marl.agents.tianshou_env import TianshouEnv, UniformReplay
-from edge_marl.agents.training import _make_algorithm
 from edge_marl.envs import EdgeAIGCEnv
+from edge_marl.envs.spaces import action_space
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.learners import small_trainer
 from tests.agents.worlds import make_world
@@ -87,8 +88,8 @@ def test_targets_bootstrap_after_a_truncation_and_not_after_a_termination(
         def forward(self, observation: torch.Tensor) -> torch.Tensor:
             return torch.full((len(observation), scenario.num_actions), two)
 
-    algorithm = _make_algorithm(
-        scenario, trainer.config, Always0(1, 1), lambda: AlwaysTwo(1, 1), 1000
+    algorithm = make_sac(
+        action_space(scenario), trainer.config, Always0(1, 1), lambda: AlwaysTwo(1, 1), 1000
     )
     indices = np.concatenate([start + np.arange(150) for start in replay._offset])
     with pytest.MonkeyPatch.context() as patch:

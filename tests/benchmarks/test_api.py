@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from edge_marl.benchmarks.cells import Cell
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
 from edge_marl.benchmarks.records import Record
 from edge_marl.benchmarks.run_benchmark import DEFAULT_AGENTS, make_plan
-from edge_marl.benchmarks.tables import build_tables
+from edge_marl.benchmarks.tables import SLOTTED, build_tables, to_csv, to_markdown
 from edge_marl.benchmarks.worker import execute
+from edge_marl.errors import ScenarioError
 from edge_marl.scenario import Scenario, load_scenario
 from tests.benchmarks import fakes
 
@@ -79,7 +81,8 @@ def test_the_api_is_part_of_a_cell() -> None:
         for api in ("single", "parallel")
     ]
     assert cells[0].key != cells[1].key
-    assert cells[1].label == f"{cells[0].label} / parallel"
+    assert cells[0].label == "smoke / prophet / seed 0"
+    assert cells[1].label == "smoke, 3 gateways, event clock / prophet / seed 0"
     records = [
         Record.model_validate(
             {"job": cell, "wall_s": 0.0, "versions": {}, **execute(cell, lambda *state: None)}
@@ -96,6 +99,69 @@ def test_a_plan_hands_its_api_to_its_cells_and_its_table(tmp_path: Any) -> None:
     assert {cell.api for cell in plan.cells(fakes.SMOKE, fakes.LEARNER)} == {"parallel"}
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
     assert "as policy of all gateways" in build_tables(tmp_path)[0].subtitle
+
+
+def game_of(**game: Any) -> Any:
+    return make_plan(["smoke"], ["prophet"], api="parallel", **game)
+
+
+def test_a_game_replaces_the_scenarios() -> None:
+    (scenario,) = game_of(gateways="servers", slot_s=60.0, hold=True).scenarios
+    assert scenario == load_scenario("smoke").with_gateways(3).with_clock(60.0, hold=True)
+    # What is not given stays.
+    (scenario,) = game_of(slot_s=60.0).scenarios
+    assert scenario == load_scenario("smoke").with_clock(60.0, hold=False)
+    assert game_of().scenarios == (load_scenario("smoke"),)
+    other_world = make_plan(["paper"], ["prophet"], world=3, api="parallel", gateways=2)
+    assert other_world.scenarios == (load_scenario("paper", 3).with_gateways(2),)
+
+
+@pytest.mark.parametrize("game", [{"gateways": 2}, {"slot_s": 0.0}, {"hold": False}])
+def test_a_game_needs_the_parallel_api(game: dict[str, Any]) -> None:
+    name, value = next(iter(game.items()))
+    with pytest.raises(ScenarioError, match=f"{name} = {value}: .*add --api parallel"):
+        make_plan(["smoke"], ["prophet"], **game)
+
+
+GAMES: list[dict[str, Any]] = [
+    {},
+    {"gateways": 1},
+    {"gateways": 3},
+    {"slot_s": 60.0},
+    {"slot_s": 0.5},
+    {"slot_s": 60.0, "hold": True},
+]
+
+
+def test_each_game_has_its_own_cells_labels_and_folder() -> None:
+    plans = [game_of(**game) for game in GAMES]
+    cells = [plan.cells(plan.scenarios[0], plan.agents[0])[0] for plan in plans]
+    assert len({cell.key for cell in cells}) == len(GAMES)
+    assert [cell.label.partition(" / ")[0] for cell in cells] == [
+        "smoke, 2 gateways, event clock",
+        "smoke, 1 gateway, event clock",
+        "smoke, 3 gateways, event clock",
+        "smoke, 2 gateways, slots of 60 s",
+        "smoke, 2 gateways, slots of 0.5 s",
+        "smoke, 2 gateways, slots of 60 s, hold",
+    ]
+    assert plans[-1].folder_name == "smoke-2-gateways-slots-of-60-s-hold"
+    assert cells[-1].file_name.startswith(f"{plans[-1].folder_name}_prophet_s0_")
+    assert make_plan(["smoke", "paper"], ["prophet"]).folder_name == "smoke+paper"
+
+
+def test_two_clocks_are_two_rows(tmp_path: Path) -> None:
+    clocks = (fakes.SMOKE, fakes.SMOKE.with_clock(60.0, hold=False))
+    plan = fakes.plan().model_copy(update={"api": "parallel", "scenarios": clocks})
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    events, slots = build_tables(tmp_path)
+    lines = to_csv([events, slots]).splitlines()[1:]
+    assert len({line.partition('",')[0] for line in lines}) == 2
+    text = to_markdown([events, slots])
+    assert "## smoke, 2 gateways, event clock" in text
+    assert "## smoke, 2 gateways, slots of 60 s" in text
+    assert SLOTTED in slots.notes
+    assert SLOTTED not in events.notes
 
 
 def test_the_default_agents_are_a_fixed_list() -> None:

@@ -1,0 +1,22 @@
+"""Adam as Tianshou's algorithms take it."""
+
+from __future__ import annotations
+
+import torch
+from tianshou.algorithm.optim import LRSchedulerFactoryLinear, TorchOptimizerFactory
+
+from edge_marl.agents.independent import IndependentConfig
+from edge_marl.agents.learned import LearnerConfig
+
+__all__ = ["adam", "falling_adam"]
+
+
+def adam(learning_rate: float) -> TorchOptimizerFactory:
+    """Return Adam with a constant learning rate."""
+    return TorchOptimizerFactory(torch.optim.Adam, lr=learning_rate, fused=True)
+
+
+def falling_adam(config: IndependentConfig | LearnerConfig, budget: int) -> TorchOptimizerFactory:
+    """Return Adam, its learning rate falling to 0 over the budget's updates."""
+    falling = LRSchedulerFactoryLinear(1, budget, config.decisions_per_update)
+    return adam(config.learning_rate).with_lr_scheduler_factory(falling)
