@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from edge_marl import METRICS, ObservationLayout, load_scenario
+from edge_marl.benchmarks.release import read_evidence
 
 DOCS = Path(__file__).parent
 
@@ -33,9 +35,40 @@ def metrics_table() -> str:
     return "\n".join(lines)
 
 
+TIERS = ("campus", "metro", "studio", "nation", "planet")
+"""Tiers of the extended model that are made up here; their evidence is shipped with them."""
+
+
+def tier_card(tier: str) -> str:
+    """Digest, bound and what every heuristic reaches on a tier's test workloads."""
+    scenario = load_scenario(tier)
+    evidence = read_evidence(scenario)
+    lines = [f"Digest `{scenario.digest[:16]}`."]
+    if evidence is None:
+        return lines[0]
+    count, bound = evidence["workloads"], evidence["bound_per_task"]
+    lines[0] += f" {count} test workloads; bound {bound:.3f} per request."
+    lines += ["", "| agent | utility per request | score | use | lost | crashes | on time | cold |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
+    ranked = sorted(evidence["agents"].items(), key=lambda item: -item[1]["utility_per_task"][0])
+    for name, row in ranked:
+        shares = ("utilisation", "lost_fraction", "server_crash_rate", "on_time_rate")
+        figures = [_interval(row["utility_per_task"]), _interval(row["score"])]
+        figures += [f"{row[share]:.3f}" for share in (*shares, "cold_start_rate")]
+        lines.append(f"| {name} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def _interval(figures: list[float]) -> str:
+    value, low, high = figures
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
 TABLES = {
     "observation paper": lambda: observation_table("paper"),
+    "observation campus": lambda: observation_table("campus"),
     "metrics": metrics_table,
+    **{f"tier {tier}": partial(tier_card, tier) for tier in TIERS},
 }
 
 

@@ -307,7 +307,7 @@ def crash_cost(w: World, e: int, server: int) -> float:
                 progress = (now - sent) / (w.tasks[e, k, END] - sent)
                 part += (1.0 - progress) * penalty
         cost = cost + part if by_service else part
-    return cost
+    return float(cost)
 
 
 def take_back(w: World, e: int, k: int) -> None:
@@ -348,7 +348,7 @@ def lose_unsent(w: World, e: int, k: int, status: int) -> float:
     w.tasks[e, k, END] = w.episode[e, CLOCK]
     if status == DROPPED:
         w.episode[e, ILLEGAL] += 1
-    return -w.rates[PENALTY]
+    return float(-w.rates[PENALTY])
 
 
 # Parts of the extended model.
@@ -499,7 +499,7 @@ def in_time(w: World, e: int, k: int, value: float) -> float:
         return value
     if latency >= 2 * deadline:
         return 0.0
-    return value * ((2 * deadline - latency) / deadline)
+    return float(value * ((2 * deadline - latency) / deadline))
 
 
 def grant(w: World, e: int, k: int, place: int, quality: float) -> float:

@@ -121,7 +121,8 @@ def _served(log: EpisodeLog) -> npt.NDArray[np.bool_]:
     if log.details is None:
         return log.finished
     back = log.tasks[:, k.END] + log.details[:, k.RETURN] <= log.clock_ms
-    return log.finished & (log.details[:, k.AFTER] == 0) & back
+    served: npt.NDArray[np.bool_] = log.finished & (log.details[:, k.AFTER] == 0) & back
+    return served
 
 
 def _latency(log: EpisodeLog, served: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], int]:

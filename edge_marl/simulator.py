@@ -47,7 +47,8 @@ class EpisodeLog:
     """What became of every task of an episode so far (copies; times in milliseconds)."""
 
     tasks: npt.NDArray[np.int64]
-    """(N, 9) the kernel's task rows: the workload's columns, then PLACE, STATUS, START, END."""
+    """(N, 9) the kernel's task rows: the workload's columns, then PLACE, STATUS, START, END. Of a
+    later stage, ARRIVAL is when it became ready."""
     details: npt.NDArray[np.int64] | None
     """(N, 10) the kernel's rows of the extended model; None in the base model."""
     rewards: npt.NDArray[np.float64]
@@ -68,7 +69,7 @@ class EpisodeLog:
     @property
     def shown(self) -> npt.NDArray[np.bool_]:
         """(N,) tasks that were to be decided on so far."""
-        if self.details is None:
+        if self.details is None or not self.details[:, k.AFTER].any():
             return np.arange(len(self.tasks)) < self.num_shown
         first_stages = np.equal(self.details[:, k.STAGE], 0)
         arrived = first_stages & (self.tasks[:, k.ARRIVAL] <= self.clock_ms)

@@ -182,6 +182,11 @@ class Workload:
             and (links[:, -1] != scenario.num_servers - 1).any()
         ):
             raise WorkloadError("the last neighbour of every gateway must be the cloud")
+        cloud = scenario.num_servers - 1
+        if scenario.cloud and self.outages is not None and (self.outages[:, SERVER] == cloud).any():
+            raise WorkloadError(f"outages names server {cloud}, the cloud, which never fails")
+        if scenario.extended:
+            self._check_times()
         known = {
             "topology arrays": self.topology.arrays().keys() - {"capacity", "baseline", "curve"},
             "details": self.details is not None and self.details.any(),

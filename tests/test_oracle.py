@@ -66,7 +66,7 @@ def test_simulator_is_the_oracle(episode: Episode) -> None:
         Fate.RUNNING: log.running,
         Fate.FINISHED: log.finished,
         Fate.CRASHED: status == k.CRASHED,
-        Fate.DROPPED: status == k.REFUSED,
+        Fate.REFUSED: status == k.REFUSED,
     }
     for fate, tasks in fates.items():
         assert tasks.tolist() == [task.fate is fate for task in oracle.sim.tasks]
@@ -210,10 +210,10 @@ def assert_same_info(info: dict[str, Any], expected: dict[str, Any]) -> None:
 
 def assert_same_metrics(metrics: dict[str, float], oracle: OracleEnv) -> None:
     """The metrics that follow from the tasks' fates."""
-    decisions = oracle.sim.shown
-    lost = oracle.sim.count(Fate.CRASHED) + oracle.sim.count(Fate.DROPPED)
+    decisions = oracle.sim.decisions
+    lost = oracle.sim.count(Fate.CRASHED) + oracle.sim.count(Fate.REFUSED)
     crashes = oracle.sim.total_crashes
-    assert metrics["server_crashes"] == crashes == oracle.sim.count(Fate.DROPPED)
+    assert metrics["server_crashes"] == crashes == oracle.sim.count(Fate.REFUSED)
     assert metrics["server_crash_rate"] == crashes / decisions
     assert metrics["crashed_fraction"] == oracle.sim.count(Fate.CRASHED) / decisions
     assert metrics["lost_fraction"] == lost / decisions

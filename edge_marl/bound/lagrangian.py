@@ -1,5 +1,7 @@
 """A certified upper bound on the return of every policy, deliberate crashes included.
 
+This is the base model's; `extended.py` has that of extended scenarios.
+
 Utility is granted at dispatch and never taken back, and a crash frees a server at once, so that
 crashing on purpose can pay: the linear program "assign each task to a server, within capacity" is
 not a bound. This one is, for any prices p[k, j] >= 0 of a unit of capacity of server j from
@@ -39,24 +41,23 @@ finds the same prices.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from edge_marl.bound.common import FRACTION_BITS, Bound, round_up, rounding_margin
+from edge_marl.bound.extended import extended_bound
 from edge_marl.errors import WorkloadError
 from edge_marl.scenario import Scenario
 from edge_marl.utility import task_utilities
 from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE, Workload
 
-__all__ = ["Bound", "upper_bound"]
+__all__ = ["upper_bound"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-FRACTION_BITS = 36
-"""The certificate counts in units of 2**-FRACTION_BITS of utility."""
 SHARE_BITS = 20
 """Parts of a run time still to go are rounded down to multiples of 2**-SHARE_BITS."""
 MAX_PENALTY = 2 ** (62 - FRACTION_BITS - SHARE_BITS)
@@ -70,28 +71,19 @@ RELAXATION = 1.8
 """Over-relaxation; the method converges below 2."""
 
 
-@dataclass(frozen=True, eq=False)
-class Bound:
-    """An upper bound on the sum of rewards of any action sequence on one workload."""
-
-    value: float
-    """The bound, rounded up to six decimals."""
-    prices: Floats
-    """(decisions, S) price of a unit of capacity of each server from one decision to the next, in
-    utility (read-only)."""
-    evictions: int
-    """Tasks that would best be thrown out by a crash at these prices; 0: crashing does not pay."""
-
-
 def upper_bound(scenario: Scenario, workload: Workload) -> Bound:
     """Return a certified upper bound on the return of any policy, one that knows all included.
 
-    Takes about half a second for an episode of `paper` on one core.
+    Takes about half a second for an episode of `paper` on one core. In the extended model it holds
+    for the event clock.
 
     Raises:
+        ScenarioError: if there is no bound for the scenario (`has_bound`).
         WorkloadError: if the workload does not fit the scenario, or its numbers are too large for
             64-bit certification.
     """
+    if scenario.extended:
+        return extended_bound(scenario, workload)
     workload.check_fits(scenario)
     tasks = workload.tasks[: workload.num_decisions(scenario)]
     capacity = workload.topology.capacity
@@ -116,7 +108,7 @@ def upper_bound(scenario: Scenario, workload: Workload) -> Bound:
         if total < best[0]:
             best = (int(total), int(evictions), prices / unit)
     best[2].flags.writeable = False
-    return Bound(_round_up(best[0] + _rounding_margin(len(tasks), span)), best[2], best[1])
+    return Bound(round_up(best[0] + rounding_margin(len(tasks), span)), best[2], best[1])
 
 
 def _candidates(
@@ -142,20 +134,6 @@ def _price_limit(demand: Ints, capacity: Ints, penalty: float, span: float) -> f
             f"and penalties below {MAX_PENALTY}: take a shorter workload or smaller units"
         )
     return limit
-
-
-def _rounding_margin(decisions: int, span: float) -> int:
-    """Units by which the simulator's float64 sum of rewards can exceed the exact one.
-
-    Recursive summation of n rewards errs by at most n 2^-53 times the sum of their sizes, and so do
-    the crash costs, which hold at most n terms in all; both sums are below 2 n span.
-    """
-    return int(decisions**2 * span * 2.0 ** (FRACTION_BITS - 49)) + 1
-
-
-def _round_up(units: int) -> float:
-    """Units as a float: six decimals, rounded up, and one more in the last for the division."""
-    return float(-(-units * 10**6 // 2**FRACTION_BITS) + 1) / 10**6
 
 
 @numba.njit(cache=True)

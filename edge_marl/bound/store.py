@@ -12,10 +12,11 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ import numpy.typing as npt
 import platformdirs
 
 from edge_marl.bound.lagrangian import upper_bound
+from edge_marl.kernel import GOING_ON
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
 from edge_marl.workload import Workload
@@ -34,6 +36,8 @@ VERSION = 1
 
 RANDOM_EPISODES = 64
 """Action sequences that the random end is the mean of."""
+MOST_SERVERS = 2**14
+"""Servers of all environments that are played at one time, for the sake of memory."""
 
 CACHE_VARIABLE = "EDGE_MARL_CACHE"
 """Environment variable that names the folder of the cache."""
@@ -64,6 +68,7 @@ def anchors(
             folder. A folder that cannot be written to costs only time.
 
     Raises:
+        ScenarioError: if there is no bound for the scenario (`bound.has_bound`).
         WorkloadError: if a workload does not fit the scenario, or is too large to be bounded.
     """
     known = _shipped(shipped_name(scenario), scenario.digest)
@@ -82,28 +87,45 @@ def cached_pair(
     path = _cache_folder(cache_dir) / f"{_key(scenario, workload)}.json"
     pair = _read(path)
     if pair is None:
-        pair = random_return(scenario, workload), upper_bound(scenario, workload).value
+        bound = upper_bound(scenario, workload).value
+        pair = random_return(scenario, workload), bound
         _write(path, pair)
     return pair
 
 
 def random_return(scenario: Scenario, workload: Workload) -> float:
-    """Return the mean return of 64 uniform random action sequences, rounded to six decimals.
+    """Return the mean return of 64 uniform random sequences of legal actions, to six decimals.
 
     Their words come from a PCG64 stream seeded by the workload's digest, so that the figure is the
     same everywhere and workloads do not share their luck.
     """
     decisions = workload.num_decisions(scenario)
-    simulator = Simulator(scenario, num_envs=RANDOM_EPISODES)
-    for episode in range(RANDOM_EPISODES):
-        simulator.load(episode, workload)
     words = np.random.PCG64(int(workload.digest, 16)).random_raw(decisions * RANDOM_EPISODES)
-    # The upper half of each word, scaled to the number of actions (bias below count / 2**32).
-    choices = (words >> np.uint64(32)) * np.uint64(scenario.num_actions) >> np.uint64(32)
-    rewards = np.zeros((decisions, RANDOM_EPISODES))
-    for actions, row in zip(choices.astype(np.int64).reshape(rewards.shape), rewards, strict=True):
-        simulator.step(actions, row)
-    return round(math.fsum(rewards.flat) / RANDOM_EPISODES, 6)
+    shares = (words >> np.uint64(32)).astype(np.int64).reshape(decisions, RANDOM_EPISODES)
+    at_once = max(1, min(RANDOM_EPISODES, MOST_SERVERS // scenario.num_servers))
+    returns = []
+    for first in range(0, RANDOM_EPISODES, at_once):
+        rows = shares[:, first : first + at_once]
+        returns.append(_random_rewards(scenario, workload, rows))
+    return round(math.fsum(chain.from_iterable(returns)) / RANDOM_EPISODES, 6)
+
+
+def _random_rewards(
+    scenario: Scenario, workload: Workload, shares: npt.NDArray[np.int64]
+) -> Iterable[float]:
+    """Return the rewards of the episodes that words of 32 bits choose, (decisions, episodes)."""
+    simulator = Simulator(scenario, num_envs=shares.shape[1])
+    for episode in range(shares.shape[1]):
+        simulator.load(episode, workload)
+    rewards = np.zeros(shares.shape)
+    for words, row in zip(shares, rewards, strict=True):
+        legal = np.cumsum(simulator.feasible, axis=1, dtype=np.int64)
+        # The word, scaled to the number of legal actions (bias below count / 2**32).
+        rank = words * legal[:, -1] >> 32
+        simulator.step((legal > rank[:, None]).argmax(axis=1), row)
+        if (simulator.done != GOING_ON).all():
+            break
+    return rewards.flat
 
 
 def shipped_name(scenario: Scenario) -> str:
@@ -131,8 +153,12 @@ def _cache_folder(cache_dir: str | Path | None) -> Path:
 
 def _key(scenario: Scenario, workload: Workload) -> str:
     """SHA-256 of all that a pair depends on: the workload holds the servers and the tasks."""
-    rules = scenario.overload.model_dump(mode="json")
-    facts = (VERSION, workload.digest, scenario.episode.end, sorted(rules.items()))
+    facts: tuple[object, ...]
+    if scenario.extended:
+        facts = (VERSION, workload.digest, scenario.digest)
+    else:
+        rules = scenario.overload.model_dump(mode="json", include={"penalty", "loss_sum"})
+        facts = (VERSION, workload.digest, scenario.episode.end, sorted(rules.items()))
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -67,7 +67,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         self._observation = self._simulator.observations[0]
         self._mask = self._simulator.feasible[0]
         # A memory view gives its number in half the time of an array.
-        self._done = memoryview(self._simulator.done)
+        self._done = memoryview(self._simulator.done)  # type: ignore[arg-type]  # NumPy's stubs
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -117,7 +117,8 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which actions are feasible now, (A,): sb3-contrib's MaskablePPO asks for it."""
-        return self._mask.astype(np.bool_)
+        mask: npt.NDArray[np.bool_] = self._mask.astype(np.bool_)
+        return mask
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what looks at this object's simulator, for copies and pickles."""

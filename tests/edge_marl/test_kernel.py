@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import types
+from typing import Any
 
 import numba
 import numpy as np
@@ -113,7 +114,7 @@ def test_a_tree_of_any_number_of_servers_finds_the_soonest() -> None:
     rng = np.random.default_rng(0)
     for servers in range(1, 18):
         leaves = 1 << (servers - 1).bit_length()
-        world = types.SimpleNamespace(soonest=np.full((1, 2 * leaves), kernel.NEVER))
+        world: Any = types.SimpleNamespace(soonest=np.full((1, 2 * leaves), kernel.NEVER))
         ends = np.full(servers, kernel.NEVER)
         for _ in range(100):
             server = int(rng.integers(servers))

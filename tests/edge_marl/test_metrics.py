@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from edge_marl import METRICS, Workload, draw_topology, kernel
+from edge_marl import METRICS, Scenario, Workload, draw_topology, kernel
 from edge_marl.scenario import parse_scenario
 
 SCENARIO = parse_scenario(
@@ -123,3 +123,16 @@ def test_every_metric_says_what_it_is() -> None:
         assert metric.name == name
         assert metric.unit
         assert metric.description
+
+
+def test_the_last_task_that_is_never_sent_counts_nowhere() -> None:
+    """Also where a part of the extended model is on."""
+    facts = SCENARIO.model_dump(mode="json", exclude_defaults=True)
+    facts["overload"]["refund"] = True
+    facts["episode"]["end"] = "last-task"
+    scenario = Scenario.model_validate(facts)
+    env: Any = gymnasium.make("EdgeAIGC-v0", scenario=scenario).unwrapped
+    env.reset(options={"workload": Workload(draw_topology(scenario), np.array(TASKS))})
+    *_, terminated, _, _ = [env.step(action) for action in ACTIONS[:3]][-1]
+    assert terminated
+    assert env.metrics()["tasks"] == env.metrics()["requests"] == 3

@@ -1,5 +1,6 @@
 """Workloads: drawn the same everywhere, with the stated law; saved, loaded, hashed, checked."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from edge_marl import Workload, draw_topology, draw_workload, load_scenario, loa
 from edge_marl.draw import draw_tasks
 from edge_marl.errors import WorkloadError
 from edge_marl.scenario import parse_scenario
-from edge_marl.workload import ARRIVAL, DEMAND, GATEWAY, RUN_TIME, TYPE
+from edge_marl.workload import ARRIVAL, DEADLINE, DEMAND, GATEWAY, RUN_TIME, TYPE
 
 PAPER = load_scenario("paper")
 SMOKE = load_scenario("smoke")
@@ -255,3 +256,29 @@ def test_workload_must_fit_the_scenario() -> None:
     one = Workload(topology=draw_topology(PAPER), tasks=draw_tasks(PAPER, 0)[:1])
     with pytest.raises(WorkloadError, match="a workload of one task has no decision"):
         one.check_fits(PAPER)
+
+
+def test_an_outage_of_the_cloud_is_explained() -> None:
+    metro = load_scenario("metro")
+    drawn = draw_workload(metro, 0)
+    cloud = metro.num_servers - 1
+    wrong = dataclasses.replace(drawn, outages=np.array([[1000, cloud, 50]]))
+    with pytest.raises(WorkloadError, match=f"outages names server {cloud}, the cloud"):
+        wrong.check_fits(metro)
+
+
+def test_requests_that_outlast_the_simulator_are_explained() -> None:
+    metro = load_scenario("metro")
+    drawn = draw_workload(metro, 0)
+    tasks = drawn.tasks.copy()
+    tasks[0, RUN_TIME] = 2**41
+    with pytest.raises(WorkloadError, match=r"a request may last until \d+ ms: at most"):
+        dataclasses.replace(drawn, tasks=tasks).check_fits(metro)
+
+
+def test_parts_that_a_scenario_does_not_have_are_explained() -> None:
+    drawn = draw_workload(load_scenario("smoke"), 0)
+    details = np.zeros((drawn.num_tasks, 7), dtype=np.int64)
+    details[:, DEADLINE] = 1000
+    with pytest.raises(WorkloadError, match="has details of the extended model"):
+        dataclasses.replace(drawn, details=details).check_fits(load_scenario("smoke"))

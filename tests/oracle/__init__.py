@@ -1,1 +1,1 @@
-"""The test oracle: an independent simulator of the base model and the published draws."""
+"""The test oracle: an independent simulator of the model and of the published draws."""

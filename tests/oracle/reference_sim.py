@@ -1,9 +1,9 @@
-"""A slow, plain simulator of the base model, written from its rules and not from the kernel.
+"""A slow, plain simulator of the model, written from its rules and not from the kernel.
 
-It follows the rules of the published environments one by one: tasks and servers are objects, finish
-times sit on a heap, and what a server uses is the sum over the tasks that run on it. Nothing here
-is shared with ``edge_marl`` except the names of a scenario's and a workload's fields, so that
-agreement of the two means that both follow the rules.
+It follows `docs/model.md` and `docs/extended_model.md` one by one: tasks, servers, gateways and
+links are objects (`world.py`), and time goes from one moment at which something happens to the
+next. Nothing here is shared with ``edge_marl`` except the names of a scenario's and a workload's
+fields, so that agreement of the two means that both follow the rules.
 
 All times are integer milliseconds. Arithmetic is Python's own, in the published order.
 """
@@ -11,134 +11,101 @@ All times are integer milliseconds. Arithmetic is Python's own, in the published
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from tests.oracle.sight import Sight
+from tests.oracle.world import (
+    Fate,
+    Link,
+    Server,
+    Service,
+    Task,
+    make_gateways,
+    make_servers,
+    make_tasks,
+)
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from edge_marl.scenario import Scenario
     from edge_marl.workload import Workload
 
-
-class Fate(Enum):
-    """What has become of a task."""
-
-    WAITING = auto()  # not dispatched yet
-    RUNNING = auto()
-    FINISHED = auto()
-    CRASHED = auto()  # was running on a server that crashed
-    DROPPED = auto()  # its own dispatch made the server crash
+__all__ = ["Choice", "Fate", "OracleEnv", "ReferenceSimulator", "Task"]
 
 
-@dataclass(eq=False)
-class Task:
-    """One task of the workload."""
-
-    number: int  # place in the workload
-    arrival: int  # ms
-    run_time: int  # ms
-    demand: int  # denoising steps, the unit of capacity
-    kind: int  # task type
-    fate: Fate = Fate.WAITING
-    turn: int = 0  # how many tasks were assigned before it
-
-    @property
-    def end(self) -> int:
-        """When the task finishes if nothing crashes, in ms."""
-        return self.arrival + self.run_time
-
-    def progress(self, now: int) -> float:
-        """Fraction of the run time that has passed at ``now``."""
-        return (now - self.arrival) / self.run_time
+Choice = tuple[int, int] | None
+"""Neighbour and service, or to do nothing."""
 
 
-@dataclass(eq=False)
-class Service:
-    """One service of a server: how good what it makes is, and the tasks that run on it."""
+@dataclass(frozen=True)
+class Outage:
+    """A server that fails by itself."""
 
-    baseline: list[float]  # by task type
-    ax: float
-    ay: float
-    bx: float
-    by: float
-    running: list[Task] = field(default_factory=list)  # in order of dispatch
-
-    def quality(self, demand: int) -> float:
-        """Quality gained by ``demand`` denoising steps: zero, then a ramp, then flat."""
-        if demand < self.ax:
-            return 0.0
-        if demand > self.bx:
-            return self.by - self.ay
-        return (self.by - self.ay) / (self.bx - self.ax) * (demand - self.ax)
-
-    def utility(self, task: Task) -> float:
-        """What the user of ``task`` gets from this service."""
-        return self.baseline[task.kind] + self.quality(task.demand)
+    time: int
+    server: Server
+    duration: int
 
 
-@dataclass(eq=False)
-class Server:
-    """An edge server; its services share its capacity."""
+@dataclass(frozen=True)
+class Report:
+    """What telemetry says of a server."""
 
-    capacity: int
-    services: list[Service]
-    crashes: int = 0
-
-    @property
-    def running(self) -> list[Task]:
-        """Tasks that run on any of the services, service by service."""
-        return [task for service in self.services for task in service.running]
-
-    @property
-    def used(self) -> int:
-        """Capacity taken by the running tasks."""
-        return sum(task.demand for task in self.running)
-
-    @property
-    def available(self) -> int:
-        """Capacity that is left."""
-        return self.capacity - self.used
+    used: int
+    is_down: bool
+    resident: tuple[bool, ...]  # by service
 
 
 class ReferenceSimulator:
-    """One episode of the base model."""
+    """One episode on the event clock: a task is decided on the moment that it is ready."""
 
     def __init__(self, scenario: Scenario, workload: Workload) -> None:
         """Start the episode: the first task is shown and nothing runs."""
-        self.unit_penalty = scenario.overload.penalty
+        self.extended = scenario.extended
+        self.penalty = scenario.overload.penalty
         self.loss_sum = scenario.overload.loss_sum
-        self.end = scenario.episode.end
+        self.restart = round(scenario.overload.restart_s * 1000)
+        self.refund = scenario.overload.refund
+        self.ends_at_last_task = scenario.episode.end == "last-task"
         self.horizon = round(scenario.arrivals.horizon_s * 1000)
+        self.period = round(scenario.telemetry.period_s * 1000)
 
-        self.tasks = [
-            Task(number, arrival, run_time, demand, kind)
-            for number, (arrival, run_time, demand, kind, _gateway) in enumerate(
-                workload.tasks.tolist()
-            )
-        ]
-        topology = workload.topology
-        self.servers = []
-        for j, capacity in enumerate(topology.capacity.tolist()):
-            baselines, curves = topology.baseline[j].tolist(), topology.curve[j].tolist()
-            services = [
-                Service(baseline, *curve) for baseline, curve in zip(baselines, curves, strict=True)
-            ]
-            self.servers.append(Server(capacity, services))
+        self.tasks = make_tasks(workload)
+        self.servers = make_servers(scenario, workload)
+        self.gateways = make_gateways(scenario, workload, self.servers)
+        failures = [] if workload.outages is None else workload.outages.tolist()
+        self.outages = deque(Outage(t, self.servers[j], length) for t, j, length in failures)
+        self.arriving = deque(task for task in self.tasks if task.place == 0)
+        self.queue: list[Task] = []  # ready, not decided on
+        self.ends: list[tuple[int, int, Task]] = []  # heap; of tasks lost since, too
 
-        self.shown = 0
-        self.now = self.tasks[0].arrival
-        self.finish_events: list[tuple[int, int, Task, Service]] = []
+        self.admitted = 0
+        self.decisions = 0
+        self.illegal = 0
+        self.refunds: list[tuple[int, float]] = []  # gateway and amount, in this step
+        self.reports: list[Report] = []
+        self.reported_at = -1
+        self.now = 0
         self.terminated = False
         self.truncated = False
+        self._start()
+
+    def _start(self) -> None:
+        """Let time pass until the first task is there."""
+        self._pass_until_ready(self.tasks[0].ready)
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode has ended."""
+        return self.terminated or self.truncated
 
     @property
     def current_task(self) -> Task | None:
-        """The task to dispatch, or None when all have been dispatched."""
-        return self.tasks[self.shown] if self.shown < len(self.tasks) else None
+        """The task that is shown, or None when there is none left."""
+        return self.queue[0] if self.queue else None
 
     @property
     def total_crashes(self) -> int:
@@ -149,62 +116,190 @@ class ReferenceSimulator:
         """How many tasks have this fate."""
         return sum(task.fate is fate for task in self.tasks)
 
-    def dispatch(self, server_index: int, service_index: int) -> float:
-        """Give the shown task to a service, go on to the next arrival and return the reward."""
+    # ------------------------------------------------------------ decisions
+
+    def dispatch(self, neighbour: int, service: int) -> float:
+        """Decide on the shown task, go on to the next one and return the reward."""
         task = self.current_task
-        if task is None or self.terminated or self.truncated:
+        if task is None or self.over:
             raise RuntimeError("the episode is over")
-        server = self.servers[server_index]
-        service = server.services[service_index]
-        if task.demand > server.available:
-            reward = -self._crash(server)
-            task.fate = Fate.DROPPED
-        else:
-            reward = service.utility(task)
-            task.fate = Fate.RUNNING
-            task.turn = self.shown
-            service.running.append(task)
-            heapq.heappush(self.finish_events, (task.end, task.number, task, service))
-        self._advance()
-        return reward
+        self.refunds = []
+        paid = self.decide(task, (neighbour, service))
+        self._go_on()
+        return self.with_refunds(paid, [amount for _, amount in self.refunds])
+
+    def with_refunds(self, paid: float, amounts: list[float]) -> float:
+        """What a dispatch paid, less what was taken back since."""
+        if not self.extended:
+            return paid  # -0.0 stays what it is
+        taken_back = 0.0
+        for amount in amounts:
+            taken_back -= amount
+        return paid + taken_back
+
+    def decide(self, task: Task, choice: Choice) -> float:
+        """Do with a task what its gateway chose; return what that pays."""
+        self.queue.remove(task)
+        self.decisions += 1
+        task.paid = self._drop(task) if choice is None else self._send(task, *choice)
+        return task.paid
+
+    def _send(self, task: Task, neighbour: int, number: int) -> float:
+        link = self.gateways[task.gateway].links[neighbour]
+        server, service = link.server, link.server.services[number]
+        if not service.hosted:
+            return self._drop(task)
+        task.server, task.service = server, service
+        task.sent = task.end = self.now
+        if server.is_down(self.now):
+            task.fate = Fate.DENIED
+            return -self.penalty
+        if not server.has_room(task, service):
+            task.fate = Fate.REFUSED
+            return -self._crash(server)
+        return self._admit(task, link, service)
+
+    def _drop(self, task: Task) -> float:
+        self.illegal += 1
+        task.fate = Fate.DROPPED
+        task.sent = task.end = self.now
+        return -self.penalty
+
+    def _admit(self, task: Task, link: Link, service: Service) -> float:
+        gateway = self.gateways[task.gateway]
+        link.server.bring_in(service, self.now, task.load_time)
+        start = max(self.now + gateway.way_in(task, link), service.loaded_at)
+        task.end = start + service.duration(task)
+        task.fate = Fate.RUNNING
+        task.turn = self.admitted = self.admitted + 1
+        service.running.append(task)
+        heapq.heappush(self.ends, (task.end, task.number, task))
+        task.request.qualities.append(service.utility(task))
+        if task.after == 0:
+            back = task.end + gateway.way_back(task, link)
+            task.granted = task.request.value(back - task.request.arrival)
+        return task.granted - service.cost(task)
 
     def _crash(self, server: Server) -> float:
-        """Lose everything that runs on the server and return the penalty."""
-        penalty = self.unit_penalty
+        """Lose everything that runs on the server and return the cost."""
+        cost = self.penalty
         if self.loss_sum == "by-service":
             for service in server.services:
                 part = 0.0
                 for task in service.running:
-                    part += (1 - task.progress(self.now)) * self.unit_penalty
-                penalty += part
+                    part += (1 - task.progress(self.now)) * self.penalty
+                cost += part
         else:
-            for task in sorted(server.running, key=lambda task: task.turn):
-                penalty += (1 - task.progress(self.now)) * self.unit_penalty
-        for service in server.services:
-            for task in service.running:
-                task.fate = Fate.CRASHED
-            service.running.clear()
+            for task in server.running_in_order:
+                cost += (1 - task.progress(self.now)) * self.penalty
+        self._lose_all(server, Fate.CRASHED)
+        server.down_until = self.now + self.restart
         server.crashes += 1
-        return penalty
+        return cost
 
-    def _advance(self) -> None:
-        """Show the next task; end the episode by the scenario's rule."""
-        self.shown += 1
-        task = self.current_task
-        self.now = self.horizon if task is None else task.arrival
-        self._finish_tasks()
-        if self.end == "last-task":
-            self.terminated = self.shown == len(self.tasks) - 1
+    def _lose_all(self, server: Server, fate: Fate) -> None:
+        for task in server.lose_all():
+            task.end = self.now
+            self._lose(task, fate)
+
+    def _lose(self, task: Task, fate: Fate) -> None:
+        task.fate = fate
+        if self.refund:
+            self.refunds.append((task.gateway, task.granted))
+            task.paid -= task.granted
+
+    # ------------------------------------------------------------ time
+
+    def _go_on(self) -> None:
+        """Go to the next decision; end the episode by the scenario's rule."""
+        self._pass_until_ready(self.tasks[-1].ready if self.ends_at_last_task else self.horizon)
+        if self.ends_at_last_task:
+            self.terminated = self.current_task is self.tasks[-1]
         else:
-            self.truncated = task is None
+            self.truncated = self.current_task is None
 
-    def _finish_tasks(self) -> None:
-        """Remove every task that ends by now."""
-        while self.finish_events and self.finish_events[0][0] <= self.now:
-            _, _, task, service = heapq.heappop(self.finish_events)
-            if task.fate is Fate.RUNNING:  # it may have crashed since
+    def _pass_until_ready(self, latest: int) -> None:
+        """Let time pass until a task waits, or to the latest moment."""
+        while not self.queue:
+            moment = self._next_moment()
+            if moment is None or moment > latest:
+                self._stand_at(latest)
+                return
+            self._live_through(moment)
+
+    def _pass_to(self, time: int) -> None:
+        """Let time pass, with all that happens on the way."""
+        while (moment := self._next_moment()) is not None and moment <= time:
+            self._live_through(moment)
+        self._stand_at(time)
+
+    def _next_moment(self) -> int | None:
+        """When something happens next."""
+        while self.ends and self.ends[0][2].fate is not Fate.RUNNING:
+            heapq.heappop(self.ends)
+        moments = [self.ends[0][0]] if self.ends else []
+        moments += [self.outages[0].time] if self.outages else []
+        moments += [self.arriving[0].ready] if self.arriving else []
+        return min(moments, default=None)
+
+    def _live_through(self, moment: int) -> None:
+        """All that happens at one moment: ends, failures, what the ends bring about, arrivals."""
+        self._report(moment - 1)
+        self.now = moment
+        ended = self._take_ended()
+        while self.outages and self.outages[0].time <= moment:
+            self._fail(self.outages.popleft())
+        for task in ended:
+            if task.fails:
+                self._lose(task, Fate.FAILED)
+            elif task.next is not None and (self.ends_at_last_task or moment < self.horizon):
+                task.next.ready = moment
+                self.queue.append(task.next)
+        while self.arriving and self.arriving[0].ready <= moment:
+            self.queue.append(self.arriving.popleft())
+        self.queue.sort(key=lambda task: (task.ready, task.number))
+        self._report(moment)
+
+    def _stand_at(self, time: int) -> None:
+        self.now = time
+        self._report(time)
+
+    def _take_ended(self) -> list[Task]:
+        """Tasks whose end has come leave their servers; return them by number."""
+        ended = []
+        while self.ends and self.ends[0][0] <= self.now:
+            _, _, task = heapq.heappop(self.ends)
+            if task.fate is Fate.RUNNING:  # it may have been lost since
                 task.fate = Fate.FINISHED
-                service.running.remove(task)
+                task.service.running.remove(task)
+                ended.append(task)
+        return ended
+
+    def _fail(self, outage: Outage) -> None:
+        server = outage.server
+        self._lose_all(server, Fate.OUTAGE)
+        server.down_until = max(server.down_until, outage.time + outage.duration)
+
+    # ------------------------------------------------------------ telemetry
+
+    def _report(self, time: int) -> None:
+        """Take the last report that is due by ``time``, unless it was taken: all is as it was."""
+        if not self.period or time < 0:
+            return
+        tick = self.period * (time // self.period)
+        if tick > self.reported_at:
+            self.reported_at = tick
+            self.reports = [self._state_of(server, tick) for server in self.servers]
+
+    def _state_of(self, server: Server, time: int) -> Report:
+        resident = tuple(service.resident for service in server.services)
+        return Report(server.used, server.is_down(time), resident)
+
+    def known_of(self, gateway: int, server: Server) -> Report:
+        """What a gateway knows of a server now: of its own the present, of others the report."""
+        if self.period and server is not self.gateways[gateway].links[0].server:
+            return self.reports[server.number]
+        return self._state_of(server, self.now)
 
 
 class OracleEnv:
@@ -214,48 +309,24 @@ class OracleEnv:
         """Make an environment for workloads of ``scenario``."""
         self.scenario = scenario
         self.num_services = scenario.num_services
-        self.num_actions = scenario.num_servers * scenario.num_services
-        self.num_types = scenario.num_types
-        self.max_demand = max(scenario.tasks.demand)
-        a, b, c = scenario.tasks.run_time_minutes
-        self.max_run_time = max(
-            round((a * t**2 + b * t + c) * 60 * 1000) for t in scenario.tasks.demand
-        )
-        self.max_capacity = max(scenario.servers.capacity)
+        self.sight = Sight(scenario)
         self.sim: ReferenceSimulator
 
     def reset(self, workload: Workload) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start an episode on ``workload``."""
         self.sim = ReferenceSimulator(self.scenario, workload)
-        return self._observation(), self._info()
+        return self._show()
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Dispatch the shown task to server ``action // V``, service ``action % V``."""
-        server, service = divmod(action, self.num_services)
-        reward = self.sim.dispatch(server, service)
-        return (
-            self._observation(),
-            reward,
-            self.sim.terminated,
-            self.sim.truncated,
-            self._info(),
-        )
+        """Send the shown task to neighbour ``action // V``, service ``action % V``."""
+        neighbour, service = divmod(action, self.num_services)
+        reward = self.sim.dispatch(neighbour, service)
+        observation, info = self._show()
+        return observation, reward, self.sim.terminated, self.sim.truncated, info
 
-    def _task_features(self) -> list[float]:
+    def _show(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """What the gateway of the shown task sees; gateway 0 where none is shown."""
         task = self.sim.current_task
-        one_hot = [0.0] * self.num_types if self.num_types > 1 else []
-        if task is None:
-            return [*one_hot, 0.0, 0.0]
-        if one_hot:
-            one_hot[task.kind] = 1.0
-        return [*one_hot, task.demand / self.max_demand, task.run_time / self.max_run_time]
-
-    def _observation(self) -> NDArray[np.float32]:
-        features = self._task_features()
-        for server in self.sim.servers:
-            features.append(server.capacity / self.max_capacity)
-            features.append(server.available / server.capacity)
-        return np.array(features, dtype=np.float32)
-
-    def _info(self) -> dict[str, Any]:
-        return {"action_mask": np.ones(self.num_actions, dtype=np.int8)}
+        gateway = 0 if task is None else task.gateway
+        observation = self.sight.observation(self.sim, gateway, task)
+        return observation, {"action_mask": self.sight.mask(self.sim, gateway)}

@@ -1,0 +1,459 @@
+"""The bound of extended scenarios: no action sequence beats it, and it is not silly.
+
+What is best is found by playing all action sequences of tiny episodes in the simulator.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edge_marl.bound import extended, has_bound, store, upper_bound
+from edge_marl.errors import ScenarioError, WorkloadError
+from edge_marl.kernel import GOING_ON
+from edge_marl.scenario import Scenario
+from edge_marl.simulator import Simulator
+from edge_marl.topology import Topology
+from edge_marl.workload import Workload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARTS = (
+    "cloud",
+    "deadline",
+    "energy",
+    "fails",
+    "hosting",
+    "last-task",
+    "neighbours",
+    "network",
+    "outages",
+    "residency",
+    "restart",
+    "speeds",
+    "stages",
+    "telemetry",
+)
+"""Every part that the bound has to do with; refund is always on."""
+
+MOST_SEQUENCES = 300
+
+
+# ---------------------------------------------------------------- instances
+
+
+class Tiny:
+    """Draws a tiny episode with parts on: coarse times, so that all kinds of ties happen."""
+
+    def __init__(self, seed: int, parts: frozenset[str]) -> None:
+        self.rng = np.random.Generator(np.random.PCG64(seed))
+        self.parts = parts - {"last-task"} if "stages" in parts else parts
+        self.services = self.pick([1, 1, 2])
+        self.edge = self.pick([1, 2, 2]) if "cloud" in parts else 2
+        self.servers = self.edge + ("cloud" in parts)
+        self.gateways = self.pick([1, 2]) if "neighbours" in parts else 1
+        self.links = self.pick([1, 2, self.servers]) if "neighbours" in parts else self.servers
+        if self.links == 1 and "cloud" in parts:
+            self.links = 2
+        self.links = min(self.links, self.servers)
+        self.tick = self.pick([1, 1000])
+        self.horizon = self.pick([8, 15, 40])
+
+    def pick(self, values: list[Any]) -> Any:
+        """One of the values."""
+        return values[int(self.rng.integers(len(values)))]
+
+    def some(self, values: list[Any], shape: Any) -> npt.NDArray[Any]:
+        """Values in an array of a shape."""
+        picked: npt.NDArray[Any] = np.array(values)[self.rng.integers(len(values), size=shape)]
+        return picked
+
+    def instance(self) -> tuple[Scenario, Workload]:
+        """Return the scenario and the workload."""
+        rows, details = self.requests()
+        workload = Workload(
+            self.topology(),
+            np.array(rows, dtype=np.int64),
+            np.array(details, dtype=np.int64),
+            self.outages() if "outages" in self.parts else None,
+        )
+        return self.scenario(), workload
+
+    def scenario(self) -> Scenario:
+        """Return the scenario."""
+        parts, second = self.parts, self.tick / 1000
+        device = {"name": "device", "capacity": [1, 2, 3, 4, 5, 6]}
+        models = [{"name": f"model {v}"} for v in range(self.services)]
+        facts: dict[str, Any] = {
+            "name": "tiny",
+            "version": 1,
+            "summary": "made by a test",
+            "servers": {
+                "law": "devices",
+                "count": self.edge,
+                "devices": [device],
+                "models": models,
+            },
+            "tasks": {
+                "types": 1,
+                "demand": [1, 2, 3],
+                "run_time_minutes": (0, 1, 0),
+                "stages": [1.0] * (3 if "stages" in parts else 1),
+                "fail_share": 0.1 * ("fails" in parts),
+            },
+            "arrivals": {"rate_per_s": 0.1, "horizon_s": self.horizon * second},
+            "gateways": {
+                "count": self.gateways,
+                "neighbourhood": self.links if "neighbours" in parts else 0,
+            },
+            "overload": {
+                "penalty": self.pick([2.0, 0.5, 0.0]),
+                "loss_sum": "in-order",
+                "refund": True,
+                "restart_s": self.pick([1, 5]) * second if "restart" in parts else 0.0,
+            },
+            "episode": {"end": "last-task" if "last-task" in parts else "horizon"},
+        }
+        if "network" in parts:
+            facts["network"] = {"latency_ms": 1.0, "bandwidth_mbit": (8.0, 8.0)}
+        if "residency" in parts:
+            facts["residency"] = {"load": [{"share": 1.0, "median_s": 1.0, "sd_log": 0.0}]}
+        if "cloud" in parts:
+            facts["cloud"] = {"price_per_step": self.pick([0.0, 0.1, 0.5])}
+        if "outages" in parts:
+            facts["outages"] = {"every_s": 100.0, "repair_s": 1.0}
+        if "telemetry" in parts:
+            facts["telemetry"] = {"period_s": 2 * second}
+        if "energy" in parts:
+            facts["energy"] = {"weight": self.pick([0.001, 0.1])}
+        return Scenario.model_validate(facts)
+
+    def topology(self) -> Topology:
+        """Return the servers."""
+        s, v, parts = self.servers, self.services, self.parts
+        curve = np.zeros((s, v, 4))
+        curve[..., 2:] = 4.0, 0.5
+        curve[..., 3] = self.some([0.0, 0.5], (s, v))
+        arrays: dict[str, Any] = {
+            "capacity": self.some([1, 2, 3, 4, 6], s),
+            "baseline": self.some([0.0, 0.3, 1.0, 1.85, 3.0, -0.5], (s, v, 1)),
+            "curve": curve,
+        }
+        if "speeds" in parts:
+            arrays["slowdown"] = self.some([1000, 500, 2000, 1500, 333], (s, v))
+        if "hosting" in parts:
+            arrays["hosted"] = self.some([True, True, False], (s, v))
+        if "energy" in parts:
+            arrays["energy"] = self.some([0, 1000, 5000], (s, v))
+        if "residency" in parts:
+            arrays["memory"] = self.some([1, 2, 3], s)
+            arrays["model_memory"] = self.some([0, 1, 2, 3], v)
+        if parts & {"cloud", "neighbours", "network"}:
+            shape = (self.gateways, self.links)
+            near = [self.rng.permutation(self.edge) for _ in range(self.gateways)]
+            clouds = [[self.edge] if "cloud" in parts else []] * self.gateways
+            arrays["neighbours"] = [
+                [*order[: self.links - len(far)], *far]
+                for order, far in zip(near, clouds, strict=True)
+            ]
+            if "network" in parts:
+                arrays["propagation"] = self.some([0, 0, 1, 3], shape) * self.tick
+                arrays["us_per_kb"] = self.some([1, 500, 1000], shape)
+        return Topology(**arrays)
+
+    def requests(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+        """Return the rows of tasks and details; no more than can be played in all ways."""
+        actions = self.links * self.services
+        most = 1
+        while actions ** (most + 1) <= MOST_SEQUENCES and most < 6:
+            most += 1
+        rows: list[tuple[int, ...]] = []
+        details: list[tuple[int, ...]] = []
+        now, last = 0, "last-task" in self.parts
+        most += last
+        while len(rows) < most:
+            now = min(now + self.pick([0, 0, 1, 1, 2, 5]), self.horizon)
+            stages = self.pick([1, 2, 3]) if "stages" in self.parts else 1
+            if len(rows) + stages > most:
+                stages = 1
+            gateway = int(self.rng.integers(self.gateways))
+            due = self.pick([0, 1, 2, 3, 4, 6, 9]) * self.tick if "deadline" in self.parts else 0
+            for stage in range(stages):
+                runs = self.pick([1, 2, 3, 4, 8])
+                rows.append(
+                    (now * self.tick, runs * self.tick, self.pick([1, 1, 2, 3]), 0, gateway)
+                )
+                details.append((stage, stages - 1 - stage, due, *self.detail()))
+            if len(rows) > 1 and self.pick([True, True, True, False]) and not last:
+                most -= 1
+        return rows, details
+
+    def detail(self) -> tuple[int, ...]:
+        """Return load time, upload, download and whether the task fails."""
+        return (
+            self.pick([0, 1, 3]) * self.tick,
+            self.pick([0, 1, 2]) * self.tick,
+            self.pick([0, 1]) * self.tick,
+            self.pick([0, 0, 1]) if "fails" in self.parts else 0,
+        )
+
+    def outages(self) -> npt.NDArray[np.int64]:
+        """Return some failures of edge servers."""
+        count = self.pick([1, 2, 3])
+        times = np.sort(self.rng.integers(0, self.horizon + 1, count))
+        where, long = self.rng.integers(0, self.edge, count), self.rng.integers(0, 4, count)
+        return np.column_stack([times * self.tick, where, long * self.tick])
+
+
+def best_return(scenario: Scenario, workload: Workload) -> float:
+    """Highest return of all action sequences, played in the simulator."""
+    decisions, count = workload.num_decisions(scenario), scenario.num_actions
+    sequences = np.array(list(itertools.product(range(count), repeat=decisions)), dtype=np.int64)
+    simulator = Simulator(scenario, num_envs=len(sequences))
+    for row in range(len(sequences)):
+        simulator.load(row, workload)
+    total, rewards = np.zeros(len(sequences)), np.zeros(len(sequences))
+    for actions in sequences.T:
+        simulator.step(np.ascontiguousarray(actions), rewards)
+        total += rewards
+    assert (simulator.done != GOING_ON).all()
+    return float(total.max())
+
+
+# ---------------------------------------------------------------- validity
+
+
+def check(seed: int, parts: frozenset[str]) -> None:
+    """Hold the bound of a tiny episode against the best of all action sequences."""
+    scenario, workload = Tiny(seed, parts).instance()
+    best, value = best_return(scenario, workload), upper_bound(scenario, workload).value
+    assert best <= value, f"seed {seed}, parts {sorted(parts)}: {best} > {value}"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_action_sequence_beats_the_bound_with_one_part_on(part: str) -> None:
+    for seed in range(10):
+        check(seed, frozenset({part}))
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_no_action_sequence_beats_the_bound_with_many_parts_on(share: float) -> None:
+    for seed in range(100):
+        rng = np.random.Generator(np.random.PCG64(seed))
+        check(seed, frozenset(part for part in PARTS if rng.random() < share))
+
+
+def test_any_prices_give_a_bound() -> None:
+    """The certificate does not trust its prices: wild ones bound what is best, too."""
+    rng = np.random.Generator(np.random.PCG64(0))
+    for seed in range(20):
+        parts = frozenset(part for part in PARTS if rng.random() < 0.4)
+        scenario, workload = Tiny(seed, parts).instance()
+        facts = extended._gather(scenario, workload)
+        grid = extended._lay_grid(facts)
+        ready, rest = extended._least_times(facts)
+        choices = extended._list_choices(facts, grid, ready, rest)
+        held = np.zeros((len(facts.room), grid.blocks + 2), dtype=np.int64)
+        last, load = extended._up(grid, facts.end - 1), np.zeros(held.shape)
+        best = best_return(scenario, workload)
+        for scale in (1e-3, 1e-2, 0.1, 1.0):
+            wild = rng.exponential(scale * extended.UNIT, (len(facts.room), grid.blocks))
+            prices = wild.astype(np.int64)
+            total = extended._certificate(facts, choices, ready, prices, last, held, load)
+            assert best <= total / extended.UNIT + 1e-9
+
+
+# ---------------------------------------------------------------- tightness
+
+EXACT_PARTS = ("cloud", "deadline", "neighbours", "network", "speeds", "telemetry")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_without_contention_it_is_what_is_best(seed: int) -> None:
+    """Single stages, room for all of them, and nothing that fails or costs."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    tiny = Tiny(seed, frozenset(part for part in EXACT_PARTS if rng.random() < 0.5))
+    scenario, workload = tiny.instance()
+    servers = workload.topology.arrays() | {
+        "capacity": np.full(tiny.servers, 50),
+        "baseline": tiny.some([0.3, 1.0, 1.85], (tiny.servers, tiny.services, 1)),
+    }
+    roomy = Workload(Topology(**servers), workload.tasks, workload.details)
+    best = best_return(scenario, roomy)
+    assert best <= upper_bound(scenario, roomy).value <= best + 1e-5
+
+
+def one_server(
+    requests: list[list[tuple[int, int]]],
+    *,
+    deadline: int = 0,
+    outages: list[tuple[int, int, int]] | None = None,
+    fails: bool = False,
+    **overload: Any,
+) -> tuple[Scenario, Workload]:
+    """Requests of stages (arrival, run time) that need all of the only server; each is worth 1.
+
+    A later stage's arrival does not count. The horizon is at 100 ms.
+    """
+    facts: dict[str, Any] = {
+        "name": "one-server",
+        "version": 1,
+        "summary": "made by a test",
+        "servers": {
+            "law": "given",
+            "capacity": [1],
+            "baseline": [[[1.0]]],
+            "curve": [[(0.0, 0.0, 1.0, 0.0)]],
+        },
+        "tasks": {
+            "types": 1,
+            "demand": [1],
+            "run_time_minutes": (0, 1, 0),
+            "stages": [1.0] * max(map(len, requests)),
+            "deadline_s": [1.0],
+        },
+        "arrivals": {"rate_per_s": 1.0, "horizon_s": 0.1},
+        "overload": {"penalty": 2.0, "loss_sum": "in-order", "refund": True} | overload,
+        "episode": {"end": "horizon"},
+    }
+    rows, details = [], []
+    for stages in requests:
+        for stage, (_, run_time) in enumerate(stages):
+            rows.append((stages[0][0], run_time, 1, 0, 0))
+            details.append((stage, len(stages) - 1 - stage, deadline, 0, 0, 0, fails))
+    topology = Topology(np.array([1]), np.ones((1, 1, 1)), np.array([[[0.0, 0.0, 1.0, 0.0]]]))
+    workload = Workload(
+        topology, np.array(rows), np.array(details), np.array(outages) if outages else None
+    )
+    return Scenario.model_validate(facts), workload
+
+
+def bound_of(*args: Any, **kwargs: Any) -> float:
+    """The bound of requests on one server."""
+    return upper_bound(*one_server(*args, **kwargs)).value
+
+
+def test_reservations_meet_on_a_full_server() -> None:
+    assert bound_of([[(0, 10)], [(10, 10)], [(20, 10)]]) == pytest.approx(3, abs=1e-5)
+    assert bound_of([[(0, 10)], [(0, 10)], [(0, 10)]]) < 1.01
+    assert bound_of([[(0, 20)], [(10, 20)], [(20, 20)]]) == pytest.approx(2, abs=0.02)
+
+
+def test_value_falls_past_the_deadline() -> None:
+    assert bound_of([[(0, 15)]], deadline=10) == pytest.approx(0.5, abs=1e-5)
+    assert bound_of([[(0, 20)]], deadline=10) < 1e-5
+
+
+def test_server_failures_are_known() -> None:
+    during, at_end, before = [(5, 0, 0)], [(10, 0, 5)], [(0, 0, 1)]
+    assert bound_of([[(0, 10)]], outages=during) < 1e-5
+    assert bound_of([[(0, 10)]], outages=at_end) == pytest.approx(1, abs=1e-5)
+    assert bound_of([[(0, 10)]], outages=before) < 1e-5
+    assert bound_of([[(1, 10)]], outages=before) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_fails_after_the_end_counts() -> None:
+    assert bound_of([[(0, 99)]], fails=True) < 1e-5
+    assert bound_of([[(0, 101)]], fails=True) == pytest.approx(1, abs=1e-5)
+
+
+def test_later_stages_hold_capacity() -> None:
+    """Two requests of 30 + 60 ms cannot both be done by their deadline, or the horizon."""
+    two = [[(0, 30), (0, 60)], [(0, 30), (0, 60)]]
+    assert bound_of([two[0]]) == pytest.approx(1, abs=1e-5)
+    assert bound_of(two, deadline=100) < 1.3
+
+
+def test_stage_after_the_horizon_is_never_sent() -> None:
+    assert bound_of([[(0, 99), (0, 5)]]) == pytest.approx(1, abs=1e-5)
+    assert bound_of([[(0, 100), (0, 5)]]) < 1e-5
+
+
+# ---------------------------------------------------------------- the result
+
+
+def test_bound_is_a_function_of_the_workload() -> None:
+    scenario, workload = Tiny(3, frozenset(PARTS)).instance()
+    first, second = (upper_bound(scenario, workload) for _ in range(2))
+    assert first.value == second.value
+    assert (first.prices == second.prices).all()
+
+
+def test_prices_are_per_step_and_ms_between_edges() -> None:
+    scenario, workload = one_server([[(0, 20)], [(0, 20)]])
+    bound = upper_bound(scenario, workload)
+    assert bound.edges is not None
+    blocks = len(bound.edges) - 1
+    assert bound.prices.shape == (blocks, 1)
+    assert bound.edges[0] == 0
+    assert bound.edges[-1] > 100
+    assert (np.diff(bound.edges) > 0).all()
+    assert bound.prices.min() >= 0
+    assert not bound.prices.flags.writeable
+    assert not bound.edges.flags.writeable
+    # The price of the place that both want is what either is worth.
+    held = (bound.prices[:, 0] * np.diff(bound.edges))[bound.edges[1:] <= 20].sum()
+    assert held == pytest.approx(1, abs=0.05)
+
+
+def test_no_bound_without_refund() -> None:
+    scenario, workload = one_server([[(0, 10)]], refund=False, restart_s=1.0)
+    assert not has_bound(scenario)
+    with pytest.raises(ScenarioError, match=r"no bound for scenario 'one-server'.*refund = true"):
+        upper_bound(scenario, workload)
+
+
+def test_scenarios_that_have_a_bound() -> None:
+    base = one_server([[(0, 10)]], refund=False)[0]
+    tasks = base.tasks.model_copy(update={"deadline_s": ()})
+    assert has_bound(base.model_copy(update={"tasks": tasks}))
+    assert has_bound(one_server([[(0, 10)]])[0])
+
+
+def test_numbers_too_large_to_certify_are_refused() -> None:
+    scenario, workload = one_server([[(0, 10)]])
+    topology = Topology(np.array([1]), np.full((1, 1, 1), 1e8), np.array([[[0.0, 0.0, 1.0, 0.0]]]))
+    with pytest.raises(WorkloadError, match="products below"):
+        upper_bound(scenario, Workload(topology, workload.tasks, workload.details))
+
+
+# ---------------------------------------------------------------- anchors
+
+
+def test_random_end_takes_legal_actions_only() -> None:
+    """The only legal action of each gateway, in workflows that end at different times."""
+    tiny = Tiny(0, frozenset({"hosting", "stages", "fails"}))
+    tiny.services = 2
+    scenario, workload = tiny.instance()
+    hosted = np.zeros((2, 2), dtype=np.bool_)
+    hosted[1, 0] = True
+    servers = workload.topology.arrays() | {"hosted": hosted}
+    legal = Workload(Topology(**servers), workload.tasks, workload.details)
+    simulator, total = Simulator(scenario), 0.0
+    simulator.load(0, legal)
+    while simulator.done[0] == GOING_ON:
+        total += simulator.step_row(0, 2)
+    assert store.random_return(scenario, legal) == pytest.approx(total, abs=1e-6)
+
+
+def test_random_end_does_not_depend_on_how_many_are_played_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scenario, workload = Tiny(1, frozenset({"neighbours", "hosting", "stages"})).instance()
+    together = store.random_return(scenario, workload)
+    monkeypatch.setattr(store, "MOST_SERVERS", 10)
+    assert store.random_return(scenario, workload) == together
+
+
+def test_cache_tells_extended_scenarios_apart(tmp_path: Path) -> None:
+    scenario, workload = one_server([[(0, 10)], [(0, 10)]])
+    longer = scenario.overload.model_copy(update={"restart_s": 50.0})
+    other = scenario.model_copy(update={"overload": longer})
+    ends = [store.anchors(each, [workload], tmp_path) for each in (scenario, other)]
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+    assert (ends[0].bound >= ends[0].random).all()
