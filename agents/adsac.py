@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from edge_marl.agents.base import Progress
 from edge_marl.agents.diffusion import DiffusionActor, make_schedule
+from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import AdsacConfig, LearnerConfig
 from edge_marl.agents.networks import TokenCritic
 from edge_marl.agents.policy import PolicyAgent
-from edge_marl.agents.training import train_actor
+from edge_marl.agents.replay import UniformReplay
+from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["AdsacAgent", "train_adsac"]
+__all__ = ["TRAINED", "AdsacAgent", "make_learner"]
 
 
 class AdsacAgent(PolicyAgent[AdsacConfig]):
@@ -46,6 +48,7 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
             schedule=make_schedule(config.denoising_steps, config.beta_min, config.beta_max),
             denoiser_width=config.denoiser_width,
             noise_draws=config.noise_draws,
+            attention=config.attention,
         )
 
     def reset(self, seed: int) -> None:
@@ -59,22 +62,23 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
         return values
 
 
-def train_adsac(
-    scenario: Scenario, config: AdsacConfig, budget: int, seed: int, progress: Progress
-) -> AdsacAgent:
-    """Return an `adsac` trained on `budget` decisions."""
+TRAINED = AdsacAgent
+
+
+def make_learner(
+    scenario: Scenario,
+    config: AdsacConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+) -> SacLearner:
+    """Return an untrained learner (see `trainer.py`)."""
     layout = ObservationLayout(scenario)
-
-    def make_critic() -> nn.Module:
-        return TokenCritic(layout, config.width)
-
-    actor = train_actor(
-        scenario,
+    return SacLearner(
+        action_space(scenario),
         config,
-        lambda: AdsacAgent.build_actor(scenario, config),
-        make_critic,
+        AdsacAgent.build_actor(scenario, config),
+        lambda: TokenCritic(layout, config.width, attention=config.attention),
+        UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay),
         budget,
-        seed,
-        progress,
     )
-    return AdsacAgent(scenario, config, actor)

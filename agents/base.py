@@ -20,6 +20,7 @@ __all__ = [
     "Progress",
     "TrainProgress",
     "Trainer",
+    "Training",
     "check_budget",
     "check_ranges",
     "legal_actions",
@@ -72,13 +73,18 @@ class Agent(ABC):
         write_checkpoint(Path(folder), self.name, self.scenario, self.settings, {})
 
     @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Self:
+    def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Self:
         """Return the agent that `save` wrote.
+
+        Args:
+            folder: where it is.
+            scenario: the world to decide in.
+            transfer: whether that may be another one than the agent was made for.
 
         Raises:
             AgentError: no readable checkpoint, or one of another agent or scenario.
         """
-        read_checkpoint(Path(folder), cls.name, scenario)
+        read_checkpoint(Path(folder), cls.name, scenario, transfer)
         return cls(scenario)
 
 
@@ -98,6 +104,40 @@ class TrainProgress:
 
 Progress = Callable[[TrainProgress], None]
 """Called now and then with the state of a training."""
+
+
+class Training(ABC):
+    """A training that is under way: it goes on step by step, and can be kept and gone on with.
+
+    A training that is restored from a state gives the same agent as one that was never stopped, bit
+    for bit, on one machine with the same number of torch threads.
+    """
+
+    budget: int
+    """Decisions to train on."""
+    decisions: int = 0
+    """Decisions taken so far."""
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether the budget is spent, as far as whole steps of it go."""
+
+    @abstractmethod
+    def advance(self) -> TrainProgress:
+        """Take the next step, and learn from it."""
+
+    @abstractmethod
+    def agent(self) -> Agent:
+        """Return the agent as it is now; it does not change as the training goes on."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Return all that the rest of the training depends on, as `write_state` takes it."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of a training that was started with the same arguments."""
 
 
 class Trainer(ABC):
@@ -142,7 +182,7 @@ class Trainer(ABC):
         """
 
     @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
+    def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
         """Return an agent of this trainer's that was saved (see `Agent.load`)."""
         raise AgentError(f"{cls.name} does not say how its agents are loaded: give it a `load`")
 

@@ -7,7 +7,10 @@ same then, the network is also told which gateway it decides for (one-hot).
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,15 +19,25 @@ from gymnasium.vector import AutoresetMode
 from tensordict import TensorDict
 from torch import Tensor, nn
 from torchrl.modules import MultiAgentMLP
+from torchrl.objectives import LossModule
 
-from edge_marl.agents.base import Progress, TrainProgress
+from edge_marl.agents.base import Agent, Training, TrainProgress
 from edge_marl.agents.centralised_trainers import CentralisedConfig
 from edge_marl.agents.policy import PolicyAgent
+from edge_marl.agents.randomness import Randomness, number
 from edge_marl.envs import EdgeAIGCRows
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["ByRow", "CentralisedAgent", "Game", "GatewayNetwork", "make_network", "seeds"]
+__all__ = [
+    "ByRow",
+    "CentralisedAgent",
+    "CentralisedLearner",
+    "CentralisedTraining",
+    "Game",
+    "GatewayNetwork",
+    "make_network",
+]
 
 # It reports every storage that it makes.
 logging.getLogger("torchrl").setLevel(logging.WARNING)
@@ -120,33 +133,29 @@ class Game:
         num_envs: environments E.
         budget: decisions that may be taken; a step has one per gateway with a task.
         seed: of the workloads.
-        progress: told after each step.
     """
 
-    def __init__(
-        self, scenario: Scenario, num_envs: int, budget: int, seed: int, progress: Progress
-    ) -> None:
+    def __init__(self, scenario: Scenario, num_envs: int, budget: int, seed: int) -> None:
         # DISABLED: the state at the end of an episode is needed, and gone after a reset.
         self._rows = EdgeAIGCRows(num_envs, scenario, autoreset_mode=AutoresetMode.DISABLED)
-        self._budget, self._progress = budget, progress
-        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_STEPS)
+        self.budget = budget
+        self._recent: deque[list[float]] = deque(maxlen=RECENT_STEPS)
         self._returns: deque[float] = deque(maxlen=RECENT_EPISODES)
         self._earned = np.zeros(num_envs)
-        self.decisions = self.updates = 0
-        seen, infos = self._rows.reset(seed=seed)
-        self.now = self._tensors(seen, infos)
+        self.decisions = 0
+        self.now = self._tensors(*self._rows.reset(seed=seed))
         """What there is now, (E,): `agents` (`observation`, `mask`) and `state`."""
         self.state_size = int(self.now["state"].shape[-1])
 
     @property
     def spent(self) -> float:
         """Share of the budget that is spent."""
-        return self.decisions / self._budget
+        return self.decisions / self.budget
 
     @property
     def goes_on(self) -> bool:
         """Whether the budget has room for the next step."""
-        return self.decisions + self._deciding <= self._budget
+        return self.decisions + self._deciding <= self.budget
 
     def step(self, chosen: TensorDict) -> TensorDict:
         """Play `chosen["agents", "action"]` (E, G); return it with what came `next`.
@@ -168,6 +177,35 @@ class Game:
         result: TensorDict = chosen.clone(recurse=False)
         return result.set("next", following)
 
+    def progress(self, updates: int) -> TrainProgress:
+        """Return how far the training is."""
+        total, decisions = np.sum(self._recent, axis=0)
+        return TrainProgress(
+            decisions=self.decisions,
+            budget=self.budget,
+            updates=updates,
+            utility_per_task=float(total / max(decisions, 1)),
+            mean_return=float(np.mean(self._returns)) if self._returns else None,
+        )
+
+    def save_state(self) -> dict[str, Any]:
+        """Return where the game is."""
+        return {
+            "decisions": self.decisions,
+            "recent": list(self._recent),
+            "returns": list(self._returns),
+            "earned": self._earned,
+            "rows": self._rows.save_state(),
+        }
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.decisions = state["decisions"]
+        self._recent = deque(state["recent"], RECENT_STEPS)
+        self._returns = deque(state["returns"], RECENT_EPISODES)
+        self._earned[:] = state["earned"]
+        self.now = self._tensors(*self._rows.restore_state(state["rows"]))
+
     @property
     def _deciding(self) -> int:
         return int(self.now["agents", "mask"][..., :-1].any(-1).sum())
@@ -187,23 +225,98 @@ class Game:
 
     def _count(self, earned: Any, deciding: int, over: Any) -> None:
         self.decisions += deciding
-        self._recent.append((float(earned.sum()), deciding))
+        self._recent.append([float(earned.sum()), float(deciding)])
         self._earned += earned
         self._returns.extend(self._earned[over].tolist())
         self._earned[over] = 0.0
-        total, decisions = np.sum(self._recent, axis=0)
-        self._progress(
-            TrainProgress(
-                decisions=self.decisions,
-                budget=self._budget,
-                updates=self.updates,
-                utility_per_task=float(total / max(decisions, 1)),
-                mean_return=float(np.mean(self._returns)) if self._returns else None,
-            )
-        )
 
 
-def seeds(seed: int) -> tuple[int, int]:
-    """Return independent seeds of torch's generator and of the workloads."""
-    for_torch, for_envs = np.random.SeedSequence(seed).spawn(2)
-    return int(for_torch.generate_state(1)[0]), int(for_envs.generate_state(1)[0])
+class CentralisedLearner(ABC):
+    """What the training has to know of an algorithm of TorchRL's."""
+
+    loss: LossModule
+    optimiser: torch.optim.Optimizer
+
+    @abstractmethod
+    def advance(self, game: Game) -> int:
+        """Play on, and learn from it; return the gradient steps."""
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next update depends on."""
+        return {"loss": _tensors_of(self.loss), "optimiser": self.optimiser.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+        # What is no tensor (TorchRL notes batch sizes) follows from the settings.
+        self.loss.load_state_dict(self.loss.state_dict() | state["loss"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    return {k: v for k, v in module.state_dict().items() if isinstance(v, Tensor)}
+
+
+class CentralisedTraining(Training):
+    """A training on the game that is under way.
+
+    Args:
+        scenario: the world; training plays its `train` workloads.
+        config: settings.
+        make_learner: makes a learner for a network and the length of the state.
+        trained: makes the agent from scenario, settings and its network on rows, which it copies.
+        budget: decisions to train on.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        config: CentralisedConfig,
+        make_learner: Callable[[GatewayNetwork, int], CentralisedLearner],
+        trained: Callable[[Scenario, Any, nn.Module], Agent],
+        budget: int,
+        seed: int,
+    ) -> None:
+        for_torch, for_numpy, for_envs = np.random.SeedSequence(seed).spawn(3)
+        self.budget = budget
+        self._updates = 0
+        self._game = Game(scenario, min(config.num_envs, budget), budget, number(for_envs))
+        # Networks, exploration and replay draw from torch's global generator.
+        self._random = Randomness(number(for_torch), number(for_numpy))
+        with self._random.borrowed():
+            network = make_network(scenario, config)
+            self._learner = make_learner(network, self._game.state_size)
+        self._trained = partial(trained, scenario, config, ByRow(network))
+
+    @property
+    def done(self) -> bool:
+        """Whether the next step could exceed the budget."""
+        return not self._game.goes_on
+
+    def advance(self) -> TrainProgress:
+        """Play on, and learn from it."""
+        with self._random.borrowed():
+            self._updates += self._learner.advance(self._game)
+        self.decisions = self._game.decisions
+        return self._game.progress(self._updates)
+
+    def agent(self) -> Agent:
+        """Return the agent as it is now."""
+        return self._trained()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the rest of the training depends on."""
+        return {
+            "updates": self._updates,
+            "random": self._random.state,
+            "game": self._game.save_state(),
+            "learner": self._learner.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of a training with the same arguments."""
+        self._updates = state["updates"]
+        self._random.state = state["random"]
+        self._game.restore_state(state["game"])
+        self._learner.restore(state["learner"])
+        self.decisions = self._game.decisions

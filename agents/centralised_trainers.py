@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_marl.agents.base import Agent, Progress, Trainer, check_budget, check_ranges
+from edge_marl.agents.base import Agent, check_ranges
 from edge_marl.agents.registry import register
+from edge_marl.agents.trainer import LearningTrainer
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
@@ -88,121 +89,52 @@ class MappoConfig(CentralisedConfig):
     max_grad_norm: float = 0.5
 
 
-class _CentralisedTrainer(Trainer):
-    """Trains one kind of agent with one set of settings."""
-
-    config: CentralisedConfig
-
-    def __init__(self, scenario: Scenario) -> None:
+class _CentralisedTrainer(LearningTrainer):
+    def __init__(self, scenario: Scenario, config: Any = None) -> None:
         _need_torchrl(self.name)
-        super().__init__(scenario)
+        super().__init__(scenario, config)
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Resolved settings, for the record of a run."""
-        return asdict(self.config)
+    @classmethod
+    def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
+        """Return a trained agent that was saved (see `Agent.load`)."""
+        _need_torchrl(cls.name)
+        return super().load(folder, scenario, transfer=transfer)
 
 
 @register("vdn")
 class VdnTrainer(_CentralisedTrainer):
     """Value decomposition: the gateways' values add up (Sunehag et al. 2018, arXiv:1706.05296).
 
-    Args:
-        scenario: the world that it is for.
-        config: settings.
-
     Raises:
         AgentError: if TorchRL is not installed.
     """
 
-    def __init__(self, scenario: Scenario, config: MixingConfig | None = None) -> None:
-        super().__init__(scenario)
-        self.config: MixingConfig = config or MixingConfig()
-
-    def train(
-        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
-    ) -> Agent:
-        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
-        check_budget(budget)
-        from edge_marl.agents.vdn import train_vdn
-
-        return train_vdn(scenario, self.config, budget, seed, progress)
-
-    @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
-        """Return a trained agent that was saved (see `Agent.load`)."""
-        _need_torchrl(cls.name)
-        from edge_marl.agents.vdn import VdnAgent
-
-        return VdnAgent.load(folder, scenario)
+    config_class = MixingConfig
+    module = "edge_marl.agents.vdn"
 
 
 @register("qmix")
 class QmixTrainer(_CentralisedTrainer):
     """Monotonic mixing of the gateways' values (Rashid et al. 2018, arXiv:1803.11485).
 
-    Args:
-        scenario: the world that it is for.
-        config: settings.
-
     Raises:
         AgentError: if TorchRL is not installed.
     """
 
-    def __init__(self, scenario: Scenario, config: QmixConfig | None = None) -> None:
-        super().__init__(scenario)
-        self.config: QmixConfig = config or QmixConfig()
-
-    def train(
-        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
-    ) -> Agent:
-        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
-        check_budget(budget)
-        from edge_marl.agents.qmix import train_qmix
-
-        return train_qmix(scenario, self.config, budget, seed, progress)
-
-    @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
-        """Return a trained agent that was saved (see `Agent.load`)."""
-        _need_torchrl(cls.name)
-        from edge_marl.agents.qmix import QmixAgent
-
-        return QmixAgent.load(folder, scenario)
+    config_class = QmixConfig
+    module = "edge_marl.agents.qmix"
 
 
 @register("mappo")
 class MappoTrainer(_CentralisedTrainer):
     """Multi-agent PPO with a central critic (Yu et al. 2022, arXiv:2103.01955).
 
-    Args:
-        scenario: the world that it is for.
-        config: settings.
-
     Raises:
         AgentError: if TorchRL is not installed.
     """
 
-    def __init__(self, scenario: Scenario, config: MappoConfig | None = None) -> None:
-        super().__init__(scenario)
-        self.config: MappoConfig = config or MappoConfig()
-
-    def train(
-        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
-    ) -> Agent:
-        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
-        check_budget(budget)
-        from edge_marl.agents.mappo import train_mappo
-
-        return train_mappo(scenario, self.config, budget, seed, progress)
-
-    @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
-        """Return a trained agent that was saved (see `Agent.load`)."""
-        _need_torchrl(cls.name)
-        from edge_marl.agents.mappo import MappoAgent
-
-        return MappoAgent.load(folder, scenario)
+    config_class = MappoConfig
+    module = "edge_marl.agents.mappo"
 
 
 def _need_torchrl(name: str) -> None:

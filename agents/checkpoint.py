@@ -62,8 +62,16 @@ def write_checkpoint(
     (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def read_checkpoint(folder: Path, agent: str, scenario: Scenario) -> tuple[dict[str, Any], Weights]:
+def read_checkpoint(
+    folder: Path, agent: str, scenario: Scenario, transfer: bool = False
+) -> tuple[dict[str, Any], Weights]:
     """Return the settings and the weights of an agent on disk.
+
+    Args:
+        folder: where it is.
+        agent: the agent's id.
+        scenario: what it is to decide in.
+        transfer: whether that may be another scenario than the one it was made for.
 
     Raises:
         AgentError: no readable checkpoint, one of another agent or scenario, or damaged weights.
@@ -72,11 +80,11 @@ def read_checkpoint(folder: Path, agent: str, scenario: Scenario) -> tuple[dict[
     if config["agent"] != agent:
         raise AgentError(f"{folder} holds an agent '{config['agent']}', not '{agent}'")
     made_for = config["scenario"]
-    if made_for["digest"] != scenario.digest:
+    if made_for["digest"] != scenario.digest and not transfer:
         raise AgentError(
             f"{folder} holds an agent made for scenario '{made_for['name']}' (digest "
             f"{made_for['digest'][:12]}), not for '{scenario.label}' ({scenario.digest[:12]}): "
-            "load it with the scenario it was made for"
+            "load it with the scenario it was made for, or with transfer (--transfer)"
         )
     if "weights_sha256" not in config:
         return config["settings"], {}

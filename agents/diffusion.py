@@ -93,6 +93,7 @@ class DiffusionActor(nn.Module):
         schedule: of the denoising.
         denoiser_width: of the denoiser's hidden layer.
         noise_draws: draws M whose probabilities are averaged.
+        attention: whether tokens see each other; without it each server is judged alone.
     """
 
     def __init__(
@@ -103,9 +104,10 @@ class DiffusionActor(nn.Module):
         schedule: Schedule,
         denoiser_width: int,
         noise_draws: int,
+        attention: bool = True,
     ) -> None:
         super().__init__()
-        self.encoder = TokenEncoder(layout, width)
+        self.encoder = TokenEncoder(layout, width, attention=attention)
         self.pairs = PairHead(layout, width, denoiser_width)
         self.denoiser = Denoiser(len(schedule.noise), denoiser_width)
         self._schedule = schedule
@@ -136,7 +138,8 @@ class DiffusionActor(nn.Module):
     def denoise(self, observation: Tensor, noise: Tensor) -> Tensor:
         """Return each draw's x_0, (M, B, A)."""
         from_x0, from_xt, scale = self._schedule
-        state = self.pairs(self.encoder(observation)[:, 1:])
+        tokens, services = self.encoder(observation)
+        state = self.pairs(tokens[:, 1:], services)
         x = noise[-1].expand(-1, len(observation), -1)
         for step in reversed(range(len(scale))):
             x = from_x0[step] * self.denoiser(state, x, step) + from_xt[step] * x

@@ -25,41 +25,52 @@ from tianshou.algorithm.modelfree.sac import AutoAlpha
 from torch import nn
 
 from edge_marl.agents.learned import LearnerConfig
+from edge_marl.agents.learner import ReplayLearner
 from edge_marl.agents.optimisers import adam, falling_adam
 from edge_marl.agents.policy import OnBatch
+from edge_marl.agents.replay import UniformReplay
 
-__all__ = ["make_sac"]
+__all__ = ["SacLearner"]
 
 
-def make_sac(
-    actions: Discrete,
-    config: LearnerConfig,
-    actor: nn.Module,
-    make_critic: Callable[[], nn.Module],
-    budget: int,
-) -> DiscreteSAC:
-    """Return the algorithm, untrained.
+class SacLearner(ReplayLearner):
+    """Learns an actor and its critics.
 
     Args:
         actions: the A actions.
         config: settings.
         actor: the network (observation (B, D), mask (B, A)) -> log-probabilities (B, A).
         make_critic: makes the network (observation (B, D)) -> Q (B, A); called twice.
+        replay: buffer.
         budget: decisions to train on, over which the learning rate falls.
+        acts: the network that the trained agent acts with, where `actor` wraps it.
     """
-    optimiser = falling_adam(config, budget)
-    return _MaskedSAC(
-        policy=DiscreteSACPolicy(actor=OnBatch(actor, actor=True), action_space=actions),
-        policy_optim=optimiser,
-        critic=OnBatch(make_critic(), actor=False),
-        critic_optim=optimiser,
-        critic2=OnBatch(make_critic(), actor=False),
-        critic2_optim=optimiser,
-        tau=config.tau,
-        gamma=config.gamma,
-        alpha=_MaskedAlpha(config, int(actions.n)),
-        n_step_return_horizon=config.n_step,
-    )
+
+    def __init__(
+        self,
+        actions: Discrete,
+        config: LearnerConfig,
+        actor: nn.Module,
+        make_critic: Callable[[], nn.Module],
+        replay: UniformReplay,
+        budget: int,
+        acts: nn.Module | None = None,
+    ) -> None:
+        super().__init__(config.batch_size)
+        self.actor, self.replay = acts or actor, replay
+        optimiser = falling_adam(config, budget)
+        self.algorithm = _MaskedSAC(
+            policy=DiscreteSACPolicy(actor=OnBatch(actor, actor=True), action_space=actions),
+            policy_optim=optimiser,
+            critic=OnBatch(make_critic(), actor=False),
+            critic_optim=optimiser,
+            critic2=OnBatch(make_critic(), actor=False),
+            critic2_optim=optimiser,
+            tau=config.tau,
+            gamma=config.gamma,
+            alpha=_MaskedAlpha(config, int(actions.n)),
+            n_step_return_horizon=config.n_step,
+        )
 
 
 class _MaskedAlpha(AutoAlpha):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
@@ -9,43 +11,90 @@ from edge_marl.layout import ObservationLayout
 
 __all__ = ["TokenFeatures"]
 
-DERIVED = 3
-"""Features of a server that follow from the others."""
+SERVER_DERIVED = 3
+SERVICE_DERIVED = 1
+"""Features of a server, and of a service in the extended model, that follow from the others."""
 
 
 class TokenFeatures(nn.Module):
-    """Turns flat observations into one task token and S server tokens. It has no weights.
+    """Turns flat observations into a task token, server tokens and services. It has no weights.
 
     A server's token holds its capacity and share of free capacity, as observed, and three numbers
     that follow from the observation: its free capacity, how much of that the shown task would
     leave, and whether it fits. Without them a network has to find a step in a product of two of its
     inputs first (in the same training time on `paper`, world 0: `adsac` 97 % of the prophet's
-    return instead of 100 %, `sac` 91 % instead of 98 %). In the extended model all that is observed
-    of a server and of its services is in its token too.
+    return instead of 100 %, `sac` 91 % instead of 98 %).
+
+    In the extended model all that is observed of a server is in its token too, and a service has
+    features of its own: those observed, and how much time it would leave until the deadline. Times
+    are in shares of the scenario's longest deadline, and the task's type is left out: it is the
+    services' qualities that it decides, and they are observed. So the features mean the same, and
+    are as many, in scenarios with other numbers of types, services and servers.
     """
 
     def __init__(self, layout: ObservationLayout) -> None:
         super().__init__()
         self._layout = layout
-        self.server_size = (
-            layout.server_features + DERIVED + layout.num_services * layout.service_features
-        )
-        """Features of a server's token, F: 5 in the base model."""
-        demand = next(feature for feature in layout.features if feature.name == "task demand")
-        self._demand = demand.start
+        self._first = {feature.name: feature.start for feature in layout.features}
         self._demands_per_capacity = layout.max_capacity / layout.max_demand
         self._half_step = 0.5 / layout.max_demand
+        longest = layout.max_deadline_ms if layout.max_deadline_ms > 1 else layout.max_duration_ms
+        self._run_time_unit = layout.max_run_time_ms / longest
+        self._delay_unit = layout.max_delay_ms / longest
+        self._duration_unit = layout.max_duration_ms / longest
 
-    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return task features (B, T) and server features (B, S, F).
+    @property
+    def task_size(self) -> int:
+        """Features of the task's token, T."""
+        layout = self._layout
+        return layout.task_size - (layout.num_types if self._drops_type else 0)
+
+    @property
+    def server_size(self) -> int:
+        """Features of a server's token, F: 5 in the base model."""
+        return self._layout.server_features + SERVER_DERIVED
+
+    @property
+    def service_size(self) -> int:
+        """Features of a service, C: none in the base model, where nothing of it is observed."""
+        observed = self._layout.service_features
+        return observed + SERVICE_DERIVED if observed else 0
+
+    @cached_property
+    def _drops_type(self) -> bool:
+        return self._layout.extended and self._layout.num_types > 1
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features of the task (B, T), servers (B, S, F) and services (B, S, V, C).
 
         Args:
             observation: (B, D) as the environment gives them.
         """
-        task, servers, services = self._layout.unflatten(observation)
+        layout = self._layout
+        task, servers, services = layout.unflatten(observation)
+        demand = task[..., self._first["task demand"], None]
         free = servers[..., 0] * servers[..., 1]
-        room = free * self._demands_per_capacity - task[..., self._demand, None]
+        room = free * self._demands_per_capacity - demand
         # Demand and capacity are whole numbers: half a step away from 0 no rounding matters.
         fits = (room > -self._half_step).to(room.dtype)
         derived = torch.stack([free, room.clamp(-1.0, 1.0), fits], dim=-1)
-        return task, torch.cat([servers, derived, services.flatten(-2)], dim=-1)
+        if not layout.extended:
+            return task, torch.cat([servers, derived], dim=-1), services
+        if self._drops_type:
+            task = task[..., layout.num_types :]
+        return self._in_deadlines(task, servers, derived, services)
+
+    def _in_deadlines(
+        self, task: Tensor, servers: Tensor, derived: Tensor, services: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the extended model's features, times in shares of the longest deadline."""
+        demand, run_time, left, after = task.unbind(-1)
+        capacity, free, up, delay, has_input = servers.unbind(-1)
+        quality, duration, warm, cost = services.unbind(-1)
+        delay, duration = delay * self._delay_unit, duration * self._duration_unit
+        slack = left[:, None, None] - delay[..., None] - duration
+        return (
+            torch.stack([demand, run_time * self._run_time_unit, left, after], dim=-1),
+            torch.cat([torch.stack([capacity, free, up, delay, has_input], -1), derived], dim=-1),
+            torch.stack([quality, duration, warm, cost, slack.clamp(-1.0, 1.0)], dim=-1),
+        )

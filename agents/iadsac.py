@@ -22,27 +22,19 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from edge_marl.agents.adsac import AdsacAgent
-from edge_marl.agents.base import Progress
-from edge_marl.agents.discrete_sac import make_sac
-from edge_marl.agents.independent_training import (
-    Learner,
-    ReplayLearner,
-    replay_size,
-    train_independently,
-)
+from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import AdsacConfig
 from edge_marl.agents.networks import TokenCritic
 from edge_marl.agents.policy import GatewayActor
-from edge_marl.agents.tianshou_env import UniformReplay
-from edge_marl.agents.tianshou_rows import TianshouRows
+from edge_marl.agents.replay import UniformReplay, replay_size
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["GatewayCritic", "GatewayReplay", "IadsacAgent", "train_iadsac"]
+__all__ = ["TRAINED", "GatewayCritic", "GatewayReplay", "IadsacAgent", "make_learner"]
 
 
 class IadsacAgent(AdsacAgent):
@@ -90,42 +82,25 @@ class GatewayReplay(UniformReplay):
         return np.concatenate([*deciding, np.concatenate(idle)[:batch_size]])
 
 
-class _Sac(ReplayLearner):
-    def __init__(
-        self,
-        scenario: Scenario,
-        config: AdsacConfig,
-        actor: nn.Module,
-        replay: GatewayReplay,
-        budget: int,
-    ) -> None:
-        super().__init__(config.batch_size)
-        self.replay = replay
-        gateways = scenario.gateways.count
-        layout = ObservationLayout(scenario)
-        self.algorithm = make_sac(
-            gateway_action_space(scenario),
-            replace(config, initial_log_alpha=config.initial_log_alpha - math.log(gateways)),
-            GatewayActor(actor),
-            lambda: GatewayCritic(layout, config.width, gateways),
-            budget,
-        )
-
-    def explore(self, spent: float) -> None:
-        """The policy itself is random."""
+TRAINED = IadsacAgent
 
 
-def train_iadsac(
-    scenario: Scenario, config: AdsacConfig, budget: int, seed: int, progress: Progress
-) -> IadsacAgent:
-    """Return an `iadsac` trained on `budget` decisions."""
-    actors: list[nn.Module] = []
-
-    def make(env: TianshouRows, for_replay: np.random.SeedSequence) -> Learner:
-        actors.append(IadsacAgent.build_actor(scenario, config))
-        size = replay_size(env, config.buffer_size, budget)
-        replay = GatewayReplay(size, env.env_num, for_replay)
-        return _Sac(scenario, config, actors[0], replay, budget)
-
-    train_independently(scenario, config, make, budget, seed, progress)
-    return IadsacAgent(scenario, config, actors[0])
+def make_learner(
+    scenario: Scenario,
+    config: AdsacConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+) -> SacLearner:
+    """Return an untrained learner (see `trainer.py`)."""
+    gateways, layout = scenario.gateways.count, ObservationLayout(scenario)
+    actor = IadsacAgent.build_actor(scenario, config)
+    return SacLearner(
+        gateway_action_space(scenario),
+        replace(config, initial_log_alpha=config.initial_log_alpha - math.log(gateways)),
+        GatewayActor(actor),
+        lambda: GatewayCritic(layout, config.width, gateways),
+        GatewayReplay(replay_size(scenario, rows, config.buffer_size, budget), rows, for_replay),
+        budget,
+        acts=actor,
+    )

@@ -9,24 +9,17 @@ import torch
 from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
 from torch import Tensor, nn
 
-from edge_marl.agents.base import Progress
 from edge_marl.agents.independent import IdqnConfig, IndependentConfig
-from edge_marl.agents.independent_training import (
-    Learner,
-    ReplayLearner,
-    replay_size,
-    train_independently,
-)
+from edge_marl.agents.learner import ReplayLearner
 from edge_marl.agents.networks import FlatNetwork
 from edge_marl.agents.optimisers import falling_adam
 from edge_marl.agents.policy import PolicyAgent
-from edge_marl.agents.tianshou_env import UniformReplay
-from edge_marl.agents.tianshou_rows import TianshouRows
+from edge_marl.agents.replay import UniformReplay, replay_size
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["GatewayValues", "IdqnAgent", "train_idqn"]
+__all__ = ["TRAINED", "GatewayValues", "IdqnAgent", "make_learner"]
 
 
 class GatewayValues(nn.Module):
@@ -82,7 +75,7 @@ class _Dqn(ReplayLearner):
     ) -> None:
         super().__init__(config.batch_size)
         self._config = config
-        self.replay = replay
+        self.actor, self.replay = network, replay
         self._policy = DiscreteQLearningPolicy(
             model=_OnArray(network.values), action_space=gateway_action_space(scenario)
         )
@@ -100,17 +93,17 @@ class _Dqn(ReplayLearner):
         self._policy.set_eps_training(end + (1.0 - end) * left)
 
 
-def train_idqn(
-    scenario: Scenario, config: IdqnConfig, budget: int, seed: int, progress: Progress
-) -> IdqnAgent:
-    """Return an `idqn` trained on `budget` decisions."""
-    networks: list[GatewayValues] = []
+TRAINED = IdqnAgent
 
-    def make(env: TianshouRows, for_replay: np.random.SeedSequence) -> Learner:
-        networks.append(GatewayValues(scenario, config.hidden))
-        size = replay_size(env, config.buffer_size, budget)
-        replay = UniformReplay(size, env.env_num, for_replay)
-        return _Dqn(scenario, config, networks[0], replay, budget)
 
-    train_independently(scenario, config, make, budget, seed, progress)
-    return IdqnAgent(scenario, config, networks[0])
+def make_learner(
+    scenario: Scenario,
+    config: IdqnConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+) -> ReplayLearner:
+    """Return an untrained learner (see `trainer.py`)."""
+    network = GatewayValues(scenario, config.hidden)
+    size = replay_size(scenario, rows, config.buffer_size, budget)
+    return _Dqn(scenario, config, network, UniformReplay(size, rows, for_replay), budget)

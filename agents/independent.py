@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
-from edge_marl.agents.base import Agent, Progress, Trainer, check_budget, check_ranges
-from edge_marl.agents.learned import AdsacTrainer
+from edge_marl.agents.base import check_ranges
+from edge_marl.agents.learned import AdsacConfig
 from edge_marl.agents.registry import register
-from edge_marl.scenario import Scenario
+from edge_marl.agents.trainer import TianshouTrainer
 
 __all__ = [
     "IadsacTrainer",
@@ -82,101 +80,32 @@ class IdqnConfig(IndependentConfig):
     """Share of decisions that stay random."""
 
 
-class _IndependentTrainer(Trainer):
-    """Trains one kind of agent with one set of settings."""
-
-    config: IndependentConfig
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Resolved settings, for the record of a run."""
-        return asdict(self.config)
-
-
 @register("ippo")
-class IppoTrainer(_IndependentTrainer):
-    """Independent PPO (arXiv:2011.09533), one network for all gateways, masked; Tianshou's.
+class IppoTrainer(TianshouTrainer):
+    """Independent PPO (arXiv:2011.09533), one network for all gateways, masked; Tianshou's."""
 
-    Args:
-        scenario: the world that it is for.
-        config: settings.
-    """
-
-    def __init__(self, scenario: Scenario, config: IppoConfig | None = None) -> None:
-        super().__init__(scenario)
-        self.config: IppoConfig = config or IppoConfig()
-
-    def train(
-        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
-    ) -> Agent:
-        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
-        check_budget(budget)
-        from edge_marl.agents.ippo import train_ippo
-
-        return train_ippo(scenario, self.config, budget, seed, progress)
-
-    @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
-        """Return a trained agent that was saved (see `Agent.load`)."""
-        from edge_marl.agents.ippo import IppoAgent
-
-        return IppoAgent.load(folder, scenario)
+    config_class = IppoConfig
+    module = "edge_marl.agents.ippo"
+    plays = "game"
 
 
 @register("idqn")
-class IdqnTrainer(_IndependentTrainer):
-    """Independent double DQN (arXiv:1509.06461), one network for all gateways, masked; Tianshou's.
+class IdqnTrainer(TianshouTrainer):
+    """Independent double DQN (arXiv:1509.06461), one masked network for all; Tianshou's."""
 
-    Args:
-        scenario: the world that it is for.
-        config: settings.
-    """
-
-    def __init__(self, scenario: Scenario, config: IdqnConfig | None = None) -> None:
-        super().__init__(scenario)
-        self.config: IdqnConfig = config or IdqnConfig()
-
-    def train(
-        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
-    ) -> Agent:
-        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
-        check_budget(budget)
-        from edge_marl.agents.idqn import train_idqn
-
-        return train_idqn(scenario, self.config, budget, seed, progress)
-
-    @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
-        """Return a trained agent that was saved (see `Agent.load`)."""
-        from edge_marl.agents.idqn import IdqnAgent
-
-        return IdqnAgent.load(folder, scenario)
+    config_class = IdqnConfig
+    module = "edge_marl.agents.idqn"
+    plays = "game"
 
 
 @register("iadsac")
-class IadsacTrainer(AdsacTrainer):
+class IadsacTrainer(TianshouTrainer):
     """Independent ADSAC: `adsac` trained in the game of gateways, one masked policy for all.
 
     The settings are those of `adsac`. Their `batch_size` counts transitions with a decision, and
     `gamma` is per step of the environment.
-
-    Args:
-        scenario: the world that it is for.
-        config: settings.
     """
 
-    def train(
-        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
-    ) -> Agent:
-        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
-        check_budget(budget)
-        from edge_marl.agents.iadsac import train_iadsac
-
-        return train_iadsac(scenario, self.config, budget, seed, progress)
-
-    @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
-        """Return a trained agent that was saved (see `Agent.load`)."""
-        from edge_marl.agents.iadsac import IadsacAgent
-
-        return IadsacAgent.load(folder, scenario)
+    config_class = AdsacConfig
+    module = "edge_marl.agents.iadsac"
+    plays = "game"

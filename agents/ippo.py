@@ -11,19 +11,17 @@ from tianshou.algorithm.modelfree.reinforce import DiscreteActorPolicy
 from tianshou.data import VectorReplayBuffer
 from torch import nn
 
-from edge_marl.agents.base import Progress
 from edge_marl.agents.independent import IndependentConfig, IppoConfig
-from edge_marl.agents.independent_training import Learner, train_independently
+from edge_marl.agents.learner import Learner
 from edge_marl.agents.networks import FlatNetwork
 from edge_marl.agents.optimisers import falling_adam
 from edge_marl.agents.policy import GatewayActor, OnBatch, PolicyAgent
 from edge_marl.agents.sac import FlatActor
-from edge_marl.agents.tianshou_rows import TianshouRows
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["IppoAgent", "MaskedPPO", "train_ippo"]
+__all__ = ["TRAINED", "IppoAgent", "MaskedPPO", "make_learner"]
 
 
 class MaskedPPO(PPO):
@@ -61,6 +59,7 @@ class _Ppo(Learner):
         self, scenario: Scenario, config: IppoConfig, actor: nn.Module, slots: int, budget: int
     ) -> None:
         self._config = config
+        self.actor = actor
         critic = FlatNetwork(ObservationLayout(scenario), config.hidden, outputs=1)
         masked: Any = OnBatch(GatewayActor(actor), actor=True)
         self.algorithm: MaskedPPO = MaskedPPO(
@@ -80,9 +79,6 @@ class _Ppo(Learner):
         steps = -(-config.decisions_per_update // envs) + 1
         self.replay = VectorReplayBuffer(steps * slots, slots)
 
-    def explore(self, spent: float) -> None:
-        """The policy itself is random."""
-
     def update(self, times: int) -> int:
         """Go through what was collected, and forget it.
 
@@ -98,15 +94,11 @@ class _Ppo(Learner):
         return int(stats.gradient_steps)
 
 
-def train_ippo(
-    scenario: Scenario, config: IppoConfig, budget: int, seed: int, progress: Progress
-) -> IppoAgent:
-    """Return an `ippo` trained on `budget` decisions."""
-    actors: list[nn.Module] = []
+TRAINED = IppoAgent
 
-    def make(env: TianshouRows, _: np.random.SeedSequence) -> Learner:
-        actors.append(IppoAgent.build_actor(scenario, config))
-        return _Ppo(scenario, config, actors[0], env.env_num, budget)
 
-    train_independently(scenario, config, make, budget, seed, progress)
-    return IppoAgent(scenario, config, actors[0])
+def make_learner(
+    scenario: Scenario, config: IppoConfig, rows: int, budget: int, _: np.random.SeedSequence
+) -> Learner:
+    """Return an untrained learner (see `trainer.py`)."""
+    return _Ppo(scenario, config, IppoAgent.build_actor(scenario, config), rows, budget)

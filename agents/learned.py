@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
-from edge_marl.agents.base import Agent, Progress, Trainer, check_budget
 from edge_marl.agents.registry import register
+from edge_marl.agents.trainer import TianshouTrainer
 from edge_marl.errors import AgentError
-from edge_marl.scenario import Scenario
 
 __all__ = ["AdsacConfig", "AdsacTrainer", "LearnerConfig", "SacConfig", "SacTrainer"]
 
@@ -81,76 +78,23 @@ class AdsacConfig(LearnerConfig):
     """End of the variance-preserving schedule (published)."""
     denoiser_width: int = 16
     """Width of the denoiser's hidden layer, per (server, service) pair."""
+    attention: bool = True
+    """Whether the tokens see each other; without, each server is judged alone (for ablations)."""
     noise_draws: int = 2
     """Noise draws per decision; the policy is the mean of their action probabilities."""
 
 
-class _LearnedTrainer(Trainer):
-    """Trains one kind of agent with one set of settings."""
-
-    config: LearnerConfig
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Resolved settings, for the record of a run."""
-        return asdict(self.config)
-
-
 @register("sac")
-class SacTrainer(_LearnedTrainer):
-    """Discrete soft actor-critic (Christodoulou 2019, arXiv:1910.07207), Tianshou's.
+class SacTrainer(TianshouTrainer):
+    """Discrete soft actor-critic (Christodoulou 2019, arXiv:1910.07207), Tianshou's."""
 
-    Args:
-        scenario: the world that it is for.
-        config: settings.
-    """
-
-    def __init__(self, scenario: Scenario, config: SacConfig | None = None) -> None:
-        super().__init__(scenario)
-        self.config: SacConfig = config or SacConfig()
-
-    def train(
-        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
-    ) -> Agent:
-        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
-        check_budget(budget)
-        from edge_marl.agents.sac import train_sac
-
-        return train_sac(scenario, self.config, budget, seed, progress)
-
-    @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
-        """Return a trained agent that was saved (see `Agent.load`)."""
-        from edge_marl.agents.sac import SacAgent
-
-        return SacAgent.load(folder, scenario)
+    config_class = SacConfig
+    module = "edge_marl.agents.sac"
 
 
 @register("adsac")
-class AdsacTrainer(_LearnedTrainer):
-    """Attention-based diffusion soft actor-critic: the ADSAC paper's method, over tokens.
+class AdsacTrainer(TianshouTrainer):
+    """Attention-based diffusion soft actor-critic: the ADSAC paper's method, over tokens."""
 
-    Args:
-        scenario: the world that it is for.
-        config: settings.
-    """
-
-    def __init__(self, scenario: Scenario, config: AdsacConfig | None = None) -> None:
-        super().__init__(scenario)
-        self.config: AdsacConfig = config or AdsacConfig()
-
-    def train(
-        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
-    ) -> Agent:
-        """Return an agent trained on `budget` decisions (see `Trainer.train`)."""
-        check_budget(budget)
-        from edge_marl.agents.adsac import train_adsac
-
-        return train_adsac(scenario, self.config, budget, seed, progress)
-
-    @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Agent:
-        """Return a trained agent that was saved (see `Agent.load`)."""
-        from edge_marl.agents.adsac import AdsacAgent
-
-        return AdsacAgent.load(folder, scenario)
+    config_class = AdsacConfig
+    module = "edge_marl.agents.adsac"

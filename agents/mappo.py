@@ -23,19 +23,17 @@ from torchrl.modules import MLP, MaskedCategorical
 from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
-from edge_marl.agents.base import Progress
 from edge_marl.agents.centralised import (
-    ByRow,
     CentralisedAgent,
+    CentralisedLearner,
+    CentralisedTraining,
     Game,
     GatewayNetwork,
-    make_network,
-    seeds,
 )
 from edge_marl.agents.centralised_trainers import MappoConfig
 from edge_marl.scenario import Scenario
 
-__all__ = ["MappoAgent", "train_mappo"]
+__all__ = ["TRAINED", "MappoAgent", "start"]
 
 
 class MappoAgent(CentralisedAgent):
@@ -45,26 +43,7 @@ class MappoAgent(CentralisedAgent):
     config_class: ClassVar[Any] = MappoConfig
 
 
-def train_mappo(
-    scenario: Scenario, config: MappoConfig, budget: int, seed: int, progress: Progress
-) -> MappoAgent:
-    """Return an agent trained by MAPPO (see `Trainer.train`)."""
-    for_torch, for_envs = seeds(seed)
-    game = Game(scenario, min(config.num_envs, budget), budget, for_envs, progress)
-    # Networks, choices and minibatches draw from torch's global generator: borrowed, given back.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(for_torch)
-        network = make_network(scenario, config)
-        learner = _Learner(network, game.state_size, config)
-        while game.goes_on:
-            steps = learner.play(game)
-            # The budget can cut the last rollout short: too few steps to learn from.
-            if len(steps) == config.rollout * len(game.now):
-                game.updates += learner.update(steps)
-    return MappoAgent(scenario, config, ByRow(network))
-
-
-class _Learner:
+class _Learner(CentralisedLearner):
     def __init__(self, network: GatewayNetwork, state_size: int, config: MappoConfig) -> None:
         self._config = config
         self._policy = ProbabilisticTensorDictSequential(
@@ -81,17 +60,25 @@ class _Learner:
         value = MLP(state_size, 1, num_cells=list(config.hidden), activation_class=nn.ReLU)
         critic = OnDict(value, ["state"], ["state_value"])
         self._advantage = GAE(gamma=config.gamma, lmbda=config.gae_lambda, value_network=critic)
-        self._loss = ClipPPOLoss(
+        self.loss = ClipPPOLoss(
             self._policy,
             critic,
             clip_epsilon=config.clip,
             entropy_coeff=config.entropy_bonus,
             critic_coeff=1.0,
         )
-        self._loss.set_keys(
+        self.loss.set_keys(
             action=("agents", "action"), sample_log_prob=("agents", "action_log_prob")
         )
-        self._adam = torch.optim.Adam(self._loss.parameters(), lr=config.learning_rate)
+        self.optimiser = torch.optim.Adam(self.loss.parameters(), lr=config.learning_rate)
+
+    def advance(self, game: Game) -> int:
+        """Play a rollout and learn from it."""
+        steps = self.play(game)
+        # The budget can cut the last rollout short: too few steps to learn from.
+        if len(steps) < self._config.rollout * len(game.now):
+            return 0
+        return self.update(steps)
 
     def play(self, game: Game) -> TensorDict:
         """Return steps (E * T,) of the game and standardised advantages (.., G, 1); T or fewer."""
@@ -114,11 +101,23 @@ class _Learner:
         updates = 0
         for _ in range(self._config.epochs):
             for part in torch.randperm(len(steps)).chunk(self._config.minibatches):
-                losses = self._loss(steps[part])
+                losses = self.loss(steps[part])
                 loss = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
-                self._adam.zero_grad()
+                self.optimiser.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(self._loss.parameters(), self._config.max_grad_norm)
-                self._adam.step()
+                nn.utils.clip_grad_norm_(self.loss.parameters(), self._config.max_grad_norm)
+                self.optimiser.step()
                 updates += 1
         return updates
+
+
+TRAINED = MappoAgent
+
+
+def start(scenario: Scenario, config: MappoConfig, budget: int, seed: int) -> CentralisedTraining:
+    """Return a training at its start (see `trainer.py`)."""
+
+    def make_learner(network: GatewayNetwork, state_size: int) -> _Learner:
+        return _Learner(network, state_size, config)
+
+    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)

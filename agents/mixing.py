@@ -13,7 +13,7 @@ each gateway's own best one. A gateway without a task does nothing, and that val
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -25,17 +25,15 @@ from torchrl.objectives import SoftUpdate
 from torchrl.objectives.multiagent import QMixerLoss
 from torchrl.objectives.utils import ValueEstimators
 
-from edge_marl.agents.base import Progress
-from edge_marl.agents.centralised import ByRow, Game, make_network, seeds
+from edge_marl.agents.centralised import CentralisedLearner, Game
 from edge_marl.agents.centralised_trainers import MixingConfig
-from edge_marl.scenario import Scenario
 
-__all__ = ["MixingLearner", "train_by_mixing"]
+__all__ = ["MixingLearner"]
 
 CHOSEN = ("agents", "chosen_action_value")
 
 
-class MixingLearner:
+class MixingLearner(CentralisedLearner):
     """A network and a mixer that learn from steps of a game.
 
     Args:
@@ -61,10 +59,14 @@ class MixingLearner:
         mixed = TensorDictModule(
             mixer, [CHOSEN, "state"] if uses_state else [CHOSEN], ["chosen_action_value"]
         )
-        self._loss = QMixerLoss(self.policy, mixed, action_space="categorical", delay_value=True)
-        self._loss.make_value_estimator(ValueEstimators.TD0, gamma=config.gamma)
-        self._targets = SoftUpdate(self._loss, tau=config.tau)
-        self._adam = torch.optim.Adam(self._loss.parameters(), lr=config.learning_rate)
+        self.loss = QMixerLoss(self.policy, mixed, action_space="categorical", delay_value=True)
+        self.loss.make_value_estimator(ValueEstimators.TD0, gamma=config.gamma)
+        self._targets = SoftUpdate(self.loss, tau=config.tau)
+        self.optimiser = torch.optim.Adam(self.loss.parameters(), lr=config.learning_rate)
+        self._config = config
+        self._replay = TensorDictReplayBuffer(
+            storage=LazyTensorStorage(config.buffer_size), batch_size=config.batch_size
+        )
 
     def choose(self, now: TensorDict, epsilon: float) -> TensorDict:
         """Return `now` with choices (E, G): the best ones, or with `epsilon` any legal one."""
@@ -78,49 +80,38 @@ class MixingLearner:
 
     def update(self, steps: TensorDict) -> float:
         """Take one gradient step on a batch of steps; return the loss."""
-        loss = self._loss(steps)["loss"]
-        self._adam.zero_grad()
+        loss = self.loss(steps)["loss"]
+        self.optimiser.zero_grad()
         loss.backward()
-        self._adam.step()
+        self.optimiser.step()
         self._targets.step()
         return float(loss.detach())
 
+    def advance(self, game: Game) -> int:
+        """Take a step of the environments and, once there are enough, a gradient step."""
+        exploring = self._config.exploring
+        explored = min(1.0, game.spent / exploring) if exploring else 1.0
+        epsilon = 1.0 - explored * (1.0 - self._config.epsilon_end)
+        self._replay.extend(game.step(self.choose(game.now, epsilon)))
+        if len(self._replay) < self._config.batch_size:
+            return 0
+        self.update(self._replay.sample())
+        return 1
 
-def train_by_mixing(
-    scenario: Scenario,
-    config: MixingConfig,
-    make_mixer: Callable[[int], nn.Module],
-    uses_state: bool,
-    budget: int,
-    seed: int,
-    progress: Progress,
-) -> ByRow:
-    """Return a network on rows, trained with one gradient step per step of the environments.
+    def state(self) -> dict[str, Any]:
+        """Return all that the next update depends on."""
+        held = self._replay[:].to_dict() if len(self._replay) else None
+        return super().state() | {"held": held, "writer": self._replay.state_dict()["_writer"]}
 
-    Args:
-        scenario: the world.
-        config: settings.
-        make_mixer: makes the mixer from the length of the state.
-        uses_state: whether the mixer takes the state.
-        budget: decisions to train on.
-        seed: of everything random.
-        progress: called after every step.
-    """
-    for_torch, for_envs = seeds(seed)
-    game = Game(scenario, min(config.num_envs, budget), budget, for_envs, progress)
-    # Networks, exploration and replay draw from torch's global generator: borrowed, given back.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(for_torch)
-        network = make_network(scenario, config)
-        learner = MixingLearner(network, make_mixer(game.state_size), uses_state, config)
-        replay = TensorDictReplayBuffer(
-            storage=LazyTensorStorage(config.buffer_size), batch_size=config.batch_size
-        )
-        while game.goes_on:
-            explored = min(1.0, game.spent / config.exploring) if config.exploring else 1.0
-            epsilon = 1.0 - explored * (1.0 - config.epsilon_end)
-            replay.extend(game.step(learner.choose(game.now, epsilon)))
-            if len(replay) >= config.batch_size:
-                learner.update(replay.sample())
-                game.updates += 1
-    return ByRow(network)
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+        super().restore(state)
+        if (held := state["held"]) is None:
+            return
+        # The buffer's own state forgets that some parts have a second batch dimension, gateways.
+        shape = held["agents"]["observation"].shape
+        steps = TensorDict(held, shape[:1])
+        for agents in (steps["agents"], steps["next", "agents"]):
+            agents.batch_size = shape[:2]
+        self._replay.extend(steps)
+        self._replay.load_state_dict(self._replay.state_dict() | {"_writer": state["writer"]})

@@ -1,6 +1,7 @@
 """Networks: attention over task and server tokens, scores of pairs, and a plain perceptron.
 
-Sizes: B rows, S servers, V services per server, A = S * V actions, D observation length, W width.
+Sizes: B rows, S servers, V services per server, A = S * V actions, D observation length, W width,
+C features of a service.
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ class FlatNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features = TokenFeatures(layout)
-        inputs = layout.task_size + self.features.server_size * layout.num_servers
+        per_server = self.features.server_size + layout.num_services * self.features.service_size
+        inputs = self.features.task_size + per_server * layout.num_servers
         sizes = (inputs, *hidden, outputs or layout.num_servers * layout.num_services)
         layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return (B, outputs) for observations (B, D)."""
-        task, servers = self.features(observation)
-        values: Tensor = self.layers(torch.cat([task, servers.flatten(1)], dim=1))
+        task, servers, services = self.features(observation)
+        flat = torch.cat([task, servers.flatten(1), services.flatten(1)], dim=1)
+        values: Tensor = self.layers(flat)
         return values
 
 
@@ -41,58 +44,80 @@ class TokenEncoder(nn.Module):
     """One attention layer over the task's token and the servers'.
 
     The task's features go into every token, so that a server's token knows from the start what is
-    to be placed; attention then adds how the other servers stand. All weights but `identity` are
-    the same for every server. `identity` is what tells servers apart where nothing observable does:
-    in a fixed topology a learner has to find out which service is good.
+    to be placed; attention then adds how the other servers stand. All weights are the same for
+    every server, and the mean of what its services show goes into its token: so the encoder runs
+    unchanged on any number of servers and services.
+
+    In the base model services show nothing. There every server has an `identity` of its own,
+    learnt: in a topology that stays the same a learner has to find out which service is good.
     """
 
-    def __init__(self, layout: ObservationLayout, width: int) -> None:
+    def __init__(self, layout: ObservationLayout, width: int, *, attention: bool = True) -> None:
         super().__init__()
         self.features = TokenFeatures(layout)
-        self.task = nn.Linear(layout.task_size, width)
+        self.task = nn.Linear(self.features.task_size, width)
         self.server = nn.Linear(self.features.server_size, width)
-        self.identity = nn.Parameter(0.3 * torch.randn(layout.num_servers, width))
+        if self.features.service_size:
+            self.service = nn.Linear(self.features.service_size, width)
+        else:
+            self.identity = nn.Parameter(0.3 * torch.randn(layout.num_servers, width))
         self.mix = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width)
-        self.attend = nn.Linear(width, 3 * width)
-        self.attended = nn.Linear(width, width)
         self.norm_out = nn.LayerNorm(width)
+        if attention:
+            self.norm = nn.LayerNorm(width)
+            self.attend = nn.Linear(width, 3 * width)
+            self.attended = nn.Linear(width, width)
+        self._attention = attention
 
-    def forward(self, observation: Tensor) -> Tensor:
-        """Return tokens (B, 1 + S, W) for observations (B, D); the task's is the first."""
-        task, servers = self.features(observation)
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tokens (B, 1 + S, W), the task's first, and services' features (B, S, V, C)."""
+        task, servers, services = self.features(observation)
         task_token = self.task(task)[:, None]
-        server_tokens = self.server(servers) + self.identity + task_token
+        server_tokens = self.server(servers) + task_token
+        if self.features.service_size:
+            server_tokens = server_tokens + silu(self.service(services)).mean(dim=2)
+        else:
+            server_tokens = server_tokens + self.identity
         tokens = torch.cat([task_token, server_tokens], dim=1)
         tokens = tokens + self.mix(silu(tokens))
-        # With the axis of (one) head, or PyTorch takes its slow path.
-        query, key, value = self.attend(self.norm(tokens))[:, None].chunk(3, dim=-1)
-        attended = scaled_dot_product_attention(query, key, value)[:, 0]
-        tokens = tokens + self.attended(attended)
+        if self._attention:
+            # With the axis of (one) head, or PyTorch takes its slow path.
+            query, key, value = self.attend(self.norm(tokens))[:, None].chunk(3, dim=-1)
+            attended = scaled_dot_product_attention(query, key, value)[:, 0]
+            tokens = tokens + self.attended(attended)
         encoded: Tensor = self.norm_out(tokens)
-        return encoded
+        return encoded, services
 
 
 class PairHead(nn.Module):
-    """`outputs` numbers for each (server, service) pair, from its server's token.
+    """`outputs` numbers for each (server, service) pair.
 
-    f(s, v) = key(s, v) . silu(U token(s)) + u . token(s): a service's `key`, one more learnt
-    identity, is matched with what its server's token says about the task.
+    f(s, v) = h(s, v) + u . token(s), where h matches what the server's token says about the task
+    with the service: with what it shows, h = w . silu(U token(s) + C service(s, v)); in the base
+    model, where it shows nothing, with one more learnt identity, h = key(s, v) . silu(U token(s)).
     """
 
     def __init__(self, layout: ObservationLayout, width: int, outputs: int) -> None:
         super().__init__()
-        self.outputs = outputs
         self.inner = nn.Linear(width, width)
-        shape = (layout.num_servers, width, layout.num_services * outputs)
-        self.key = nn.Parameter(width**-0.5 * torch.randn(shape))
         self.common = nn.Linear(width, outputs)
+        self._outputs = outputs
+        self._shown = TokenFeatures(layout).service_size
+        if self._shown:
+            self.service = nn.Linear(self._shown, width)
+            self.match = nn.Linear(width, outputs)
+        else:
+            shape = (layout.num_servers, width, layout.num_services * outputs)
+            self.key = nn.Parameter(width**-0.5 * torch.randn(shape))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return (B, A, outputs) for server tokens (B, S, W)."""
-        inner = silu(self.inner(tokens)).transpose(0, 1)
-        own = torch.bmm(inner, self.key).transpose(0, 1)
-        own = own.reshape(*tokens.shape[:2], -1, self.outputs)
+    def forward(self, tokens: Tensor, services: Tensor) -> Tensor:
+        """Return (B, A, outputs) for server tokens (B, S, W) and services (B, S, V, C)."""
+        inner = self.inner(tokens)
+        if self._shown:
+            own = self.match(silu(inner[:, :, None] + self.service(services)))
+        else:
+            own = torch.bmm(silu(inner).transpose(0, 1), self.key).transpose(0, 1)
+            own = own.reshape(*tokens.shape[:2], -1, self._outputs)
         pairs: Tensor = (own + self.common(tokens)[:, :, None]).flatten(1, 2)
         return pairs
 
@@ -100,9 +125,9 @@ class PairHead(nn.Module):
 class TokenCritic(nn.Module):
     """Q(s, a) of all actions: a value from the task's token, plus each pair's part."""
 
-    def __init__(self, layout: ObservationLayout, width: int) -> None:
+    def __init__(self, layout: ObservationLayout, width: int, *, attention: bool = True) -> None:
         super().__init__()
-        self.encoder = TokenEncoder(layout, width)
+        self.encoder = TokenEncoder(layout, width, attention=attention)
         self.pairs = PairHead(layout, width, 1)
         self.value = nn.Linear(width, 1)
 
@@ -113,5 +138,5 @@ class TokenCritic(nn.Module):
 
     def parts(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return the value (B, 1) and the pairs' parts (B, A) for observations (B, D)."""
-        tokens = self.encoder(observation)
-        return self.value(tokens[:, 0]), self.pairs(tokens[:, 1:]).squeeze(-1)
+        tokens, services = self.encoder(observation)
+        return self.value(tokens[:, 0]), self.pairs(tokens[:, 1:], services).squeeze(-1)

@@ -126,9 +126,9 @@ class PolicyAgent(Agent, Generic[C]):
         )
 
     @classmethod
-    def load(cls, folder: str | Path, scenario: Scenario) -> Self:
-        """Return the agent that `save` wrote."""
-        settings, weights = read_checkpoint(Path(folder), cls.name, scenario)
+    def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Self:
+        """Return the agent that `save` wrote (see `Agent.load`)."""
+        settings, weights = read_checkpoint(Path(folder), cls.name, scenario, transfer)
         try:
             config: Any = cls.config_class(**_without_lists(settings))
             with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
@@ -136,10 +136,10 @@ class PolicyAgent(Agent, Generic[C]):
             actor.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
         except (TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            raise AgentError(
-                f"{folder}: settings or weights are not those of this version's '{cls.name}' "
-                f"({reason})"
-            ) from None
+            why = f"settings or weights are not those of this version's '{cls.name}'"
+            if transfer:
+                why += f" for '{scenario.label}': its sizes are those of what it was made for"
+            raise AgentError(f"{folder}: {why} ({reason})") from None
         return cls(scenario, config, actor)
 
 

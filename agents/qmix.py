@@ -13,13 +13,12 @@ from typing import Any, ClassVar
 
 from torchrl.modules import QMixer
 
-from edge_marl.agents.base import Progress
-from edge_marl.agents.centralised import CentralisedAgent
+from edge_marl.agents.centralised import CentralisedAgent, CentralisedTraining, GatewayNetwork
 from edge_marl.agents.centralised_trainers import QmixConfig
-from edge_marl.agents.mixing import train_by_mixing
+from edge_marl.agents.mixing import MixingLearner
 from edge_marl.scenario import Scenario
 
-__all__ = ["QmixAgent", "make_qmix_mixer", "train_qmix"]
+__all__ = ["TRAINED", "QmixAgent", "make_qmix_mixer", "start"]
 
 
 class QmixAgent(CentralisedAgent):
@@ -36,13 +35,14 @@ def make_qmix_mixer(gateways: int, state_size: int, width: int) -> QMixer:
     )
 
 
-def train_qmix(
-    scenario: Scenario, config: QmixConfig, budget: int, seed: int, progress: Progress
-) -> QmixAgent:
-    """Return an agent trained by QMIX (see `Trainer.train`)."""
+TRAINED = QmixAgent
 
-    def make_mixer(state_size: int) -> QMixer:
-        return make_qmix_mixer(scenario.gateways.count, state_size, config.mixer_width)
 
-    actor = train_by_mixing(scenario, config, make_mixer, True, budget, seed, progress)
-    return QmixAgent(scenario, config, actor)
+def start(scenario: Scenario, config: QmixConfig, budget: int, seed: int) -> CentralisedTraining:
+    """Return a training at its start (see `trainer.py`)."""
+
+    def make_learner(network: GatewayNetwork, state_size: int) -> MixingLearner:
+        mixer = make_qmix_mixer(scenario.gateways.count, state_size, config.mixer_width)
+        return MixingLearner(network, mixer, True, config)
+
+    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)

@@ -63,13 +63,18 @@ def make(name: str, scenario: Scenario) -> Agent | Trainer:
     return find(name)(scenario)
 
 
-def load(folder: str | Path, scenario: Scenario) -> Agent:
+def load(folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
     """Return the agent that `Agent.save` wrote to a folder.
+
+    Args:
+        folder: where it is.
+        scenario: the world to decide in.
+        transfer: whether that may be another one than the agent was made for.
 
     Raises:
         AgentError: no readable checkpoint, one made for another scenario, or an unknown agent.
     """
-    return find(read_config(Path(folder))["agent"]).load(folder, scenario)
+    return find(read_config(Path(folder))["agent"]).load(folder, scenario, transfer=transfer)
 
 
 def find(name: str) -> Kind:

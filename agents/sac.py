@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge_marl.agents.base import Progress
+from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import LearnerConfig, SacConfig
 from edge_marl.agents.networks import FlatNetwork
 from edge_marl.agents.policy import PolicyAgent
-from edge_marl.agents.training import train_actor
+from edge_marl.agents.replay import UniformReplay
+from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["FlatActor", "SacAgent", "train_sac"]
+__all__ = ["TRAINED", "FlatActor", "SacAgent", "make_learner"]
 
 
 class FlatActor(nn.Module):
@@ -47,17 +49,23 @@ class SacAgent(PolicyAgent[SacConfig]):
         return FlatActor(ObservationLayout(scenario), config.hidden)
 
 
-def train_sac(
-    scenario: Scenario, config: SacConfig, budget: int, seed: int, progress: Progress
-) -> SacAgent:
-    """Return a `sac` trained on `budget` decisions."""
-    actor = train_actor(
-        scenario,
+TRAINED = SacAgent
+
+
+def make_learner(
+    scenario: Scenario,
+    config: SacConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+) -> SacLearner:
+    """Return an untrained learner (see `trainer.py`)."""
+    layout = ObservationLayout(scenario)
+    return SacLearner(
+        action_space(scenario),
         config,
-        lambda: SacAgent.build_actor(scenario, config),
-        lambda: FlatNetwork(ObservationLayout(scenario), config.hidden),
+        SacAgent.build_actor(scenario, config),
+        lambda: FlatNetwork(layout, config.hidden),
+        UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay),
         budget,
-        seed,
-        progress,
     )
-    return SacAgent(scenario, config, actor)

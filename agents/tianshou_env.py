@@ -1,4 +1,4 @@
-"""What Tianshou's collector needs of us: a vector environment, a replay buffer, compiled once."""
+"""What Tianshou needs of us: a vector environment, and to keep what it compiles."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from tianshou.algorithm import algorithm_base
-from tianshou.data import Batch, VectorReplayBuffer
+from tianshou.data import Batch
 from tianshou.data.buffer import manager
 from tianshou.env import BaseVectorEnv
 
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.scenario import Scenario
 
-__all__ = ["TianshouEnv", "UniformReplay", "cache_compiled"]
+__all__ = ["TianshouEnv", "cache_compiled"]
 
 Rows = npt.NDArray[np.integer[Any]] | list[int] | int | None
 
@@ -35,7 +35,9 @@ class TianshouEnv(BaseVectorEnv):
         self.envs = EdgeAIGCVectorEnv(
             num_envs, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
         )
-        self.env_num = num_envs
+        self.num_envs = self.env_num = num_envs
+        self.most_decisions = num_envs
+        """Most decisions that a step can take."""
         self.is_async = False
         self.is_closed = False
 
@@ -72,6 +74,19 @@ class TianshouEnv(BaseVectorEnv):
         seen = _see(observation, info["action_mask"])
         return seen, reward, terminated, truncated, _no_infos(self.env_num)
 
+    def deciding(self, seen: Batch) -> int:
+        """Return in how many rows there is something to decide: in all."""
+        return self.env_num
+
+    def save_state(self) -> dict[str, Any]:
+        """Return where every row stands (`EdgeAIGCVectorEnv.save_state`)."""
+        return self.envs.save_state()
+
+    def restore_state(self, state: dict[str, Any]) -> Batch:
+        """Go on from a state; return what is seen there."""
+        observation, info = self.envs.restore_state(state)
+        return _see(observation, info["action_mask"])
+
     def close(self) -> None:
         """Close the environment."""
         self.envs.close()
@@ -87,32 +102,6 @@ def _see(observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]) -> Ba
 
 def _no_infos(count: int) -> npt.NDArray[np.object_]:
     return np.array([{} for _ in range(count)], dtype=object)
-
-
-class UniformReplay(VectorReplayBuffer):
-    """Tianshou's replay buffer, sampled uniformly with a generator of one's own.
-
-    As it comes, each row's part of the buffer draws from its own generator, all of them seeded 42
-    whatever the training's seed, so that rows replay the same moments.
-
-    Args:
-        size: transitions kept in all.
-        rows: number of environments.
-        seed: of the sampling.
-    """
-
-    def __init__(self, size: int, rows: int, seed: np.random.SeedSequence) -> None:
-        super().__init__(size, rows)
-        self._generator = np.random.Generator(np.random.PCG64(seed))
-
-    def sample_indices(self, batch_size: int | None) -> npt.NDArray[np.int64]:
-        """Return the places of `batch_size` transitions, drawn with replacement; 0 asks for all."""
-        if not batch_size:
-            return np.asarray(super().sample_indices(batch_size))
-        ends = np.cumsum(self._lengths)
-        drawn = self._generator.integers(ends[-1], size=batch_size)
-        row = np.searchsorted(ends, drawn, side="right")
-        return np.asarray(self._offset[row] + drawn - (ends - self._lengths)[row])
 
 
 def cache_compiled() -> None:

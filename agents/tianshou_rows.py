@@ -37,7 +37,11 @@ class TianshouRows(BaseVectorEnv):
 
     def __init__(self, scenario: Scenario, num_envs: int) -> None:
         self.rows = EdgeAIGCRows(num_envs, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+        self.num_envs = num_envs
         self.env_num = num_envs * self.rows.num_gateways
+        slotted = self.rows.scenario.clock.slot_ms > 0
+        self.most_decisions = self.env_num if slotted else num_envs
+        """Most decisions that a step can take: on the event clock, one per environment."""
         self.is_async = False
         self.is_closed = False
 
@@ -90,6 +94,18 @@ class TianshouRows(BaseVectorEnv):
             truncated.repeat(gateways),
             _no_infos(self.env_num),
         )
+
+    def deciding(self, seen: Batch) -> int:
+        """Return how many gateways have a task."""
+        return int((~seen.mask[:, -1]).sum())
+
+    def save_state(self) -> dict[str, Any]:
+        """Return where every environment stands (`EdgeAIGCRows.save_state`)."""
+        return self.rows.save_state()
+
+    def restore_state(self, state: dict[str, Any]) -> Batch:
+        """Go on from a state; return what is seen there."""
+        return self._see(*self.rows.restore_state(state))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -12,13 +12,12 @@ from typing import Any, ClassVar
 
 from torchrl.modules import VDNMixer
 
-from edge_marl.agents.base import Progress
-from edge_marl.agents.centralised import CentralisedAgent
+from edge_marl.agents.centralised import CentralisedAgent, CentralisedTraining, GatewayNetwork
 from edge_marl.agents.centralised_trainers import MixingConfig
-from edge_marl.agents.mixing import train_by_mixing
+from edge_marl.agents.mixing import MixingLearner
 from edge_marl.scenario import Scenario
 
-__all__ = ["VdnAgent", "make_vdn_mixer", "train_vdn"]
+__all__ = ["TRAINED", "VdnAgent", "make_vdn_mixer", "start"]
 
 
 class VdnAgent(CentralisedAgent):
@@ -33,13 +32,13 @@ def make_vdn_mixer(gateways: int) -> VDNMixer:
     return VDNMixer(n_agents=gateways, device="cpu")
 
 
-def train_vdn(
-    scenario: Scenario, config: MixingConfig, budget: int, seed: int, progress: Progress
-) -> VdnAgent:
-    """Return an agent trained by VDN (see `Trainer.train`)."""
+TRAINED = VdnAgent
 
-    def make_mixer(_: int) -> VDNMixer:
-        return make_vdn_mixer(scenario.gateways.count)
 
-    actor = train_by_mixing(scenario, config, make_mixer, False, budget, seed, progress)
-    return VdnAgent(scenario, config, actor)
+def start(scenario: Scenario, config: MixingConfig, budget: int, seed: int) -> CentralisedTraining:
+    """Return a training at its start (see `trainer.py`)."""
+
+    def make_learner(network: GatewayNetwork, _: int) -> MixingLearner:
+        return MixingLearner(network, make_vdn_mixer(scenario.gateways.count), False, config)
+
+    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)

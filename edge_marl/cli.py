@@ -10,6 +10,7 @@ import typer
 from edge_marl import cli_scenarios
 from edge_marl.benchmarks.console import EXIT_CODES, print_rows, run_app
 from edge_marl.benchmarks.run_benchmark import run
+from edge_marl.cli_train import train
 from edge_marl.data import cli as data
 
 __all__ = ["app", "main"]
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.add_typer(cli_scenarios.app, name="scenarios")
 app.add_typer(data.app, name="data")
 app.command()(run)
+app.command()(train)
 
 
 def main() -> None:

@@ -38,6 +38,9 @@ BY_TASK = ("tasks", "rewards")
 BY_TASK_EXTENDED = ("details", "values", "agenda")
 """Arrays that have a row or entry per task."""
 
+FIXED = ("spec", "rates", "services", "offers", "prices", "memory", "links")
+"""Arrays that a step never writes to: they follow from the scenario and the topology."""
+
 ROWS_PER_THREAD = 128
 """A thread is worth its hand-over (some 20 us) from about this many rows on."""
 
@@ -333,6 +336,26 @@ class Simulator:
             first = self.layout.task_size
             scale = self.layout.max_capacity
             w.observations[row, first :: k.SERVER_FEATURES] = topology.capacity / scale
+
+    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
+        """Return copies of the arrays that change as episodes go on, by name."""
+        return {name: array.copy() for name, array in self._changing().items()}
+
+    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        """Go back to a `snapshot` of the same episodes (already loaded into the same rows)."""
+        self._make_room(
+            state["tasks"].shape[1],
+            state["running"].shape[2],
+            state["outages"].shape[1] if "outages" in state else 0,
+        )
+        for name, array in self._changing().items():
+            kept = state[name]
+            array[tuple(slice(n) for n in kept.shape)] = kept
+
+    def _changing(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays that a step may write to, those that are in use."""
+        arrays = self._world._asdict()
+        return {name: a for name, a in arrays.items() if name not in FIXED and a.size}
 
     def step(self, actions: npt.NDArray[np.int64], rewards: npt.NDArray[np.float64]) -> None:
         """Take one decision in every row that is going on; the others stay and get reward 0.

@@ -51,6 +51,8 @@ class RowEpisodes:
         self._all_started = False
         self._seeds: list[int] | None = None
         self._next_episode = np.zeros(self.num_envs, dtype=np.int64)
+        self._own = np.zeros(self.num_envs, dtype=np.bool_)
+        """(E,) rows that play an episode of their seed, not a workload that was given."""
 
     def reset(
         self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
@@ -87,6 +89,7 @@ class RowEpisodes:
 
     def start(self, row: int, workload: Any = None) -> None:
         """Start a row's given workload, or its next episode."""
+        self._own[row] = workload is None
         if workload is not None:
             if not isinstance(workload, Workload):
                 raise WorkloadError(
@@ -102,6 +105,39 @@ class RowEpisodes:
             return
         tasks = draw_tasks(self._scenario, seed, episode=episode)
         self._simulator.load_tasks(row, draw_topology(self._scenario), tasks)
+
+    def state(self) -> dict[str, Any]:
+        """Return where every row stands: text, numbers and arrays.
+
+        Raises:
+            EpisodeOverError: before every row was reset.
+            WorkloadError: if a row plays a workload that was given: it cannot be drawn again.
+        """
+        self.check_started()
+        if not self._own.all():
+            row = int(np.flatnonzero(~self._own)[0])
+            raise WorkloadError(
+                f"row {row} plays a workload that was given: only episodes drawn from seeds can be "
+                "kept; reset the row without options['workloads']"
+            )
+        return {
+            "seeds": list(self._seeds or []),
+            "next_episode": self._next_episode.copy(),
+            "arrays": self._simulator.snapshot(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put every row where it stood: its episode is drawn again, then its arrays put back.
+
+        Args:
+            state: of as many rows of the same scenario.
+        """
+        self._seeds = list(state["seeds"])
+        self._next_episode[:] = state["next_episode"] - 1
+        for row in range(self.num_envs):
+            self.start(row)
+        self._simulator.restore(state["arrays"])
+        self._started[:] = self._all_started = True
 
     def _rows(self, mask: Any) -> npt.NDArray[np.int64]:
         if mask is None:

@@ -117,6 +117,24 @@ class EdgeAIGCRows:
         """Return the full present of every environment, (E, state size)."""
         return self._simulator.states()
 
+    def save_state(self) -> dict[str, Any]:
+        """Return where every row stands, for `restore_state`: numbers, text and arrays.
+
+        Raises:
+            EpisodeOverError: before every row was reset.
+            WorkloadError: if a row plays a workload that was given.
+        """
+        return self._episodes.state()
+
+    def restore_state(self, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Go on from a state of as many rows of the same scenario.
+
+        Returns:
+            What `step` returned last, or `reset`: observations and infos.
+        """
+        self._episodes.restore(state)
+        return self._see(), self._infos()
+
     def log(self, row: int) -> EpisodeLog:
         """Return what became of every task of an environment's episode so far."""
         return self._simulator.log(row)

@@ -126,6 +126,24 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
             return self._see(), rewards, terminated, truncated, self._infos() | finals
         return self._see(), rewards, terminated, truncated, self._infos()
 
+    def save_state(self) -> dict[str, Any]:
+        """Return where every row stands, for `restore_state`: numbers, text and arrays.
+
+        Raises:
+            EpisodeOverError: before every row was reset.
+            WorkloadError: if a row plays a workload that was given.
+        """
+        return self._episodes.state()
+
+    def restore_state(self, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Go on from a state of as many rows of the same scenario.
+
+        Returns:
+            What `step` returned last, or `reset`: observations and infos.
+        """
+        self._episodes.restore(state)
+        return self._see(), self._infos()
+
     def log(self, row: int) -> EpisodeLog:
         """Return what became of every task of a row's episode so far."""
         return self._simulator.log(row)

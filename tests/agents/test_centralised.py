@@ -226,7 +226,7 @@ def test_vdn_fits_payoffs_that_add_up() -> None:
 def test_the_steps_learned_from_are_those_of_the_game() -> None:
     from edge_marl.agents.centralised import Game
 
-    game = Game(SPLIT, 2, 10_000, 3, lambda now: None)
+    game = Game(SPLIT, 2, 10_000, 3)
     rows = EdgeAIGCRows(2, SPLIT)
     seen, infos = rows.reset(seed=3)
     for _ in range(45):

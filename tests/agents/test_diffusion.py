@@ -147,7 +147,7 @@ def test_servers_may_be_renumbered(scenario: Scenario) -> None:
 
 def test_derived_features_are_those_of_the_decoded_observation() -> None:
     layout, seen = ObservationLayout(PAPER), observations(PAPER, rows=50)
-    _, servers = FlatNetwork(layout, (8,)).features(seen)
+    _, servers, _ = FlatNetwork(layout, (8,)).features(seen)
     decoded = layout.decode(seen.numpy())
     room = decoded.free - decoded.demand[:, None]
     assert np.allclose(servers[..., 2], decoded.free / layout.max_capacity, atol=1e-6)

@@ -13,9 +13,10 @@ from tianshou.algorithm.modelfree.sac import AutoAlpha
 from tianshou.data import Batch
 from torch import Tensor, nn
 
-from edge_marl.agents.discrete_sac import make_sac
+from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import SacConfig
 from edge_marl.agents.optimisers import adam
+from edge_marl.agents.replay import UniformReplay
 
 ACTIONS = 6
 CONFIG = SacConfig(target_entropy=0.4, alpha_learning_rate=0.01)
@@ -35,7 +36,10 @@ class Logits(nn.Module):
 
 def algorithm() -> Any:
     critics = iter([nn.Linear(1, ACTIONS), nn.Linear(1, ACTIONS)])
-    return make_sac(Discrete(ACTIONS), CONFIG, Logits(), lambda: next(critics), budget=100)
+    replay = UniformReplay(1, 1, np.random.SeedSequence(0))
+    make_critic = lambda: next(critics)  # noqa: E731
+    learner = SacLearner(Discrete(ACTIONS), CONFIG, Logits(), make_critic, replay, budget=100)
+    return learner.algorithm
 
 
 def batch_of(mask: np.ndarray) -> Any:

@@ -12,8 +12,9 @@ from tianshou.algorithm.modelfree.discrete_sac import DiscreteSACPolicy
 from tianshou.data import Batch, Collector, CollectStats
 from torch import nn
 
-from edge_marl.agents.discrete_sac import make_sac
-from edge_marl.agents.tianshou_env import TianshouEnv, UniformReplay
+from edge_marl.agents.discrete_sac import SacLearner
+from edge_marl.agents.replay import UniformReplay
+from edge_marl.agents.tianshou_env import TianshouEnv
 from edge_marl.envs import EdgeAIGCEnv
 from edge_marl.envs.spaces import action_space
 from edge_marl.scenario import Scenario, load_scenario
@@ -88,9 +89,10 @@ def test_targets_bootstrap_after_a_truncation_and_not_after_a_termination(
         def forward(self, observation: torch.Tensor) -> torch.Tensor:
             return torch.full((len(observation), scenario.num_actions), two)
 
-    algorithm = make_sac(
-        action_space(scenario), trainer.config, Always0(1, 1), lambda: AlwaysTwo(1, 1), 1000
+    learner = SacLearner(
+        action_space(scenario), trainer.config, Always0(1, 1), lambda: AlwaysTwo(1, 1), replay, 1000
     )
+    algorithm: Any = learner.algorithm
     indices = np.concatenate([start + np.arange(150) for start in replay._offset])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(algorithm.policy, "is_within_training_step", True)

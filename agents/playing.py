@@ -1,0 +1,111 @@
+"""Playing episodes with an agent: on the single environment, or as the policy of all gateways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+
+from edge_marl.agents.base import Agent
+from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.envs.rows import EdgeAIGCRows
+from edge_marl.scenario import Scenario
+from edge_marl.workload import Workload
+
+__all__ = ["Api", "Played", "play"]
+
+Api = Literal["single", "parallel"]
+
+Decide = Callable[[npt.NDArray[np.float32], Mapping[str, Any]], npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of an agent's episodes."""
+
+    metrics: list[dict[str, float]]
+    """Every metric of each workload's episode."""
+    actions: frozenset[int]
+    """Actions that were taken at least once, whatever the workload."""
+
+
+def play(
+    agent: Agent,
+    scenario: Scenario,
+    workloads: Sequence[Workload],
+    seed: int,
+    progress: Callable[[int], None] = lambda finished: None,
+    api: Api = "single",
+) -> Played:
+    """Play one episode per workload, side by side, until the last has ended.
+
+    With `parallel` the game and its clock are the scenario's, each gateway of each episode is a row
+    of the agent's, and one without a task does nothing, whatever its row says. On the event clock
+    an agent whose actions depend on what it sees then gets what it gets on the single environment,
+    to the last bit.
+
+    Args:
+        agent: what decides; it is reset with `seed`.
+        scenario: the world.
+        workloads: one episode each.
+        seed: seed of the agent's own randomness.
+        progress: called with the number of finished episodes whenever that has changed.
+        api: what the episodes are played on.
+    """
+    agent.reset(seed)
+    if api == "single":
+        envs = EdgeAIGCVectorEnv(
+            len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
+        )
+        return _play(envs, agent.act, workloads, progress)
+
+    def choose(
+        observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+    ) -> npt.NDArray[np.int64]:
+        return _choose(agent, observation, info["action_mask"])
+
+    rows = EdgeAIGCRows(len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+    return _play(rows, choose, workloads, progress)
+
+
+def _play(
+    envs: EdgeAIGCVectorEnv | EdgeAIGCRows,
+    decide: Decide,
+    workloads: Sequence[Workload],
+    progress: Callable[[int], None],
+) -> Played:
+    observation, info = envs.reset(options={"workloads": list(workloads)})
+    over = np.zeros(len(workloads), dtype=bool)
+    taken = np.zeros(envs.scenario.num_actions + 1, dtype=bool)
+    while not over.all():
+        action = decide(observation, info)
+        taken[action[~over]] = True
+        observation, _, terminated, truncated, info = envs.step(action)
+        now = over | terminated | truncated
+        if (now != over).any():
+            progress(int(now.sum()))
+        over = now
+    actions = np.flatnonzero(taken[:-1])  # the last is to do nothing
+    metrics = [envs.metrics(row) for row in range(len(workloads))]
+    return Played(metrics, frozenset(actions.tolist()))
+
+
+def _choose(
+    agent: Agent, observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int64]:
+    """Return what gateways choose, (E, G), for what they see (E, G, D) and may do (E, G, A + 1).
+
+    Rows without a task are shown every action as legal, as the single environment does where it
+    has no task: a mask of zeros would be something that no agent has ever seen.
+    """
+    nothing = mask.shape[-1] - 1
+    legal = mask[..., :nothing]
+    idle = legal.sum(-1) == 0
+    shown = np.where(idle[..., None], np.int8(1), legal)
+    info: dict[str, Any] = {"action_mask": shown.reshape(-1, nothing)}
+    action = agent.act(observation.reshape(-1, observation.shape[-1]), info)
+    return np.where(idle, nothing, action.reshape(idle.shape))
