@@ -8,6 +8,7 @@ Importing this package loads no learning library; a trainer loads it when it tra
 """
 
 from edge_marl.agents import (
+    baselines,
     bid_price,
     centralised_trainers,
     heuristics,
@@ -22,6 +23,7 @@ __all__ = [
     "Agent",
     "TrainProgress",
     "Trainer",
+    "baselines",
     "bid_price",
     "centralised_trainers",
     "heuristics",

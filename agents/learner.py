@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from tianshou.algorithm.algorithm_base import Algorithm, OffPolicyAlgorithm
 from tianshou.algorithm.modelfree.sac import AutoAlpha
-from tianshou.data import Batch, VectorReplayBuffer, to_numpy
+from tianshou.data import Batch, ReplayBufferManager, to_numpy
 from tianshou.utils.torch_utils import torch_train_mode
 from torch import nn
 
@@ -25,7 +25,7 @@ class Learner(ABC):
     actor: nn.Module
     """What the trained agent acts with: (observation (B, D), mask (B, A)) -> scores (B, A)."""
     algorithm: Algorithm[Any, Any]
-    replay: VectorReplayBuffer
+    replay: ReplayBufferManager
 
     @abstractmethod
     def update(self, times: int) -> int:

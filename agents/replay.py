@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tianshou.data import Batch, VectorReplayBuffer
+from tianshou.data import Batch, ReplayBufferManager, VectorReplayBuffer
 
 from edge_marl.scenario import Scenario
 
@@ -54,7 +54,7 @@ def replay_size(scenario: Scenario, rows: int, most: int, budget: int) -> int:
     return max(rows, min(most, budget * scenario.gateways.count))
 
 
-def replay_state(replay: VectorReplayBuffer) -> dict[str, Any]:
+def replay_state(replay: ReplayBufferManager) -> dict[str, Any]:
     """Return all that a replay buffer knows, as `snapshots.write_state` takes it."""
     tree, generator = getattr(replay, "weight", None), getattr(replay, "generator", None)
     return {
@@ -68,7 +68,7 @@ def replay_state(replay: VectorReplayBuffer) -> dict[str, Any]:
     }
 
 
-def restore_replay(replay: VectorReplayBuffer, state: dict[str, Any]) -> None:
+def restore_replay(replay: ReplayBufferManager, state: dict[str, Any]) -> None:
     """Put a replay buffer of the same size back into a state."""
     if state["transitions"]:
         replay.set_batch(_batch(state["transitions"]))

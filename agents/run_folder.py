@@ -20,7 +20,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from edge_marl.agents.base import TrainProgress
+from edge_marl.agents.base import Agent, TrainProgress
 from edge_marl.agents.registry import load
 from edge_marl.agents.selection import EVALUATIONS, WORKLOADS, Evaluation, Selection
 from edge_marl.agents.snapshots import read_state, write_state
@@ -90,6 +90,12 @@ class RunFolder:
     def best(self) -> Evaluation | None:
         """What the best agent so far got."""
         return self.selection.at_best
+
+    def agent(self) -> Agent:
+        """Return the best agent so far."""
+        if self.selection.curve:
+            return load(self._folder / "agent", self._scenario)
+        return self.selection.best
 
     def run(self) -> Iterator[TrainProgress]:
         """Train to the end, step by step; what is reached is kept whenever it stops."""

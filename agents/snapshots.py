@@ -79,7 +79,8 @@ def _take_apart(tree: Tree, arrays: dict[str, Any]) -> Any:
     if isinstance(tree, np.ndarray):
         return {"array": _add(tree, arrays)}
     if isinstance(tree, np.generic):
-        return tree.item()
+        # Not as a number of Python's: arithmetic goes on in the precision that it has.
+        return {"scalar": _add(np.asarray(tree), arrays)}
     return tree
 
 
@@ -98,4 +99,4 @@ def _put_together(tree: Any, arrays: dict[str, Any]) -> Tree:
         return {key: _put_together(value, arrays) for key, value in tree["dict"]}
     if "tensor" in tree:
         return torch.from_numpy(arrays[tree["tensor"]])
-    return arrays[tree["array"]]
+    return arrays[tree["scalar"]][()] if "scalar" in tree else arrays[tree["array"]]

@@ -15,7 +15,7 @@ from tianshou.env import BaseVectorEnv
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.scenario import Scenario
 
-__all__ = ["TianshouEnv", "cache_compiled"]
+__all__ = ["TianshouEnv", "add_frame", "cache_compiled"]
 
 Rows = npt.NDArray[np.integer[Any]] | list[int] | int | None
 
@@ -29,9 +29,11 @@ class TianshouEnv(BaseVectorEnv):
     Args:
         scenario: the world.
         num_envs: number of rows E.
+        frames: observations F that are shown, side by side: the last ones of the episode, the
+            present one last, and zeros from before its start. `obs` is then (E, F * D).
     """
 
-    def __init__(self, scenario: Scenario, num_envs: int) -> None:
+    def __init__(self, scenario: Scenario, num_envs: int, frames: int = 1) -> None:
         self.envs = EdgeAIGCVectorEnv(
             num_envs, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
         )
@@ -40,6 +42,8 @@ class TianshouEnv(BaseVectorEnv):
         """Most decisions that a step can take."""
         self.is_async = False
         self.is_closed = False
+        size = self.envs.layout.size
+        self._frames = np.zeros((num_envs, frames * size), dtype=np.float32)
 
     def get_env_attr(self, key: str, id: Rows = None) -> list[Any]:
         """Return an attribute of the single environment, once per row."""
@@ -57,7 +61,9 @@ class TianshouEnv(BaseVectorEnv):
         mask = np.zeros(self.env_num, dtype=np.bool_)
         mask[rows] = True
         observation, info = self.envs.reset(options={"reset_mask": mask}, **kwargs)
-        return _see(observation[rows], info["action_mask"][rows]), _no_infos(len(rows))
+        self._frames[rows] = 0.0
+        self._frames[rows] = add_frame(self._frames[rows], observation[rows])
+        return _see(self._frames[rows], info["action_mask"][rows]), _no_infos(len(rows))
 
     def step(self, action: Any, id: Rows = None) -> tuple[Any, ...]:
         """Take one decision in every row.
@@ -71,7 +77,8 @@ class TianshouEnv(BaseVectorEnv):
                 "n_step, not with n_episode"
             )
         observation, reward, terminated, truncated, info = self.envs.step(np.asarray(action))
-        seen = _see(observation, info["action_mask"])
+        self._frames = add_frame(self._frames, observation)
+        seen = _see(self._frames, info["action_mask"])
         return seen, reward, terminated, truncated, _no_infos(self.env_num)
 
     def deciding(self, seen: Batch) -> int:
@@ -80,12 +87,13 @@ class TianshouEnv(BaseVectorEnv):
 
     def save_state(self) -> dict[str, Any]:
         """Return where every row stands (`EdgeAIGCVectorEnv.save_state`)."""
-        return self.envs.save_state()
+        return {"envs": self.envs.save_state(), "frames": self._frames}
 
     def restore_state(self, state: dict[str, Any]) -> Batch:
         """Go on from a state; return what is seen there."""
-        observation, info = self.envs.restore_state(state)
-        return _see(observation, info["action_mask"])
+        _, info = self.envs.restore_state(state["envs"])
+        self._frames = state["frames"].copy()
+        return _see(self._frames, info["action_mask"])
 
     def close(self) -> None:
         """Close the environment."""
@@ -94,6 +102,14 @@ class TianshouEnv(BaseVectorEnv):
 
     def _rows(self, rows: Rows) -> npt.NDArray[np.integer[Any]]:
         return np.arange(self.env_num) if rows is None else np.atleast_1d(rows)
+
+
+def add_frame(
+    frames: npt.NDArray[np.float32], observation: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the last frames (B, F * D) with one more observation (B, D), the oldest left out."""
+    size = observation.shape[1]
+    return np.concatenate([frames[:, size:], observation], axis=1)
 
 
 def _see(observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]) -> Batch:

@@ -80,7 +80,8 @@ def start_single(
         budget: decisions to train on, or fewer where one more step could exceed it.
         seed: of everything random.
     """
-    env = TianshouEnv(scenario, min(config.num_envs, budget))
+    frames = getattr(config, "frames", 1)
+    env = TianshouEnv(scenario, min(config.num_envs, budget), frames)
     return TianshouTraining(env, scenario, config, make_learner, trained, budget, seed)
 
 

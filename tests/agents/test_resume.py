@@ -161,6 +161,7 @@ def test_states_come_back_as_they_were(tmp_path: Path) -> None:
         "nested": [{1: np.arange(3), "x": None}, [True, 2**100, 0.1, "text"]],
         "tensor": torch.tensor(1.5, dtype=torch.float64),
         "empty": np.zeros((0, 4), np.float32),
+        "single": np.float32(4.0157475),
     }
     write_state(tmp_path / "state", tree)
     back = read_state(tmp_path / "state")
@@ -169,6 +170,8 @@ def test_states_come_back_as_they_were(tmp_path: Path) -> None:
     assert back["tensor"].dtype == torch.float64
     assert back["tensor"].shape == ()
     assert back["empty"].shape == (0, 4)
+    assert isinstance(back["single"], np.float32)
+    assert back["single"] == tree["single"]
 
 
 def test_no_half_written_state(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""`dqn`: Tianshou's double DQN on a perceptron, over legal actions only."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
+
+from edge_marl.agents.baselines import DqnConfig
+from edge_marl.agents.networks import FlatNetwork
+from edge_marl.agents.optimisers import adam_of
+from edge_marl.agents.replay import UniformReplay
+from edge_marl.agents.value_based import OnArray, ValueAgent, ValueLearner, Values
+from edge_marl.envs.spaces import action_space
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["TRAINED", "DqnAgent", "make_learner"]
+
+
+class DqnAgent(ValueAgent):
+    """A trained `dqn`."""
+
+    name = "dqn"
+    config_class: ClassVar[Any] = DqnConfig
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: DqnConfig) -> Values:
+        """Return an untrained network."""
+        return Values(FlatNetwork(ObservationLayout(scenario), config.hidden))
+
+
+TRAINED = DqnAgent
+
+
+def make_learner(
+    scenario: Scenario,
+    config: DqnConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+) -> ValueLearner:
+    """Return an untrained learner (see `trainer.py`)."""
+    actor = DqnAgent.build_actor(scenario, config)
+    policy = DiscreteQLearningPolicy(
+        model=OnArray(actor.network), action_space=action_space(scenario)
+    )
+    learner = ValueLearner(policy, config.batch_size, config, config.exploration_start)
+    learner.actor = actor
+    learner.replay = UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay)
+    learner.algorithm = DQN(
+        policy=policy,
+        optim=adam_of(config, budget),
+        gamma=config.gamma,
+        n_step_return_horizon=config.n_step,
+        target_update_freq=config.updates_per_target,
+    )
+    return learner
