@@ -14,6 +14,7 @@ from edge_marl.agents import (
     heuristics,
     independent,
     learned,
+    published_settings,
     routing,
 )
 from edge_marl.agents.base import Agent, Trainer, TrainProgress
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "make",
     "names",
+    "published_settings",
     "register",
     "routing",
 ]

@@ -43,6 +43,8 @@ class Schedule(NamedTuple):
     from_x0: tuple[float, ...]
     from_xt: tuple[float, ...]
     noise: tuple[float, ...]
+    kept: tuple[float, ...]
+    """abar_t: the share of x_0's variance that is left in x_t."""
 
 
 def make_schedule(steps: int, beta_min: float, beta_max: float) -> Schedule:
@@ -53,7 +55,7 @@ def make_schedule(steps: int, beta_min: float, beta_max: float) -> Schedule:
     sqrt(abar_{t-1}) beta_t / (1 - abar_t) x_0 + sqrt(alpha_t) (1 - abar_{t-1}) / (1 - abar_t) x_t
     and the variance beta_t (1 - abar_{t-1}) / (1 - abar_t), which is 0 at t = 1.
     """
-    from_x0, from_xt, noise = [], [], []
+    from_x0, from_xt, noise, kept = [], [], [], []
     before = 1.0
     for t in range(1, steps + 1):
         spread = (beta_max - beta_min) * (2 * t - 1) / (2 * steps**2)
@@ -62,8 +64,9 @@ def make_schedule(steps: int, beta_min: float, beta_max: float) -> Schedule:
         from_x0.append(math.sqrt(before) * (1 - alpha) / (1 - after))
         from_xt.append(math.sqrt(alpha) * (1 - before) / (1 - after))
         noise.append(math.sqrt((1 - alpha) * (1 - before) / (1 - after)))
+        kept.append(after)
         before = after
-    return Schedule(tuple(from_x0), tuple(from_xt), tuple(noise))
+    return Schedule(tuple(from_x0), tuple(from_xt), tuple(noise), tuple(kept))
 
 
 class Denoiser(nn.Module):
@@ -137,7 +140,7 @@ class DiffusionActor(nn.Module):
 
     def denoise(self, observation: Tensor, noise: Tensor) -> Tensor:
         """Return each draw's x_0, (M, B, A)."""
-        from_x0, from_xt, scale = self._schedule
+        from_x0, from_xt, scale, _ = self._schedule
         tokens, services = self.encoder(observation)
         state = self.pairs(tokens[:, 1:], services)
         x = noise[-1].expand(-1, len(observation), -1)

@@ -32,6 +32,7 @@ EPISODES = 100
 KEPT = ("utility", "utility_per_task", "server_crash_rate", "lost_fraction")
 """Metrics of every test episode that are kept."""
 
+BASELINES = ("sac", "dqn", "ppo", "a2c", "reinforce", "qrdqn", "rainbow", "drqn")
 HEURISTICS = ("random", "round-robin", "crash-avoid", "crash-avoid-best", "prophet", "bid-price")
 
 
@@ -70,7 +71,36 @@ def _worlds() -> Iterator[Run]:
             yield Run("adsac", "paper", world, 96_000, seed)
 
 
-GROUPS = {"worlds": _worlds}
+def _baselines() -> Iterator[Run]:
+    """Every learner of the single environment on the published world."""
+    for seed in range(5):
+        for name in BASELINES:
+            yield Run(name, "paper", 0, 96_000, seed)
+
+
+def _tiers() -> Iterator[Run]:
+    """Learners where topologies are drawn anew; `adsac` of `campus` then also plays elsewhere."""
+    for tier in ("campus", "metro"):
+        yield from _heuristics(tier, (None,))
+    for seed in range(5):
+        for tier in ("campus", "metro"):
+            for name in ("adsac", "sac", "dqn", "ppo"):
+                yield Run(name, tier, None, 48_000, seed)
+
+
+def _ablation() -> Iterator[Run]:
+    """What `adsac` is without each of its parts."""
+    parts: dict[str, dict[str, Any]] = {
+        "no attention": {"attention": False},
+        "one denoising step": {"denoising_steps": 1},
+        "one noise draw": {"noise_draws": 1},
+    }
+    for seed in range(5):
+        for variant, settings in parts.items():
+            yield Run("adsac", "paper", 0, 96_000, seed, variant, settings)
+
+
+GROUPS = {"worlds": _worlds, "baselines": _baselines, "tiers": _tiers, "ablation": _ablation}
 
 
 def read_runs(path: Path = RUNS) -> list[dict[str, Any]]:

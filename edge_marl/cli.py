@@ -10,6 +10,7 @@ import typer
 from edge_marl import cli_scenarios
 from edge_marl.benchmarks.console import EXIT_CODES, print_rows, run_app
 from edge_marl.benchmarks.run_benchmark import run
+from edge_marl.cli_evaluate import evaluate
 from edge_marl.cli_train import train
 from edge_marl.data import cli as data
 
@@ -25,6 +26,7 @@ app.add_typer(cli_scenarios.app, name="scenarios")
 app.add_typer(data.app, name="data")
 app.command()(run)
 app.command()(train)
+app.command()(evaluate)
 
 
 def main() -> None:

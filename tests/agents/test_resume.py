@@ -30,6 +30,7 @@ SMALL: dict[str, Any] = {
     "hidden": (16,),
     "width": 8,
     "denoiser_width": 4,
+    "collect": 32,
     "buffer_size": 100,  # fewer than are collected: places are written over
 }
 BUDGET = 320

@@ -1,0 +1,149 @@
+"""The command `edge-marl evaluate`: what a trained agent, or any other, gets on workloads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edge_marl.benchmarks.console import print_rows
+
+if TYPE_CHECKING:
+    from edge_marl.agents import Agent
+    from edge_marl.scenario import Scenario
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of a trained agent (`agent` of a training's).")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Instead: a name, module:Class or file.py:Class.")
+    ] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            help="A tier, or the path of a .toml file.",
+            show_default="the checkpoint's, else paper",
+        ),
+    ] = None,
+    world: Annotated[int | None, typer.Option(min=0, help="World of the scenario.")] = None,
+    split: Annotated[
+        Literal["test", "validation", "train"], typer.Option(help="Workloads to play.")
+    ] = "test",
+    episodes: Annotated[int, typer.Option(min=1, max=100, help="Workloads 0 to N - 1.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of the agent's own randomness.")] = 0,
+    api: Annotated[
+        Literal["single", "parallel"],
+        typer.Option(help="On the Gymnasium environment, or as policy of all gateways."),
+    ] = "single",
+    transfer: Annotated[
+        bool, typer.Option("--transfer", help="Allow another scenario than it was trained in.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Play workloads with an agent and print every metric, as means with 95 % intervals."""
+    from edge_marl.agents.playing import play
+    from edge_marl.draw import draw_workload
+
+    world_of, playing = _agent(checkpoint, agent, scenario, world, transfer)
+    workloads = [draw_workload(world_of, k, split=split) for k in range(episodes)]
+    played = play(playing, world_of, workloads, seed, api=api)
+    facts: dict[str, Any] = {
+        "agent": playing.name,
+        "scenario": world_of.label,
+        "digest": world_of.digest,
+        "split": split,
+        "episodes": episodes,
+        "seed": seed,
+        "api": api,
+        "distinct_actions": len(played.actions),
+    }
+    if as_json:
+        typer.echo(json.dumps(facts | {"metrics": _per_episode(played.metrics)}))
+        return
+    print_rows([(name.replace("_", " "), str(value)) for name, value in facts.items()])
+    print_rows([("", "mean", "95 % interval"), *_rows(played.metrics)])
+
+
+def _agent(
+    checkpoint: Path | None,
+    agent: str | None,
+    scenario: str | None,
+    world: int | None,
+    transfer: bool,
+) -> tuple[Scenario, Agent]:
+    """Return the scenario and the agent that are asked for.
+
+    Raises:
+        AgentError: neither or both ways to name an agent, or one that has to learn first.
+    """
+    from edge_marl.agents import Agent, load, make
+    from edge_marl.errors import AgentError
+    from edge_marl.scenario import load_scenario
+
+    if (checkpoint is None) == (agent is None):
+        raise AgentError("give either --checkpoint FOLDER or --agent NAME")
+    if checkpoint is not None:
+        world_of = load_scenario(scenario, world) if scenario else _scenario_of(checkpoint)
+        return world_of, load(checkpoint, world_of, transfer=transfer)
+    world_of = load_scenario(scenario or "paper", world)
+    made = make(str(agent), world_of)
+    if not isinstance(made, Agent):
+        raise AgentError(
+            f"agent '{agent}' has to learn first: `edge-marl train --agent {agent}`, and then "
+            "`edge-marl evaluate --checkpoint`"
+        )
+    return world_of, made
+
+
+def _scenario_of(checkpoint: Path) -> Scenario:
+    """Return the tier that an agent was trained in.
+
+    Raises:
+        AgentError: no checkpoint, or one of a scenario that is no tier of this version.
+    """
+    from edge_marl.agents.checkpoint import read_config
+    from edge_marl.errors import AgentError, ScenarioError
+    from edge_marl.scenario import load_scenario
+
+    made_for = read_config(checkpoint)["scenario"]
+    name, _, number = made_for["name"].partition("-w")
+    try:
+        found = load_scenario(name, int(number) if number.isdigit() else None)
+    except ScenarioError:
+        found = None
+    if found is None or found.digest != made_for["digest"]:
+        raise AgentError(
+            f"{checkpoint} was trained in '{made_for['name']}' (digest {made_for['digest'][:12]}), "
+            "which is no tier of this version: give its file with --scenario"
+        )
+    return found
+
+
+def _per_episode(metrics: list[dict[str, float]]) -> dict[str, list[float | None]]:
+    """Return each metric's values; None where an episode has none, for JSON has no NaN."""
+    return {
+        name: [None if episode[name] != episode[name] else episode[name] for episode in metrics]
+        for name in metrics[0]
+    }
+
+
+def _rows(metrics: list[dict[str, float]]) -> list[tuple[str, str, str]]:
+    import numpy as np
+
+    from edge_marl.benchmarks.stats import estimate
+
+    rows = []
+    for name in metrics[0]:
+        values = np.array([episode[name] for episode in metrics])
+        values = values[~np.isnan(values)]
+        if len(values):
+            found = estimate(values[None])
+            interval = f"{found.low:.4f} to {found.high:.4f}" if len(values) > 1 else ""
+            rows.append((name, f"{found.value:.4f}", interval))
+    return rows
