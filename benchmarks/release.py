@@ -1,6 +1,7 @@
 """The evidence that a tier measures something: every heuristic on its test workloads, and the rule.
 
-    python -m edge_marl.benchmarks.release campus
+    python -m edge_marl.benchmarks.release            # every tier, and one table of all
+    python -m edge_marl.benchmarks.release campus --again
 
 A maintainer's tool, run when a tier is released. It writes one JSON file, shipped with the tier,
 that `edge-marl scenarios show` and the docs read and a test holds against the tier's digest. A tier
@@ -22,15 +23,15 @@ from gymnasium.vector import AutoresetMode
 
 from edge_marl import scenarios
 from edge_marl.agents import Agent, Trainer, make, names
-from edge_marl.benchmarks.console import FAILED, problems, results, run_app
+from edge_marl.benchmarks.console import FAILED, print_rows, problems, results, run_app
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate
 from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.stats import Estimate, estimate, normalise
 from edge_marl.bound.store import Anchors, anchors
 from edge_marl.draw import PUBLIC_SEEDS
 from edge_marl.envs import EdgeAIGCVectorEnv
-from edge_marl.errors import AgentError
-from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.errors import AgentError, DataError
+from edge_marl.scenario import Scenario, list_tiers, load_scenario
 from edge_marl.workload import STAGE, Workload
 
 __all__ = ["main", "read_evidence", "release", "rule", "trajectory_hash"]
@@ -45,7 +46,12 @@ Row = dict[str, Any]
 
 
 def release(
-    tier: Annotated[str, typer.Argument(help="A tier's name.")],
+    tiers: Annotated[
+        list[str] | None, typer.Argument(help="Tiers' names.", show_default="all")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where there is evidence of the tier as it is.")
+    ] = False,
     workloads: Annotated[int, typer.Option(min=2, max=PUBLIC_SEEDS, help="Of the test split.")] = (
         PUBLIC_SEEDS
     ),
@@ -53,14 +59,38 @@ def release(
         Path | None, typer.Option(help="Folder to write to.", show_default="the package's")
     ] = None,
 ) -> None:
-    """Play every heuristic on a tier's test workloads; write the evidence and say if it holds."""
-    scenario = load_scenario(tier)
+    """Play every heuristic on the tiers' test workloads; write the evidence and say if it holds.
+
+    Ends with one table of all tiers and heuristics. A replay tier whose recording is not in the
+    data store is left out, and the table says so.
+    """
+    chosen = [load_scenario(name) for name in tiers or list_tiers()]
+    broken = False
+    for scenario in chosen:
+        evidence = None if again else read_evidence(scenario)
+        if evidence is None:
+            try:
+                evidence = _released(scenario, workloads, out)
+            except DataError as error:
+                problems().print(
+                    f"{scenario.name}: left out: {error}", style="yellow", markup=False
+                )
+                continue
+        broken |= not all(evidence["rule"].values()) and scenario.extended
+        _print_table(scenario, evidence)
+    if broken:
+        raise typer.Exit(FAILED)
+
+
+def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str, Any]:
+    """Make a tier's evidence, write it and return it."""
     drawn = draw_test_workloads(scenario, workloads)
     ends = anchors(scenario, drawn)
     rows = {}
     for name, agent in _heuristics(scenario).items():
         rows[name] = _row(agent, scenario, drawn, ends)
-        problems().print(f"{tier} {name}: {rows[name]['utility_per_task']}", highlight=False)
+        told = f"{scenario.name} {name}: {rows[name]['utility_per_task']}"
+        problems().print(told, highlight=False)
     verdict = rule(rows, float(ends.bound.sum()))
     requests = sum(map(_requests, drawn))
     evidence = {
@@ -73,11 +103,28 @@ def release(
         "rule": verdict,
     }
     folder = out or Path(scenarios.__path__[0]) / "evidence"
-    path = folder / f"{tier}.json"
-    write_file(path, (json.dumps(evidence, indent=1) + "\n").encode())
-    results().print(f"{path}: {verdict}", markup=False, soft_wrap=True)
-    if not all(verdict.values()):
-        raise typer.Exit(FAILED)
+    write_file(folder / f"{scenario.name}.json", (json.dumps(evidence, indent=1) + "\n").encode())
+    return evidence
+
+
+def _print_table(scenario: Scenario, evidence: dict[str, Any]) -> None:
+    """Print what every heuristic got on a tier, the best first."""
+    missed = [part for part, holds in evidence["rule"].items() if not holds]
+    rule_told = f"not: {', '.join(missed)}" if missed else "the release rule holds"
+    count, bound = evidence["workloads"], evidence["bound_per_task"]
+    results().print(
+        f"\n{scenario.name}: {count} test workloads, bound {bound:.3f}, {rule_told}", markup=False
+    )
+    rows = [("", "utility per request", "score", "utilisation")]
+    by_utility = sorted(evidence["agents"].items(), key=lambda it: -it[1]["utility_per_task"][0])
+    for name, row in by_utility:
+        figures = [_told(row["utility_per_task"]), _told(row["score"])]
+        rows.append((name, *figures, f"{row['utilisation']:.3f}"))
+    print_rows(rows)
+
+
+def _told(found: list[float]) -> str:
+    return f"{found[0]:.3f} [{found[1]:.3f}, {found[2]:.3f}]"
 
 
 def read_evidence(scenario: Scenario) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ __all__ = ["GROUPS", "RUNS", "Run", "main", "read_runs"]
 
 RUNS = Path(__file__).parent / "study" / "runs.jsonl"
 EPISODES = 100
+SEEDS = 5
 KEPT = ("utility", "utility_per_task", "server_crash_rate", "lost_fraction")
 """Metrics of every test episode that are kept."""
 
@@ -66,14 +67,14 @@ def _heuristics(scenario: str, worlds: range | tuple[None]) -> Iterator[Run]:
 def _worlds() -> Iterator[Run]:
     """`adsac` on the published world and nine more; seed by seed, so that a part is balanced."""
     yield from _heuristics("paper", range(10))
-    for seed in range(5):
+    for seed in range(SEEDS):
         for world in range(10):
             yield Run("adsac", "paper", world, 96_000, seed)
 
 
 def _baselines() -> Iterator[Run]:
     """Every learner of the single environment on the published world."""
-    for seed in range(5):
+    for seed in range(SEEDS):
         for name in BASELINES:
             yield Run(name, "paper", 0, 96_000, seed)
 
@@ -82,7 +83,7 @@ def _tiers() -> Iterator[Run]:
     """Learners where topologies are drawn anew; `adsac` of `campus` then also plays elsewhere."""
     for tier in ("campus", "metro"):
         yield from _heuristics(tier, (None,))
-    for seed in range(5):
+    for seed in range(SEEDS):
         for tier in ("campus", "metro"):
             for name in ("adsac", "sac", "dqn", "ppo"):
                 yield Run(name, tier, None, 48_000, seed)
@@ -95,12 +96,56 @@ def _ablation() -> Iterator[Run]:
         "one denoising step": {"denoising_steps": 1},
         "one noise draw": {"noise_draws": 1},
     }
-    for seed in range(5):
+    for seed in range(SEEDS):
         for variant, settings in parts.items():
             yield Run("adsac", "paper", 0, 96_000, seed, variant, settings)
 
 
-GROUPS = {"worlds": _worlds, "baselines": _baselines, "tiers": _tiers, "ablation": _ablation}
+def _published() -> Iterator[Run]:
+    """The published settings, as far as a budget of 20,000 updates goes (a million is published).
+
+    PPO takes one gradient step per 1,000 decisions, as its published settings have it.
+    """
+    off_policy = {
+        "decisions_per_update": 1,
+        "batch_size": 512,
+        "gamma": 0.95,
+        "learning_rate": 1e-3,
+        "n_step": 3,
+    }
+    dqn = off_policy | {
+        "num_envs": 1,
+        "falling": False,
+        "weight_decay": 1e-4,
+        "updates_per_target": 320,
+        "exploration_start": 0.1,
+        "exploration_end": 0.1,
+    }
+    ppo = {
+        "num_envs": 1,
+        "decisions_per_update": 1000,
+        "batch_size": 1000,
+        "gamma": 0.95,
+        "learning_rate": 1e-3,
+        "falling": False,
+        "weight_decay": 1e-4,
+        "gae_lambda": 0.95,
+        "entropy": 0.0,
+        "epochs": 1,
+    }
+    for seed in range(SEEDS):
+        yield Run("ppo", "paper", 0, 20_000, seed, "published", ppo)
+        yield Run("dqn", "paper", 0, 20_000, seed, "published", dqn)
+        yield Run("d2sac", "paper", 0, 4_000, seed, "published")
+
+
+GROUPS = {
+    "worlds": _worlds,
+    "baselines": _baselines,
+    "tiers": _tiers,
+    "ablation": _ablation,
+    "published": _published,
+}
 
 
 def read_runs(path: Path = RUNS) -> list[dict[str, Any]]:
@@ -121,13 +166,14 @@ def read_runs(path: Path = RUNS) -> list[dict[str, Any]]:
 def study(
     group: Annotated[str, typer.Argument(help=f"One of {', '.join(GROUPS)}.")],
     processes: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds 0 to N - 1.")] = SEEDS,
     work: Annotated[Path, typer.Option(help="Folder of the trainings.")] = Path("results/study"),
 ) -> None:
     """Run a group's runs that have no result yet, and keep their results."""
     if group not in GROUPS:
         raise AgentError(f"group '{group}': must be one of {', '.join(GROUPS)}")
     kept = {run["key"] for run in read_runs()}
-    missing = [run for run in GROUPS[group]() if run.key not in kept]
+    missing = [run for run in GROUPS[group]() if run.key not in kept and run.seed < seeds]
     # One thread per process: the runs share the cores out among them.
     os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
     RUNS.parent.mkdir(parents=True, exist_ok=True)

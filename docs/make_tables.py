@@ -35,8 +35,9 @@ def metrics_table() -> str:
     return "\n".join(lines)
 
 
-TIERS = ("campus", "metro", "studio", "nation", "planet")
-"""Tiers of the extended model that are made up here; their evidence is shipped with them."""
+REPLAYS = ("replay-gentd26", "replay-azure-code", "replay-azure-conv")
+TIERS = ("campus", "metro", "studio", "nation", "planet", *REPLAYS)
+"""Tiers of the extended model; their evidence is shipped with them."""
 
 
 def tier_card(tier: str) -> str:
@@ -78,7 +79,7 @@ def with_tables(text: str) -> str:
     def fill(match: re.Match[str]) -> str:
         return f"<!-- table: {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
 
-    return re.sub(r"<!-- table: ([\w ]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    return re.sub(r"<!-- table: ([\w -]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
 def main() -> None:
