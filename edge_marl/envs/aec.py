@@ -59,6 +59,17 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         self.terminations = dict.fromkeys(self.agents, False)
         self.truncations = dict.fromkeys(self.agents, False)
 
+    def last(self, observe: bool = True) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Return what the agent whose turn it is gets: observation, reward, ends and info.
+
+        Raises:
+            EpisodeOverError: before the first reset.
+        """
+        if not hasattr(self, "agent_selection"):
+            raise EpisodeOverError("last was called before the first reset: call reset() first")
+        found: tuple[Any, float, bool, bool, dict[str, Any]] = super().last(observe)
+        return found
+
     def observe(self, agent: str) -> Any:
         """Return what an agent sees: a copy, so that it is nobody else's."""
         seen = self._observations[agent]

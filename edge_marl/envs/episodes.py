@@ -19,7 +19,9 @@ from edge_marl.simulator import EpisodeLog, Simulator
 from edge_marl.topology import draw_topology
 from edge_marl.workload import Workload
 
-__all__ = ["OneEpisode", "RowEpisodes", "restarts_in_step"]
+__all__ = ["RENDER_MODES", "OneEpisode", "RowEpisodes", "check_render_mode", "restarts_in_step"]
+
+RENDER_MODES = ("ansi", "rgb_array")
 
 
 def restarts_in_step(num_envs: int, autoreset_mode: AutoresetMode) -> bool:
@@ -169,6 +171,19 @@ class RowEpisodes:
             if (row_seed := seed[row]) is not None:
                 self._seeds[row] = row_seed
                 self._next_episode[row] = 0
+
+
+def check_render_mode(mode: str | None) -> str | None:
+    """Return a render mode.
+
+    Raises:
+        ScenarioError: if there is no such mode.
+    """
+    if mode not in (None, *RENDER_MODES):
+        raise ScenarioError(
+            f"render_mode = {mode!r}: must be None or one of {', '.join(map(repr, RENDER_MODES))}"
+        )
+    return mode
 
 
 class OneEpisode:

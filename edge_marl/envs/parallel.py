@@ -14,7 +14,11 @@ from gymnasium import spaces as gym_spaces
 from pettingzoo import ParallelEnv
 
 from edge_marl.envs import spaces
-from edge_marl.envs.episodes import OneEpisode, RowEpisodes
+from edge_marl.envs.episodes import (
+    RENDER_MODES,
+    OneEpisode,
+    RowEpisodes,
+)
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.gateways import GatewaySimulator
 from edge_marl.kernel import GOING_ON, TERMINATED
@@ -87,7 +91,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "edge_aigc_v0",
-        "render_modes": ["ansi", "rgb_array"],
+        "render_modes": list(RENDER_MODES),
         "is_parallelizable": True,
         "render_fps": 10,
     }
@@ -106,6 +110,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         self.scenario = game_scenario(scenario, world, gateways, slot_s, hold)
         self._reward = check_reward(reward)
         self._flat = action_mask == "info"
+        # Not checked: PettingZoo's own test asks every environment for "human".
         self.render_mode = render_mode
         self._simulator: GatewaySimulator = GatewaySimulator(self.scenario)
         self._episodes = RowEpisodes(self._simulator)

@@ -11,7 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.envs import spaces
-from edge_marl.envs.episodes import OneEpisode, RowEpisodes
+from edge_marl.envs.episodes import (
+    RENDER_MODES,
+    OneEpisode,
+    RowEpisodes,
+    check_render_mode,
+)
 from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.scenario import Scenario, load_scenario
@@ -42,7 +47,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
     """
 
     # Gymnasium declares this an instance variable: no ClassVar.
-    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}  # noqa: RUF012
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 10}  # noqa: RUF012
 
     def __init__(
         self,
@@ -55,7 +60,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         self._flat = action_mask == "info"
         self.observation_space = spaces.observation_space(self.scenario, action_mask)
         self.action_space = spaces.action_space(self.scenario)
-        self.render_mode = render_mode
+        self.render_mode = check_render_mode(render_mode)
         self._simulator = Simulator(self.scenario)
         self._episodes = RowEpisodes(self._simulator)
         self.layout = self._simulator.layout
