@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from edge_marl.agents.base import check_ranges
 from edge_marl.agents.registry import register
 from edge_marl.agents.trainer import TianshouTrainer
+from edge_marl.errors import AgentError
 
 __all__ = ["AdsacPublishedTrainer", "D2sacTrainer", "PublishedConfig"]
 
@@ -45,6 +46,13 @@ class PublishedConfig:
     def __post_init__(self) -> None:
         """Raise AgentError for a number outside its range."""
         check_ranges({k: v for k, v in asdict(self).items() if k != "beta_max"})
+        for name in ("actor_learning_rate", "critic_learning_rate", "beta_min"):
+            if not getattr(self, name) > 0.0:
+                raise AgentError(f"{name} = {getattr(self, name)}: must be above 0")
+        if not self.beta_max >= self.beta_min:
+            raise AgentError(
+                f"beta_max = {self.beta_max}: must be at least beta_min = {self.beta_min}"
+            )
 
 
 @register("adsac-published")

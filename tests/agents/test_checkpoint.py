@@ -100,8 +100,8 @@ def test_settings_and_weights_of_another_version(tmp_path: Path) -> None:
 
 def test_an_unknown_agent_on_disk(tmp_path: Path) -> None:
     trained("sac").save(tmp_path)
-    edit_config(tmp_path, agent="rainbow")
-    with pytest.raises(AgentError, match="unknown agent 'rainbow'"):
+    edit_config(tmp_path, agent="dreamer")
+    with pytest.raises(AgentError, match="unknown agent 'dreamer'"):
         load(tmp_path, SMOKE)
 
 

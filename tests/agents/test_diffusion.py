@@ -55,7 +55,7 @@ def test_schedule_is_the_posterior_of_the_closed_form(t: int) -> None:
     """Bayes: q(x_{t-1} | x_t, x_0) is prior q(x_{t-1} | x_0) times likelihood q(x_t | x_{t-1})."""
     schedule = make_schedule(T, BETA_MIN, BETA_MAX)
     alpha, before = abar(t) / abar(t - 1), abar(t - 1)
-    from_x0, from_xt, noise = (part[t - 1] for part in schedule)
+    from_x0, from_xt, noise, _ = (part[t - 1] for part in schedule)
     if t == 1:
         assert (from_x0, from_xt, noise) == pytest.approx((1.0, 0.0, 0.0), abs=1e-12)
         return
@@ -70,7 +70,7 @@ def test_chain_keeps_the_marginals() -> None:
     schedule, x0 = make_schedule(T, BETA_MIN, BETA_MAX), 1.7
     mean, variance = math.sqrt(abar(T)) * x0, 1 - abar(T)
     for t in range(T, 0, -1):
-        from_x0, from_xt, noise = (part[t - 1] for part in schedule)
+        from_x0, from_xt, noise, _ = (part[t - 1] for part in schedule)
         mean, variance = from_x0 * x0 + from_xt * mean, from_xt**2 * variance + noise**2
         assert mean == pytest.approx(math.sqrt(abar(t - 1)) * x0)
         assert variance == pytest.approx(1 - abar(t - 1))

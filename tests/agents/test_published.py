@@ -24,6 +24,7 @@ from edge_marl.agents.published_networks import (
 )
 from edge_marl.agents.published_settings import PublishedConfig
 from edge_marl.agents.trainer import LearningTrainer
+from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import load_scenario
 from tests.agents.test_training import PLAIN, utility_per_task
@@ -44,6 +45,8 @@ def test_sizes_are_the_published_ones() -> None:
     assert count(AttentionDenoiser(S, A)) == 491_288
     assert count(PlainDenoiser(S, A)) == 138_008
     assert count(Critics(S, A)) == 171_088
+    # The published observation has ten constants more than ours.
+    assert ObservationLayout(load_scenario("paper")).size + 10 == S
 
 
 def outputs(kind: Any, alone: bool) -> tuple[Tensor, Tensor]:
@@ -117,37 +120,164 @@ def steps(rows: int) -> Any:
     return training._learner
 
 
-def test_one_update_is_that_of_the_equations() -> None:
-    learner = steps(3)
-    algorithm, replay = learner.algorithm, learner.replay
-    places = np.array([0, 1, 2, 5])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(7)
-        batch = algorithm._preprocess_batch(replay[places], replay, places)
-        torch.manual_seed(7)
-        expected = []
-        after = [min(place + 2, 11) for place in places]  # within the first row: no episode ends
-        seen = torch.as_tensor(replay.obs_next.obs[after])
-        mask = torch.as_tensor(replay.obs_next.mask[after])
-        probabilities = algorithm.target_actor(seen, mask).exp()
-        q = torch.minimum(*algorithm.target_critics(seen))
-        value = (probabilities * q).sum(-1)
-        for place, bootstrap in zip(places, value, strict=True):
-            rewards = replay.rew[place : place + 3]
-            discounted = sum(0.95**i * r for i, r in enumerate(rewards))
-            expected.append(float(discounted) + 0.95**3 * float(bootstrap.detach()))
-    assert batch.returns.flatten().tolist() == pytest.approx(expected, abs=1e-4)
+def linear(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
 
-    seen, mask = torch.as_tensor(batch.obs.obs), torch.as_tensor(batch.obs.mask)
+
+def mish(x: Tensor) -> Tensor:
+    return x * torch.tanh(torch.log1p(torch.exp(x)))
+
+
+def noise_by_hand(w: dict[str, Tensor], x: Tensor, step: int, seen: Tensor) -> Tensor:
+    """The predicted noise from the weights alone, with no dropout; attention over all rows."""
+    angles = (step * 10_000.0 ** (-torch.arange(8) / 7)).expand(len(x), 8)
+    time = torch.cat([angles.sin(), angles.cos()], dim=1)
+    time = linear(w, "inputs.time.2", mish(linear(w, "inputs.time.0", time)))
+    parts = [mish(linear(w, f"inputs.{n}.0", v)) for n, v in (("action", x), ("state", seen))]
+    features = torch.cat([parts[0], time, parts[1]], dim=1)
+    if "norm.weight" not in w:
+        hidden = mish(linear(w, "body.1.0", mish(linear(w, "body.0.0", features))))
+        return torch.tanh(linear(w, "body.2", hidden))
+    hidden = mish(linear(w, "first.0", features))
+    query, key, value = (
+        hidden @ w["attention.in_proj_weight"].T + w["attention.in_proj_bias"]
+    ).chunk(3, dim=1)
+    attended = linear(w, "attention.out_proj", (query @ key.T / 16).softmax(dim=1) @ value)
+    y = hidden + attended
+    y = (y - y.mean(1, keepdim=True)) / (y.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    y = y * w["norm.weight"] + w["norm.bias"]
+    beside = mish(linear(w, "beside.0.0", torch.cat([x, time, seen], dim=1)))
+    y = y + mish(linear(w, "beside.1", beside))
+    return torch.tanh(linear(w, "last.1", mish(linear(w, "last.0.0", y))))
+
+
+def policy_by_hand(network: nn.Module, seen: Tensor, mask: Tensor) -> Tensor:
+    """Probabilities (B, A); the noise is what torch draws next."""
+    w = {k.removeprefix("denoiser."): v for k, v in network.state_dict().items()}
+    noise = torch.randn(len(seen), 5, mask.shape[1])
+    alphas = np.exp([-0.1 / 5 - 9.9 * (2 * t - 1) / 50 for t in range(1, 6)])
+    x = noise[:, 4]
+    for t in range(5, 0, -1):
+        alpha, abar, before = alphas[t - 1], np.prod(alphas[:t]), np.prod(alphas[: t - 1])
+        x0 = (x - np.sqrt(1 - abar) * noise_by_hand(w, x, t - 1, seen)) / np.sqrt(abar)
+        x = np.sqrt(before) * (1 - alpha) * x0 + np.sqrt(alpha) * (1 - before) * x
+        x = x / (1 - abar)
+        if t > 1:
+            x = x + np.sqrt((1 - alpha) * (1 - before) / (1 - abar)) * noise[:, t - 2]
+    return x.masked_fill(~mask, -torch.inf).softmax(dim=1).float()
+
+
+def q_by_hand(critics: nn.Module, seen: Tensor) -> list[Tensor]:
+    w, found = critics.state_dict(), []
+    for one in ("first", "second"):
+        hidden = mish(linear(w, f"{one}.1.0", mish(linear(w, f"{one}.0.0", seen))))
+        found.append(linear(w, f"{one}.2", hidden))
+    return found
+
+
+def without_dropout(network: nn.Module) -> None:
+    for part in network.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
+        if isinstance(part, nn.MultiheadAttention):
+            part.dropout = 0.0
+
+
+def ready(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, float]]:
+    """A learner whose six networks all differ; the losses of its next update are written down."""
+    training: Any = small(name, num_envs=3, collect=1000).start(SMOKE, 300, seed=1)
+    while not training.done:
+        training.advance()
+    learner, losses = training._learner, {}
+    algorithm = learner.algorithm
+    torch.manual_seed(3)
+    for network in (algorithm.target_actor, algorithm.target_critics):
+        for weights in network.parameters():
+            weights.add_(0.05 * torch.randn_like(weights))
+    for part in ("critic_step", "actor_step"):
+        step = getattr(algorithm, part).step
+
+        def keep(loss: Tensor, part: str = part, step: Any = step) -> None:
+            losses[part] = loss.item()
+            step(loss)
+
+        monkeypatch.setattr(getattr(algorithm, part), "step", keep)
+    algorithm.policy.is_within_training_step = True
+    return learner, losses
+
+
+@both
+def test_an_update_is_that_of_the_equations(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(8)
-        loss = algorithm.actor_loss(seen, mask)
-        torch.manual_seed(8)
-        log_p = algorithm.actor(seen, mask)
-    p = log_p.exp()
-    q = torch.minimum(*algorithm.critics(seen))
-    by_hand = -(0.05 * -(p * log_p).sum(-1) + (p * q).sum(-1)).mean()
-    assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+        learner, losses = ready(name, monkeypatch)
+        algorithm, replay = learner.algorithm, learner.replay
+        without_dropout(algorithm)
+        # Sums over three decisions, and shorter ones: before and at an end of either kind, and at
+        # the end of what was collected. (Episodes of `smoke` do not terminate by themselves.)
+        replay.terminated[[20, 21, 150]] = replay.done[[20, 21, 150, 60, 250]] = True
+        replay.truncated[[60, 250]] = True
+        places = np.arange(len(replay))
+        monkeypatch.setattr(replay, "sample_indices", lambda size: places)
+        rewards, last, go_on = [], [], []
+        for place in places.tolist():
+            total, here = 0.0, place
+            for i in range(3):
+                total += 0.95**i * float(replay.rew[here])
+                if replay.terminated[here] or replay.next(here) == here or i == 2:
+                    break
+                here = int(replay.next(here))
+            rewards.append(total)
+            last.append(here)
+            go_on.append(0.0 if replay.terminated[here] else 0.95 ** (i + 1))
+        torch.manual_seed(11)
+        after, legal = (torch.as_tensor(replay.obs_next[k][last]) for k in ("obs", "mask"))
+        seen, mask = (torch.as_tensor(replay.obs[k][places]) for k in ("obs", "mask"))
+        value = policy_by_hand(algorithm.target_actor, after, legal)
+        value = (value * torch.minimum(*q_by_hand(algorithm.target_critics, after))).sum(1)
+        target = torch.tensor(rewards) + torch.tensor(go_on) * value
+        action = torch.as_tensor(replay.act[places])
+        rows = torch.arange(len(places))
+        critic_loss = sum(
+            (q[rows, action] - target).square().mean() for q in q_by_hand(algorithm.critics, seen)
+        )
+        p = policy_by_hand(algorithm.actor, seen, mask)
+        torch.manual_seed(11)
+        algorithm.update(buffer=replay, sample_size=len(places))
+        q = torch.minimum(*q_by_hand(algorithm.critics, seen))  # the critics have moved before
+    actor_loss = -(0.05 * torch.special.entr(p).sum(1) + (p * q).sum(1)).mean()
+    assert losses["critic_step"] == pytest.approx(float(critic_loss), rel=1e-4)
+    assert losses["actor_step"] == pytest.approx(float(actor_loss), rel=1e-4)
+
+
+def test_targets_have_dropout_with_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published so: the target actor is in training mode, and its four dropouts are on."""
+    with torch.random.fork_rng(devices=[]):
+        learner, _ = ready("adsac-published", monkeypatch)
+        target, on = learner.algorithm.target_actor, []
+        for part in target.modules():
+            if isinstance(part, nn.Dropout | nn.MultiheadAttention):
+                rate = part.p if isinstance(part, nn.Dropout) else part.dropout
+                part.register_forward_hook(
+                    lambda module, *_, rate=rate: on.append((module.training, rate))
+                )
+        target.eval()
+        learner.algorithm.update(buffer=learner.replay, sample_size=16)
+    assert on == [(True, 0.4)] * (5 * 4)
+
+
+@both
+def test_optimisers_are_the_published_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with torch.random.fork_rng(devices=[]):
+        algorithm = ready(name, monkeypatch)[0].algorithm
+    for part, rate in (("actor_step", 1e-4), ("critic_step", 1e-3)):
+        (group,) = getattr(algorithm, part)._optim.param_groups
+        assert (group["lr"], group["weight_decay"]) == (rate, 1e-4)
+
+
+@pytest.mark.parametrize("wrong", [{"beta_max": -3.0}, {"actor_learning_rate": 0.0}])
+def test_settings_outside_their_range_are_errors(wrong: dict[str, float]) -> None:
+    with pytest.raises(AgentError, match=next(iter(wrong))):
+        PublishedConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_an_update_moves_all_networks_and_targets_slowly() -> None:

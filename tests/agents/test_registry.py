@@ -32,10 +32,10 @@ class NoAgent:
 
 
 def test_names() -> None:
-    single, independent = ["adsac", "sac"], ["iadsac", "idqn", "ippo"]
-    assert names() == sorted(
-        [*HEURISTICS, "cloud-only", *single, *independent, "mappo", "qmix", "vdn"]
-    )
+    single = ["a2c", "adsac", "dqn", "drqn", "ppo", "qrdqn", "rainbow", "reinforce", "sac"]
+    published = ["adsac-published", "d2sac"]
+    game = ["iadsac", "idqn", "ippo", "mappo", "qmix", "vdn"]
+    assert names() == sorted([*HEURISTICS, "cloud-only", *single, *published, *game])
 
 
 def test_heuristics_are_agents_and_learners_are_trainers() -> None:
