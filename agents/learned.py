@@ -44,7 +44,7 @@ class LearnerConfig:
     def __post_init__(self) -> None:
         """Raise AgentError for a number outside its range."""
         for name, value in asdict(self).items():
-            if isinstance(value, int) and value < 1:
+            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
                 raise AgentError(f"{name} = {value}: must be a whole number of at least 1")
         for name in ("gamma", "tau", "target_entropy"):
             if not 0.0 <= getattr(self, name) <= 1.0:

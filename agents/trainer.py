@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from edge_marl.agents.base import Agent, Progress, Trainer, Training, check_budget
+from edge_marl.agents.presets import preset
 from edge_marl.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class LearningTrainer(Trainer):
 
     Args:
         scenario: the world that it is for.
-        config: settings; None takes the defaults.
+        config: settings; None takes the scenario's (`presets.py`).
     """
 
     config_class: ClassVar[type[DataclassInstance]]
@@ -40,7 +41,7 @@ class LearningTrainer(Trainer):
 
     def __init__(self, scenario: Scenario, config: Any = None) -> None:
         super().__init__(scenario)
-        self.config = config or self.config_class()
+        self.config = config or self.config_class(**preset(self.name, scenario))
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -18,14 +18,21 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import typer
 
+from edge_marl.agents import Agent, Trainer, load, make
+from edge_marl.agents.registry import find
+from edge_marl.agents.trainer import LearningTrainer
 from edge_marl.benchmarks.console import problems, run_app
+from edge_marl.benchmarks.records import write_file
+from edge_marl.draw import Split, draw_workload
 from edge_marl.errors import AgentError
+from edge_marl.scenario import load_scenario
 
-__all__ = ["GROUPS", "RUNS", "Run", "main", "read_runs"]
+__all__ = ["GROUPS", "RUNS", "Run", "do_runs", "main", "read_runs"]
 
 RUNS = Path(__file__).parent / "study" / "runs.jsonl"
 EPISODES = 100
@@ -49,13 +56,34 @@ class Run:
     variant: str = "default"
     """Name of the settings, where they are not the defaults."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Settings that replace the defaults."""
+    """Settings that replace the agent's own."""
+    trained_on: str | None = None
+    """Where it is trained, if that is not where it is played."""
 
     @property
     def key(self) -> str:
         """Tells runs apart."""
-        facts = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(facts.encode()).hexdigest()[:16]
+        facts = asdict(self)
+        if self.trained_on is None:
+            del facts["trained_on"]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def training(self) -> Run:
+        """The training that it plays the agent of."""
+        return (
+            self
+            if self.trained_on is None
+            else replace(self, scenario=self.trained_on, trained_on=None)
+        )
+
+    def make(self) -> Agent | Trainer:
+        """Return the agent, or its trainer with the run's settings."""
+        training = self.training
+        made = make(self.agent, load_scenario(training.scenario, training.world))
+        if isinstance(made, LearningTrainer):
+            made.config = replace(made.config, **self.settings)
+        return made
 
 
 def _heuristics(scenario: str, worlds: range | tuple[None]) -> Iterator[Run]:
@@ -80,13 +108,22 @@ def _baselines() -> Iterator[Run]:
 
 
 def _tiers() -> Iterator[Run]:
-    """Learners where topologies are drawn anew; `adsac` of `campus` then also plays elsewhere."""
-    for tier in ("campus", "metro"):
+    """Where topologies are drawn anew: all learners on `metro`, some on `campus` and `nation`."""
+    few = ("adsac", "sac", "dqn", "ppo")
+    learners = {"campus": few, "metro": ("adsac", *BASELINES), "nation": ("adsac",)}
+    for tier in learners:
         yield from _heuristics(tier, (None,))
     for seed in range(SEEDS):
-        for tier in ("campus", "metro"):
-            for name in ("adsac", "sac", "dqn", "ppo"):
+        for tier, agents in learners.items():
+            for name in agents:
                 yield Run(name, tier, None, 48_000, seed)
+
+
+def _transfer() -> Iterator[Run]:
+    """`adsac` of `campus`, played elsewhere as it is."""
+    for seed in range(SEEDS):
+        for tier in ("metro", "nation"):
+            yield Run("adsac", tier, None, 48_000, seed, trained_on="campus")
 
 
 def _ablation() -> Iterator[Run]:
@@ -102,47 +139,38 @@ def _ablation() -> Iterator[Run]:
 
 
 def _published() -> Iterator[Run]:
-    """The published settings, as far as a budget of 20,000 updates goes (a million is published).
+    """The published settings, as far as time goes (a million gradient steps are published).
 
-    PPO takes one gradient step per 1,000 decisions, as its published settings have it.
+    PPO takes one gradient step per 1,000 decisions, as published, and goes to the published million
+    decisions; and, in `equal steps`, one per decision like the others.
     """
-    off_policy = {
-        "decisions_per_update": 1,
-        "batch_size": 512,
-        "gamma": 0.95,
-        "learning_rate": 1e-3,
-        "n_step": 3,
+    settings: dict[str, dict[str, Any]] = {
+        name: asdict(find(name).config_class())  # type: ignore[union-attr]
+        for name in ("ppo", "dqn", "d2sac", "adsac-published")
     }
-    dqn = off_policy | {
-        "num_envs": 1,
-        "falling": False,
-        "weight_decay": 1e-4,
-        "updates_per_target": 320,
-        "exploration_start": 0.1,
-        "exploration_end": 0.1,
-    }
-    ppo = {
-        "num_envs": 1,
-        "decisions_per_update": 1000,
-        "batch_size": 1000,
-        "gamma": 0.95,
-        "learning_rate": 1e-3,
-        "falling": False,
-        "weight_decay": 1e-4,
-        "gae_lambda": 0.95,
-        "entropy": 0.0,
-        "epochs": 1,
-    }
+    shared = {"gamma": 0.95, "learning_rate": 1e-3, "falling": False, "weight_decay": 1e-4}
+    dqn = settings["dqn"] | shared
+    dqn |= {"num_envs": 1, "decisions_per_update": 1, "batch_size": 512, "n_step": 3}
+    dqn |= {"updates_per_target": 320, "exploration_start": 0.1, "exploration_end": 0.1}
+    ppo = settings["ppo"] | shared
+    # Ten environments, a hundred decisions each: the published one takes ten times as long.
+    ppo |= {"num_envs": 10, "decisions_per_update": 1000, "batch_size": 1000}
+    ppo |= {"gae_lambda": 0.95, "entropy": 0.0, "epochs": 1}
+    equal = ppo | {"num_envs": 1, "batch_size": 500, "epochs": 500}
     for seed in range(SEEDS):
-        yield Run("ppo", "paper", 0, 20_000, seed, "published", ppo)
-        yield Run("dqn", "paper", 0, 20_000, seed, "published", dqn)
-        yield Run("d2sac", "paper", 0, 4_000, seed, "published")
+        yield Run("ppo", "paper", 0, 1_000_000, seed, "published", ppo)
+        for budget in (2_000, 20_000):
+            yield Run("ppo", "paper", 0, budget, seed, "published, equal steps", equal)
+            yield Run("dqn", "paper", 0, budget, seed, "published", dqn)
+        for name in ("d2sac", "adsac-published"):
+            yield Run(name, "paper", 0, 2_000, seed, "published", settings[name])
 
 
 GROUPS = {
     "worlds": _worlds,
     "baselines": _baselines,
     "tiers": _tiers,
+    "transfer": _transfer,
     "ablation": _ablation,
     "published": _published,
 }
@@ -172,52 +200,88 @@ def study(
     """Run a group's runs that have no result yet, and keep their results."""
     if group not in GROUPS:
         raise AgentError(f"group '{group}': must be one of {', '.join(GROUPS)}")
-    kept = {run["key"] for run in read_runs()}
-    missing = [run for run in GROUPS[group]() if run.key not in kept and run.seed < seeds]
+    do_runs([run for run in GROUPS[group]() if run.seed < seeds], RUNS, processes, work)
+
+
+def do_runs(
+    runs: list[Run],
+    path: Path,
+    processes: int,
+    work: Path,
+    judged: tuple[Split, range] = ("test", range(EPISODES)),
+) -> None:
+    """Do the runs that have no result yet, and append each result as it comes.
+
+    Args:
+        runs: what to do, in turn.
+        path: JSON lines, one per result.
+        processes: runs at a time.
+        work: folder of the trainings, where those that were stopped go on.
+        judged: split and workloads that the trained agents play.
+    """
+    missing = _missing(runs, path)
     # One thread per process: the runs share the cores out among them.
     os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
-    RUNS.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_do, run, work) for run in missing]
+        jobs = [pool.submit(_do, run, work, judged) for run in missing]
         for done, job in enumerate(as_completed(jobs), start=1):
             outcome = job.result()
-            with RUNS.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(outcome) + "\n")
-            mean = sum(outcome["test"]["utility_per_task"]) / EPISODES
-            told = f"{outcome['agent']} {outcome['scenario']} {outcome['world']}"
-            problems().print(f"{done} of {len(jobs)}: {told} {outcome['seed']}: {mean:.4f}")
+            mean = fmean(outcome["test"]["utility_per_task"])
+            facts = ("agent", "scenario", "world", "variant", "seed")
+            told = " ".join(str(outcome[name]) for name in facts)
+            problems().print(f"{done} of {len(jobs)}: {told}: {mean:.4f}")
 
 
-def _do(run: Run, work: Path) -> dict[str, Any]:
-    """Train, play the test workloads, and return what is kept."""
+def _missing(runs: list[Run], path: Path) -> list[Run]:
+    """Return the runs that have no result; results with other settings than today's are dropped."""
+    wanted = {run.key: json.loads(json.dumps(run.make().settings)) for run in runs}
+    kept = read_runs(path)
+    good = [
+        row for row in kept if wanted.get(row["key"], row["settings_used"]) == row["settings_used"]
+    ]
+    if len(good) < len(kept):
+        write_file(path, "".join(json.dumps(row) + "\n" for row in good).encode())
+    done = {row["key"] for row in good}
+    return [run for run in runs if run.key not in done]
+
+
+def _do(run: Run, work: Path, judged: tuple[Split, range]) -> dict[str, Any]:
+    """Train, play the workloads, and return what is kept."""
     import torch
 
-    from edge_marl.agents import Agent, make
     from edge_marl.agents.playing import play
-    from edge_marl.agents.run_folder import RunFolder
-    from edge_marl.agents.trainer import LearningTrainer
-    from edge_marl.benchmarks.evaluation import draw_test_workloads
-    from edge_marl.scenario import load_scenario
 
     torch.set_num_threads(1)
     scenario = load_scenario(run.scenario, run.world)
-    made = make(run.agent, scenario)
     facts: dict[str, Any] = {"key": run.key, **asdict(run), "digest": scenario.digest}
     start = time.process_time()
-    if isinstance(made, LearningTrainer) and run.budget is not None:
-        made.config = replace(made.config, **run.settings)
-        training = RunFolder(work / run.key, made, scenario, run.budget, run.seed)
-        for _ in training.run():
-            pass
-        made_agent: Any = training.agent()
-        facts["curve"] = training.selection.curve_facts
-    else:
-        made_agent = made
-    assert isinstance(made_agent, Agent)
+    made = run.make()
+    facts["settings_used"] = made.settings
+    if isinstance(made, LearningTrainer):
+        made, facts["curve"] = _train(run, made, work)
     facts["train_cpu_s"] = round(time.process_time() - start, 1)
-    played = play(made_agent, scenario, draw_test_workloads(scenario, EPISODES), run.seed)
+    assert isinstance(made, Agent)
+    split, numbers = judged
+    workloads = [draw_workload(scenario, k, split=split) for k in numbers]
+    played = play(made, scenario, workloads, run.seed)
     facts["test"] = {name: [round(e[name], 6) for e in played.metrics] for name in KEPT}
-    return facts | {"distinct_actions": len(played.actions), "settings_used": made.settings}
+    return facts | {"distinct_actions": len(played.actions)}
+
+
+def _train(run: Run, trainer: LearningTrainer, work: Path) -> tuple[Agent, list[dict[str, Any]]]:
+    """Return a run's trained agent and its evaluations; they are kept, also for other runs."""
+    from edge_marl.agents.run_folder import RunFolder
+
+    assert run.budget is not None
+    folder = work / run.training.key
+    training = RunFolder(folder, trainer, trainer.scenario, run.budget, run.seed)
+    for _ in training.run():
+        pass
+    agent = load(folder / "agent", load_scenario(run.scenario, run.world), transfer=True)
+    return agent, training.selection.curve_facts
 
 
 def main() -> None:

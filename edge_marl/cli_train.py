@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,7 +115,7 @@ def _trainer(name: str, scenario: Scenario, settings: list[str]) -> LearningTrai
     known = [field.name for field in fields(kind)]
     chosen = dict(_setting(text, known) for text in settings)
     try:
-        made.config = TypeAdapter(kind).validate_python(chosen)
+        made.config = TypeAdapter(kind).validate_python(asdict(made.config) | chosen)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:  # the settings' own check says it all
