@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from edge_marl.benchmarks.stats import ENTROPY, Estimate, estimate, iqm, mean, normalise
+from edge_marl.benchmarks.stats import (
+    ENTROPY,
+    Estimate,
+    estimate,
+    improvement,
+    iqm,
+    mean,
+    normalise,
+)
 
 
 def sample(runs: int, workloads: int, seed: int = 0) -> np.ndarray:
@@ -103,3 +111,38 @@ def test_normalise_puts_random_at_0_and_the_bound_at_1() -> None:
     assert normalise(np.array([[60.0, 20.0]]), random, bound).tolist() == [[0.5, 0.0]]
     with pytest.raises(ValueError, match="workload 1"):
         normalise(np.array([[60.0, 20.0]]), random, np.array([110.0, 20.0]))
+
+
+def test_improvement_of_known_figures() -> None:
+    low, high = sample(3, 8), sample(2, 8) + 10.0
+    equal = np.ones((4, 6)), np.ones((2, 6))
+    for (own, other), share in (((high, low), 1.0), ((low, high), 0.0), (equal, 0.5)):
+        found = improvement(own, other)
+        assert (found.value, found.low, found.high) == pytest.approx((share,) * 3)
+    # One run against two on two workloads: it wins, ties, loses, wins.
+    assert improvement(np.array([[2.0, 2.0]]), np.array([[1.0, 3.0], [2.0, 1.0]])).value == 0.625
+
+
+def test_improvement_is_mann_whitneys_u_on_one_workload() -> None:
+    own, other = sample(7, 1), sample(5, 1, seed=1)
+    u = scipy_stats.mannwhitneyu(own[:, 0], other[:, 0]).statistic
+    assert improvement(own, other).value == pytest.approx(u / 35)
+
+
+def test_improvement_of_one_run_each_agrees_with_scipy() -> None:
+    """Only workloads are drawn then: the interval of a mean of wins and losses."""
+    own, other = sample(1, 80), sample(1, 80, seed=1)
+    ours = improvement(own, other, resamples=20_000)
+    theirs = scipy_stats.bootstrap(
+        ((own > other)[0].astype(float),),
+        np.mean,
+        method="percentile",
+        n_resamples=20_000,
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.013)
+
+
+def test_improvement_needs_common_workloads() -> None:
+    with pytest.raises(ValueError, match="same workloads"):
+        improvement(sample(2, 3), sample(2, 4))

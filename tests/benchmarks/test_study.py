@@ -1,0 +1,150 @@
+"""The search, the study and its report: what is run, what is kept, and what is made of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge_marl.agents import make
+from edge_marl.agents.presets import PRESETS_FILE, preset
+from edge_marl.agents.trainer import LearningTrainer
+from edge_marl.benchmarks import search, study
+from edge_marl.benchmarks.replication import report
+from edge_marl.benchmarks.search import SEARCH, SPACES, adopted, drawn, trial
+from edge_marl.benchmarks.study import EPISODES, GROUPS, KEPT, Run, do_runs, read_runs
+from edge_marl.scenario import load_scenario
+
+VALIDATION = ("validation", range(1))
+
+
+def outcome(run: Run, utility: float, **facts: Any) -> dict[str, Any]:
+    """What is kept of a run whose test episodes all paid the same per task."""
+    test = {name: [utility] * EPISODES for name in KEPT}
+    test["server_crash_rate"] = [0.01] * EPISODES
+    row = {"key": run.key, **vars(run), "test": test, "distinct_actions": 3, **facts}
+    return row | {"curve": [{"utility_per_task": utility, "distinct_actions": 3}]}
+
+
+def test_trials_are_the_same_each_time_and_differ() -> None:
+    for agent in SPACES:
+        assert drawn(agent, 0) == {}
+        settings = [drawn(agent, number) for number in range(1, search.TRIALS)]
+        assert settings == [drawn(agent, number) for number in range(1, search.TRIALS)]
+        assert len({str(one) for one in settings}) > search.TRIALS // 2  # drawn independently
+        for one in settings:
+            assert all(one[name] in values for name, values in SPACES[agent].items())
+
+
+def test_every_trial_can_be_made_and_has_its_settings() -> None:
+    for agent in SPACES:
+        for number in range(search.TRIALS):
+            run = trial(agent, "paper", number)
+            made = run.make()
+            assert isinstance(made, LearningTrainer)
+            expected = type(made.config)(**drawn(agent, number))
+            assert made.config == expected
+
+
+def test_only_what_is_clearly_better_replaces_the_defaults() -> None:
+    figures = {0: 1.0, 1: 1.009, 2: 0.5}
+    kept = [outcome(trial("ppo", "paper", k), figure) for k, figure in figures.items()]
+    assert adopted(kept, "paper") == {}
+    kept.append(outcome(trial("ppo", "paper", 3), 1.02))
+    kept.append(outcome(trial("ppo", "paper", 4), 1.011))
+    assert adopted(kept, "paper") == {"ppo": drawn("ppo", 3)}
+    assert adopted(kept, "campus") == {}
+    below = [outcome(trial("dqn", "paper", k), figure) for k, figure in ((0, -1.0), (1, -0.995))]
+    assert adopted(below, "paper") == {}
+
+
+def test_presets_are_what_the_kept_trials_say() -> None:
+    kept = read_runs(SEARCH)
+    assert json.loads(PRESETS_FILE.read_text("utf-8")) == {
+        tier: adopted(kept, tier) for tier in ("paper", "campus")
+    }
+
+
+def test_every_agent_had_the_same_number_of_trials() -> None:
+    kept = [(row["scenario"], row["agent"]) for row in read_runs(SEARCH)]
+    for tier in ("paper", "campus"):
+        assert len({kept.count((tier, agent)) for agent in SPACES}) == 1
+
+
+def test_trainers_take_their_presets() -> None:
+    for name in SPACES:
+        for tier, other in (("paper", "agod"), ("campus", "nation")):
+            made, same = make(name, load_scenario(tier)), make(name, load_scenario(other))
+            assert isinstance(made, LearningTrainer)
+            assert isinstance(same, LearningTrainer)
+            settings = preset(name, load_scenario(tier))
+            assert made.config == replace(type(made.config)(), **settings) == same.config
+
+
+def test_runs_of_all_groups_can_be_made_and_differ() -> None:
+    for group in GROUPS.values():
+        runs = list(group())
+        assert len({run.key for run in runs}) == len(runs)
+        for settings in {str(run.settings): run for run in runs}.values():
+            settings.make()
+
+
+def test_a_run_is_done_once_and_its_agent_plays_elsewhere_too(tmp_path: Path) -> None:
+    home = Run("adsac", "campus", None, 64, 0)
+    away = replace(home, scenario="metro", trained_on="campus")
+    kept = tmp_path / "runs.jsonl"
+    do_runs([home, away, away], kept, 1, tmp_path / "work", VALIDATION)
+    rows = read_runs(kept)
+    assert [row["key"] for row in rows][:2] == [home.key, away.key]
+    assert [path.name for path in (tmp_path / "work").iterdir()] == [home.key]
+    assert rows[0]["digest"] == load_scenario("campus").digest
+    assert rows[1]["digest"] == load_scenario("metro").digest
+    before = kept.read_bytes()
+    do_runs([home, away], kept, 1, tmp_path / "work", VALIDATION)
+    assert kept.read_bytes() == before
+
+
+def test_results_of_other_settings_are_dropped(tmp_path: Path) -> None:
+    run, kept = Run("ppo", "smoke", None, 64, 0), tmp_path / "runs.jsonl"
+    made = run.make()
+    assert isinstance(made, LearningTrainer)
+    rows = [outcome(run, 1.0, settings_used=made.settings | {"gamma": 0.123})]
+    kept.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert study._missing([run], kept) == [run]
+    assert read_runs(kept) == []
+
+
+def test_the_report_says_who_is_better() -> None:
+    heuristics = [
+        outcome(Run(name, "paper", 0), figure)
+        for name, figure in (("prophet", 1.0), ("crash-avoid", 0.5), ("random", 0.1))
+    ]
+    learners = [
+        outcome(Run(name, "paper", 0, 96_000, seed), figure)
+        for name, figure in (("adsac", 0.9), ("ppo", 0.8))
+        for seed in range(5)
+    ]
+    text = report(heuristics + learners)
+    assert "| paper | ppo | 5, 5 | 1.000 [1.000, 1.000] |" in text
+    assert "is `ppo`. Against it `adsac` gets +12.5 % utility per task" in text
+    assert "The claim on utility does not hold" in text
+    assert "90.0 % of the prophet's return on world 0" not in text  # no bid-price: no such row
+    assert "`adsac-published` was not run" in text
+
+
+def test_the_report_keeps_budgets_and_homes_apart() -> None:
+    rows = [
+        outcome(Run("dqn", "paper", 0, budget, seed, "published"), 0.3)
+        for budget in (2_000, 20_000)
+        for seed in range(5)
+    ]
+    own = Run("adsac", "nation", None, 48_000, 0)
+    rows += [outcome(own, 0.7), outcome(replace(own, trained_on="campus"), 0.6)]
+    text = report(rows)
+    assert "| dqn, published | 2,000 | 5 |" in text
+    assert "| dqn, published | 20,000 | 5 |" in text
+    assert text.index("| adsac | 48,000 | 1 | 0.700") < text.index("| adsac, trained on campus |")
+
+
+def test_the_committed_report_is_that_of_the_kept_runs() -> None:
+    page = Path(study.__file__).parent / "replication.md"
+    assert page.read_text("utf-8") == report(read_runs())
