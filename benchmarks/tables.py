@@ -101,6 +101,8 @@ class Row:
     """Why each missing run is missing."""
     gaps: tuple[str, ...]
     """Why it has no value in a column although it has runs."""
+    results: tuple[CellResult, ...] = ()
+    """Of its runs, by seed."""
 
     @property
     def has_few_runs(self) -> bool:
@@ -227,7 +229,9 @@ def _row(
         if undefined:
             gaps.append(f"{column.heading} is undefined in {undefined} of {values.size} episodes")
         elif values.size:
-            estimates[column.name] = estimate(values, column.statistic)
+            estimates[column.name] = estimate(
+                values, column.statistic, agent=agent.name, scenario=scenario.digest
+            )
     latencies = [result.decision_latency_us for result in results]
     return Row(
         agent=agent,
@@ -238,6 +242,7 @@ def _row(
         decision_latency_us=float(np.median(latencies)) if latencies else math.nan,
         holes=tuple(holes),
         gaps=tuple(gaps),
+        results=tuple(results),
     )
 
 
