@@ -1,11 +1,10 @@
-"""Figures of a run: scores with their intervals, as a picture of their own and in reports.
+"""The figure of scores with their intervals, and what all figures share.
 
 Seaborn and matplotlib are loaded when one is drawn, not before.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["canvas", "draw_scores", "score_figure", "short_name", "with_score"]
+__all__ = ["canvas", "score_figure", "short_name", "with_score"]
 
 ROW_IN = 0.4
 FRAME_IN = 0.95
@@ -27,22 +26,6 @@ LONGEST_NAME = 28
 """Characters of an agent's name that are shown."""
 DOTS_BELOW = 0.27
 """The dots' distance below the row's interval, in rows: on one line they would hide each other."""
-
-
-def draw_scores(tables: list[Table]) -> bytes | None:
-    """Return a PNG of the scores with their intervals, one panel per scenario.
-
-    None if no agent has a score. The figure is made without pyplot: no window system is asked for,
-    and the settings of a caller who plots as well stay as they are.
-    """
-    panels = [(table, rows) for table in tables if (rows := with_score(table))]
-    if not panels:
-        return None
-    figure = score_figure(panels)
-    out = io.BytesIO()
-    with canvas():
-        figure.savefig(out, format="png")
-    return out.getvalue()
 
 
 def score_figure(panels: list[tuple[Table, list[Row]]]) -> Figure:

@@ -14,7 +14,7 @@ import numpy as np
 from edge_marl.benchmarks import style
 from edge_marl.benchmarks.analysis import THRESHOLDS, Analysis, learning_curve, performance_profile
 from edge_marl.benchmarks.figures import canvas, score_figure, short_name, with_score
-from edge_marl.benchmarks.stats import Band
+from edge_marl.benchmarks.stats import Band, Estimate
 from edge_marl.benchmarks.tables import Row
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _lines(
         figure.legend(loc="outside right upper", handlelength=3.2)
         axes.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim)
         return figure
-    figure, panels = _grid(len(lines), sharey=True)
+    figure, panels = _grid(len(lines))
     for place, (axes, line) in enumerate(zip(panels, lines, strict=True)):
         for other in lines:
             axes.plot(other.x, other.band.values, **style.OTHERS)
@@ -165,14 +165,14 @@ def _lines(
     return figure
 
 
-def _grid(count: int, **shared: bool) -> tuple[Figure, list[Axes]]:
+def _grid(count: int) -> tuple[Figure, list[Axes]]:
     """Return a figure with as many panels, row by row; those left over are switched off."""
     from matplotlib.figure import Figure
 
     columns = min(COLUMNS, count)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(style.WIDTH_IN, PANEL_IN * rows + 0.5), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, **shared).ravel()
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes in panels[count:]:
         axes.axis("off")
     for axes in panels[max(0, count - columns) : count]:  # the lowest of each column
@@ -239,17 +239,14 @@ def _trade_off(rows: list[Row]) -> Figure:
     axes = figure.subplots()
     for place, row in enumerate(rows):
         crash, utility = row.estimates["server_crash_rate"], row.estimates["utility_per_task"]
-        look = style.line(place, row.agent.learns) | {
-            "linestyle": "",
-            "label": short_name(row.name),
-        }
+        look = style.line(place, row.agent.learns) | {"linestyle": ""}
         axes.errorbar(
             100 * crash.value,
             utility.value,
-            xerr=100
-            * np.array([[max(crash.value - crash.low, 0)], [max(crash.high - crash.value, 0)]]),
-            yerr=[[max(utility.value - utility.low, 0)], [max(utility.high - utility.value, 0)]],
+            xerr=100 * _arms(crash),
+            yerr=_arms(utility),
             elinewidth=1,
+            label=short_name(row.name),
             **look,
         )
     axes.set_xscale("symlog", linthresh=1.0)
@@ -261,8 +258,13 @@ def _trade_off(rows: list[Row]) -> Figure:
     return figure
 
 
+def _arms(found: Estimate) -> Any:
+    """Lengths of an interval's arms; of a skewed sample it may lie beside its point."""
+    return np.maximum([[found.value - found.low], [found.high - found.value]], 0.0)
+
+
 def _load(rows: list[Row]) -> Figure:
-    figure, panels = _grid(len(rows), sharey=True)
+    figure, panels = _grid(len(rows))
     for axes, row in zip(panels, rows, strict=True):
         load = row.results[0].load
         hours = np.array(load.time_s) / 3600
