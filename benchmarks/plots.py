@@ -41,6 +41,8 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class _Line:
+    place: int
+    """Of the agent in the table, which gives it the same look in all figures."""
     row: Row
     x: Any
     band: Band
@@ -77,8 +79,8 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
             score_figure([(table, scored)]),
         )
     curves = [
-        _Line(row, found[0], found[1], True, row.runs > 1)
-        for row in table.rows
+        _Line(place, row, found[0], found[1], True, row.runs > 1)
+        for place, row in enumerate(table.rows)
         if (found := learning_curve(table, row)) is not None
     ]
     if curves:
@@ -91,7 +93,9 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
         )
     if scored:
         profiles = [
-            _Line(row, THRESHOLDS, performance_profile(table, row), False, True) for row in scored
+            _Line(place, row, THRESHOLDS, performance_profile(table, row), False, True)
+            for place, row in enumerate(table.rows)
+            if row.scores.size
         ]
         lowest = min(0.0, *(float(row.scores.min()) for row in scored))
         yield (
@@ -110,17 +114,19 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
         yield (
             "improvement",
             "Probability of improvement",
-            "Probability that a run of the row's agent has a higher score than one of the "
-            "column's on a workload (ties count half). Bold: the 95 % interval excludes 0.5.",
+            "Probability (%) that a run of the row's agent has a higher score than one of the "
+            "column's on a workload (ties count half). Bold: the 95 % interval excludes 50 %.",
             _improvement(analysis, scored),
         )
     yield from _behaviour(table.rows)
 
 
 def _behaviour(rows: tuple[Row, ...]) -> Iterator[tuple[str, str, str, Figure]]:
-    both = [
-        row for row in rows if {"server_crash_rate", "utility_per_task"} <= row.estimates.keys()
-    ]
+    both = {
+        place: row
+        for place, row in enumerate(rows)
+        if {"server_crash_rate", "utility_per_task"} <= row.estimates.keys()
+    }
     if both:
         yield (
             "trade-off",
@@ -148,16 +154,16 @@ def _lines(
     if len(lines) <= MOST_LINES:
         figure = Figure(figsize=(style.WIDTH_IN, 3.6), layout="constrained")
         axes = figure.subplots()
-        for place, line in enumerate(lines):
-            _draw_line(axes, line, place)
+        for line in lines:
+            _draw_line(axes, line)
         figure.legend(loc="outside right upper", handlelength=3.2)
         axes.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim)
         return figure
     figure, panels = _grid(len(lines))
-    for place, (axes, line) in enumerate(zip(panels, lines, strict=True)):
+    for axes, line in zip(panels, lines, strict=True):
         for other in lines:
             axes.plot(other.x, other.band.values, **style.OTHERS)
-        _draw_line(axes, line, place)
+        _draw_line(axes, line)
         axes.set_title(short_name(line.row.name), fontsize=8.5)
         axes.set(xlim=xlim)
     figure.supxlabel(xlabel, fontsize=9.5)
@@ -180,7 +186,8 @@ def _grid(count: int) -> tuple[Figure, list[Axes]]:
     return figure, list(panels[:count])
 
 
-def _draw_line(axes: Axes, line: _Line, place: int) -> None:
+def _draw_line(axes: Axes, line: _Line) -> None:
+    place = line.place
     look = style.line(place, line.row.agent.learns)
     if not line.markers:  # a dense line: some marks along it, not one per point
         look["markevery"] = (5 * (place % 4), 20)
@@ -202,7 +209,7 @@ def _improvement(analysis: Analysis, rows: list[Row]) -> Figure:
         for j, other in enumerate(rows):
             if i != j:
                 found = analysis.improvement(row, other)
-                values[i, j] = found.value
+                values[i, j] = 100 * found.value
                 weights[i, j] = "bold" if not found.low <= 0.5 <= found.high else "normal"
     names = [short_name(row.name) for row in rows]
     figure = Figure(figsize=(style.WIDTH_IN, 1.8 + 0.3 * count), layout="constrained")
@@ -212,15 +219,15 @@ def _improvement(analysis: Analysis, rows: list[Row]) -> Figure:
         values,
         ax=axes,
         vmin=0,
-        vmax=1,
+        vmax=100,
         cmap="Blues",
         annot=True,
-        fmt=".2f",
+        fmt=".0f",
         annot_kws={"size": size},
         linewidths=0.5,
         xticklabels=names,
         yticklabels=names,
-        cbar_kws={"label": "P(row better than column)"},
+        cbar_kws={"label": "P(row better than column) (%)"},
     )
     cells = [(i, j) for i in range(count) for j in range(count) if i != j]
     for text, cell in zip(axes.texts, cells, strict=True):
@@ -231,13 +238,13 @@ def _improvement(analysis: Analysis, rows: list[Row]) -> Figure:
     return figure
 
 
-def _trade_off(rows: list[Row]) -> Figure:
+def _trade_off(rows: dict[int, Row]) -> Figure:
     from matplotlib.figure import Figure
 
     height = max(3.8, 0.8 + 0.2 * len(rows))
     figure = Figure(figsize=(style.WIDTH_IN, height), layout="constrained")
     axes = figure.subplots()
-    for place, row in enumerate(rows):
+    for place, row in rows.items():
         crash, utility = row.estimates["server_crash_rate"], row.estimates["utility_per_task"]
         look = style.line(place, row.agent.learns) | {"linestyle": ""}
         axes.errorbar(
@@ -250,7 +257,7 @@ def _trade_off(rows: list[Row]) -> Figure:
             **look,
         )
     axes.set_xscale("symlog", linthresh=1.0)
-    axes.set_xlim(left=0)
+    axes.set_xlim(left=-0.05)  # room for marks at 0
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(True, axis="both")
     axes.set(xlabel="server crashes per 100 tasks", ylabel="utility per task (net of penalties)")

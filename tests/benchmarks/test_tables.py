@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from edge_marl.benchmarks.analysis import Analysis
+from edge_marl.benchmarks.cells import Cell
 from edge_marl.benchmarks.plots import draw_all
 from edge_marl.benchmarks.records import record_path, write_record
 from edge_marl.benchmarks.report import Report, make_report, to_html, to_json
@@ -238,3 +240,43 @@ def test_a_long_name_leaves_room_for_the_figure(tmp_path: Path) -> None:
     fakes.make_run(tmp_path, fakes.plan(agent), {name: 20.0})
     (table,) = build_tables(tmp_path)
     assert draw_all(Analysis(table))
+
+
+def test_every_figure_is_drawn_from_few_and_many_agents_with_holes(tmp_path: Path) -> None:
+    agents = [
+        (fakes.LEARNER if i % 2 else fakes.HEURISTIC).model_copy(update={"name": f"agent-{i}"})
+        for i in range(12)
+    ]
+    plan = fakes.plan(*agents)
+    levels = {f"agent-{i}": 90.0 - 30 * i for i in range(11)}  # the last agent has failed
+    fakes.make_run(tmp_path, plan, levels)
+    for job in plan.jobs():
+        if isinstance(job, Cell) and job.agent in levels:
+            write_record(tmp_path, fakes.with_lines(fakes.cell_record(job, levels[job.agent])))
+    (table,) = build_tables(tmp_path)
+    drawings = {d.name: d for d in draw_all(Analysis(table))}
+    assert list(drawings) == ["scores", "curves", "profile", "improvement", "trade-off", "load"]
+    for drawing in drawings.values():
+        root = ElementTree.fromstring(drawing.svg)
+        ids = [node.get("id") for node in root.iter() if node.get("id")]
+        assert len(set(ids)) == len(ids)
+        assert "agent-11: 0 of 2 runs" in drawing.caption
+
+
+def test_the_page_asks_the_network_for_nothing_and_shows_text_as_text(tmp_path: Path) -> None:
+    name = "own.py:<script>alert(1)</script>"
+    agent = fakes.HEURISTIC.model_copy(update={"name": name})
+    fakes.make_run(tmp_path, fakes.plan(agent), {name: 20.0})
+    page = to_html(Report(build_tables(tmp_path))).decode()
+    assert "<script>alert" not in page
+    assert not re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"|@import|url\((?!#)", page)
+
+
+def test_parquet_has_every_episode(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    make_report(tmp_path, ("parquet",), show=False)
+    read = parquet.read_table(tmp_path / "episodes.parquet").to_pylist()
+    assert len(read) == 3 * fakes.EPISODES
+    last = read[-1] if read[-1]["agent"] == "student" else read[fakes.EPISODES * 2 - 1]
+    assert (last["seed"], last["test_workload"], last["utility"]) == (1, 3, 54.0)
