@@ -14,6 +14,7 @@ from edge_marl.agents.base import Agent
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.envs.rows import EdgeAIGCRows
 from edge_marl.scenario import Scenario
+from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
 
 __all__ = ["Api", "Played", "play"]
@@ -31,6 +32,8 @@ class Played:
     """Every metric of each workload's episode."""
     actions: frozenset[int]
     """Actions that were taken at least once, whatever the workload."""
+    first: EpisodeLog
+    """What became of the first workload's tasks."""
 
 
 def play(
@@ -91,7 +94,7 @@ def _play(
         over = now
     actions = np.flatnonzero(taken[:-1])  # the last is to do nothing
     metrics = [envs.metrics(row) for row in range(len(workloads))]
-    return Played(metrics, frozenset(actions.tolist()))
+    return Played(metrics, frozenset(actions.tolist()), envs.log(0))
 
 
 def _choose(

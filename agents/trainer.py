@@ -24,6 +24,8 @@ from edge_marl.scenario import Scenario
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from edge_marl.agents.selection import Selection
+
 __all__ = ["LearningTrainer", "TianshouTrainer"]
 
 
@@ -61,13 +63,19 @@ class LearningTrainer(Trainer):
     def train(
         self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
     ) -> Agent:
-        """Return the agent of a training that is best on validation workloads (`Selection`)."""
+        """Return the agent of a training that is best on validation workloads."""
+        return self.select(scenario, budget, seed, progress).best
+
+    def select(
+        self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
+    ) -> Selection:
+        """Return a training at its end: its evaluations on validation workloads and best agent."""
         from edge_marl.agents.selection import Selection
 
         selection = Selection(self.start(scenario, budget, seed), scenario)
         while not selection.done:
             progress(selection.advance())
-        return selection.best
+        return selection
 
     @classmethod
     def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:

@@ -1,8 +1,12 @@
-"""Figures of a run. Seaborn and matplotlib are loaded when one is drawn, not before."""
+"""The figure of scores with their intervals, and what all figures share.
+
+Seaborn and matplotlib are loaded when one is drawn, not before.
+"""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edge_marl.benchmarks import style
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_scores"]
+__all__ = ["canvas", "score_figure", "short_name", "with_score"]
 
 ROW_IN = 0.4
 FRAME_IN = 0.95
@@ -24,30 +28,29 @@ DOTS_BELOW = 0.27
 """The dots' distance below the row's interval, in rows: on one line they would hide each other."""
 
 
-def draw_scores(tables: list[Table]) -> bytes | None:
-    """Return a PNG of the scores with their intervals, one panel per scenario.
-
-    None if no agent has a score. The figure is made without pyplot: no window system is asked for,
-    and the settings of a caller who plots as well stay as they are.
-    """
-    panels = [(table, rows) for table in tables if (rows := _with_score(table))]
-    if not panels:
-        return None
-    import seaborn as sns
-    from matplotlib import rc_context
+def score_figure(panels: list[tuple[Table, list[Row]]]) -> Figure:
+    """Return a figure of the scores of tables' rows, all of which have one."""
     from matplotlib.figure import Figure
 
     heights = [ROW_IN * len(rows) + FRAME_IN for _, rows in panels]
-    with rc_context({**sns.axes_style("white"), **style.RC}):
+    with canvas():
         size = (style.WIDTH_IN, sum(heights) + LEGEND_IN)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
         for axes, (table, rows) in zip(grid[:, 0], panels, strict=True):
             _draw_panel(axes, table, rows)
         _add_legend(figure, [row for _, rows in panels for row in rows])
-        out = io.BytesIO()
-        figure.savefig(out, format="png")
-    return out.getvalue()
+    return figure
+
+
+@contextmanager
+def canvas() -> Iterator[None]:
+    """Draw and save in the one style, without leaving a trace in matplotlib's settings."""
+    import seaborn as sns
+    from matplotlib import rc_context
+
+    with rc_context({**sns.axes_style("white"), **style.RC}):
+        yield
 
 
 def short_name(name: str) -> str:
@@ -56,7 +59,8 @@ def short_name(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else "…" + name[1 - LONGEST_NAME :]
 
 
-def _with_score(table: Table) -> list[Row]:
+def with_score(table: Table) -> list[Row]:
+    """Return the rows of the agents that have a score."""
     return [row for row in table.rows if "normalised_score" in row.estimates]
 
 

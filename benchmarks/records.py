@@ -21,8 +21,10 @@ from edge_marl.errors import RecordError
 __all__ = [
     "AnchorValues",
     "CellResult",
+    "CurvePoint",
     "EpisodeResult",
     "Failure",
+    "Load",
     "Record",
     "read_plan",
     "read_record",
@@ -47,6 +49,32 @@ class EpisodeResult(_Model):
     """Every metric of the episode; None where it is undefined (no task finished: no latency)."""
 
 
+class CurvePoint(_Model):
+    """An evaluation on validation workloads during training (`edge_marl.agents.selection`).
+
+    A mean is None where a workload without tasks leaves it undefined.
+    """
+
+    decisions: int
+    updates: int
+    training_utility_per_task: float
+    utility: float | None
+    utility_per_task: float | None
+    server_crash_rate: float | None
+    distinct_actions: int
+
+
+class Load(_Model):
+    """How full the servers were during an episode: equal intervals of time, in order."""
+
+    time_s: tuple[float, ...] = ()
+    """Middle of each interval, in seconds from the first arrival."""
+    share: tuple[float, ...] = ()
+    """Capacity in use as a share of the total (without the cloud's), mean over the interval."""
+    crashes: tuple[int, ...] = ()
+    """Server crashes within the interval."""
+
+
 class CellResult(_Model):
     """What one agent with one seed got."""
 
@@ -57,6 +85,10 @@ class CellResult(_Model):
     """Median time of one decision at batch 1, in microseconds. Reported, never ranked."""
     train_s: float
     evaluate_s: float
+    curve: tuple[CurvePoint, ...] = ()
+    """The learning curve; empty for heuristics and for a user's own trainer."""
+    load: Load = Load()
+    """Of the first test workload's episode."""
 
 
 class AnchorValues(_Model):

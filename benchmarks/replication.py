@@ -18,7 +18,7 @@ import typer
 
 from edge_marl.benchmarks.console import results, run_app
 from edge_marl.benchmarks.records import write_file
-from edge_marl.benchmarks.stats import MIN_RUNS, estimate, improvement, iqm
+from edge_marl.benchmarks.stats import MIN_RUNS, estimate, iqm, probability_of_improvement
 from edge_marl.benchmarks.study import read_runs
 
 __all__ = ["main", "report"]
@@ -274,7 +274,7 @@ def _improvement(groups: dict[Key, list[Row]]) -> str:
             if own is None or rows[0]["budget"] is None:
                 continue
             figures = [_values(part, "utility_per_task") for part in (own, rows)]
-            p = improvement(*figures)
+            p = probability_of_improvement(*figures, agents=("adsac", name), scenario=tier)
             few = "" if min(map(len, figures)) >= MIN_RUNS else " †"
             seeds = f"{len(own)}, {len(rows)}"
             told = f"{p.value:.3f} [{p.low:.3f}, {p.high:.3f}]{few}"

@@ -19,7 +19,6 @@ from edge_marl.benchmarks.console import (
     FAILED,
     INTERRUPTED,
     problems,
-    results,
     run_app,
 )
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from edge_marl.benchmarks.cells import AgentEntry, Plan
     from edge_marl.scenario import Scenario
 
-__all__ = ["DEFAULT_AGENTS", "DEFAULT_BUDGET", "main", "make_plan", "make_tables", "run"]
+__all__ = ["DEFAULT_AGENTS", "DEFAULT_BUDGET", "main", "make_plan", "run"]
 
 DEFAULT_BUDGET = 48_000
 """Decisions that a learning agent trains on unless a run states another number: some 32 episodes of
@@ -112,6 +111,7 @@ def run(
     that was stopped, and tries again what has failed.
     """
     from edge_marl.benchmarks.progress import make_display
+    from edge_marl.benchmarks.report import make_report
     from edge_marl.benchmarks.runner import run_plan
 
     plan = make_plan(
@@ -133,7 +133,7 @@ def run(
     except KeyboardInterrupt:
         problems().print("interrupted: what was finished is kept; the same command goes on")
         raise typer.Exit(INTERRUPTED) from None
-    make_tables(folder, show=not quiet)
+    make_report(folder, show=not quiet)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -201,30 +201,6 @@ def make_plan(
         code=code_digest(),
         api=api,
     )
-
-
-def make_tables(folder: Path, *, show: bool = True) -> None:
-    """Write `table.md`, `table.csv` and `scores.png` from a folder's records, and print the table.
-
-    Raises:
-        RecordError: if the folder holds no run, or cannot be written to.
-    """
-    from edge_marl.benchmarks import tables
-    from edge_marl.benchmarks.figures import draw_scores
-    from edge_marl.benchmarks.records import write_file
-
-    built = tables.build_tables(folder)
-    tables.write_tables(folder, built)
-    picture = folder / "scores.png"
-    image = draw_scores(built)
-    if image is None:  # no agent has a score: an old picture would tell of another run
-        picture.unlink(missing_ok=True)
-    else:
-        write_file(picture, image)
-    if show:
-        tables.print_tables(results(), built)
-        files = "table.md, table.csv" + (", scores.png" if image else "")
-        results().print(f"{folder}: {files}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _split(texts: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ANCHOR", "DOTS", "HEURISTIC", "INTERVAL", "LEARNED", "RC", "WIDTH_IN"]
+__all__ = ["ANCHOR", "DOTS", "HEURISTIC", "INTERVAL", "LEARNED", "OTHERS", "RC", "WIDTH_IN", "line"]
 
 WIDTH_IN = 7.5
 DPI = 160
@@ -47,3 +47,23 @@ INTERVAL: dict[str, Any] = {
 }
 DOTS: dict[str, Any] = {"color": "0.6", "size": 2.6, "alpha": 0.8}
 ANCHOR: dict[str, Any] = {"color": "0.45", "linewidth": 1.0, "linestyle": (0, (4, 2))}
+OTHERS: dict[str, Any] = {"color": "0.82", "linewidth": 0.8, "zorder": 1}
+"""Of the lines that a panel does not speak of."""
+
+COLOURS = ("#0b3c5d", "#c8641b", "#3f7f4f", "#8e3563", "#4a90b8", "#7a6a1f", "#5b4b9a", "#333333")
+MARKERS = "osD^vPX*<>ph"
+DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+
+
+def line(place: int, learns: bool) -> dict[str, Any]:
+    """Return the look of the agent at a place: shape, dashes and filling tell it in greyscale."""
+    colour = COLOURS[place % len(COLOURS)]
+    return {
+        "color": colour,
+        "linestyle": DASHES[place % len(DASHES)],
+        "linewidth": 1.5,
+        "marker": MARKERS[place % len(MARKERS)],
+        "markersize": 5,
+        "markeredgewidth": 1.2,
+        "markerfacecolor": colour if learns else "white",
+    }

@@ -23,7 +23,6 @@ from edge_marl.benchmarks.records import (
     CellResult,
     read_plan,
     read_record,
-    write_file,
 )
 from edge_marl.benchmarks.stats import (
     MIN_RUNS,
@@ -37,7 +36,16 @@ from edge_marl.benchmarks.stats import (
 from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario
 
-__all__ = ["Row", "Table", "build_tables", "print_tables", "to_csv", "to_markdown", "write_tables"]
+__all__ = [
+    "Row",
+    "Table",
+    "build_tables",
+    "headings",
+    "print_tables",
+    "texts",
+    "to_csv",
+    "to_markdown",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -101,6 +109,10 @@ class Row:
     """Why each missing run is missing."""
     gaps: tuple[str, ...]
     """Why it has no value in a column although it has runs."""
+    results: tuple[CellResult, ...] = ()
+    """Of its runs, by seed."""
+    seeds: tuple[int, ...] = ()
+    """Of those runs."""
 
     @property
     def has_few_runs(self) -> bool:
@@ -192,9 +204,10 @@ def _read_anchors(folder: Path, plan: Plan, scenario: Scenario) -> tuple[AnchorV
 
 def _read_runs(
     folder: Path, plan: Plan, scenario: Scenario, agent: AgentEntry
-) -> tuple[list[CellResult], list[str]]:
+) -> tuple[dict[int, CellResult], list[str]]:
     """Results of an agent by seed, and why those that are missing are missing."""
-    results, holes = [], []
+    results: dict[int, CellResult] = {}
+    holes = []
     for cell in plan.cells(scenario, agent):
         try:
             record = read_record(folder, cell)
@@ -207,7 +220,7 @@ def _read_runs(
             reason = record.failure.reason if record.failure else "the record is empty"
             holes.append(f"seed {cell.seed} FAILED and is left out: {reason}")
         else:
-            results.append(record.result)
+            results[cell.seed] = record.result
     return results, holes
 
 
@@ -218,7 +231,8 @@ def _row(
     agent: AgentEntry,
     anchors: tuple[AnchorValues, ...] | None,
 ) -> Row:
-    results, holes = _read_runs(folder, plan, scenario, agent)
+    found, holes = _read_runs(folder, plan, scenario, agent)
+    results = list(found.values())
     scores = _scores(results, anchors)
     estimates, gaps = {}, []
     for column in COLUMNS:
@@ -227,7 +241,9 @@ def _row(
         if undefined:
             gaps.append(f"{column.heading} is undefined in {undefined} of {values.size} episodes")
         elif values.size:
-            estimates[column.name] = estimate(values, column.statistic)
+            estimates[column.name] = estimate(
+                values, column.statistic, agent=agent.name, scenario=scenario.digest
+            )
     latencies = [result.decision_latency_us for result in results]
     return Row(
         agent=agent,
@@ -238,6 +254,8 @@ def _row(
         decision_latency_us=float(np.median(latencies)) if latencies else math.nan,
         holes=tuple(holes),
         gaps=tuple(gaps),
+        results=tuple(results),
+        seeds=tuple(found),
     )
 
 
@@ -269,12 +287,6 @@ def _scores(results: list[CellResult], anchors: tuple[AnchorValues, ...] | None)
 # ---- output --------------------------------------------------------------------------------------
 
 
-def write_tables(folder: Path, tables: list[Table]) -> None:
-    """Write `table.md` and `table.csv` to a run's folder."""
-    write_file(folder / "table.md", to_markdown(tables).encode())
-    write_file(folder / "table.csv", to_csv(tables).encode())
-
-
 def print_tables(console: Console, tables: list[Table]) -> None:
     """Print the tables for people; a narrow console gets the columns that fit 80 characters."""
     for table in tables:
@@ -294,14 +306,14 @@ def _for_console(table: Table, *, narrow: bool) -> RichTable:
         caption_justify="left",
         box=box.SIMPLE_HEAD,
     )
-    headings, rows = _headings(), [_texts(row) for row in table.rows]
+    names, rows = headings(), [texts(row) for row in table.rows]
     if narrow:  # agent and score whole, then three figures without their intervals
-        headings = headings[:5]
+        names = names[:5]
         rows = [[*row[:2], *(text.partition(" [")[0] for text in row[2:5])] for row in rows]
-    for place, heading in enumerate(headings):
+    for place, heading in enumerate(names):
         shown.add_column(heading, justify="right" if place else "left", no_wrap=place < 2)
-    for texts in rows:
-        shown.add_row(*(escape(text) for text in texts))
+    for row in rows:
+        shown.add_row(*(escape(text) for text in row))
     return shown
 
 
@@ -310,8 +322,8 @@ def to_markdown(tables: list[Table]) -> str:
     lines = ["# Results"]
     for table in tables:
         lines += ["", f"## {table.label}", "", f"{table.subtitle}.", ""]
-        lines += [_line(_headings()), _line([":---"] + ["---:"] * (len(_headings()) - 1))]
-        lines += [_line(_texts(row)) for row in table.rows]
+        lines += [_line(headings()), _line([":---"] + ["---:"] * (len(headings()) - 1))]
+        lines += [_line(texts(row)) for row in table.rows]
         lines += [text for note in (CAPTION, *table.notes) for text in ("", note)]
     return "\n".join(lines) + "\n"
 
@@ -337,19 +349,21 @@ def to_csv(tables: list[Table]) -> str:
     return out.getvalue()
 
 
-def _headings() -> list[str]:
+def headings() -> list[str]:
+    """Return the headings of a table for people."""
     return ["agent", *(column.heading for column in COLUMNS), "decision (µs)", "runs"]
 
 
-def _texts(row: Row) -> list[str]:
-    texts = [row.name]
+def texts(row: Row) -> list[str]:
+    """Return the cells of a row for people."""
+    shown = [row.name]
     for column in COLUMNS:
         found = row.estimates.get(column.name)
-        texts.append(_interval(found, column) if found else NONE)
+        shown.append(_interval(found, column) if found else NONE)
     latency = row.decision_latency_us
-    texts.append(NONE if math.isnan(latency) else f"{latency:.0f}")
-    texts.append(f"{row.runs}" if not row.holes else f"{row.runs} of {row.planned}")
-    return texts
+    shown.append(NONE if math.isnan(latency) else f"{latency:.0f}")
+    shown.append(f"{row.runs}" if not row.holes else f"{row.runs} of {row.planned}")
+    return shown
 
 
 def _interval(found: Estimate, column: Column) -> str:

@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from edge_marl.benchmarks.cells import Anchors, Cell, Job
-from edge_marl.benchmarks.records import AnchorValues, CellResult, EpisodeResult, Failure
+from edge_marl.benchmarks.records import (
+    AnchorValues,
+    CellResult,
+    CurvePoint,
+    EpisodeResult,
+    Failure,
+)
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent, Trainer, TrainProgress
@@ -59,26 +65,27 @@ def execute(job: Cell | Anchors, report: Report) -> dict[str, Any]:
 def _run_cell(cell: Cell, report: Report) -> CellResult:
     # Imported here, not above: this takes a second, in which the parent may go.
     from edge_marl.agents import Trainer, make
+    from edge_marl.agents.playing import play
     from edge_marl.benchmarks import evaluation
 
     start = time.perf_counter()
     made = make(cell.agent, cell.scenario)
-    agent = _train(made, cell, report) if isinstance(made, Trainer) else made
+    agent, curve = _train(made, cell, report) if isinstance(made, Trainer) else (made, ())
     trained = time.perf_counter()
     workloads = evaluation.draw_test_workloads(cell.scenario, cell.episodes)
-    on = {"single": evaluation.evaluate, "parallel": evaluation.evaluate_gateways}
-    metrics = on[cell.api](
+    played = play(
         agent,
         cell.scenario,
         workloads,
         cell.seed,
         lambda finished: report("evaluate", finished, cell.episodes, None),
+        cell.api,
     )
     evaluated = time.perf_counter()
     return CellResult(
         episodes=tuple(
             EpisodeResult(workload=workload.digest, metrics=_defined(values))
-            for workload, values in zip(workloads, metrics, strict=True)
+            for workload, values in zip(workloads, played.metrics, strict=True)
         ),
         settings=made.settings,
         decision_latency_us=evaluation.decision_latency_us(
@@ -86,10 +93,15 @@ def _run_cell(cell: Cell, report: Report) -> CellResult:
         ),
         train_s=trained - start,
         evaluate_s=evaluated - trained,
+        curve=curve,
+        load=evaluation.load_over_time(played.first),
     )
 
 
-def _train(trainer: Trainer, cell: Cell, report: Report) -> Agent:
+def _train(trainer: Trainer, cell: Cell, report: Report) -> tuple[Agent, tuple[CurvePoint, ...]]:
+    """Return the trained agent and its learning curve, which only our own trainers have."""
+    from edge_marl.agents.trainer import LearningTrainer
+
     budget = cell.budget
     if budget is None:
         raise ValueError(f"agent '{cell.agent}' learns, but its cell has no budget")
@@ -97,7 +109,12 @@ def _train(trainer: Trainer, cell: Cell, report: Report) -> Agent:
     def progress(now: TrainProgress) -> None:
         report("train", now.decisions, budget, now.utility_per_task)
 
-    return trainer.train(cell.scenario, budget, cell.seed, progress)
+    if isinstance(trainer, LearningTrainer):
+        selection = trainer.select(cell.scenario, budget, cell.seed, progress)
+        return selection.best, tuple(
+            CurvePoint.model_validate(_defined(point)) for point in selection.curve_facts
+        )
+    return trainer.train(cell.scenario, budget, cell.seed, progress), ()
 
 
 def _anchors(job: Anchors, report: Report) -> list[AnchorValues]:

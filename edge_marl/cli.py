@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edge_marl import cli_scenarios
 from edge_marl.benchmarks.console import EXIT_CODES, print_rows, run_app
+from edge_marl.benchmarks.report import report
 from edge_marl.benchmarks.run_benchmark import run
 from edge_marl.cli_evaluate import evaluate
 from edge_marl.cli_train import train
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(cli_scenarios.app, name="scenarios")
 app.add_typer(data.app, name="data")
 app.command()(run)
+app.command()(report)
 app.command()(train)
 app.command()(evaluate)
 
@@ -52,16 +53,6 @@ def _common(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command()
-def table(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a run (its --out).")],
-) -> None:
-    """Make the tables and the figure of a run again, from its records."""
-    from edge_marl.benchmarks.run_benchmark import make_tables
-
-    make_tables(run_dir)
 
 
 @app.command()

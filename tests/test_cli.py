@@ -39,7 +39,7 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 5.0  # about 0.7 s alone; the machine may be busy
     assert done.stderr.strip() == "[]"
-    for word in ("run", "table", "scenarios", "agents", "130 interrupted"):
+    for word in ("run", "report", "scenarios", "agents", "130 interrupted"):
         assert word in done.stdout
 
 
@@ -130,10 +130,12 @@ def test_table_is_made_from_records_alone(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
-    code, out, _ = run(capsys, "table", str(tmp_path))
+    code, out, _ = run(capsys, "report", str(tmp_path))
     assert code == 0
     assert "student" in out
-    assert {"table.md", "table.csv", "scores.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"table.md", "table.csv", "report.json", "report.html"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_table_is_made_from_records_alone(
         (["run", "--api", "parallel", "--gateways", "0"], "gateways = 0: must be at least 1"),
         (["run", "--api", "parallel", "--hold"], "hold = true needs slots"),
         (["run", "--api", "parallel", "--slot-s", "-1"], "slot_s = -1.0"),
-        (["table", "."], "holds no run"),
+        (["report", "."], "holds no run"),
         (["scenarios", "show", "papr"], "did you mean 'paper'"),
     ],
 )

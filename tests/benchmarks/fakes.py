@@ -10,8 +10,10 @@ from edge_marl.benchmarks.cells import AgentEntry, Anchors, Cell, Plan
 from edge_marl.benchmarks.records import (
     AnchorValues,
     CellResult,
+    CurvePoint,
     EpisodeResult,
     Failure,
+    Load,
     Record,
     write_plan,
     write_record,
@@ -53,6 +55,28 @@ def cell_record(cell: Cell, level: float, **metrics: float | None) -> Record:
         evaluate_s=1.0,
     )
     return Record(job=cell, result=result, wall_s=1.0, versions={})
+
+
+def with_lines(record: Record) -> Record:
+    """The same with a load and, of a learner, a curve of two points."""
+    assert isinstance(record.job, Cell)
+    assert record.result is not None
+    points = range(2) if record.job.budget else ()
+    curve = tuple(
+        CurvePoint(
+            decisions=500 * (i + 1),
+            updates=i,
+            training_utility_per_task=0.5,
+            utility=30.0 + i,
+            utility_per_task=0.5 + i + record.job.seed,
+            server_crash_rate=0.1,
+            distinct_actions=3,
+        )
+        for i in points
+    )
+    load = Load(time_s=(30.0, 90.0), share=(0.5, 0.25), crashes=(0, 1))
+    result = record.result.model_copy(update={"curve": curve, "load": load})
+    return record.model_copy(update={"result": result})
 
 
 def anchors_record(anchors: Anchors) -> Record:

@@ -13,7 +13,7 @@ import pytest
 
 from edge_marl.benchmarks.console import run_app
 from edge_marl.benchmarks.records import Record, write_record
-from edge_marl.benchmarks.run_benchmark import make_tables
+from edge_marl.benchmarks.report import make_report
 from edge_marl.cli import app
 from edge_marl.draw import draw_workload
 from edge_marl.metrics import METRICS
@@ -150,7 +150,10 @@ def freeze_times(out: Path) -> None:
 
 
 def files(out: Path) -> dict[str, bytes]:
-    return {name: (out / name).read_bytes() for name in ("table.md", "table.csv", "scores.png")}
+    return {
+        name: (out / name).read_bytes()
+        for name in ("table.md", "table.csv", "report.json", "report.html")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +245,7 @@ def test_a_killed_run_goes_on_to_the_same_tables(tmp_path: Path, own: Path) -> N
     assert without_times(killed) == without_times(whole)
     for out in (killed, whole):
         freeze_times(out)
-        make_tables(out, show=False)
+        make_report(out, show=False)
     assert files(killed) == files(whole)
 
 

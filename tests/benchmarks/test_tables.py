@@ -1,23 +1,28 @@
 import csv
 import io
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_marl.benchmarks.figures import draw_scores
+from edge_marl.benchmarks.analysis import Analysis
+from edge_marl.benchmarks.cells import Cell
+from edge_marl.benchmarks.plots import draw_all
 from edge_marl.benchmarks.records import record_path, write_record
-from edge_marl.benchmarks.run_benchmark import make_tables
+from edge_marl.benchmarks.report import Report, make_report, to_html, to_json
 from edge_marl.benchmarks.stats import estimate, iqm
 from edge_marl.benchmarks.tables import build_tables, print_tables, to_csv, to_markdown
 from edge_marl.errors import RecordError
 from tests.benchmarks import fakes
 
-FILES = ("table.md", "table.csv", "scores.png")
+FILES = ("table.md", "table.csv", "report.json", "report.html")
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -47,11 +52,11 @@ def test_rows_are_sorted_by_score_and_holes_come_last(tmp_path: Path) -> None:
 
 def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
     fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
-    make_tables(tmp_path, show=False)
+    make_report(tmp_path, show=False)
     before = {name: (tmp_path / name).read_bytes() for name in FILES}
-    for path in tmp_path.glob("[ts]*.*"):
-        path.unlink()
-    make_tables(tmp_path, show=False)
+    for name in FILES:
+        (tmp_path / name).unlink()
+    make_report(tmp_path, show=False)
     assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
 
 
@@ -61,6 +66,42 @@ def test_another_agent_changes_no_other_row(tmp_path: Path) -> None:
     fakes.make_run(tmp_path / "two", fakes.plan(), levels)
     fakes.make_run(tmp_path / "three", fakes.plan(fakes.LEARNER, other, fakes.HEURISTIC), levels)
     assert rows_of(tmp_path / "three")[1:] == rows_of(tmp_path / "two")
+
+
+def agent_free(node: Any, agent: str) -> Any:
+    """A JSON report without what it says of one agent."""
+    if isinstance(node, list):
+        kept = [part for part in node if not is_of(part, agent)]
+        return [agent_free(part, agent) for part in kept]
+    if isinstance(node, dict):
+        return {key: agent_free(value, agent) for key, value in node.items()}
+    return node
+
+
+def is_of(part: Any, agent: str) -> bool:
+    if isinstance(part, str):
+        return part.startswith(f"‡ {agent}:")
+    return isinstance(part, dict) and agent in (part.get("agent"), part.get("other"))
+
+
+def test_another_agent_changes_no_other_number_of_any_report(tmp_path: Path) -> None:
+    levels = {"greedy": 20.0, "student": 50.0, "best": 90.0, "worst": -400.0}
+    more = [fakes.LEARNER.model_copy(update={"name": name}) for name in ("best", "worst")]
+    few = fakes.plan(fakes.HEURISTIC, fakes.LEARNER)
+    many = fakes.plan(more[0], fakes.LEARNER, more[1], fakes.HEURISTIC)
+    pages = []
+    for plan, name in ((few, "few"), (many, "many")):
+        fakes.make_run(tmp_path / name, plan, levels)
+        made = Report(build_tables(tmp_path / name))
+        facts = json.loads(to_json(made))
+        pages.append((facts, to_html(made).decode(), to_markdown(made.tables)))
+    (before, page, text), (after, new_page, new_text) = pages
+    assert before != after
+    assert agent_free(agent_free(after, "best"), "worst") == before
+    assert set(text.splitlines()) <= set(new_text.splitlines())
+    rows = [line for line in page.splitlines() if line.startswith("<tr><td")]
+    assert len(rows) == 3
+    assert set(rows) <= set(new_page.splitlines())
 
 
 def test_too_few_runs_are_marked_unless_one_says_it_all(tmp_path: Path) -> None:
@@ -114,13 +155,15 @@ def test_a_missing_or_damaged_record_is_a_hole_too(tmp_path: Path) -> None:
 def test_without_anchors_there_are_no_scores_and_the_table_says_why(tmp_path: Path) -> None:
     plan = fakes.plan()
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
-    make_tables(tmp_path, show=False)
+    make_report(tmp_path, show=False)
     write_record(tmp_path, fakes.failure_record(plan.anchors(fakes.SMOKE)))
-    make_tables(tmp_path, show=False)
+    make_report(tmp_path, show=False)
     assert "No scores, for want of the anchors: ValueError: no luck" in (
         tmp_path / "table.md"
     ).read_text("utf-8")
-    assert not (tmp_path / "scores.png").exists()
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "<h3>Scores</h3>" not in page
+    assert "<h3>Utility against crashes</h3>" in page
     assert [row["agent"] for row in rows_of(tmp_path)] == ["student", "greedy"]
 
 
@@ -171,17 +214,18 @@ def test_a_figure_is_drawn_without_touching_matplotlibs_state(tmp_path: Path) ->
 
     fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
     before = dict(dict.items(mpl.rcParams))  # as it is: a look-up would choose a backend
-    image = draw_scores(build_tables(tmp_path))
-    assert image is not None
-    assert image.startswith(b"\x89PNG")
+    (table,) = build_tables(tmp_path)
+    drawings = draw_all(Analysis(table))
+    assert [d.name for d in drawings] == ["scores", "profile", "improvement", "trade-off"]
     assert dict(dict.items(mpl.rcParams)) == before
-    assert image == draw_scores(build_tables(tmp_path))
+    assert drawings == draw_all(Analysis(table))
 
 
 def test_the_harness_loads_nothing_heavy_until_it_is_used() -> None:
     code = (
         "import sys, edge_marl.benchmarks.tables, edge_marl.benchmarks.runner, "
-        "edge_marl.benchmarks.run_benchmark, edge_marl.benchmarks.figures\n"
+        "edge_marl.benchmarks.run_benchmark, edge_marl.benchmarks.plots, "
+        "edge_marl.benchmarks.report\n"
         "print([m for m in ('torch', 'tianshou', 'pandas', 'matplotlib', 'seaborn', 'numba') "
         "if m in sys.modules])"
     )
@@ -194,4 +238,45 @@ def test_a_long_name_leaves_room_for_the_figure(tmp_path: Path) -> None:
     name = f"/{'some/folder/' * 20}my_agents.py:ACarefullyNamedAgentOfMine"
     agent = fakes.HEURISTIC.model_copy(update={"name": name})
     fakes.make_run(tmp_path, fakes.plan(agent), {name: 20.0})
-    assert draw_scores(build_tables(tmp_path)) is not None
+    (table,) = build_tables(tmp_path)
+    assert draw_all(Analysis(table))
+
+
+def test_every_figure_is_drawn_from_few_and_many_agents_with_holes(tmp_path: Path) -> None:
+    agents = [
+        (fakes.LEARNER if i % 2 else fakes.HEURISTIC).model_copy(update={"name": f"agent-{i}"})
+        for i in range(12)
+    ]
+    plan = fakes.plan(*agents)
+    levels = {f"agent-{i}": 90.0 - 30 * i for i in range(11)}  # the last agent has failed
+    fakes.make_run(tmp_path, plan, levels)
+    for job in plan.jobs():
+        if isinstance(job, Cell) and job.agent in levels:
+            write_record(tmp_path, fakes.with_lines(fakes.cell_record(job, levels[job.agent])))
+    (table,) = build_tables(tmp_path)
+    drawings = {d.name: d for d in draw_all(Analysis(table))}
+    assert list(drawings) == ["scores", "curves", "profile", "improvement", "trade-off", "load"]
+    for drawing in drawings.values():
+        root = ElementTree.fromstring(drawing.svg)
+        ids = [node.get("id") for node in root.iter() if node.get("id")]
+        assert len(set(ids)) == len(ids)
+        assert "agent-11: 0 of 2 runs" in drawing.caption
+
+
+def test_the_page_asks_the_network_for_nothing_and_shows_text_as_text(tmp_path: Path) -> None:
+    name = "own.py:<script>alert(1)</script>"
+    agent = fakes.HEURISTIC.model_copy(update={"name": name})
+    fakes.make_run(tmp_path, fakes.plan(agent), {name: 20.0})
+    page = to_html(Report(build_tables(tmp_path))).decode()
+    assert "<script>alert" not in page
+    assert not re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"|@import|url\((?!#)", page)
+
+
+def test_parquet_has_every_episode(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    make_report(tmp_path, ("parquet",), show=False)
+    read = parquet.read_table(tmp_path / "episodes.parquet").to_pylist()
+    assert len(read) == 3 * fakes.EPISODES
+    last = read[-1] if read[-1]["agent"] == "student" else read[fakes.EPISODES * 2 - 1]
+    assert (last["seed"], last["test_workload"], last["utility"]) == (1, 3, 54.0)

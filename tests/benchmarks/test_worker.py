@@ -1,6 +1,7 @@
 """One cell's work, in this process."""
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_marl import kernel as k
 from edge_marl.agents import Agent, make
+from edge_marl.agents.playing import play
+from edge_marl.agents.selection import Evaluation
 from edge_marl.benchmarks.cells import Anchors, Cell
-from edge_marl.benchmarks.evaluation import decision_latency_us, draw_test_workloads, evaluate
-from edge_marl.benchmarks.records import Record
+from edge_marl.benchmarks.evaluation import (
+    decision_latency_us,
+    draw_test_workloads,
+    evaluate,
+    load_over_time,
+)
+from edge_marl.benchmarks.records import CurvePoint, Load, Record
 from edge_marl.benchmarks.worker import execute
+from edge_marl.scenario import load_scenario
 from tests.benchmarks.fakes import SMOKE
 
 STUDENT = '''
@@ -118,13 +128,65 @@ def test_anchors_are_those_of_the_workloads() -> None:
 
 
 def test_an_undefined_metric_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_marl.benchmarks import evaluation
+    from edge_marl.agents import playing
 
-    def evaluated(*_: object) -> list[dict[str, float]]:
-        return [{"utility": 1.0, "latency_p95_s": float("nan")}] * 3
+    def played(*arguments: Any) -> playing.Played:
+        metrics = [{"utility": 1.0, "latency_p95_s": float("nan")}] * 3
+        return replace(play(*arguments), metrics=metrics)
 
-    monkeypatch.setattr(evaluation, "evaluate", evaluated)
+    play = playing.play
+    monkeypatch.setattr(playing, "play", played)
     job = cell("prophet")
     found = record(job, execute(job, no_report))
     assert found.result is not None
     assert found.result.episodes[0].metrics == {"utility": 1.0, "latency_p95_s": None}
+
+
+def test_a_point_of_a_curve_is_an_evaluation_of_the_training() -> None:
+    assert list(CurvePoint.model_fields) == [field.name for field in fields(Evaluation)]
+
+
+def test_a_learner_keeps_its_curve_and_every_agent_its_load() -> None:
+    for job, points in ((cell("reinforce", budget=640), 10), (cell("prophet"), 0)):
+        found = record(job, execute(job, no_report)).result
+        assert found is not None
+        assert len(found.curve) == points
+        assert [point.decisions for point in found.curve] == [64 * (i + 1) for i in range(points)]
+        first = found.episodes[0].metrics
+        assert np.mean(found.load.share) == pytest.approx(first["utilisation"], rel=0.01)
+        assert sum(found.load.crashes) == first["server_crashes"]
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper", "campus", "metro"])
+def test_the_load_over_time_adds_up_to_the_utilisation(tier: str) -> None:
+    # On `metro` with a cloud, failures and restarts.
+    scenario = load_scenario(tier)
+    made = make("random", scenario)
+    assert isinstance(made, Agent)
+    played = play(made, scenario, draw_test_workloads(scenario, 1), seed=0)
+    found = load_over_time(played.first)
+    lengths = np.diff(np.concatenate([[0.0], np.array(found.time_s)]))  # equal to a millisecond
+    assert lengths[1:] == pytest.approx(lengths[1], abs=0.0011)
+    assert np.mean(found.share) == pytest.approx(played.metrics[0]["utilisation"], rel=1e-4)
+    assert sum(found.crashes) == played.metrics[0]["server_crashes"]
+    assert max(found.share) <= 1.0
+
+
+def test_the_load_of_one_task_is_its_demand_while_it_runs() -> None:
+    scenario = load_scenario("smoke")
+    made = make("prophet", scenario)
+    assert isinstance(made, Agent)
+    log = play(made, scenario, draw_test_workloads(scenario, 1), seed=0).first
+    alone = log.tasks[:1].copy()
+    alone[0, [k.ARRIVAL, k.START, k.END, k.DEMAND, k.STATUS]] = 1000, 2000, 5000, 6, k.ADMITTED
+    alone[0, k.PLACE] = 0
+    one = replace(log, tasks=alone, num_shown=1, clock_ms=9000, capacity=np.array([8, 4]))
+    found = load_over_time(one, intervals=4)
+    assert found == Load(
+        time_s=(1.0, 3.0, 5.0, 7.0), share=(0.25, 0.5, 0.0, 0.0), crashes=(0, 0, 0, 0)
+    )
+    alone[0, k.STATUS] = k.REFUSED
+    assert load_over_time(one, intervals=4) == Load(
+        time_s=(1.0, 3.0, 5.0, 7.0), share=(0.0,) * 4, crashes=(0, 0, 1, 0)
+    )
+    assert load_over_time(replace(one, clock_ms=1000)) == Load()

@@ -1,0 +1,97 @@
+"""What a report says beyond its tables: comparisons of pairs, profiles and learning curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_marl.benchmarks.stats import (
+    Band,
+    Estimate,
+    curve,
+    difference,
+    probability_of_improvement,
+    profile,
+)
+from edge_marl.benchmarks.tables import Row, Table
+
+__all__ = ["THRESHOLDS", "Analysis", "Comparison", "learning_curve", "performance_profile"]
+
+THRESHOLDS = np.linspace(-1.0, 1.0, 201)
+"""Scores at which performance profiles are given: fixed, whatever the agents at hand."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An agent against another on common workloads, by normalised score."""
+
+    agent: str
+    other: str
+    difference: Estimate
+    """Mean of the first's score less the other's."""
+    improvement: Estimate
+    """Probability that the first's is higher."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A table with what follows from the same records."""
+
+    table: Table
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every pair of agents that have scores, by name."""
+        rows = sorted(
+            (row for row in self.table.rows if row.scores.size), key=lambda row: row.agent.name
+        )
+        return tuple(self._compare(*pair) for pair in combinations(rows, 2))
+
+    def _compare(self, row: Row, other: Row) -> Comparison:
+        names = row.agent.name, other.agent.name
+        scenario = self.table.scenario.digest
+        return Comparison(
+            *names,
+            difference(row.scores, other.scores, agents=names, scenario=scenario),
+            probability_of_improvement(row.scores, other.scores, agents=names, scenario=scenario),
+        )
+
+    @cached_property
+    def _by_pair(self) -> dict[tuple[str, str], Estimate]:
+        return {(c.agent, c.other): c.improvement for c in self.comparisons}
+
+    def improvement(self, row: Row, other: Row) -> Estimate:
+        """Return the probability that the first agent's score is higher than the other's."""
+        names = row.agent.name, other.agent.name
+        if (found := self._by_pair.get(names)) is not None:
+            return found
+        back = self._by_pair[names[::-1]]
+        return Estimate(1.0 - back.value, 1.0 - back.high, 1.0 - back.low)
+
+
+def performance_profile(table: Table, row: Row) -> Band:
+    """Return the share of an agent's scores above each of `THRESHOLDS`."""
+    return profile(row.scores, THRESHOLDS, agent=row.agent.name, scenario=table.scenario.digest)
+
+
+def learning_curve(table: Table, row: Row) -> tuple[NDArray[np.float64], Band] | None:
+    """Return an agent's learning curve: decisions, and utility per task on validation workloads.
+
+    Runs are put side by side evaluation by evaluation, as far as all of them go. None for an agent
+    that has no curve, or one with an undefined value.
+    """
+    curves = [result.curve for result in row.results]
+    points = min((len(points) for points in curves), default=0)
+    if points == 0:
+        return None
+    values = np.array(
+        [[point.utility_per_task for point in one[:points]] for one in curves], dtype=np.float64
+    )
+    if np.isnan(values).any():
+        return None
+    decisions = np.mean([[point.decisions for point in one[:points]] for one in curves], axis=0)
+    return decisions, curve(values, agent=row.agent.name, scenario=table.scenario.digest)

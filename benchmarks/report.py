@@ -1,0 +1,287 @@
+"""Reports of a run, made from its records alone: equal records give equal bytes.
+
+`report` is the command; `WRITERS` says which file each format is. Figures are drawn, and what else
+is heavy loaded, only for the formats that need it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from edge_marl.benchmarks import tables as tabulate
+from edge_marl.benchmarks.analysis import (
+    THRESHOLDS,
+    Analysis,
+    learning_curve,
+    performance_profile,
+)
+from edge_marl.benchmarks.console import results
+from edge_marl.benchmarks.records import write_file
+from edge_marl.benchmarks.stats import Band, Estimate
+from edge_marl.benchmarks.tables import COLUMNS, Row, Table, build_tables
+from edge_marl.errors import RecordError
+
+__all__ = ["FORMATS", "Report", "make_report", "report"]
+
+SCHEMA_VERSION = 1
+"""Of `report.json`."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The tables of a run and what follows from them."""
+
+    tables: list[Table]
+
+    @cached_property
+    def analyses(self) -> list[Analysis]:
+        """One per scenario."""
+        return [Analysis(table) for table in self.tables]
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a run (its --out).")],
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="html, md, csv, json, parquet or all; repeat it or separate them by commas.",
+            show_default="html,md,csv,json",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Write the files only.")] = False,
+) -> None:
+    """Make the tables, figures and page of a run again, from its records alone."""
+    make_report(run_dir, _chosen(formats or []), show=not quiet)
+
+
+def make_report(folder: Path, formats: tuple[str, ...] = (), *, show: bool = True) -> None:
+    """Write a run's reports to its folder, and print the tables.
+
+    Args:
+        folder: of the run.
+        formats: of `FORMATS`; none means those that a run writes at its end.
+        show: whether the tables are printed.
+
+    Raises:
+        RecordError: if the folder holds no run, or cannot be written to; a format needs a package
+            that is not installed.
+    """
+    made = Report(build_tables(folder))
+    # All are made before the first is written: a failure leaves the old ones as they were.
+    files = {WRITERS[name][0]: WRITERS[name][1](made) for name in formats or DEFAULT_FORMATS}
+    for name, content in files.items():
+        write_file(folder / name, content)
+    if show:
+        tabulate.print_tables(results(), made.tables)
+        shown = f"{folder}: {', '.join(files)}"
+        results().print(shown, markup=False, highlight=False, soft_wrap=True)
+
+
+def _chosen(texts: list[str]) -> tuple[str, ...]:
+    """Read the formats of a command line.
+
+    Raises:
+        RecordError: if one is unknown.
+    """
+    names = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    if "all" in names:
+        return FORMATS
+    for name in names:
+        if name not in FORMATS:
+            raise RecordError(f"--format {name}: must be one of {', '.join(FORMATS)}, or all")
+    return tuple(dict.fromkeys(names))
+
+
+# ---- JSON ----------------------------------------------------------------------------------------
+
+
+def to_json(made: Report) -> bytes:
+    """Return every figure of the report as JSON, numbers to six digits, in base units."""
+    facts = {
+        "schema_version": SCHEMA_VERSION,
+        "score_thresholds": _numbers(THRESHOLDS),
+        "scenarios": [_scenario(analysis) for analysis in made.analyses],
+    }
+    return json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+
+
+def _scenario(analysis: Analysis) -> dict[str, Any]:
+    table = analysis.table
+    return {
+        "scenario": table.label,
+        "scenario_digest": table.scenario.digest,
+        "facts": table.subtitle,
+        "notes": list(table.notes),
+        "agents": [_agent(table, row) for row in table.rows],
+        "comparisons": [
+            {
+                "agent": pair.agent,
+                "other": pair.other,
+                "score_difference": _estimate(pair.difference),
+                "probability_of_improvement": _estimate(pair.improvement),
+            }
+            for pair in analysis.comparisons
+        ],
+    }
+
+
+def _agent(table: Table, row: Row) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "agent": row.agent.name,
+        "learns": row.agent.learns,
+        "deterministic": row.agent.deterministic,
+        "runs": row.runs,
+        "runs_planned": row.planned,
+        "too_few_runs": row.has_few_runs,
+        "holes": list(row.holes),
+        "gaps": list(row.gaps),
+        "estimates": {name: _estimate(found) for name, found in row.estimates.items()},
+        "means": _means(row),
+        "decision_latency_us": _rounded(row.decision_latency_us),
+    }
+    if row.scores.size:
+        facts["performance_profile"] = _band(performance_profile(table, row))
+    if (found := learning_curve(table, row)) is not None:
+        decisions, band = found
+        facts["learning_curve"] = {"decisions": _numbers(decisions)} | _band(band)
+    return facts
+
+
+def _means(row: Row) -> dict[str, float | None]:
+    """Mean of every metric over runs and workloads; None where an episode leaves it undefined."""
+    episodes = [episode.metrics for result in row.results for episode in result.episodes]
+    means = {}
+    for name in episodes[0] if episodes else ():
+        values = np.array([metrics[name] for metrics in episodes], dtype=np.float64)
+        means[name] = _rounded(float(values.mean()))
+    return means
+
+
+def _estimate(found: Estimate) -> dict[str, float | None]:
+    return {
+        "value": _rounded(found.value),
+        "low": _rounded(found.low),
+        "high": _rounded(found.high),
+    }
+
+
+def _band(band: Band) -> dict[str, list[float | None]]:
+    return {
+        "values": _numbers(band.values),
+        "low": _numbers(band.low),
+        "high": _numbers(band.high),
+    }
+
+
+def _numbers(values: Any) -> list[float | None]:
+    return [_rounded(float(value)) for value in values]
+
+
+def _rounded(value: float) -> float | None:
+    """A number to six digits, which no machine's last bit reaches; None for NaN."""
+    return None if math.isnan(value) else float(f"{value:.6g}") + 0.0  # + 0: no minus zero
+
+
+# ---- Parquet -------------------------------------------------------------------------------------
+
+
+def to_parquet(made: Report) -> bytes:
+    """Return every episode as Parquet: one line per scenario, agent, seed and workload.
+
+    Raises:
+        RecordError: if pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        raise RecordError(
+            "--format parquet needs pyarrow, which is missing: pip install 'edge-marl[parquet]'"
+        ) from None
+    lines = [
+        {
+            "scenario": table.label,
+            "scenario_digest": table.scenario.digest,
+            "agent": row.agent.name,
+            "seed": seed,
+            "test_workload": number,
+            "workload_digest": episode.workload,
+            **episode.metrics,
+        }
+        for table in made.tables
+        for row in table.rows
+        for seed, result in zip(row.seeds, row.results, strict=True)
+        for number, episode in enumerate(result.episodes)
+    ]
+    out = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(lines), out)
+    return out.getvalue()
+
+
+# ---- HTML ----------------------------------------------------------------------------------------
+
+
+def to_html(made: Report) -> bytes:
+    """Return the report as one page that needs nothing else: figures and style are inside."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from edge_marl.benchmarks.plots import draw_all
+
+    environment = Environment(
+        loader=PackageLoader("edge_marl.benchmarks"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [
+        {
+            "id": f"s{place}",
+            "table": analysis.table,
+            "headings": tabulate.headings(),
+            "rows": [(tabulate.texts(row), _sort_keys(row)) for row in analysis.table.rows],
+            "drawings": draw_all(analysis),
+            "comparisons": [
+                (c.agent, c.other, _text(c.difference), _text(c.improvement))
+                for c in analysis.comparisons
+            ],
+        }
+        for place, analysis in enumerate(made.analyses)
+    ]
+    page = environment.get_template("report.html.j2")
+    return page.render(sections=sections, caption=tabulate.CAPTION).encode()
+
+
+def _text(found: Estimate) -> str:
+    return f"{found.value:z.3f} [{found.low:z.3f}, {found.high:z.3f}]"
+
+
+def _sort_keys(row: Row) -> list[str]:
+    """What each cell of a table's row is sorted by; numbers, empty last."""
+    values = [row.estimates.get(column.name) for column in COLUMNS]
+    numbers = [math.nan if found is None else found.value for found in values]
+    numbers += [row.decision_latency_us, float(row.runs)]
+    return [row.agent.name, *("" if math.isnan(x) else f"{x:.6g}" for x in numbers)]
+
+
+WRITERS: dict[str, tuple[str, Callable[[Report], bytes]]] = {
+    "html": ("report.html", to_html),
+    "md": ("table.md", lambda made: tabulate.to_markdown(made.tables).encode()),
+    "csv": ("table.csv", lambda made: tabulate.to_csv(made.tables).encode()),
+    "json": ("report.json", to_json),
+    "parquet": ("episodes.parquet", to_parquet),
+}
+FORMATS = tuple(WRITERS)
+DEFAULT_FORMATS = ("html", "md", "csv", "json")
+"""What a run writes at its end."""
