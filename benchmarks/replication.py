@@ -46,7 +46,7 @@ def report(runs: list[Row]) -> str:
     groups: dict[Key, list[Row]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: run["seed"]):
         facts = (run[name] for name in ("scenario", "agent", "variant", "world", "budget"))
-        groups[*facts, run.get("trained_on")].append(run)  # type: ignore[index]
+        groups[*facts, run.get("trained_on")].append(run)
     parts = [
         HEAD,
         "## World 0: who is best\n",

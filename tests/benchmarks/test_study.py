@@ -12,9 +12,10 @@ from edge_marl.benchmarks import search, study
 from edge_marl.benchmarks.replication import report
 from edge_marl.benchmarks.search import SEARCH, SPACES, adopted, drawn, trial
 from edge_marl.benchmarks.study import EPISODES, GROUPS, KEPT, Run, do_runs, read_runs
+from edge_marl.draw import Split
 from edge_marl.scenario import load_scenario
 
-VALIDATION = ("validation", range(1))
+VALIDATION: tuple[Split, range] = ("validation", range(1))
 
 
 def outcome(run: Run, utility: float, **facts: Any) -> dict[str, Any]:
