@@ -10,6 +10,7 @@ import base64
 import hashlib
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,9 +73,8 @@ def keep(run: Path, checkpoint: Checkpoint, files: Files) -> None:
         RecordError: if it cannot be written.
     """
     place = run / checkpoint.folder
-    part = place.with_name(f".{place.name}.part")
+    part = place.with_name(f".{place.name}.{uuid.uuid4().hex}.part")
     try:
-        shutil.rmtree(part, ignore_errors=True)
         unpack(files, part)
         shutil.rmtree(place, ignore_errors=True)
         part.replace(place)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from pathlib import Path
 from typing import Any, Literal
 
@@ -314,7 +315,8 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         RecordError: if it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
+    # A name of its own: two runners may write the same file at once.
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,10 @@ __all__ = ["differences", "reproduce"]
 def reproduce(
     record: Annotated[Path, typer.Argument(help="A record's file, in the `cells` of a run.")],
 ) -> None:
-    """Do the job of a record again, training included, and compare every number of it."""
+    """Do the job of a record again, training included, and compare every number of it.
+
+    Exits with 1 if any differs.
+    """
     from edge_marl.benchmarks.executors import run_in_process
     from edge_marl.benchmarks.records import Record, load_record
     from edge_marl.benchmarks.worker import Task
@@ -49,7 +53,7 @@ def reproduce(
         raise typer.Exit(FAILED)
 
 
-reproduce.__doc__ = f"{reproduce.__doc__}\n\n{EXIT_CODES}"
+reproduce.__doc__ = f"{inspect.getdoc(reproduce)}\n\n{EXIT_CODES}"
 
 Row = tuple[str, int, int, float]
 """Name, number of values, how many differ, and the largest difference."""
@@ -88,8 +92,6 @@ def _told(row: Row) -> tuple[str, ...]:
 
 
 def _code_now(job: Cell | Anchors) -> str:
-    import inspect
-
     from edge_marl.agents.registry import find
     from edge_marl.agents.settings import parse_spec
     from edge_marl.benchmarks.cells import Anchors, code_digest
