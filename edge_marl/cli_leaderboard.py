@@ -1,0 +1,45 @@
+"""`edge-marl leaderboard`: the pages and tables of the boards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Make the leaderboards.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Make the leaderboards."""
+
+
+@app.command()
+def build(
+    submissions: Annotated[
+        Path, typer.Option(help="Folder with <board>/<date>-<agent>/ for each submission.")
+    ] = Path("leaderboards/submissions"),
+    out: Annotated[
+        Path, typer.Option(help="Where to write README.md, the tables and the folder site/.")
+    ] = Path("leaderboards"),
+) -> None:
+    """Make every table and the static site from the submissions, and from nothing else."""
+    from edge_marl.benchmarks.console import problems, results
+    from edge_marl.leaderboards.build import build as make
+
+    with problems().status("reading the submissions") as status:
+        boards = make(
+            submissions, out, lambda done: status.update(f"{done} submissions have their page")
+        )
+    count = sum(len(board.rows) for board in boards)
+    filled = sum(bool(board.rows) for board in boards)
+    results().print(
+        f"{count} submissions on {filled} of {len(boards)} boards: {out / 'README.md'}, "
+        f"{out / 'site' / 'index.html'}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
