@@ -64,7 +64,7 @@ LEVELS: tuple[Level, ...] = ("claimed", "replayed", "re-executed", "held-out")
 """How far a submission was checked, each level with all before it."""
 
 ENVIRONMENT_VERSION = 0
-"""Of the environment's id, EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
+"""Of the id EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
 
 Text = Annotated[
     str,
