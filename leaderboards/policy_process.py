@@ -110,7 +110,9 @@ def answer(
         try:
             chosen = np.asarray(agent.act(observation, {"action_mask": mask}))
             if chosen.shape != (rows,) or not np.issubdtype(chosen.dtype, np.integer):
-                raise ValueError(f"act returned {chosen.dtype} {chosen.shape}: {rows} whole numbers")
+                raise ValueError(
+                    f"act returned {chosen.dtype} {chosen.shape}: {rows} whole numbers"
+                )
         except Exception as error:
             answers.write(b"\1" + one_line(error).encode() + b"\n")
             answers.flush()
