@@ -5,6 +5,7 @@ Each raises SubmissionError with one line: the file, the value, the rule.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from edge_marl.workload import Workload
 
 __all__ = [
     "check_against_others",
+    "check_code",
     "check_folder",
     "check_ledger",
     "check_metrics",
@@ -38,6 +40,7 @@ __all__ = [
     "check_runs",
     "check_seal",
     "check_workloads",
+    "code_sha256",
     "kind_of",
     "means_of",
     "released_scenario",
@@ -117,6 +120,27 @@ def kind_of(agent: str) -> Kind:
     if issubclass(found, Trainer):
         return "learner"
     return "deterministic" if found.deterministic else "randomised"
+
+
+def code_sha256(agent: str) -> str:
+    """Return the digest of the file of an agent given as `module:Class` or `file.py:Class`.
+
+    Raises:
+        SubmissionError: if there is no such file.
+    """
+    place = agent.rpartition(":")[0]
+    try:
+        spec = None if place.endswith(".py") else importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        spec = None
+    path = Path(spec.origin if spec and spec.origin else place)
+    return files.sha256_of(files.read_bytes(path, files.MIB))
+
+
+def check_code(folder: Path, submission: Submission, code: str) -> None:
+    """Raise unless the code that a verifier has is what the submission was made with."""
+    what = f"SHA-256 of the file of {code}"
+    _expect(folder / SUBMISSION, what, submission.agent.code_sha256, code_sha256(code))
 
 
 def check_runs(folder: Path, submission: Submission) -> None:

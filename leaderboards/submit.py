@@ -24,7 +24,7 @@ from edge_marl.benchmarks.cells import Cell
 from edge_marl.benchmarks.evaluation import draw_test_workloads
 from edge_marl.benchmarks.records import CellResult, read_plan, read_record, record_path
 from edge_marl.errors import AgentError, SubmissionError
-from edge_marl.leaderboards.checks import kind_of, means_of
+from edge_marl.leaderboards.checks import code_sha256, kind_of, means_of
 from edge_marl.leaderboards.episodes import Episode, Moment, play_episodes
 from edge_marl.leaderboards.files import ACTIONS, CHAIN, SUBMISSION, Actions, sha256_of
 from edge_marl.leaderboards.schema import (
@@ -107,7 +107,11 @@ def make_submission(
         "schema_version": SCHEMA_VERSION,
         "date": when.isoformat(),
         "agent": AgentFacts(
-            name=slug, kind=kind, registered=registered, settings=finished[0].result.settings
+            name=slug,
+            kind=kind,
+            registered=registered,
+            settings=finished[0].result.settings,
+            code_sha256=None if registered else code_sha256(agent),
         ).model_dump(mode="json"),
         "about": _about(about, world, finished[0]),
         "scenario": ScenarioFacts(name=world.label, digest=world.digest).model_dump(mode="json"),

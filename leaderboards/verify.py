@@ -317,6 +317,7 @@ class _Work:
         if lack := self._policy_lack():
             raise SubmissionError(f"{self.folder}: {lack}")
         if self._code is not None:
+            checks.check_code(self.folder, self.submission, self._code)
             return f"code of {self._code}"
         return "a registered agent's" if self._open is None else "given"
 
@@ -340,8 +341,8 @@ class _Work:
             most = max(most, again.differing / logged.total)
         self._differing = differing
         return (
-            f"{differing} of {self._decisions} decisions differ ({most:.4%} in the worst run, "
-            f"{MAY_DIFFER:.1%} may); {network}"
+            f"{differing} of {self._decisions} decisions differ ({100 * most:.3g} % of "
+            f"the worst run, {100 * MAY_DIFFER:g} % may); {network}"
         )
 
     def _check_twins(self) -> str:
@@ -481,7 +482,7 @@ class _Again:
         if self.differing > MAY_DIFFER * self.logged.total:
             raise SubmissionError(
                 f"{where}, {self._first}; {self.differing} of {self.logged.total} decisions "
-                f"differ, {MAY_DIFFER:.1%} may"
+                f"differ, {100 * MAY_DIFFER:g} % may"
             )
 
 
