@@ -13,6 +13,7 @@ from edge_marl.benchmarks.run_benchmark import run
 from edge_marl.cli_evaluate import evaluate
 from edge_marl.cli_train import train
 from edge_marl.data import cli as data
+from edge_marl.leaderboards import commands as boards
 
 __all__ = ["app", "main"]
 
@@ -28,6 +29,9 @@ app.add_typer(cli_leaderboard.app, name="leaderboard")
 app.command()(run)
 app.command()(train)
 app.command()(evaluate)
+app.command()(boards.submit)
+app.command()(boards.verify)
+app.add_typer(boards.season, name="season")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Reading and writing a submission's files; what is read is somebody else's, and trusted in nothing.
+"""Reading and writing the files of a submission, which is somebody else's and trusted in nothing.
 
 Sizes are bounded before a byte is unpacked, JSON is strict (UTF-8, no key twice, no NaN), arrays
 are plain numbers, links are followed nowhere, and nothing is unpickled or imported.

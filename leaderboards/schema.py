@@ -64,7 +64,7 @@ LEVELS: tuple[Level, ...] = ("claimed", "replayed", "re-executed", "held-out")
 """How far a submission was checked, each level with all before it."""
 
 ENVIRONMENT_VERSION = 0
-"""Of the environment's id, EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
+"""Of the id EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
 
 Text = Annotated[
     str,
@@ -129,6 +129,8 @@ class AgentFacts(_Model):
     """Whether it is one of the package's; else its code is elsewhere."""
     settings: dict[str, Any]
     """As they were resolved."""
+    code_sha256: Sha256 | None = None
+    """Of the file that holds its class, where it is not registered."""
 
 
 class ScenarioFacts(_Model):
@@ -207,8 +209,9 @@ class Submission(_Model):
 
     @property
     def policy_digest(self) -> str:
-        """SHA-256 (hex) of its policies' files: what a seed is derived from (`season.py`)."""
-        policy = {k: v for k, v in self.files.items() if k.startswith("policy/")}
+        """SHA-256 (hex) of its policies, code included: what fresh workloads are drawn from."""
+        policy: dict[str, Any] = {k: v for k, v in self.files.items() if k.startswith("policy/")}
+        policy |= {"agent": self.agent.name, "code": self.agent.code_sha256}
         return _digest(policy)
 
 
