@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from edge_marl import cli_leaderboard, cli_scenarios
+from edge_marl import cli_scenarios
 from edge_marl.benchmarks.console import EXIT_CODES, print_rows, run_app
 from edge_marl.benchmarks.run_benchmark import run
 from edge_marl.cli_evaluate import evaluate
 from edge_marl.cli_train import train
 from edge_marl.data import cli as data
 from edge_marl.leaderboards import commands as boards
+from edge_marl.leaderboards.build_command import leaderboard
 
 __all__ = ["app", "main"]
 
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_scenarios.app, name="scenarios")
 app.add_typer(data.app, name="data")
-app.add_typer(cli_leaderboard.app, name="leaderboard")
+app.add_typer(leaderboard, name="leaderboard")
 app.command()(run)
 app.command()(train)
 app.command()(evaluate)

@@ -32,10 +32,7 @@ MODULES = [
     {"envs"},
     {"edge_aigc_v0"},
 ]
-COMPOSITION_ROOTS = {
-    *("cli", "cli_evaluate", "cli_leaderboard", "cli_scenarios", "cli_train"),
-    *("testing", "__init__"),
-}
+COMPOSITION_ROOTS = {"cli", "cli_evaluate", "cli_scenarios", "cli_train", "testing", "__init__"}
 
 
 def imports(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""`edge-marl leaderboard`: the pages and tables of the boards."""
+"""The command `edge-marl leaderboard build`."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["app"]
+from edge_marl.leaderboards.commands import SUBMISSIONS
 
-app = typer.Typer(help="Make the leaderboards.", no_args_is_help=True)
+__all__ = ["leaderboard"]
+
+leaderboard = typer.Typer(help="Tables and pages of the leaderboards.", no_args_is_help=True)
 
 
-@app.callback()
+@leaderboard.callback()
 def _group() -> None:
-    """Make the leaderboards."""
+    """Tables and pages of the leaderboards."""
 
 
-@app.command()
+@leaderboard.command()
 def build(
     submissions: Annotated[
         Path, typer.Option(help="Folder with <board>/<date>-<agent>/ for each submission.")
-    ] = Path("leaderboards/submissions"),
+    ] = SUBMISSIONS,
     out: Annotated[
         Path, typer.Option(help="Where to write README.md, the tables and the folder site/.")
-    ] = Path("leaderboards"),
+    ] = SUBMISSIONS.parent,
 ) -> None:
     """Make every table and the static site from the submissions, and from nothing else."""
     from edge_marl.benchmarks.console import problems, results
