@@ -17,7 +17,7 @@ from edge_marl.leaderboards import build_tables
 from edge_marl.leaderboards.build_board import Board, read_boards
 from edge_marl.leaderboards.build_site import make_site
 
-__all__ = ["build"]
+__all__ = ["build", "tables"]
 
 SITE_MARK = ".edge-marl-site"
 """File by which a site of ours is known: no other folder is replaced."""
@@ -52,7 +52,7 @@ def build(
     try:
         out.mkdir(parents=True, exist_ok=True)
         _replace_site(site, make_site(boards, progress))
-        for name, text in _tables(boards):
+        for name, text in tables(boards):
             write_file(out / name, text.encode())
     except OSError as error:
         raise SubmissionError(
@@ -61,7 +61,8 @@ def build(
     return boards
 
 
-def _tables(boards: list[Board]) -> Iterable[tuple[str, str]]:
+def tables(boards: list[Board]) -> Iterable[tuple[str, str]]:
+    """Yield the name and the text of every table."""
     yield "README.md", build_tables.to_markdown(boards)
     yield "leaderboard.csv", build_tables.to_csv(boards)
     yield "leaderboard.json", build_tables.to_json(boards)

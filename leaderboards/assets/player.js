@@ -216,16 +216,19 @@ class Player {
   writeLegend() {
     const legend = this.find(".about");
     legend.replaceChildren();
-    const { services, workload, run, restart, outages } = this.episode;
-    for (let service = 0; service < services; service++) {
+    const { services, workload, run, restart, outages, capacity } = this.episode;
+    const bars = capacity.length <= BARS;
+    for (let service = 0; bars && service < services; service++) {
       const swatch = document.createElement("span");
       swatch.className = `swatch service-${service % COLOURS}`;
       legend.append(swatch, `service ${service}`);
     }
+    if (bars) legend.append(document.createElement("br"));
+    const shown = bars ? "Width of a block: its demand; outline: the server's capacity"
+      : "A tile is a server, filled as far as its capacity is in use";
     const down = restart || outages.length ? " Hatched: the server is down." : "";
-    legend.append(document.createElement("br"),
-      `Test workload ${workload}, run ${run}. Width of a block: its demand; outline: the server's capacity; `
-      + `red: a crash.${down} Utility counts each task when it is decided, net of what was later taken back.`);
+    legend.append(`Test workload ${workload}, run ${run}. ${shown}; red: a crash.${down} `
+      + "Utility counts each task when it is decided, net of what was later taken back.");
   }
 
   drawTimeline(colour, style) {

@@ -20,7 +20,7 @@ from edge_marl.bound.store import anchors
 from edge_marl.cli import app
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards import build_figures as figures
-from edge_marl.leaderboards.build import build
+from edge_marl.leaderboards.build import build, tables
 from edge_marl.leaderboards.build_board import Board, read_boards
 from edge_marl.leaderboards.files import ACTIONS, SUBMISSION, Actions, read_actions
 from edge_marl.leaderboards.schema import seal_of
@@ -137,6 +137,15 @@ def test_tables_agree_with_each_other(submissions: Path, board: Board, tmp_path:
         assert f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]" in page
     front = (tmp_path / "README.md").read_text()
     assert "prophet 0.688 and 1 not told apart from it" in front
+
+
+def test_the_tables_in_the_repository_are_those_of_its_submissions() -> None:
+    folder = Path(__file__).parents[2] / "leaderboards"
+    if not (folder / "submissions").is_dir():
+        pytest.skip("the repository has no submissions yet")
+    for name, text in tables(read_boards(folder / "submissions")):
+        stale = "run edge-marl leaderboard build, and commit what it writes"
+        assert (folder / name).read_text() == text, f"{name}: {stale}"
 
 
 def test_empty_boards_say_so(tmp_path: Path) -> None:
