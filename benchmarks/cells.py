@@ -1,7 +1,8 @@
 """What a run consists of: a plan, the jobs it expands to, and the key that identifies each.
 
-A job is one cell (scenario, agent, seed) or the anchors of one scenario. Its key is a hash of all
-that its result depends on, the code included: a result is used again only for the very same job.
+A job is one cell (scenario, API, agent, seed) or the anchors of one scenario. Its key is a hash of
+all that its result depends on, the code included: a result is used again only for the very same
+job.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,14 +24,16 @@ __all__ = [
     "AgentEntry",
     "Anchors",
     "Api",
+    "Arena",
     "Cell",
     "Job",
     "Plan",
     "code_digest",
     "label_of",
+    "spec_of",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the files that a run leaves: `run.json` and the records in `cells/`."""
 
 LONGEST_NAME = 120
@@ -55,9 +59,14 @@ class _Job(_Model):
     @property  # not cached: pydantic's model_copy would copy the cache with it
     def key(self) -> str:
         """SHA-256 (hex) of all that the result depends on."""
-        identity = self.model_dump(mode="json", exclude={"scenario"})
-        identity |= {"scenario": self.scenario.digest, "schema_version": SCHEMA_VERSION}
-        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+        return _hash(self._identity() | {"episodes": self.episodes, "scenario": self._world})
+
+    def _identity(self) -> dict[str, Any]:
+        return {"code": self.code, "schema_version": SCHEMA_VERSION}
+
+    @property
+    def _world(self) -> str:
+        return self.scenario.digest
 
     def _file_name(self, *parts: str) -> str:
         # Readable in front, cut where an agent's path is long (file systems allow 255 bytes); the
@@ -70,13 +79,39 @@ class Cell(_Job):
 
     kind: Literal["cell"] = "cell"
     agent: str
-    """A registered name, `module:Class` or `file.py:Class`."""
+    """A registered name, `module:Class` or `file.py:Class`, and after it the settings that are not
+    its defaults, as `spec_of` writes them."""
     seed: Annotated[int, Field(ge=0)]
     """Seed of the training and of the agent's own randomness; the workloads do not depend on it."""
     budget: Count | None
     """Decisions that the agent may train on; None for an agent that does not learn."""
     api: Api = "single"
     """What it is evaluated on."""
+    train_on: Scenario | None = None
+    """Where it is trained, if elsewhere than where it is evaluated."""
+    threads: Count = 1
+    """Threads of its process: they change the last bits of what a network computes."""
+
+    @property
+    def key(self) -> str:
+        """SHA-256 (hex) of all that the result depends on."""
+        world = {"scenario": self._world, "episodes": self.episodes, "api": self.api}
+        return _hash(self._identity() | world)
+
+    @property
+    def training_key(self) -> str:
+        """The same of the agent: cells that differ only in where it is evaluated share it."""
+        return _hash(self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        place = self.train_on or self.scenario
+        return super()._identity() | {
+            "agent": self.agent,
+            "seed": self.seed,
+            "budget": self.budget,
+            "threads": self.threads,
+            "train_on": place.digest if self.budget else None,
+        }
 
     @property
     def label(self) -> str:
@@ -112,6 +147,7 @@ class AgentEntry(_Model):
     """An agent of a plan, with what decides how many cells it has."""
 
     name: str
+    """As in `Cell.agent`."""
     learns: bool
     """Whether it trains, so that the budget is part of its cells."""
     deterministic: bool
@@ -120,52 +156,80 @@ class AgentEntry(_Model):
     """Digest of the sources that its results depend on."""
 
 
+class Arena(_Model):
+    """Where agents are evaluated: a scenario under one API. Each has a table of its own."""
+
+    scenario: Scenario
+    api: Api = "single"
+
+    @property
+    def label(self) -> str:
+        """Name for people; where the game is played, with gateways and clock."""
+        return label_of(self.scenario, self.api)
+
+
 class Plan(_Model):
     """All that a run was asked for; kept in its folder, so that tables can be made again."""
 
-    schema_version: Literal[1] = 1
-    scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1)]
+    schema_version: Literal[2] = 2
+    name: str
+    """Of the suite, or of the run's folder where none is given."""
+    arenas: Annotated[tuple[Arena, ...], Field(min_length=1)]
     agents: Annotated[tuple[AgentEntry, ...], Field(min_length=1)]
     seeds: Count
     episodes: Annotated[int, Field(ge=1, le=100)]
     budget: Count
     code: str
     """Digest of the sources that the anchors depend on."""
-    api: Api = "single"
-    """What the agents are evaluated on; the anchors are those of the workloads, for both."""
-
-    @property
-    def folder_name(self) -> str:
-        """Name of the run's folder where none is given."""
-        return "+".join(file_part(label_of(scenario, self.api)) for scenario in self.scenarios)
+    train_on: Scenario | None = None
+    """Where all agents are trained; None: each where it is evaluated."""
+    threads: Count = 1
+    """Threads of each cell's process."""
 
     def anchors(self, scenario: Scenario) -> Anchors:
-        """Return the job that computes the anchors of one of the plan's scenarios."""
+        """Return the job that computes the anchors of one scenario: the same for both APIs."""
         return Anchors(scenario=scenario, episodes=self.episodes, code=self.code)
 
-    def cells(self, scenario: Scenario, agent: AgentEntry) -> list[Cell]:
-        """Return the cells of an agent on a scenario, by seed."""
+    def cells(self, arena: Arena, agent: AgentEntry) -> list[Cell]:
+        """Return the cells of an agent in an arena, by seed."""
+        elsewhere = self.train_on if agent.learns and self.train_on != arena.scenario else None
         return [
             Cell(
-                scenario=scenario,
+                scenario=arena.scenario,
                 episodes=self.episodes,
                 code=agent.code,
                 agent=agent.name,
                 seed=seed,
                 budget=self.budget if agent.learns else None,
-                api=self.api,
+                api=arena.api,
+                train_on=elsewhere,
+                threads=self.threads,
             )
             for seed in range(1 if agent.deterministic else self.seeds)
         ]
 
     def jobs(self) -> list[Cell | Anchors]:
-        """Return every job: per scenario the anchors, then the cells, agent by agent."""
-        jobs: list[Cell | Anchors] = []
-        for scenario in self.scenarios:
-            jobs.append(self.anchors(scenario))
+        """Return every job: per arena the anchors, if they are new, and the cells by agent."""
+        jobs: dict[str, Cell | Anchors] = {}
+        for arena in self.arenas:
+            anchors = self.anchors(arena.scenario)
+            jobs.setdefault(anchors.key, anchors)
             for agent in self.agents:
-                jobs.extend(self.cells(scenario, agent))
-        return jobs
+                jobs.update({cell.key: cell for cell in self.cells(arena, agent)})
+        return list(jobs.values())
+
+    def trained_by(self) -> dict[str, Cell]:
+        """Return for each training key the cell that does the training: the first that needs it."""
+        cells: dict[str, Cell] = {}
+        for job in self.jobs():
+            if isinstance(job, Cell) and job.budget:
+                cells.setdefault(job.training_key, job)
+        return cells
+
+
+def spec_of(agent: str, settings: dict[str, Any]) -> str:
+    """Return an agent and its settings as one text, such as `adsac gamma=0.9`."""
+    return " ".join([agent, *(f"{k}={canonical_json(v)}" for k, v in sorted(settings.items()))])
 
 
 def label_of(scenario: Scenario, api: Api) -> str:
@@ -183,9 +247,13 @@ def file_part(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", label)
 
 
-def canonical_json(facts: dict[str, Any]) -> str:
+def canonical_json(facts: Any) -> str:
     """Return the one JSON text of `facts` that hashes are taken of."""
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _hash(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
 
 
 def code_digest(*files: Path) -> str:
@@ -193,11 +261,18 @@ def code_digest(*files: Path) -> str:
 
     A version number would not do: while code is being worked on, it stays and the results change.
     """
+    digest = hashlib.sha256(_own_digest().encode())
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@cache
+def _own_digest() -> str:
+    """Digest of the package's own sources: as they were when this process first asked."""
     digest = hashlib.sha256()
     for name, path in sorted(_sources().items()):
         digest.update(f"{name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    for path in files:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 

@@ -28,7 +28,7 @@ INTERRUPTED = 130
 WIDE = 160
 """Width of a file or a pipe, which have none of their own: enough for a whole table."""
 
-EXIT_CODES = "Exit codes: 0 all well, 1 a cell has failed, 2 bad input, 130 interrupted."
+EXIT_CODES = "Exit codes: 0 all well, 1 a cell has failed or differs, 2 bad input, 130 interrupted."
 
 
 def results() -> Console:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
+import threading
 import time
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,14 +23,19 @@ from rich.progress import (
 from edge_marl.benchmarks.cells import Anchors, Cell
 from edge_marl.benchmarks.records import Record
 
-__all__ = ["Bars", "Lines", "make_display"]
+__all__ = ["Bars", "Events", "Lines", "make_display"]
 
 LINE_EVERY_S = 30.0
 """Without a terminal, a running job is mentioned this often."""
 
 
-def make_display(console: Console, *, quiet: bool) -> Bars | Lines:
-    """Return what fits the console: bars on a terminal, lines elsewhere, hardly any if quiet."""
+def make_display(console: Console, *, quiet: bool, events: bool = False) -> Bars | Lines | Events:
+    """Return what fits the console: bars on a terminal, lines elsewhere, hardly any if quiet.
+
+    With `events`, JSON on standard output instead, for machines.
+    """
+    if events:
+        return Events(sys.stdout)
     if console.is_terminal and not quiet:
         return Bars(console)
     return Lines(console, quiet=quiet)
@@ -82,6 +91,56 @@ class Lines:
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Events:
+    """One JSON object per line and event, each with its `event`.
+
+    Args:
+        out: where the lines go.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def start(self, total: int, done: int) -> None:
+        """Event `start`."""
+        self.write("start", jobs=total, done=done)
+
+    def message(self, text: str) -> None:
+        """Event `message`."""
+        self.write("message", text=text)
+
+    def begin(self, job: Cell | Anchors) -> None:
+        """Event `begin`."""
+        self.write("begin", job=job.label, key=job.key)
+
+    def progress(
+        self, job: Cell | Anchors, phase: str, done: int, total: int, value: float | None
+    ) -> None:
+        """Event `progress`."""
+        known = None if value is None or math.isnan(value) else value
+        facts = {"phase": phase, "done": done, "total": total, "utility_per_task": known}
+        self.write("progress", job=job.label, key=job.key, **facts)
+
+    def end(self, job: Cell | Anchors, record: Record) -> None:
+        """Event `end`; `failure` is null where all went well."""
+        failure = record.failure.reason if record.failure else None
+        facts = {"record": job.file_name, "wall_s": record.provenance.wall_s, "failure": failure}
+        self.write("end", job=job.label, key=job.key, **facts)
+
+    def write(self, event: str, **facts: Any) -> None:
+        """Write one line."""
+        with self._lock:
+            self._out.write(json.dumps({"event": event, **facts}) + "\n")
+            self._out.flush()
 
 
 class Bars:
@@ -142,8 +201,8 @@ class Bars:
 
     def end(self, job: Cell | Anchors, record: Record) -> None:
         """Take the job's bar away and print how it ended."""
-        bar, _ = self._running.pop(job.key)
-        self._progress.remove_task(bar)
+        if job.key in self._running:  # not so if another runner has done it
+            self._progress.remove_task(self._running.pop(job.key)[0])
         style = "" if record.failure is None else "red"
         self._progress.console.print(
             f"{job.label}: {_ending(record)}", style=style, markup=False, highlight=False
@@ -167,10 +226,10 @@ def _utility(value: float | None) -> str:
 
 def _ending(record: Record) -> str:
     if record.failure is not None:
-        return f"FAILED after {record.wall_s:.1f} s: {record.failure.reason}"
+        return f"FAILED after {record.provenance.wall_s:.1f} s: {record.failure.reason}"
     if record.result is None:
-        return f"done in {record.wall_s:.1f} s"
+        return f"done in {record.provenance.wall_s:.1f} s"
     values = [episode.metrics["utility_per_task"] for episode in record.result.episodes]
     known = [value for value in values if value is not None]
     figure = f"{sum(known) / len(known):.4g} utility per task" if known else "no utility"
-    return f"{figure} in {record.wall_s:.1f} s"
+    return f"{figure} in {record.provenance.wall_s:.1f} s"

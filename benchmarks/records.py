@@ -1,8 +1,8 @@
 """Records: what a job found, one JSON file each, whole or not there at all.
 
 A record is written to a temporary file beside its place, synced, and renamed onto it, so a reader
-never sees half of one. It carries a checksum of its content and the job that it answers; a file
-that fails either test is set aside and its job done again.
+never sees half of one. Its first line holds the checksum of the bytes after it, and it names the
+key of the job that it answers; a file that fails either test is set aside and its job done again.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edge_marl.benchmarks.cells import SCHEMA_VERSION, Anchors, Cell, Job, Plan, canonical_json
+from edge_marl.benchmarks.cells import SCHEMA_VERSION, Anchors, Cell, Job, Plan
 from edge_marl.errors import RecordError
 
 __all__ = [
     "AnchorValues",
     "CellResult",
+    "Checkpoint",
     "EpisodeResult",
     "Failure",
+    "Hardware",
+    "Provenance",
     "Record",
+    "load_record",
     "read_plan",
     "read_record",
     "record_path",
@@ -47,6 +51,15 @@ class EpisodeResult(_Model):
     """Every metric of the episode; None where it is undefined (no task finished: no latency)."""
 
 
+class Checkpoint(_Model):
+    """A trained agent that a run has kept, in its folder."""
+
+    folder: str
+    """Where it is, below the run's folder: `agents/` and the stem of a record's file name."""
+    sha256: str
+    """Of its files (`benchmarks.checkpoints.digest_of`)."""
+
+
 class CellResult(_Model):
     """What one agent with one seed got."""
 
@@ -56,7 +69,10 @@ class CellResult(_Model):
     decision_latency_us: float
     """Median time of one decision at batch 1, in microseconds. Reported, never ranked."""
     train_s: float
+    """Seconds of training, in this cell: 0 where another cell's agent is evaluated."""
     evaluate_s: float
+    checkpoint: Checkpoint | None = None
+    """The trained agent; None for one that does not learn, or that cannot be saved."""
 
 
 class AnchorValues(_Model):
@@ -75,17 +91,46 @@ class Failure(_Model):
     traceback: str
 
 
+class Hardware(_Model):
+    """What a job ran on."""
+
+    cpu: str
+    cores: int
+    """Logical cores that its process could use."""
+    memory_gb: float | None
+    system: str
+    """Operating system and architecture."""
+    gpus: tuple[str, ...] = ()
+
+
+class Provenance(_Model):
+    """How a record came about: all that two records of equal results may differ in."""
+
+    started: str
+    """When its process started: UTC, ISO 8601."""
+    wall_s: float
+    """Wall clock of the job's process, in seconds."""
+    cpu_s: float
+    """Its processor time, in seconds."""
+    energy_j: float | None
+    """What the processor packages took in meanwhile, in J, for all processes of the machine; None
+    where no counter (RAPL) can be read."""
+    threads: int
+    hardware: Hardware
+    versions: dict[str, str]
+    commit: str | None
+    """Git commit of the sources, with `-dirty` where files differ from it; None without git."""
+
+
 class Record(_Model):
     """What a job found: a result, anchors, or the failure that left it without."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     job: Job
     result: CellResult | None = None
     anchors: tuple[AnchorValues, ...] | None = None
     failure: Failure | None = None
-    wall_s: float
-    """Wall clock from the start of the job's process to its answer, in seconds."""
-    versions: dict[str, str]
+    provenance: Provenance
 
 
 def record_path(folder: Path, job: Cell | Anchors) -> Path:
@@ -99,10 +144,9 @@ def write_record(folder: Path, record: Record) -> Path:
     Raises:
         RecordError: if it cannot be written (no space left, no permission).
     """
-    facts = record.model_dump(mode="json")
-    facts["checksum"] = _checksum(facts)
+    body = f'"key":"{record.job.key}",\n{record.model_dump_json()[1:]}\n'.encode()
     path = record_path(folder, record.job)
-    write_file(path, json.dumps(facts, indent=1, allow_nan=False).encode() + b"\n")
+    write_file(path, f'{{"checksum":"{_sha256(body)}",\n'.encode() + body)
     return path
 
 
@@ -114,30 +158,76 @@ def read_record(folder: Path, job: Cell | Anchors) -> Record | None:
     """
     path = record_path(folder, job)
     try:
-        facts = json.loads(path.read_bytes(), parse_constant=_no_constant)
+        kept = _load(path)
     except FileNotFoundError:
         return None
+    if kept.key != job.key:
+        raise RecordError(f"{path.name}: holds another job's result ({kept.job.label})")
+    return kept.record(job)
+
+
+def load_record(path: Path) -> Record:
+    """Return the record in a file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        RecordError: if it is damaged, of another schema, or no record.
+    """
+    kept = _load(path)
+    return kept.record(kept.job)
+
+
+def _load(path: Path) -> _Kept:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:  # not UTF-8, or not JSON
-        raise RecordError(f"{path.name}: damaged: it is not JSON") from None
-    if not isinstance(facts, dict) or "schema_version" not in facts:
-        raise RecordError(f"{path.name}: not a record of this benchmark")
-    if facts["schema_version"] != SCHEMA_VERSION:
-        raise RecordError(
-            f"{path.name}: schema {facts['schema_version']!r}, this version reads {SCHEMA_VERSION}"
-        )
-    if facts.pop("checksum", None) != _checksum(facts):
-        raise RecordError(f"{path.name}: damaged: its content does not have its checksum")
+    head, _, body = content.partition(b"\n")
+    if head != f'{{"checksum":"{_sha256(body)}",'.encode():
+        raise RecordError(f"{path.name}: {_whats_wrong(content)}")
     try:
-        record = Record.model_validate(facts)
+        return _Kept.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
+        if (found := _schema(content)) != SCHEMA_VERSION:
+            raise RecordError(f"{path.name}: {_other_schema(found)}") from None
         field = ".".join(str(part) for part in first["loc"])
         raise RecordError(f"{path.name}: {field}: {first['msg']}") from None
-    if record.job.key != job.key:
-        raise RecordError(f"{path.name}: holds another job's result ({record.job.label})")
-    return record
+
+
+class _Kept(Record):
+    """A record as it is on disk."""
+
+    checksum: str
+    key: str
+
+    def record(self, job: Cell | Anchors) -> Record:
+        """Return the record, with a job of the same key: one scenario for all, not one each."""
+        facts = {name: getattr(self, name) for name in Record.model_fields}
+        return Record.model_construct(**facts | {"job": job})
+
+
+def _whats_wrong(content: bytes) -> str:
+    """Say what a file is that does not have its checksum."""
+    try:
+        facts = json.loads(content)
+    except ValueError:  # not UTF-8, or not JSON
+        return "damaged: it is not JSON"
+    if not isinstance(facts, dict) or "schema_version" not in facts:
+        return "not a record of this benchmark"
+    if facts["schema_version"] != SCHEMA_VERSION:
+        return _other_schema(facts["schema_version"])
+    return "damaged: its content does not have its checksum"
+
+
+def _schema(content: bytes) -> Any:
+    return json.loads(content).get("schema_version")
+
+
+def _other_schema(found: Any) -> str:
+    return f"schema {found!r}, this version reads {SCHEMA_VERSION}"
 
 
 def set_aside(folder: Path, job: Cell | Anchors) -> Path:
@@ -208,9 +298,5 @@ def write_file(path: Path, content: bytes) -> None:
         raise RecordError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _checksum(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -8,9 +8,10 @@ Light to import: what a run needs is loaded when one starts, so that `--help` is
 from __future__ import annotations
 
 import inspect
-import os
+import re
+import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +19,7 @@ from edge_marl.benchmarks.console import (
     EXIT_CODES,
     FAILED,
     INTERRUPTED,
+    print_rows,
     problems,
     results,
     run_app,
@@ -25,182 +27,321 @@ from edge_marl.benchmarks.console import (
 
 if TYPE_CHECKING:
     from edge_marl.benchmarks.cells import AgentEntry, Plan
+    from edge_marl.benchmarks.executors import Executor
+    from edge_marl.benchmarks.suites import Suite
     from edge_marl.scenario import Scenario
 
-__all__ = ["DEFAULT_AGENTS", "DEFAULT_BUDGET", "main", "make_plan", "make_tables", "run"]
+__all__ = ["main", "make_plan", "make_tables", "plan", "run", "suites"]
 
-DEFAULT_BUDGET = 48_000
-"""Decisions that a learning agent trains on unless a run states another number: some 32 episodes of
-`paper`, and two seeds each of `sac` and `adsac` in under five minutes on two cores."""
-
-DEFAULT_AGENTS = (
-    "random",
-    "round-robin",
-    "crash-avoid",
-    "crash-avoid-best",
-    "prophet",
-    "sac",
-    "adsac",
-)
-"""The published heuristics and what the papers are about; the other agents run where named."""
-
-DEFAULT_SEEDS = 2
-DEFAULT_EPISODES = 20
+SUITE = "the suite's"
+SuiteName = Annotated[
+    str | None,
+    typer.Option(
+        "--suite",
+        help="A suite's name, or a .toml file; the other options replace parts of it.",
+        show_default="paper, heuristics with sac and adsac",
+    ),
+]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Tiers or .toml files; repeat it or separate them by commas.", show_default=SUITE
+    ),
+]
+Worlds = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="N",
+        help="Worlds of the scenarios, likewise; 0 is the published one.",
+        show_default=SUITE,
+    ),
+]
+Agents = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Names, module:Class or file.py:Class, likewise; with settings: 'adsac gamma=0.9'.",
+        show_default=SUITE,
+    ),
+]
+Seeds = Annotated[
+    int | None, typer.Option(min=1, help="Training runs: seeds 0 to N - 1.", show_default=SUITE)
+]
+Episodes = Annotated[
+    int | None,
+    typer.Option(min=1, max=100, help="Test workloads to evaluate on.", show_default=SUITE),
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(min=1, help="Decisions that a learning agent trains on.", show_default=SUITE),
+]
+Apis = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="single|parallel",
+        help="Evaluate on the Gymnasium environment, or as policy of all gateways; or on both.",
+        show_default=SUITE,
+    ),
+]
+TrainOn = Annotated[
+    str | None,
+    typer.Option(help="Scenario that all agents are trained in.", show_default="where evaluated"),
+]
+Gateways = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|servers",
+        help="With --api parallel: number of gateways, or one at each server.",
+        show_default="the scenario's",
+    ),
+]
+Slot = Annotated[
+    float | None,
+    typer.Option(
+        help="With --api parallel: length of a slot in seconds; 0 is the event clock.",
+        show_default="the scenario's",
+    ),
+]
+Hold = Annotated[
+    bool | None,
+    typer.Option(
+        "--hold/--no-hold",
+        help="With --api parallel: whether a gateway may keep its task for the next slot.",
+        show_default="the scenario's",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Threads of a cell; they change results' last bits.", show_default=SUITE
+    ),
+]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Cells at a time.", show_default="cores / threads")
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the run.", show_default="results/SUITE or SCENARIO")
+]
 
 
 def run(
-    scenario: Annotated[
-        list[str], typer.Option(help="Tiers or .toml files; repeat it or separate them by commas.")
-    ] = ["paper"],  # noqa: B006  typer reads the default, nothing changes it
-    world: Annotated[
-        int | None, typer.Option(min=0, help="World of the scenarios; 0 is the published one.")
-    ] = None,
-    agents: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Names, module:Class or file.py:Class, likewise.",
-            show_default="the heuristics, sac and adsac",
-        ),
-    ] = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Training runs: seeds 0 to N - 1.")
-    ] = DEFAULT_SEEDS,
-    episodes: Annotated[
-        int, typer.Option(min=1, max=100, help="Test workloads to evaluate on.")
-    ] = DEFAULT_EPISODES,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes at a time.", show_default="cores")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run.", show_default="results/SCENARIO")
-    ] = None,
-    budget: Annotated[
-        int, typer.Option(min=1, help="Decisions that a learning agent trains on.")
-    ] = DEFAULT_BUDGET,
-    api: Annotated[
-        Literal["single", "parallel"],
-        typer.Option(help="Evaluate on the Gymnasium environment, or as policy of all gateways."),
-    ] = "single",
-    gateways: Annotated[
+    suite: SuiteName = None,
+    scenario: Scenarios = None,
+    world: Worlds = None,
+    agents: Agents = None,
+    seeds: Seeds = None,
+    episodes: Episodes = None,
+    budget: Budget = None,
+    api: Apis = None,
+    train_on: TrainOn = None,
+    gateways: Gateways = None,
+    slot_s: Slot = None,
+    hold: Hold = None,
+    threads: Threads = None,
+    out: Out = None,
+    jobs: Jobs = None,
+    executor: Annotated[
+        Literal["processes", "ray"],
+        typer.Option(help="Processes of this machine, or of a Ray cluster's nodes."),
+    ] = "processes",
+    address: Annotated[
         str | None,
-        typer.Option(
-            metavar="N|servers",
-            help="With --api parallel: number of gateways, or one at each server.",
-            show_default="the scenario's",
-        ),
+        typer.Option(help="With --executor ray: the cluster's.", show_default="a local one"),
     ] = None,
-    slot_s: Annotated[
-        float | None,
-        typer.Option(
-            help="With --api parallel: length of a slot in seconds; 0 is the event clock.",
-            show_default="the scenario's",
-        ),
-    ] = None,
-    hold: Annotated[
-        bool | None,
-        typer.Option(
-            "--hold/--no-hold",
-            help="With --api parallel: whether a gateway may keep its task for the next slot.",
-            show_default="the scenario's",
-        ),
-    ] = None,
+    gpus_per_cell: Annotated[
+        float, typer.Option(min=0.0, help="With --executor ray: GPUs that a cell reserves.")
+    ] = 0.0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do cells again that have failed.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say only what went wrong.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per event, and no table.")
+    ] = False,
 ) -> None:
     """Run agents on scenarios and make the table.
 
     Cells that the folder already has are not run again, so the same command goes on with a run
-    that was stopped, and tries again what has failed.
+    that was stopped. Several of them may work on one folder, also from several machines.
     """
     from edge_marl.benchmarks.progress import make_display
     from edge_marl.benchmarks.runner import run_plan
 
-    plan = make_plan(
-        _split(scenario),
-        _split(agents or []),
-        world=world,
-        seeds=seeds,
-        episodes=episodes,
-        budget=budget,
-        api=api,
-        gateways=_count(gateways),
-        slot_s=slot_s,
-        hold=hold,
-    )
-    folder = out or Path("results") / plan.folder_name
+    asked = _asked(
+        suite, scenario, world, agents, seeds, episodes, budget, api, train_on, gateways, slot_s,
+        hold, threads,
+    )  # fmt: skip
+    made = make_plan(asked)
+    folder = out or Path("results") / made.name
+    does = _executor(executor, jobs, made.threads, address, gpus_per_cell)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's way to say Ctrl-C
     try:
-        with make_display(problems(), quiet=quiet) as display:
-            failed = run_plan(plan, folder, jobs or os.cpu_count() or 1, display)
+        with make_display(problems(), quiet=quiet, events=as_json) as display:
+            failed = run_plan(made, folder, does, display, retry_failed=retry_failed)
     except KeyboardInterrupt:
         problems().print("interrupted: what was finished is kept; the same command goes on")
         raise typer.Exit(INTERRUPTED) from None
-    make_tables(folder, show=not quiet)
+    make_tables(folder, show=not quiet and not as_json)
     if failed:
         raise typer.Exit(FAILED)
 
 
-run.__doc__ = f"{inspect.getdoc(run)}\n\n{EXIT_CODES}"
+def plan(
+    suite: SuiteName = None,
+    scenario: Scenarios = None,
+    world: Worlds = None,
+    agents: Agents = None,
+    seeds: Seeds = None,
+    episodes: Episodes = None,
+    budget: Budget = None,
+    api: Apis = None,
+    train_on: TrainOn = None,
+    gateways: Gateways = None,
+    slot_s: Slot = None,
+    hold: Hold = None,
+    threads: Threads = None,
+    out: Out = None,
+    jobs: Jobs = None,
+) -> None:
+    """Show a run's cells, what of it is done, and how long the rest will take.
+
+    The time is estimated from cells that are done: of the same agent, if possible in the same
+    place.
+    """
+    from edge_marl.benchmarks.provenance import usable_cores
+    from edge_marl.benchmarks.status import rows_of
+
+    asked = _asked(
+        suite, scenario, world, agents, seeds, episodes, budget, api, train_on, gateways, slot_s,
+        hold, threads,
+    )  # fmt: skip
+    made = make_plan(asked)
+    folder = out or Path("results") / made.name
+    print_rows(rows_of(made, folder, jobs or max(1, usable_cores() // made.threads)))
 
 
-def make_plan(
-    scenarios: list[str],
-    agents: list[str],
-    *,
-    world: int | None = None,
-    seeds: int = DEFAULT_SEEDS,
-    episodes: int = DEFAULT_EPISODES,
-    budget: int = DEFAULT_BUDGET,
-    api: Literal["single", "parallel"] = "single",
-    gateways: int | Literal["servers"] | None = None,
-    slot_s: float | None = None,
-    hold: bool | None = None,
-) -> Plan:
-    """Return the plan of a run.
+def suites() -> None:
+    """List the suites."""
+    from edge_marl.benchmarks.suites import list_suites, load_suite
 
-    Args:
-        scenarios: tiers' names or paths of TOML files.
-        agents: names, `module:Class` or `file.py:Class`; none means the default ones.
-        world: replaces the world that the scenarios state.
-        seeds: number of training runs, with seeds 0..seeds-1.
-        episodes: test workloads 0..episodes-1 are used.
-        budget: decisions that a learning agent trains on.
-        api: what the agents are evaluated on.
-        gateways: replaces the scenarios' number of gateways in the game ("servers": one at each).
-        slot_s: replaces their slot in seconds (0: event clock).
-        hold: replaces whether gateways may keep a task for the next slot.
+    print_rows([(name, load_suite(name).summary) for name in list_suites()])
+
+
+for command in (run, plan):
+    command.__doc__ = f"{inspect.getdoc(command)}\n\n{EXIT_CODES}"
+
+
+def _asked(
+    suite: str | None,
+    scenario: list[str] | None,
+    world: list[str] | None,
+    agents: list[str] | None,
+    seeds: int | None,
+    episodes: int | None,
+    budget: int | None,
+    api: list[str] | None,
+    train_on: str | None,
+    gateways: str | None,
+    slot_s: float | None,
+    hold: bool | None,
+    threads: int | None,
+) -> Suite:
+    """Return the suite that is named, with what the other options replace."""
+    from edge_marl.benchmarks.suites import DEFAULT, load_suite
+    from edge_marl.errors import ScenarioError
+
+    axes: dict[str, Any] = {
+        "scenarios": _split(scenario),
+        "worlds": _split(world),
+        "agents": _split(agents),
+        "seeds": seeds,
+        "episodes": episodes,
+        "budget": budget,
+        "apis": _split(api),
+        "train_on": train_on,
+        "gateways": _count(gateways),
+        "slot_s": slot_s,
+        "hold": hold,
+        "threads": threads,
+    }
+    if axes["scenarios"] == ():
+        raise ScenarioError("no scenario is named: give at least one tier or .toml file")
+    return (load_suite(suite) if suite else DEFAULT).replaced(axes)
+
+
+def _executor(
+    name: str, jobs: int | None, threads: int, address: str | None, gpus: float
+) -> Executor:
+    """Return the executor that is asked for.
+
+    Raises:
+        SuiteError: options of the other executor; ray is not installed, or there is no cluster.
+    """
+    from edge_marl.benchmarks.executors import Processes
+    from edge_marl.benchmarks.provenance import usable_cores
+    from edge_marl.errors import SuiteError
+
+    if name == "ray":
+        from edge_marl.benchmarks.ray_executor import RayExecutor
+
+        return RayExecutor(address, threads=threads, gpus=gpus, most=jobs)
+    if address is not None or gpus:
+        raise SuiteError("--address and --gpus-per-cell are for clusters: add --executor ray")
+    return Processes(jobs or max(1, usable_cores() // threads))
+
+
+def make_plan(suite: Suite) -> Plan:
+    """Return the plan of a suite.
 
     Raises:
         ScenarioError: if a scenario cannot be loaded, or has no such game; if a game is asked for
             and not played.
-        AgentError: if an agent is unknown.
+        AgentError: if an agent is unknown, or has no such setting.
     """
-    from edge_marl.benchmarks.cells import Plan, code_digest
-    from edge_marl.errors import ScenarioError
+    from edge_marl.benchmarks.cells import Arena, Plan, code_digest, file_part
     from edge_marl.scenario import load_scenario
 
-    if not scenarios:
-        raise ScenarioError("no scenario is named: give at least one tier or .toml file")
-    named = [load_scenario(name, world) for name in scenarios]
-    game = {"gateways": gateways, "slot_s": slot_s, "hold": hold}
-    if given := [f"{name} = {value}" for name, value in game.items() if value is not None]:
-        if api == "single":
-            raise ScenarioError(
-                f"{', '.join(given)}: the single environment has one orchestrator and runs on "
-                "events; add --api parallel to play the game of gateways, or leave this out"
-            )
-        from edge_marl.envs.parallel import game_scenario
-
-        named = [game_scenario(scenario, None, gateways, slot_s, hold) for scenario in named]
-    loaded = list({scenario.digest: scenario for scenario in named}.values())
-    wanted = dict.fromkeys(agents or DEFAULT_AGENTS)
+    worlds: tuple[int | None, ...] = suite.worlds or (None,)
+    named = [load_scenario(name, world) for name in suite.scenarios for world in worlds]
+    _check_game(suite)
+    arenas: dict[tuple[str, str], Arena] = {}
+    for scenario in named:
+        for api in sorted(set(suite.apis), reverse=True):  # single first
+            played = _in_game(scenario, suite) if api == "parallel" else scenario
+            arenas.setdefault((played.digest, api), Arena(scenario=played, api=api))
+    first = next(iter(arenas.values())).scenario
+    folder = "+".join(dict.fromkeys(file_part(arena.label) for arena in arenas.values()))
+    entries = {entry.name: entry for entry in (_entry(text, first) for text in suite.agents)}
     return Plan(
-        scenarios=tuple(loaded),
-        agents=tuple(_entry(name, loaded[0]) for name in wanted),
-        seeds=seeds,
-        episodes=episodes,
-        budget=budget,
+        name=suite.name or folder,
+        arenas=tuple(arenas.values()),
+        agents=tuple(entries.values()),
+        seeds=suite.seeds,
+        episodes=suite.episodes,
+        budget=suite.budget,
         code=code_digest(),
-        api=api,
+        train_on=load_scenario(suite.train_on) if suite.train_on else None,
+        threads=suite.threads,
     )
+
+
+def _check_game(suite: Suite) -> None:
+    from edge_marl.errors import ScenarioError
+
+    game = {"gateways": suite.gateways, "slot_s": suite.slot_s, "hold": suite.hold}
+    given = [f"{name} = {value}" for name, value in game.items() if value is not None]
+    if given and "parallel" not in suite.apis:
+        raise ScenarioError(
+            f"{', '.join(given)}: the single environment has one orchestrator and runs on "
+            "events; add --api parallel to play the game of gateways, or leave this out"
+        )
+
+
+def _in_game(scenario: Scenario, suite: Suite) -> Scenario:
+    from edge_marl.envs.parallel import game_scenario
+
+    if suite.gateways is None and suite.slot_s is None and suite.hold is None:
+        return scenario
+    return game_scenario(scenario, None, suite.gateways, suite.slot_s, suite.hold)
 
 
 def make_tables(folder: Path, *, show: bool = True) -> None:
@@ -227,8 +368,12 @@ def make_tables(folder: Path, *, show: bool = True) -> None:
         results().print(f"{folder}: {files}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _split(texts: list[str]) -> list[str]:
-    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+def _split(texts: list[str] | None) -> tuple[str, ...] | None:
+    """Split at commas, but not at those within brackets (`hidden=[64,64]`)."""
+    if texts is None:
+        return None
+    parts = (part for text in texts for part in re.split(r",(?![^\[]*\])", text))
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 def _count(gateways: str | None) -> int | Literal["servers"] | None:
@@ -251,14 +396,17 @@ def _count(gateways: str | None) -> int | Literal["servers"] | None:
         ) from None
 
 
-def _entry(name: str, scenario: Scenario) -> AgentEntry:
+def _entry(text: str, scenario: Scenario) -> AgentEntry:
     from edge_marl.agents import Trainer, make
-    from edge_marl.benchmarks.cells import AgentEntry, code_digest
+    from edge_marl.agents.settings import configure, parse_spec
+    from edge_marl.benchmarks.cells import AgentEntry, code_digest, spec_of
 
+    name, settings = parse_spec(text)
     made = make(name, scenario)
+    configure(made, settings)
     own = [Path(inspect.getfile(type(made)))] if ":" in name else []
     return AgentEntry(
-        name=name,
+        name=spec_of(name, settings),
         learns=isinstance(made, Trainer),
         deterministic=not isinstance(made, Trainer) and made.deterministic,
         code=code_digest(*own),

@@ -1,27 +1,24 @@
-"""The runner: does a plan's open jobs, each in a process of its own, and keeps their records.
+"""The runner: does a plan's open jobs on an executor, and keeps their records.
 
-Only the runner writes to the folder. A killed worker therefore leaves nothing behind, and a killed
-runner at most loses the jobs that were running; the next run does them again and skips the rest.
+Only the runner writes records and agents. A killed worker therefore leaves nothing behind, and a
+killed runner at most loses the jobs that were running; the next run does them again (a training
+goes on from the state that it kept) and skips the rest. Several runners may work on one folder:
+each job is claimed first (`locks.py`), and looked for again once it is.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import subprocess
-import sys
-import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
-from importlib import metadata
+import shutil
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from time import sleep
+from typing import Any, Protocol
 
+from edge_marl.benchmarks import checkpoints
 from edge_marl.benchmarks.cells import Anchors, Cell, Plan
+from edge_marl.benchmarks.executors import Executor
+from edge_marl.benchmarks.locks import Locks
 from edge_marl.benchmarks.records import (
     Failure,
     Record,
@@ -30,34 +27,13 @@ from edge_marl.benchmarks.records import (
     write_plan,
     write_record,
 )
+from edge_marl.benchmarks.worker import Task
 from edge_marl.errors import RecordError
 
 __all__ = ["Display", "run_plan"]
 
-ONE_THREAD = dict.fromkeys(
-    (
-        "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-    ),
-    "1",
-)
-"""One thread per job: the cores are shared out over jobs, and no sum depends on their number."""
-
-PACKAGES = (
-    "edge-marl",
-    "gymnasium",
-    "numba",
-    "numpy",
-    "scipy",
-    "tensordict",
-    "tianshou",
-    "torch",
-    "torchrl",
-)
+POLL_S = 0.5
+"""How often jobs that other runners are at are looked at again."""
 
 
 class Display(Protocol):
@@ -78,36 +54,190 @@ class Display(Protocol):
         """A job is at step `done` of `total` of a phase, with a utility per task of `value`."""
 
     def end(self, job: Cell | Anchors, record: Record) -> None:
-        """A job has ended and its record is written."""
+        """A job has ended and its record is written, by this runner or by another."""
 
 
-def run_plan(plan: Plan, folder: Path, workers: int, display: Display) -> int:
-    """Do every job of a plan that has no result yet, and return how many have failed.
+def run_plan(
+    plan: Plan, folder: Path, executor: Executor, display: Display, *, retry_failed: bool = False
+) -> int:
+    """Do every job of a plan that has no record yet, and return how many of the plan have failed.
 
     Args:
         plan: what to do; written to the folder.
         folder: where the records of this and of earlier runs are.
-        workers: jobs at a time.
+        executor: does the jobs; closed at the end.
         display: is told what happens.
+        retry_failed: do jobs again that have failed before.
 
     Raises:
         RecordError: if the folder cannot be written to.
         KeyboardInterrupt: on Ctrl-C, after the workers are gone; what was finished is kept.
     """
-    write_plan(folder, plan)
-    jobs = plan.jobs()
-    pending = [job for job in jobs if not _is_done(folder, job, display)]
-    pending.sort(key=_turn)
-    display.start(len(jobs), len(jobs) - len(pending))
-    versions = _versions()
-    failed = 0
-    with _Workers(workers) as pool:
-        for job, outcome in pool.run(pending, display):
-            record = Record.model_validate({"job": job, "versions": versions, **outcome})
-            write_record(folder, record)
-            display.end(job, record)
-            failed += record.failure is not None
-    return failed
+    try:
+        write_plan(folder, plan)
+        with Locks(folder) as locks:
+            return _Run(plan, folder, executor, display, locks, retry_failed).finish()
+    finally:
+        executor.close()
+
+
+class _Run:
+    """What is open, what is running, and what has failed."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        executor: Executor,
+        display: Display,
+        locks: Locks,
+        retry_failed: bool,
+    ) -> None:
+        self._folder, self._executor = folder, executor
+        self._display, self._locks = display, locks
+        self._trainers = plan.trained_by()
+        self._running: dict[Future[dict[str, Any]], Cell | Anchors] = {}
+        jobs = plan.jobs()
+        found = {job.key: self._peek(job) for job in jobs}
+        self._before = {key: r for key, r in found.items() if r and r.failure and retry_failed}
+        """Failures that are done again."""
+        self._open = {j.key: j for j in jobs if found[j.key] is None or j.key in self._before}
+        self._lost = self._lost_agents(found)
+        self._open |= self._lost
+        known = [record for key, record in found.items() if record and key not in self._open]
+        self._failed = sum(record.failure is not None for record in known)
+        self._turns = sorted(self._open.values(), key=_turn)
+        display.start(len(jobs), len(known))
+
+    def finish(self) -> int:
+        """Do what is open; return how many jobs of the plan have failed."""
+        while self._open or self._running:
+            self._fill()
+            if self._running:
+                done, _ = wait(self._running, POLL_S, FIRST_COMPLETED)
+                for future in done:
+                    self._end(self._running.pop(future), future.result())
+            elif self._open:
+                sleep(POLL_S)
+        return self._failed
+
+    def _fill(self) -> None:
+        """Start open jobs while there is room."""
+        busy = {job.key for job in self._running.values()}
+        self._turns = [job for job in self._turns if job.key in self._open]
+        for job in self._turns:
+            if len(self._running) >= self._executor.slots:
+                return
+            trainer = self._trainer(job)
+            if trainer is not None and (trainer.key in self._open or trainer.key in busy):
+                continue  # its agent is still being trained
+            if not self._locks.claim(job):
+                continue
+            del self._open[job.key]
+            busy.add(job.key)
+            if (record := self._done_elsewhere(job)) is not None:
+                self._locks.release(job)
+                self._close(job, record)
+            else:
+                self._start(job, trainer)
+
+    def _done_elsewhere(self, job: Cell | Anchors) -> Record | None:
+        """Return the record that another runner has made of an open job meanwhile."""
+        record = self._look(job)
+        if record is None or record == self._before.get(job.key):
+            return None
+        if self._lost.pop(job.key, None) is not None:
+            kept = record.result.checkpoint if record.result else None
+            if kept is not None and not checkpoints.is_intact(self._folder, kept):
+                place = set_aside(self._folder, job)
+                self._display.message(
+                    f"{kept.folder}: missing or changed; the record of {job.label} is set aside "
+                    f"as {place}, and done again"
+                )
+                return None
+        return record
+
+    def _start(self, job: Cell | Anchors, trainer: Cell | None) -> None:
+        agent = None
+        if trainer is not None:
+            record = read_record(self._folder, trainer)
+            if record is None or record.result is None or record.result.checkpoint is None:
+                self._fail(job, f"the agent was not trained: {trainer.label} has failed")
+                return
+            agent = checkpoints.read(self._folder / record.result.checkpoint.folder)
+        state = None
+        if isinstance(job, Cell) and job.budget and agent is None:
+            state = (self._folder / "trainings" / job.training_key[:32]).absolute()
+        self._display.begin(job)
+        report = lambda *state: self._display.progress(job, *state)  # noqa: E731
+        future = self._executor.submit(Task(job=job, agent=agent, state=state), report)
+        self._running[future] = job
+
+    def _fail(self, job: Cell | Anchors, reason: str) -> None:
+        from edge_marl.benchmarks.provenance import Meter
+
+        failure = Failure(reason=reason, traceback="").model_dump()
+        self._end(job, {"failure": failure, "provenance": Meter(1).read().model_dump()})
+
+    def _end(self, job: Cell | Anchors, outcome: dict[str, Any]) -> None:
+        """Keep what a job has found: its agent first, so that no record names a missing one."""
+        files = outcome.pop("agent", None)
+        if files is not None and isinstance(job, Cell):
+            trainer = self._trainers.get(job.training_key, job)
+            checkpoint = checkpoints.checkpoint_of(trainer, files)
+            outcome["result"]["checkpoint"] = checkpoint.model_dump()
+        record = Record.model_validate({"job": job, **outcome})
+        if not self._locks.holds(job):  # this process was taken for dead, another has the job
+            self._open[job.key] = job
+            self._turns.append(job)
+            return
+        if files is not None and trainer == job:
+            checkpoints.keep(self._folder, checkpoint, files)
+        write_record(self._folder, record)
+        if isinstance(job, Cell) and record.result is not None:
+            state = self._folder / "trainings" / job.training_key[:32]
+            with suppress(OSError):
+                shutil.rmtree(state)
+        self._locks.release(job)
+        self._close(job, record)
+
+    def _close(self, job: Cell | Anchors, record: Record) -> None:
+        self._failed += record.failure is not None
+        self._display.end(job, record)
+
+    def _trainer(self, job: Cell | Anchors) -> Cell | None:
+        """The other cell that trains a cell's agent."""
+        if isinstance(job, Anchors) or not job.budget:
+            return None
+        trainer = self._trainers[job.training_key]
+        return None if trainer.key == job.key else trainer
+
+    def _look(self, job: Cell | Anchors) -> Record | None:
+        """Return a job's record; one that cannot be used is set aside, and said."""
+        try:
+            return read_record(self._folder, job)
+        except RecordError as error:
+            place = set_aside(self._folder, job)
+            self._display.message(f"{error}; set aside as {place}, and done again")
+            return None
+
+    def _peek(self, job: Cell | Anchors) -> Record | None:
+        """Return a job's record if it can be used: the rest is seen to once the job is claimed."""
+        try:
+            return read_record(self._folder, job)
+        except RecordError:
+            return None
+
+    def _lost_agents(self, found: dict[str, Record | None]) -> dict[str, Cell | Anchors]:
+        """Return the trainings whose agents are needed and are not there as they were kept."""
+        lost: dict[str, Cell | Anchors] = {}
+        needed = {t.key: t for job in self._open.values() if (t := self._trainer(job))}
+        for trainer in needed.values():
+            record = found[trainer.key]
+            kept = record.result.checkpoint if record and record.result else None
+            if kept is not None and not checkpoints.is_intact(self._folder, kept):
+                lost[trainer.key] = trainer
+        return lost
 
 
 def _turn(job: Cell | Anchors) -> int:
@@ -115,123 +245,3 @@ def _turn(job: Cell | Anchors) -> int:
     if isinstance(job, Anchors):
         return 0
     return 1 if job.budget else 2
-
-
-def _is_done(folder: Path, job: Cell | Anchors, display: Display) -> bool:
-    """Whether a job has a result; a record that cannot be used is set aside, and said."""
-    try:
-        record = read_record(folder, job)
-    except RecordError as error:
-        place = set_aside(folder, job)
-        display.message(f"{error}; set aside as {place}, and done again")
-        return False
-    return record is not None and record.failure is None
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-class _Workers:
-    """Processes that each do one job, a limited number at a time; none outlives the `with`."""
-
-    def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="cell")
-        self._lock = threading.Lock()
-        self._live: set[subprocess.Popen[str]] = set()
-        self._closed = False
-
-    def __enter__(self) -> _Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._closed = True
-            for process in self._live:
-                process.kill()
-        self._pool.shutdown(cancel_futures=True)
-
-    def run(
-        self, jobs: list[Cell | Anchors], display: Display
-    ) -> Iterator[tuple[Cell | Anchors, dict[str, Any]]]:
-        """Do the jobs; give each with its outcome (fields of a `Record`) as it comes."""
-        futures = {self._pool.submit(self._do, job, display): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-
-    def _do(self, job: Cell | Anchors, display: Display) -> dict[str, Any]:
-        start = time.monotonic()
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as noise:
-            with self._process(noise) as process:
-                display.begin(job)
-                outcome = _converse(process, job, display)
-                if not outcome:  # let it die by itself, for its exit status
-                    with suppress(subprocess.TimeoutExpired):
-                        process.wait(timeout=10)
-            if not outcome:
-                outcome = {"failure": _death(process.returncode, noise).model_dump()}
-        return {"wall_s": time.monotonic() - start, **outcome}
-
-    @contextmanager
-    def _process(self, noise: IO[str]) -> Iterator[subprocess.Popen[str]]:
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("the workers are closed")
-            process = subprocess.Popen(
-                [sys.executable, "-m", "edge_marl.benchmarks.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=noise,
-                text=True,
-                encoding="utf-8",
-                env=os.environ | ONE_THREAD,
-                start_new_session=True,  # Ctrl-C is for the runner, which then ends its workers
-            )
-            self._live.add(process)
-        try:
-            yield process
-        finally:
-            with self._lock:
-                self._live.discard(process)
-            process.kill()
-            process.communicate()
-
-
-def _converse(
-    process: subprocess.Popen[str], job: Cell | Anchors, display: Display
-) -> dict[str, Any]:
-    """Send a worker its job, pass its progress on, and return its outcome, empty if it died."""
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("a worker needs pipes for its input and output")
-    try:
-        process.stdin.write(job.model_dump_json() + "\n")
-        process.stdin.flush()
-    except BrokenPipeError:  # it died at once; its standard error says why
-        return {}
-    for line in process.stdout:
-        try:
-            answer: dict[str, Any] = json.loads(line)
-        except ValueError:  # half a line: it died in the middle of an answer
-            break
-        if "progress" not in answer:
-            return answer
-        phase, done, total, value = answer["progress"]
-        display.progress(job, phase, done, total, value)
-    return {}
-
-
-def _death(status: int, noise: IO[str]) -> Failure:
-    """Describe the end of a worker that gave no answer, with what it wrote last."""
-    cause = f"signal {-status}" if status < 0 else f"exit status {status}"
-    hint = ", perhaps for want of memory" if status == -9 else ""
-    noise.seek(0)
-    return Failure(
-        reason=f"its process ended without an answer ({cause}{hint})",
-        traceback=noise.read()[-8000:],
-    )

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table as RichTable
 
-from edge_marl.benchmarks.cells import AgentEntry, Plan, label_of
+from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
 from edge_marl.benchmarks.records import (
     AnchorValues,
     CellResult,
@@ -133,19 +133,19 @@ def build_tables(folder: Path) -> list[Table]:
         RecordError: if the folder holds no run, or its records are not of the same workloads.
     """
     plan = read_plan(folder)
-    return [_build(folder, plan, scenario) for scenario in plan.scenarios]
+    return [_build(folder, plan, arena) for arena in plan.arenas]
 
 
-def _build(folder: Path, plan: Plan, scenario: Scenario) -> Table:
-    notes = []
+def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
+    scenario, notes = arena.scenario, []
     try:
         anchors = _read_anchors(folder, plan, scenario)
     except _HoleError as hole:
         anchors = None
         notes.append(f"No scores, for want of the anchors: {hole}")
-    rows = [_row(folder, plan, scenario, agent, anchors) for agent in plan.agents]
+    rows = [_row(folder, plan, arena, agent, anchors) for agent in plan.agents]
     rows.sort(key=_rank)
-    if plan.api == "parallel" and scenario.clock.slot_s > 0:
+    if arena.api == "parallel" and scenario.clock.slot_s > 0:
         notes.append(SLOTTED)
     if plan.episodes < MIN_WORKLOADS:
         notes.append(FEW_WORKLOADS)
@@ -157,11 +157,12 @@ def _build(folder: Path, plan: Plan, scenario: Scenario) -> Table:
     seeds = "seed 0" if plan.seeds == 1 else f"seeds 0..{plan.seeds - 1}"
     facts = [f"{plan.episodes} test workloads", seeds]
     if any(agent.learns for agent in plan.agents):
-        facts.append(f"trained on {plan.budget:,} decisions")
-    if plan.api == "parallel":
+        place = f" of {plan.train_on.label}" if plan.train_on else ""
+        facts.append(f"trained on {plan.budget:,} decisions{place}")
+    if arena.api == "parallel":
         facts.append("as policy of all gateways")
     subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])
-    return Table(label_of(scenario, plan.api), scenario, subtitle, tuple(rows), tuple(notes))
+    return Table(arena.label, scenario, subtitle, tuple(rows), tuple(notes))
 
 
 def _rank(row: Row) -> tuple[float, float, str]:
@@ -191,11 +192,11 @@ def _read_anchors(folder: Path, plan: Plan, scenario: Scenario) -> tuple[AnchorV
 
 
 def _read_runs(
-    folder: Path, plan: Plan, scenario: Scenario, agent: AgentEntry
+    folder: Path, plan: Plan, arena: Arena, agent: AgentEntry
 ) -> tuple[list[CellResult], list[str]]:
     """Results of an agent by seed, and why those that are missing are missing."""
     results, holes = [], []
-    for cell in plan.cells(scenario, agent):
+    for cell in plan.cells(arena, agent):
         try:
             record = read_record(folder, cell)
         except RecordError as error:
@@ -214,11 +215,11 @@ def _read_runs(
 def _row(
     folder: Path,
     plan: Plan,
-    scenario: Scenario,
+    arena: Arena,
     agent: AgentEntry,
     anchors: tuple[AnchorValues, ...] | None,
 ) -> Row:
-    results, holes = _read_runs(folder, plan, scenario, agent)
+    results, holes = _read_runs(folder, plan, arena, agent)
     scores = _scores(results, anchors)
     estimates, gaps = {}, []
     for column in COLUMNS:

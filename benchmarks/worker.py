@@ -1,9 +1,9 @@
 """The process of one job: reads the job, answers on a pipe, and ends with its parent.
 
-Started as `python -m edge_marl.benchmarks.worker` by `runner.py`. Standard input brings the job as
-one line of JSON and then stays open: its end means that the parent is gone. Answers are lines of
-JSON on what was standard output, which is moved out of the way first, so that an agent's own
-`print` ends up on standard error instead of in the middle of an answer.
+Started as `python -m edge_marl.benchmarks.worker` by `executors.py`. Standard input brings the job
+as one line of JSON (a `Task`) and then stays open: its end means that the parent is gone. Answers
+are lines of JSON on what was standard output, which is moved out of the way first, so that an
+agent's own `print` ends up on standard error instead of in the middle of an answer.
 """
 
 from __future__ import annotations
@@ -11,22 +11,48 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 
+from edge_marl.benchmarks import checkpoints
 from edge_marl.benchmarks.cells import Anchors, Cell, Job
+from edge_marl.benchmarks.provenance import Meter
 from edge_marl.benchmarks.records import AnchorValues, CellResult, EpisodeResult, Failure
+from edge_marl.errors import AgentError
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent, Trainer, TrainProgress
+    from edge_marl.agents.run_folder import RunFolder
+    from edge_marl.agents.trainer import LearningTrainer
+    from edge_marl.scenario import Scenario
 
-__all__ = ["execute", "main"]
+__all__ = ["Task", "execute", "main"]
+
+
+class Task(BaseModel):
+    """A job, with what it is done with."""
+
+    job: Job
+    agent: checkpoints.Files | None = None
+    """The trained agent, where another cell has trained it."""
+    state: Path | None = None
+    """Folder in which a training keeps its state, to go on from where it was killed. It is used
+    where the folder around it is there: on this machine, or on a file system that is shared."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of the job's process."""
+        return self.job.threads if isinstance(self.job, Cell) else 1
+
 
 Report = Callable[[str, int, int, float | None], None]
 """Takes (phase, steps done, steps in all, utility per task so far or None)."""
@@ -36,34 +62,47 @@ def main() -> None:
     """Do the job that standard input brings."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
-    job: Cell | Anchors = TypeAdapter(Job).validate_json(sys.stdin.buffer.readline())
+    task = Task.model_validate_json(sys.stdin.buffer.readline())
+    meter = Meter(task.threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def answer(facts: dict[str, Any]) -> None:
         answers.write(json.dumps(facts) + "\n")
 
-    answer(execute(job, _Throttled(answer)))
+    outcome = execute(task, _Throttled(answer))
+    answer({**outcome, "provenance": meter.read().model_dump(mode="json")})
 
 
-def execute(job: Cell | Anchors, report: Report) -> dict[str, Any]:
-    """Do a job and return its outcome, as fields of a `Record`; a failure is an outcome too."""
+def execute(task: Task, report: Report) -> dict[str, Any]:
+    """Do a job and return its outcome: fields of a `Record`, and `agent`, its files if it has any.
+
+    A failure is an outcome too.
+    """
+    job = task.job
     try:
         if isinstance(job, Cell):
-            return {"result": _run_cell(job, report).model_dump(mode="json")}
+            return _run_cell(job, task, report)
         return {"anchors": [values.model_dump(mode="json") for values in _anchors(job, report)]}
     except Exception as error:  # whatever an agent does wrong is its cell's failure, not the run's
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return {"failure": Failure(reason=reason, traceback=traceback.format_exc()).model_dump()}
 
 
-def _run_cell(cell: Cell, report: Report) -> CellResult:
+def _run_cell(cell: Cell, task: Task, report: Report) -> dict[str, Any]:
     # Imported here, not above: this takes a second, in which the parent may go.
     from edge_marl.agents import Trainer, make
+    from edge_marl.agents.settings import configure, parse_spec
     from edge_marl.benchmarks import evaluation
 
     start = time.perf_counter()
-    made = make(cell.agent, cell.scenario)
-    agent = _train(made, cell, report) if isinstance(made, Trainer) else made
+    name, settings = parse_spec(cell.agent)
+    made = make(name, cell.train_on or cell.scenario)
+    configure(made, settings)
+    files = None
+    if isinstance(made, Trainer):
+        agent, files = _trained(made, cell, task, report)
+    else:
+        agent = made
     trained = time.perf_counter()
     workloads = evaluation.draw_test_workloads(cell.scenario, cell.episodes)
     on = {"single": evaluation.evaluate, "parallel": evaluation.evaluate_gateways}
@@ -75,7 +114,7 @@ def _run_cell(cell: Cell, report: Report) -> CellResult:
         lambda finished: report("evaluate", finished, cell.episodes, None),
     )
     evaluated = time.perf_counter()
-    return CellResult(
+    result = CellResult(
         episodes=tuple(
             EpisodeResult(workload=workload.digest, metrics=_defined(values))
             for workload, values in zip(workloads, metrics, strict=True)
@@ -84,12 +123,39 @@ def _run_cell(cell: Cell, report: Report) -> CellResult:
         decision_latency_us=evaluation.decision_latency_us(
             agent, cell.scenario, workloads, cell.seed
         ),
-        train_s=trained - start,
+        train_s=trained - start if task.agent is None else 0.0,
         evaluate_s=evaluated - trained,
     )
+    return {"result": result.model_dump(mode="json"), "agent": files}
 
 
-def _train(trainer: Trainer, cell: Cell, report: Report) -> Agent:
+def _trained(
+    trainer: Trainer, cell: Cell, task: Task, report: Report
+) -> tuple[Agent, checkpoints.Files | None]:
+    """Return the trained agent, made for the cell's scenario, and its files if it can be saved."""
+    if task.agent is not None:
+        return _loaded(trainer, task.agent, cell.scenario), task.agent
+    agent = _train(trainer, cell, task.state, report)
+    try:
+        files = checkpoints.pack(agent)
+    except NotImplementedError:
+        files = None
+    if cell.train_on is not None:
+        if files is None:
+            raise AgentError(f"agent '{cell.agent}' cannot be saved, so it cannot be transferred")
+        agent = _loaded(trainer, files, cell.scenario)
+    return agent, files
+
+
+def _loaded(trainer: Trainer, files: checkpoints.Files, scenario: Scenario) -> Agent:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints.unpack(files, Path(folder))
+        return type(trainer).load(folder, scenario, transfer=True)
+
+
+def _train(trainer: Trainer, cell: Cell, state: Path | None, report: Report) -> Agent:
+    from edge_marl.agents.trainer import LearningTrainer
+
     budget = cell.budget
     if budget is None:
         raise ValueError(f"agent '{cell.agent}' learns, but its cell has no budget")
@@ -97,7 +163,26 @@ def _train(trainer: Trainer, cell: Cell, report: Report) -> Agent:
     def progress(now: TrainProgress) -> None:
         report("train", now.decisions, budget, now.utility_per_task)
 
-    return trainer.train(cell.scenario, budget, cell.seed, progress)
+    where = cell.train_on or cell.scenario
+    if state is None or not state.parents[1].is_dir() or not isinstance(trainer, LearningTrainer):
+        return trainer.train(where, budget, cell.seed, progress)
+    run = _resumed(trainer, where, budget, cell.seed, state)
+    for now in run.run():
+        progress(now)
+    return run.agent()
+
+
+def _resumed(
+    trainer: LearningTrainer, scenario: Scenario, budget: int, seed: int, state: Path
+) -> RunFolder:
+    """Go on with a training that was killed; one whose files cannot be used starts anew."""
+    from edge_marl.agents.run_folder import RunFolder
+
+    try:
+        return RunFolder(state, trainer, scenario, budget, seed)
+    except Exception:  # half-written files of a killed process: of any kind
+        shutil.rmtree(state, ignore_errors=True)
+        return RunFolder(state, trainer, scenario, budget, seed)
 
 
 def _anchors(job: Anchors, report: Report) -> list[AnchorValues]:

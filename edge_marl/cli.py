@@ -9,7 +9,8 @@ import typer
 
 from edge_marl import cli_scenarios
 from edge_marl.benchmarks.console import EXIT_CODES, print_rows, run_app
-from edge_marl.benchmarks.run_benchmark import run
+from edge_marl.benchmarks.reproduce import reproduce
+from edge_marl.benchmarks.run_benchmark import plan, run, suites
 from edge_marl.cli_evaluate import evaluate
 from edge_marl.cli_train import train
 from edge_marl.data import cli as data
@@ -28,6 +29,9 @@ app.add_typer(cli_scenarios.app, name="scenarios")
 app.add_typer(data.app, name="data")
 app.add_typer(leaderboard, name="leaderboard")
 app.command()(run)
+app.command()(plan)
+app.command()(suites)
+app.command()(reproduce)
 app.command()(train)
 app.command()(evaluate)
 app.command()(boards.submit)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,9 +96,8 @@ def _trainer(name: str, scenario: Scenario, settings: list[str]) -> LearningTrai
     Raises:
         AgentError: no such agent, one that does not learn or cannot be stopped, or a bad setting.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     from edge_marl.agents import make
+    from edge_marl.agents.settings import configure, read_setting
     from edge_marl.agents.trainer import LearningTrainer
     from edge_marl.errors import AgentError
 
@@ -111,31 +107,5 @@ def _trainer(name: str, scenario: Scenario, settings: list[str]) -> LearningTrai
             f"agent '{name}' does not learn, or trains in one go: `edge-marl run --agents {name}` "
             "plays it"
         )
-    kind = made.config_class
-    known = [field.name for field in fields(kind)]
-    chosen = dict(_setting(text, known) for text in settings)
-    try:
-        made.config = TypeAdapter(kind).validate_python(chosen)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # the settings' own check says it all
-            raise AgentError(f"--set: {first['ctx']['error']}") from None
-        raise AgentError(f"--set {first['loc'][0]} = {first['input']!r}: {first['msg']}") from None
+    configure(made, dict(read_setting(text) for text in settings))
     return made
-
-
-def _setting(text: str, known: list[str]) -> tuple[str, Any]:
-    """Read `name=value`; values are as in JSON."""
-    from edge_marl.errors import AgentError
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise AgentError(f"--set {text}: must be NAME=VALUE, such as --set gamma=0.95")
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise AgentError(f"--set {text}: {hint}The settings are {', '.join(known)}")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value

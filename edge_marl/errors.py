@@ -38,6 +38,10 @@ class AgentError(EdgeMarlError, ValueError):
     """An agent is unknown, or its settings or checkpoint do not fit."""
 
 
+class SuiteError(EdgeMarlError, ValueError):
+    """A suite's name, its file or a field of it is not usable."""
+
+
 class RecordError(EdgeMarlError, ValueError):
     """A benchmark record is damaged or not what its place says."""
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_marl.benchmarks.cells import AgentEntry, Anchors, Cell, Plan
+from edge_marl.benchmarks.cells import AgentEntry, Anchors, Arena, Cell, Plan
 from edge_marl.benchmarks.records import (
     AnchorValues,
     CellResult,
     EpisodeResult,
     Failure,
+    Hardware,
+    Provenance,
     Record,
     write_plan,
     write_record,
@@ -21,13 +23,25 @@ from edge_marl.scenario import load_scenario
 
 EPISODES = 4
 SMOKE = load_scenario("smoke")
+ARENA = Arena(scenario=SMOKE)
+PROVENANCE = Provenance(
+    started="2026-01-01T00:00:00+00:00",
+    wall_s=1.0,
+    cpu_s=1.0,
+    energy_j=None,
+    threads=1,
+    hardware=Hardware(cpu="", cores=1, memory_gb=None, system=""),
+    versions={},
+    commit=None,
+)
 HEURISTIC = AgentEntry(name="greedy", learns=False, deterministic=True, code="1")
 LEARNER = AgentEntry(name="student", learns=True, deterministic=False, code="1")
 
 
 def plan(*agents: AgentEntry, seeds: int = 2) -> Plan:
     return Plan(
-        scenarios=(SMOKE,),
+        name="fake",
+        arenas=(ARENA,),
         agents=agents or (HEURISTIC, LEARNER),
         seeds=seeds,
         episodes=EPISODES,
@@ -52,19 +66,19 @@ def cell_record(cell: Cell, level: float, **metrics: float | None) -> Record:
         train_s=0.0,
         evaluate_s=1.0,
     )
-    return Record(job=cell, result=result, wall_s=1.0, versions={})
+    return Record(job=cell, result=result, provenance=PROVENANCE)
 
 
 def anchors_record(anchors: Anchors) -> Record:
     values = tuple(
         AnchorValues(workload=f"w{k}", random=0.0, bound=100.0) for k in range(anchors.episodes)
     )
-    return Record(job=anchors, anchors=values, wall_s=1.0, versions={})
+    return Record(job=anchors, anchors=values, provenance=PROVENANCE)
 
 
 def failure_record(job: Cell | Anchors) -> Record:
     failure = Failure(reason="ValueError: no luck", traceback="Traceback ...")
-    return Record(job=job, failure=failure, wall_s=1.0, versions={})
+    return Record(job=job, failure=failure, provenance=PROVENANCE)
 
 
 def make_run(folder: Path, what: Plan, levels: dict[str, float]) -> None:

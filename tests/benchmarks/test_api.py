@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pytest
 
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.cells import Cell
+from edge_marl.benchmarks.cells import Arena, Cell, Plan
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
 from edge_marl.benchmarks.records import Record
-from edge_marl.benchmarks.run_benchmark import DEFAULT_AGENTS, make_plan
+from edge_marl.benchmarks.run_benchmark import make_plan
+from edge_marl.benchmarks.suites import DEFAULT, DEFAULT_AGENTS
 from edge_marl.benchmarks.tables import SLOTTED, build_tables, to_csv, to_markdown
-from edge_marl.benchmarks.worker import execute
+from edge_marl.benchmarks.worker import Task, execute
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario import Scenario, load_scenario
 from tests.benchmarks import fakes
@@ -85,7 +86,11 @@ def test_the_api_is_part_of_a_cell() -> None:
     assert cells[1].label == "smoke, 3 gateways, event clock / prophet / seed 0"
     records = [
         Record.model_validate(
-            {"job": cell, "wall_s": 0.0, "versions": {}, **execute(cell, lambda *state: None)}
+            {
+                "job": cell,
+                "provenance": fakes.PROVENANCE,
+                "result": execute(Task(job=cell), lambda *state: None)["result"],
+            }
         )
         for cell in cells
     ]
@@ -95,32 +100,38 @@ def test_the_api_is_part_of_a_cell() -> None:
 
 
 def test_a_plan_hands_its_api_to_its_cells_and_its_table(tmp_path: Any) -> None:
-    plan = fakes.plan().model_copy(update={"api": "parallel"})
-    assert {cell.api for cell in plan.cells(fakes.SMOKE, fakes.LEARNER)} == {"parallel"}
+    game = Arena(scenario=fakes.SMOKE, api="parallel")
+    plan = fakes.plan().model_copy(update={"arenas": (game,)})
+    assert {cell.api for cell in plan.cells(game, fakes.LEARNER)} == {"parallel"}
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
     assert "as policy of all gateways" in build_tables(tmp_path)[0].subtitle
 
 
-def game_of(**game: Any) -> Any:
-    return make_plan(["smoke"], ["prophet"], api="parallel", **game)
+def plan_of(*scenarios: str, apis: tuple[str, ...] = ("single",), **axes: Any) -> Plan:
+    asked = {"scenarios": scenarios, "agents": ("prophet",), "apis": apis, **axes}
+    return make_plan(DEFAULT.replaced(asked))
+
+
+def game_of(**game: Any) -> Plan:
+    return plan_of("smoke", apis=("parallel",), **game)
 
 
 def test_a_game_replaces_the_scenarios() -> None:
-    (scenario,) = game_of(gateways="servers", slot_s=60.0, hold=True).scenarios
-    assert scenario == load_scenario("smoke").with_gateways(3).with_clock(60.0, hold=True)
+    (arena,) = game_of(gateways="servers", slot_s=60.0, hold=True).arenas
+    assert arena.scenario == load_scenario("smoke").with_gateways(3).with_clock(60.0, hold=True)
     # What is not given stays.
-    (scenario,) = game_of(slot_s=60.0).scenarios
-    assert scenario == load_scenario("smoke").with_clock(60.0, hold=False)
-    assert game_of().scenarios == (load_scenario("smoke"),)
-    other_world = make_plan(["paper"], ["prophet"], world=3, api="parallel", gateways=2)
-    assert other_world.scenarios == (load_scenario("paper", 3).with_gateways(2),)
+    (arena,) = game_of(slot_s=60.0).arenas
+    assert arena.scenario == load_scenario("smoke").with_clock(60.0, hold=False)
+    assert game_of().arenas == (Arena(scenario=load_scenario("smoke"), api="parallel"),)
+    other_world = plan_of("paper", apis=("parallel",), worlds=(3,), gateways=2)
+    assert other_world.arenas[0].scenario == load_scenario("paper", 3).with_gateways(2)
 
 
 @pytest.mark.parametrize("game", [{"gateways": 2}, {"slot_s": 0.0}, {"hold": False}])
 def test_a_game_needs_the_parallel_api(game: dict[str, Any]) -> None:
     name, value = next(iter(game.items()))
     with pytest.raises(ScenarioError, match=f"{name} = {value}: .*add --api parallel"):
-        make_plan(["smoke"], ["prophet"], **game)
+        plan_of("smoke", **game)
 
 
 GAMES: list[dict[str, Any]] = [
@@ -135,7 +146,7 @@ GAMES: list[dict[str, Any]] = [
 
 def test_each_game_has_its_own_cells_labels_and_folder() -> None:
     plans = [game_of(**game) for game in GAMES]
-    cells = [plan.cells(plan.scenarios[0], plan.agents[0])[0] for plan in plans]
+    cells = [plan.cells(plan.arenas[0], plan.agents[0])[0] for plan in plans]
     assert len({cell.key for cell in cells}) == len(GAMES)
     assert [cell.label.partition(" / ")[0] for cell in cells] == [
         "smoke, 2 gateways, event clock",
@@ -145,14 +156,15 @@ def test_each_game_has_its_own_cells_labels_and_folder() -> None:
         "smoke, 2 gateways, slots of 0.5 s",
         "smoke, 2 gateways, slots of 60 s, hold",
     ]
-    assert plans[-1].folder_name == "smoke-2-gateways-slots-of-60-s-hold"
-    assert cells[-1].file_name.startswith(f"{plans[-1].folder_name}_prophet_s0_")
-    assert make_plan(["smoke", "paper"], ["prophet"]).folder_name == "smoke+paper"
+    assert plans[-1].name == "smoke-2-gateways-slots-of-60-s-hold"
+    assert cells[-1].file_name.startswith(f"{plans[-1].name}_prophet_s0_")
+    assert plan_of("smoke", "paper").name == "smoke+paper"
 
 
 def test_two_clocks_are_two_rows(tmp_path: Path) -> None:
     clocks = (fakes.SMOKE, fakes.SMOKE.with_clock(60.0, hold=False))
-    plan = fakes.plan().model_copy(update={"api": "parallel", "scenarios": clocks})
+    arenas = tuple(Arena(scenario=clock, api="parallel") for clock in clocks)
+    plan = fakes.plan().model_copy(update={"arenas": arenas})
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
     events, slots = build_tables(tmp_path)
     lines = to_csv([events, slots]).splitlines()[1:]
@@ -165,7 +177,6 @@ def test_two_clocks_are_two_rows(tmp_path: Path) -> None:
 
 
 def test_the_default_agents_are_a_fixed_list() -> None:
-    plan = make_plan(["smoke"], [])
+    plan = make_plan(DEFAULT)
     assert tuple(entry.name for entry in plan.agents) == DEFAULT_AGENTS
-    assert plan.api == "single"
-    assert make_plan(["smoke"], ["prophet"], api="parallel").api == "parallel"
+    assert {arena.api for arena in plan.arenas} == {"single"}

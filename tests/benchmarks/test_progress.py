@@ -4,14 +4,14 @@ import pytest
 from rich.console import Console
 
 from edge_marl.benchmarks import progress
-from edge_marl.benchmarks.progress import Bars, Lines, make_display
+from edge_marl.benchmarks.progress import Bars, Events, Lines, make_display
 from tests.benchmarks import fakes
 
 PLAN = fakes.plan()
-GOOD, BAD = PLAN.cells(fakes.SMOKE, fakes.LEARNER)
+GOOD, BAD = PLAN.cells(fakes.ARENA, fakes.LEARNER)
 
 
-def play(display: Bars | Lines) -> None:
+def play(display: Bars | Events | Lines) -> None:
     with display:
         display.start(3, 1)
         display.message("[set] aside")

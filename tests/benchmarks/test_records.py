@@ -17,7 +17,7 @@ from edge_marl.benchmarks.records import (
 from edge_marl.errors import RecordError
 from tests.benchmarks import fakes
 
-CELL = fakes.plan().cells(fakes.SMOKE, fakes.LEARNER)[1]
+CELL = fakes.plan().cells(fakes.ARENA, fakes.LEARNER)[1]
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def damage(path: Path, how: str) -> None:
     if how == "cut":
         path.write_text(text[: len(text) // 2])
     elif how == "a digit":
-        path.write_text(text.replace('"utility": 52.0', '"utility": 92.0'))
+        path.write_text(text.replace('"utility":52.0', '"utility":92.0'))
     elif how == "a bit":
         raw = bytearray(path.read_bytes())
         raw[len(raw) // 2] ^= 0x80
@@ -78,7 +78,7 @@ def damage(path: Path, how: str) -> None:
     elif how == "NaN":
         path.write_text(text.replace("52.0", "NaN"))
     elif how == "newer":
-        path.write_text(json.dumps(json.loads(text) | {"schema_version": 2}))
+        path.write_text(json.dumps(json.loads(text) | {"schema_version": 3}))
     elif how == "another job":
         other = fakes.cell_record(CELL.model_copy(update={"seed": 0}), 1.0)
         path.write_bytes(write_record(path.parents[1] / "other", other).read_bytes())
@@ -92,8 +92,8 @@ def damage(path: Path, how: str) -> None:
         ("a bit", "not JSON"),
         ("empty", "not JSON"),
         ("foreign", "not a record"),
-        ("NaN", "not JSON"),
-        ("newer", "schema 2, this version reads 1"),
+        ("NaN", "checksum"),
+        ("newer", "schema 3, this version reads 2"),
         ("another job", "another job's result"),
     ],
 )
@@ -155,7 +155,7 @@ def test_a_folder_without_a_plan_is_said_to_be_none(tmp_path: Path) -> None:
 
 def test_a_plan_has_one_cell_for_an_agent_that_depends_on_no_seed() -> None:
     plan = fakes.plan(seeds=3)
-    assert [cell.seed for cell in plan.cells(fakes.SMOKE, fakes.LEARNER)] == [0, 1, 2]
-    (cell,) = plan.cells(fakes.SMOKE, fakes.HEURISTIC)
+    assert [cell.seed for cell in plan.cells(fakes.ARENA, fakes.LEARNER)] == [0, 1, 2]
+    (cell,) = plan.cells(fakes.ARENA, fakes.HEURISTIC)
     assert (cell.seed, cell.budget) == (0, None)
     assert len({job.file_name for job in plan.jobs()}) == len(plan.jobs()) == 5

@@ -1,6 +1,5 @@
 """Runs for real, in processes of their own: the `smoke` tier with agents that take no training."""
 
-import json
 import shutil
 import signal
 import subprocess
@@ -12,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from edge_marl.benchmarks.console import run_app
-from edge_marl.benchmarks.records import Record, write_record
+from edge_marl.benchmarks.records import Record, load_record, write_record
 from edge_marl.benchmarks.run_benchmark import make_tables
 from edge_marl.cli import app
 from edge_marl.draw import draw_workload
 from edge_marl.metrics import METRICS
 from edge_marl.scenario import load_scenario
+from tests.benchmarks.fakes import PROVENANCE
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
@@ -100,9 +100,7 @@ def start(out: Path, agents: str) -> subprocess.Popen[str]:
 def records(out: Path) -> dict[str, Record]:
     found = {}
     for path in sorted((out / "cells").glob("*.json")):
-        facts = json.loads(path.read_text())
-        del facts["checksum"]
-        found[path.name] = Record.model_validate(facts)
+        found[path.name] = load_record(path)
     return found
 
 
@@ -114,7 +112,7 @@ def without_times(out: Path) -> dict[str, Record]:
         result = record.result and record.result.model_copy(
             update={"decision_latency_us": 0.0, "train_s": 0.0, "evaluate_s": 0.0}
         )
-        still[name] = record.model_copy(update={"result": result, "wall_s": 0.0})
+        still[name] = record.model_copy(update={"result": result, "provenance": PROVENANCE})
     return still
 
 
@@ -195,7 +193,7 @@ def test_a_result_does_not_depend_on_what_runs_beside_it(
 def test_records_say_what_they_come_from(finished: tuple[Path, str]) -> None:
     record = next(r for r in records(finished[0]).values() if r.result)
     assert record.result is not None
-    assert {"python", "numpy", "numba", "torch", "edge-marl"} <= record.versions.keys()
+    assert {"python", "numpy", "numba", "torch", "edge-marl"} <= record.provenance.versions.keys()
     assert record.result.decision_latency_us > 0
     assert len(record.result.episodes) == 3
     first = record.result.episodes[0]

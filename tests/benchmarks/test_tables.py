@@ -85,7 +85,7 @@ def test_too_few_workloads_are_said(tmp_path: Path) -> None:
 def test_a_failed_run_is_a_hole_with_its_reason(tmp_path: Path) -> None:
     plan = fakes.plan()
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
-    write_record(tmp_path, fakes.failure_record(plan.cells(fakes.SMOKE, fakes.LEARNER)[1]))
+    write_record(tmp_path, fakes.failure_record(plan.cells(fakes.ARENA, fakes.LEARNER)[1]))
     text = to_markdown(build_tables(tmp_path))
     assert "| student †‡ |" in text
     assert "| 1 of 2 |" in text
@@ -102,7 +102,7 @@ def test_an_agent_without_a_run_keeps_its_row(tmp_path: Path) -> None:
 def test_a_missing_or_damaged_record_is_a_hole_too(tmp_path: Path) -> None:
     plan = fakes.plan()
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
-    first, second = plan.cells(fakes.SMOKE, fakes.LEARNER)
+    first, second = plan.cells(fakes.ARENA, fakes.LEARNER)
     record_path(tmp_path, first).unlink()
     record_path(tmp_path, second).write_text("{")
     text = to_markdown(build_tables(tmp_path))
@@ -138,7 +138,7 @@ def test_results_of_other_workloads_than_the_anchors_are_refused(tmp_path: Path)
 def test_an_undefined_metric_is_said_and_not_averaged_away(tmp_path: Path) -> None:
     plan = fakes.plan()
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
-    cell = plan.cells(fakes.SMOKE, fakes.LEARNER)[0]
+    cell = plan.cells(fakes.ARENA, fakes.LEARNER)[0]
     write_record(tmp_path, fakes.cell_record(cell, 50.0, latency_p95_s=None))
     assert "student: p95 latency (s) is undefined in 4 of 8 episodes" in to_markdown(
         build_tables(tmp_path)

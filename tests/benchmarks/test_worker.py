@@ -12,8 +12,8 @@ from edge_marl.agents import Agent, make
 from edge_marl.benchmarks.cells import Anchors, Cell
 from edge_marl.benchmarks.evaluation import decision_latency_us, draw_test_workloads, evaluate
 from edge_marl.benchmarks.records import Record
-from edge_marl.benchmarks.worker import execute
-from tests.benchmarks.fakes import SMOKE
+from edge_marl.benchmarks.worker import Task, execute
+from tests.benchmarks.fakes import PROVENANCE, SMOKE
 
 STUDENT = '''
 from edge_marl.agents import Trainer, TrainProgress, make
@@ -42,7 +42,8 @@ def no_report(phase: str, done: int, total: int, value: float | None) -> None:
 
 
 def record(job: Cell | Anchors, outcome: dict[str, Any]) -> Record:
-    return Record.model_validate({"job": job, "wall_s": 0.0, "versions": {}, **outcome})
+    outcome.pop("agent", None)
+    return Record.model_validate({"job": job, "provenance": PROVENANCE, **outcome})
 
 
 def heuristic(name: str) -> Agent:
@@ -91,7 +92,7 @@ def test_a_trainer_is_trained_on_the_cells_budget(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(STUDENT)
     seen = []
     job = cell(f"{tmp_path}/own.py:Student", budget=400)
-    found = record(job, execute(job, lambda *state: seen.append(state)))
+    found = record(job, execute(Task(job=job), lambda *state: seen.append(state)))
     assert found.result is not None
     assert found.result.settings == {"rate": 0.5}
     assert seen[:2] == [("train", 0, 400, 0.25), ("train", 400, 400, 1.25)]
@@ -101,14 +102,14 @@ def test_a_trainer_is_trained_on_the_cells_budget(tmp_path: Path) -> None:
 def test_a_trainer_without_a_budget_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(STUDENT)
     job = cell(f"{tmp_path}/own.py:Student")
-    failure = record(job, execute(job, no_report)).failure
+    failure = record(job, execute(Task(job=job), no_report)).failure
     assert failure is not None
     assert "no budget" in failure.reason
 
 
 def test_anchors_are_those_of_the_workloads() -> None:
     job = Anchors(scenario=SMOKE, episodes=2, code="")
-    anchors = record(job, execute(job, no_report)).anchors
+    anchors = record(job, execute(Task(job=job), no_report)).anchors
     assert anchors is not None
     workloads = draw_test_workloads(SMOKE, 2)
     assert [values.workload for values in anchors] == [workload.digest for workload in workloads]
@@ -125,6 +126,6 @@ def test_an_undefined_metric_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(evaluation, "evaluate", evaluated)
     job = cell("prophet")
-    found = record(job, execute(job, no_report))
+    found = record(job, execute(Task(job=job), no_report))
     assert found.result is not None
     assert found.result.episodes[0].metrics == {"utility": 1.0, "latency_p95_s": None}

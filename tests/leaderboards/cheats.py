@@ -18,7 +18,6 @@ from edge_marl.scenario import Scenario
 from edge_marl.utility import task_utilities
 from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE
 
-
 PORT = 47811
 """Where the test listens for `CallsHome`."""
 

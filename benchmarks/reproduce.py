@@ -1,0 +1,99 @@
+"""The command `edge-marl reproduce`: one cell of a run again, compared metric by metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_marl.benchmarks.console import EXIT_CODES, FAILED, print_rows, problems
+
+if TYPE_CHECKING:
+    from edge_marl.benchmarks.cells import Anchors, Cell
+    from edge_marl.benchmarks.records import Record
+
+__all__ = ["differences", "reproduce"]
+
+
+def reproduce(
+    record: Annotated[Path, typer.Argument(help="A record's file, in the `cells` of a run.")],
+) -> None:
+    """Do the job of a record again, training included, and compare every number of it."""
+    from edge_marl.benchmarks.executors import run_in_process
+    from edge_marl.benchmarks.records import Record, load_record
+    from edge_marl.benchmarks.worker import Task
+    from edge_marl.errors import RecordError
+
+    try:
+        before = load_record(record)
+    except FileNotFoundError:
+        raise RecordError(f"{record}: there is no such record") from None
+    if before.failure is not None:
+        raise RecordError(f"{record}: its job has failed, there is nothing to compare with")
+    if (code := _code_now(before.job)) != before.job.code:
+        problems().print(
+            f"made with other sources ({before.job.code[:12]}, now {code[:12]}; commit "
+            f"{before.provenance.commit}): numbers may differ for that alone"
+        )
+    outcome = run_in_process(Task(job=before.job), lambda *state: None)
+    outcome.pop("agent", None)
+    after = Record.model_validate({"job": before.job, **outcome})
+    if after.failure is not None:
+        raise RecordError(f"{record}: its job fails now: {after.failure.reason}")
+    rows = differences(before, after)
+    print_rows([("", "values", "different", "largest difference"), *map(_told, rows)])
+    same = all(different == 0 for _, _, different, _ in rows)
+    print_rows([(before.job.label, "reproduced to the last bit" if same else "DIFFERS")])
+    if not same:
+        raise typer.Exit(FAILED)
+
+
+reproduce.__doc__ = f"{reproduce.__doc__}\n\n{EXIT_CODES}"
+
+Row = tuple[str, int, int, float]
+"""Name, number of values, how many differ, and the largest difference."""
+
+
+def differences(before: Record, after: Record) -> list[Row]:
+    """Compare two records of one job, number by number.
+
+    Raises:
+        RecordError: if they are not of the same workloads.
+    """
+    old, new = _numbers(before), _numbers(after)
+    rows = []
+    for name, values in old.items():
+        pairs = list(zip(values, new.get(name, [None] * len(values)), strict=True))
+        apart = [abs((a or 0.0) - (b or 0.0)) for a, b in pairs if a != b]
+        rows.append((name, len(pairs), len(apart), max(apart, default=0.0)))
+    return rows
+
+
+def _numbers(record: Record) -> dict[str, list[float | None]]:
+    if record.result is not None:
+        episodes = record.result.episodes
+        numbers = {name: [e.metrics[name] for e in episodes] for name in episodes[0].metrics}
+        workloads = [e.workload for e in episodes]
+    else:
+        anchors = record.anchors or ()
+        numbers = {name: [getattr(a, name) for a in anchors] for name in ("random", "bound")}
+        workloads = [a.workload for a in anchors]
+    return {"workload": [float(int(digest[:12], 16)) for digest in workloads], **numbers}
+
+
+def _told(row: Row) -> tuple[str, ...]:
+    name, values, different, largest = row
+    return name, str(values), str(different), f"{largest:.3g}" if different else ""
+
+
+def _code_now(job: Cell | Anchors) -> str:
+    import inspect
+
+    from edge_marl.agents.registry import find
+    from edge_marl.agents.settings import parse_spec
+    from edge_marl.benchmarks.cells import Anchors, code_digest
+
+    if isinstance(job, Anchors) or ":" not in (name := parse_spec(job.agent)[0]):
+        return code_digest()
+    return code_digest(Path(inspect.getfile(find(name))))

@@ -1,0 +1,134 @@
+"""Suites: what a run is asked for, as values in Python and as TOML files beside this one.
+
+A suite is all its axes: scenarios x worlds x APIs x agents x seeds, with a budget.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_marl.errors import SuiteError
+
+__all__ = ["DEFAULT", "Suite", "list_suites", "load_suite"]
+
+Count = Annotated[int, Field(ge=1)]
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+DEFAULT_AGENTS = (
+    "random",
+    "round-robin",
+    "crash-avoid",
+    "crash-avoid-best",
+    "prophet",
+    "sac",
+    "adsac",
+)
+"""The published heuristics and what the papers are about; the other agents run where named."""
+
+
+class Suite(BaseModel):
+    """What a run is asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    """Of its file; None for one that was made up."""
+    summary: str = ""
+    """One line for people."""
+    scenarios: Names = ("paper",)
+    """Tiers' names or paths of TOML files."""
+    worlds: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Worlds of each scenario; none means the one that it states."""
+    agents: Names = DEFAULT_AGENTS
+    """Names, `module:Class` or `file.py:Class`, with settings after it: `adsac gamma=0.9`."""
+    seeds: Count = 2
+    """Training runs, with seeds 0..seeds-1."""
+    episodes: Annotated[int, Field(ge=1, le=100)] = 20
+    """Test workloads 0..episodes-1 are used."""
+    budget: Count = 48_000
+    """Decisions that a learning agent trains on: some 32 episodes of `paper`, and two seeds each of
+    `sac` and `adsac` in under five minutes on two cores."""
+    apis: Annotated[tuple[Literal["single", "parallel"], ...], Field(min_length=1)] = ("single",)
+    """What the agents are evaluated on."""
+    gateways: int | Literal["servers"] | None = None
+    """Replaces the scenarios' number of gateways in the game ("servers": one at each)."""
+    slot_s: float | None = None
+    """Replaces their slot in seconds (0: event clock)."""
+    hold: bool | None = None
+    """Replaces whether gateways may keep a task for the next slot."""
+    train_on: str | None = None
+    """Where all agents are trained; None: each where it is evaluated."""
+    threads: Count = 1
+    """Threads of each cell's process."""
+
+    def replaced(self, axes: dict[str, Any]) -> Suite:
+        """Return the suite with the axes that are given, those of None left as they are.
+
+        Raises:
+            SuiteError: if a value breaks a rule.
+        """
+        given = {name: value for name, value in axes.items() if value is not None}
+        return _checked({**self.model_dump(), **given}, "the run")
+
+
+DEFAULT = Suite()
+"""What `edge-marl run` does without a suite: the main job of the README."""
+
+
+def list_suites() -> list[str]:
+    """Names of the suites that are shipped, sorted."""
+    files = (file.name for file in resources.files(__name__).iterdir())
+    return sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml"))
+
+
+def load_suite(source: str) -> Suite:
+    """Return the suite of a name or of a TOML file's path.
+
+    Raises:
+        SuiteError: unknown name; unreadable or malformed file (field, value, what is allowed).
+    """
+    known = list_suites()
+    if source in known:
+        text = resources.files(__name__).joinpath(f"{source}.toml").read_text("utf-8")
+    elif not source.endswith(".toml"):
+        near = difflib.get_close_matches(source, known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise SuiteError(
+            f"unknown suite '{source}': {hint}The suites are {', '.join(known)}; one of your own "
+            "is given by the path of its .toml file"
+        )
+    else:
+        try:
+            text = Path(source).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SuiteError(f"{source}: cannot be read as UTF-8 text ({error})") from None
+    try:
+        facts = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SuiteError(f"{source}: not valid TOML: {error}") from None
+    return _checked({"name": Path(source).stem, **facts}, source)
+
+
+def _checked(facts: dict[str, Any], where: str) -> Suite:
+    try:
+        return Suite.model_validate(facts)
+    except ValidationError as error:
+        raise SuiteError(
+            "\n".join(_explain(problem, where) for problem in error.errors())
+        ) from None
+
+
+def _explain(problem: Any, where: str) -> str:
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        allowed = sorted(Suite.model_fields.keys() - {"name"})
+        near = difflib.get_close_matches(field, allowed, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        return f"{where}: unknown field '{field}': {hint}Allowed: {', '.join(allowed)}"
+    return f"{where}: {field} = {problem['input']!r}: {problem['msg']}"
