@@ -45,13 +45,15 @@ def page(browser: Any) -> Iterator[Any]:
     """A page that may complain of nothing, and ask the network for nothing."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     said: list[str] = []
+    asked: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda r: r.url.startswith("file:") or said.append(r.url))
+    page.on("request", lambda request: asked.append(request.url))
     page.set_default_timeout(15_000)
     yield page
     page.close()
     assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "about:"))] == []
 
 
 def column(page: Any, number: int) -> list[str]:
