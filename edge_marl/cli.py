@@ -14,6 +14,8 @@ from edge_marl.benchmarks.run_benchmark import plan, run, suites
 from edge_marl.cli_evaluate import evaluate
 from edge_marl.cli_train import train
 from edge_marl.data import cli as data
+from edge_marl.leaderboards import commands as boards
+from edge_marl.leaderboards.build_command import leaderboard
 
 __all__ = ["app", "main"]
 
@@ -25,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_scenarios.app, name="scenarios")
 app.add_typer(data.app, name="data")
+app.add_typer(leaderboard, name="leaderboard")
 app.command()(run)
 app.command()(report)
 app.command()(plan)
@@ -32,6 +35,9 @@ app.command()(suites)
 app.command()(reproduce)
 app.command()(train)
 app.command()(evaluate)
+app.command()(boards.submit)
+app.command()(boards.verify)
+app.add_typer(boards.season, name="season")
 
 
 def main() -> None:

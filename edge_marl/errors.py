@@ -7,6 +7,7 @@ EdgeMarlError
 ├── ActionError (ValueError)        an action outside the action space
 ├── AgentError (ValueError)         an unknown agent, or settings or a checkpoint it cannot take
 ├── RecordError (ValueError)        a benchmark record that cannot be used
+├── SubmissionError (ValueError)    a submission to a leaderboard, or a file of one
 └── EpisodeOverError (RuntimeError) a step where no episode is running
 
 Messages name the value, the rule and the fix; the command line prints them without a traceback.
@@ -43,6 +44,10 @@ class SuiteError(EdgeMarlError, ValueError):
 
 class RecordError(EdgeMarlError, ValueError):
     """A benchmark record is damaged or not what its place says."""
+
+
+class SubmissionError(EdgeMarlError, ValueError):
+    """A submission cannot be made or read, or does not hold what it claims."""
 
 
 class EpisodeOverError(EdgeMarlError, RuntimeError):

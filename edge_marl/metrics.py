@@ -92,7 +92,8 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
     utility = math.fsum(rewards)
     utilisation = _utilisation(log, tasks)
     edge = slice(None, -1) if log.has_cloud else slice(None)
-    mean_utilisation = np.dot(utilisation[edge], log.capacity[edge]) / log.capacity[edge].sum()
+    # Not by np.dot: the last bits of BLAS are the machine's.
+    mean_utilisation = math.fsum(utilisation[edge] * log.capacity[edge]) / log.capacity[edge].sum()
     latency, on_time = _latency(log, shown & _served(log))
     return {
         "utility_per_task": utility / requests,

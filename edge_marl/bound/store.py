@@ -12,7 +12,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -29,7 +29,7 @@ from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
 from edge_marl.workload import Workload
 
-__all__ = ["VERSION", "Anchors", "anchors", "cached_pair", "shipped_name"]
+__all__ = ["VERSION", "Anchors", "anchors", "cached_pair", "shipped_name", "shipped_pairs"]
 
 VERSION = 1
 """Of the definitions of both ends: raised when either would come out differently."""
@@ -71,7 +71,7 @@ def anchors(
         ScenarioError: if there is no bound for the scenario (`bound.has_bound`).
         WorkloadError: if a workload does not fit the scenario, or is too large to be bounded.
     """
-    known = _shipped(shipped_name(scenario), scenario.digest)
+    known = shipped_pairs(scenario)
     pairs = [
         known.get(workload.digest) or cached_pair(scenario, workload, cache_dir)
         for workload in workloads
@@ -131,6 +131,11 @@ def _random_rewards(
 def shipped_name(scenario: Scenario) -> str:
     """File name of a tier's shipped anchors, such as `paper-w0.json`."""
     return f"{scenario.name}-w{scenario.servers.world}.json"
+
+
+def shipped_pairs(scenario: Scenario) -> Mapping[str, Pair]:
+    """Return the shipped pairs by workload digest; none where the package has none."""
+    return _shipped(shipped_name(scenario), scenario.digest)
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,214 @@
+"""Boards: what the submissions of one scenario got, and which of them can be told apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_marl.benchmarks.stats import MIN_RUNS, Estimate, estimate, iqm, mean, normalise
+from edge_marl.bound.store import shipped_pairs
+from edge_marl.errors import ScenarioError, SubmissionError
+from edge_marl.leaderboards.files import Entry, list_submissions, read_ledger
+from edge_marl.leaderboards.schema import Submission, Verification, board_of
+from edge_marl.scenario import Scenario, list_tiers, load_scenario
+
+__all__ = ["COLUMNS", "SCORE", "Board", "Column", "Row", "read_boards"]
+
+FloatArray = NDArray[np.float64]
+SCORE = "normalised_score"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure with an interval: where it comes from and how it is shown."""
+
+    name: str
+    heading: str
+    note: str
+    statistic: Callable[[FloatArray], FloatArray]
+    scale: float
+    digits: int
+    higher_is_better: bool
+
+    def text(self, value: float) -> str:
+        """Return a value as the tables show it."""
+        return f"{value * self.scale:z.{self.digits}f}"
+
+
+COLUMNS = (
+    Column(SCORE, "Score", "0 random, 1 bound", iqm, 1.0, 3, True),
+    Column("utility_per_task", "Utility", "per task", mean, 1.0, 3, True),
+    Column("server_crash_rate", "Crashes", "per 100 tasks", mean, 100.0, 2, False),
+    Column("lost_fraction", "Lost", "% of tasks", mean, 100.0, 2, False),
+    Column("latency_p95_s", "p95 latency", "s", mean, 1.0, 0, False),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What one submission got."""
+
+    entry: Entry
+    found: Verification | None
+    """What the ledger says of it; None if it is only claimed."""
+    scores: FloatArray
+    """(runs, workloads) normalised scores; (0, 0) where the scenario has no anchors."""
+    estimates: dict[str, Estimate]
+    """By column name, to six digits; a column without values is missing."""
+    best_rank: int = 1
+    """One more than the rows that are certainly better: their whole interval is above this one's.
+    """
+    worst_rank: int = 1
+    """The rows of the board less those that are certainly worse."""
+
+    @property
+    def submission(self) -> Submission:
+        """What it says of itself."""
+        return self.entry.submission
+
+    @property
+    def level(self) -> str:
+        """How far it was checked."""
+        return self.found.level if self.found else "claimed"
+
+    @property
+    def has_few_runs(self) -> bool:
+        """Whether its interval cannot speak of runs."""
+        sub = self.submission
+        return sub.agent.kind != "deterministic" and len(sub.runs) < MIN_RUNS
+
+    @property
+    def rank(self) -> str:
+        """The ranks that its interval allows, such as `2` or `2-4`."""
+        if self.best_rank == self.worst_rank:
+            return str(self.best_rank)
+        return f"{self.best_rank}–{self.worst_rank}"  # noqa: RUF001 (an en dash, as ranges have)
+
+    def metric(self, name: str) -> FloatArray:
+        """Return a metric of every (run, workload); NaN where an episode has none."""
+        return np.array([run.metrics[name] for run in self.submission.runs], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """The submissions of one scenario, best first."""
+
+    name: str
+    """Such as `paper-v0`."""
+    scenario: Scenario
+    rows: tuple[Row, ...]
+
+    @property
+    def ranked_by(self) -> Column:
+        """What decides: the score, or the utility where the scenario has no anchors."""
+        return COLUMNS[0] if shipped_pairs(self.scenario) else COLUMNS[1]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that the board has values for."""
+        return COLUMNS if self.ranked_by is COLUMNS[0] else COLUMNS[1:]
+
+    @property
+    def leaders(self) -> tuple[Row, ...]:
+        """The rows that nothing is certainly better than."""
+        return tuple(row for row in self.rows if row.best_rank == 1)
+
+
+def read_boards(submissions: Path) -> list[Board]:
+    """Return a board per released tier, and per other world that has submissions.
+
+    Raises:
+        SubmissionError: if a submission or the ledger cannot be read, lies in another folder than
+            its own, is of no released scenario, or lacks a metric.
+    """
+    ledger = read_ledger(submissions)
+    scenarios = {board_of(name): load_scenario(name) for name in list_tiers()}
+    rows: dict[str, list[Row]] = {name: [] for name in scenarios}
+    for entry in list_submissions(submissions):
+        sub = entry.submission
+        if entry.name != sub.entry:
+            raise SubmissionError(
+                f"{entry.folder}: says that it is {sub.entry}: put it into the folder of that name"
+            )
+        scenario = scenarios.setdefault(sub.board, _scenario_of(entry))
+        found = ledger.entries.get(sub.entry)
+        known = found if found and found.seal == sub.seal else None
+        rows.setdefault(sub.board, []).append(_row(entry, scenario, known))
+    return [_board(name, scenarios[name], rows[name]) for name in sorted(scenarios)]
+
+
+def _scenario_of(entry: Entry) -> Scenario:
+    facts = entry.submission.scenario
+    tier, _, world = facts.name.partition("-w")
+    if not re.fullmatch(r"\d{0,9}", world) or tier not in list_tiers():
+        tier, world = facts.name, ""
+    try:
+        if tier not in list_tiers():
+            raise ScenarioError(f"no released scenario is called '{facts.name}'")
+        scenario = load_scenario(tier, int(world) if world else None)
+    except ScenarioError as error:
+        raise SubmissionError(f"{entry.folder}: {error}") from None
+    if scenario.digest != facts.digest:
+        raise SubmissionError(
+            f"{entry.folder}: scenario digest {facts.digest[:12]}, the released '{facts.name}' has "
+            f"{scenario.digest[:12]}: make the submission anew with this version"
+        )
+    return scenario
+
+
+def _row(entry: Entry, scenario: Scenario, found: Verification | None) -> Row:
+    row = Row(entry, found, np.empty((0, 0)), {})
+    try:
+        row = replace(row, scores=_scores(row, scenario))
+        values = {column.name: row.metric(column.name) for column in COLUMNS[1:]}
+    except KeyError as error:
+        raise SubmissionError(f"{entry.folder}: metric {error} is missing") from None
+    values[SCORE] = row.scores
+    estimates = {
+        column.name: _rounded(estimate(values[column.name], column.statistic))
+        for column in COLUMNS
+        if values[column.name].size and np.isfinite(values[column.name]).all()
+    }
+    if values["utility_per_task"].size and "utility_per_task" not in estimates:
+        raise SubmissionError(f"{entry.folder}: utility_per_task is missing for a workload")
+    return replace(row, estimates=estimates)
+
+
+def _scores(row: Row, scenario: Scenario) -> FloatArray:
+    pairs = shipped_pairs(scenario)
+    if not pairs:
+        return np.empty((0, 0))
+    try:
+        anchors = np.array([pairs[digest] for digest in row.submission.workloads])
+    except KeyError as error:
+        raise SubmissionError(
+            f"{row.entry.folder}: {error} is no test workload of {scenario.label}: run the agent "
+            "on the test workloads of this version"
+        ) from None
+    return normalise(row.metric("utility"), anchors[:, 0], anchors[:, 1])
+
+
+def _rounded(found: Estimate) -> Estimate:
+    """Six digits, which no machine's last bit reaches: the same ranks and bytes everywhere."""
+    return Estimate(*(float(f"{x:.6g}") for x in (found.value, found.low, found.high)))
+
+
+def _board(name: str, scenario: Scenario, rows: Sequence[Row]) -> Board:
+    board = Board(name, scenario, ())
+    key = board.ranked_by.name
+    found = [row.estimates[key] for row in rows]
+    ranked = [
+        replace(
+            row,
+            best_rank=1 + sum(other.low > own.high for other in found),
+            worst_rank=len(rows) - sum(other.high < own.low for other in found),
+        )
+        for row, own in zip(rows, found, strict=True)
+    ]
+    ranked.sort(key=lambda row: (-row.estimates[key].value, row.entry.name))
+    return replace(board, rows=tuple(ranked))

@@ -1,0 +1,47 @@
+"""The command `edge-marl leaderboard build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_marl.leaderboards.commands import SUBMISSIONS
+
+__all__ = ["leaderboard"]
+
+leaderboard = typer.Typer(help="Tables and pages of the leaderboards.", no_args_is_help=True)
+
+
+@leaderboard.callback()
+def _group() -> None:
+    """Tables and pages of the leaderboards."""
+
+
+@leaderboard.command()
+def build(
+    submissions: Annotated[
+        Path, typer.Option(help="Folder with <board>/<date>-<agent>/ for each submission.")
+    ] = SUBMISSIONS,
+    out: Annotated[
+        Path, typer.Option(help="Where to write README.md, the tables and the folder site/.")
+    ] = SUBMISSIONS.parent,
+) -> None:
+    """Make every table and the static site from the submissions, and from nothing else."""
+    from edge_marl.benchmarks.console import problems, results
+    from edge_marl.leaderboards.build import build as make
+
+    with problems().status("reading the submissions") as status:
+        boards = make(
+            submissions, out, lambda done: status.update(f"{done} submissions have their page")
+        )
+    count = sum(len(board.rows) for board in boards)
+    filled = sum(bool(board.rows) for board in boards)
+    results().print(
+        f"{count} submissions on {filled} of {len(boards)} boards: {out / 'README.md'}, "
+        f"{out / 'site' / 'index.html'}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,118 @@
+"""The static site: pages from templates, with nothing to fetch, so that they work from a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from edge_marl import kernel as k
+from edge_marl.benchmarks.stats import MIN_RUNS
+from edge_marl.leaderboards import build_figures as figures
+from edge_marl.leaderboards.build_board import Board, Row
+from edge_marl.leaderboards.build_episodes import episodes_of
+from edge_marl.leaderboards.build_tables import LEVEL_NOTES, RANK_NOTE, SCORE_NOTE
+from edge_marl.leaderboards.schema import LEVELS
+
+__all__ = ["make_site"]
+
+PACKAGE = "edge_marl.leaderboards"
+ASSETS = ("site.css", "theme.js", "tables.js", "player.js")
+FATES = {
+    k.ADMITTED: "served",
+    k.CRASHED: "lost in a crash",
+    k.REFUSED: "crashed its server",
+    k.DROPPED: "dropped: no legal action",
+    k.DENIED: "lost: server was down",
+    k.FAILED: "failed by itself",
+    k.OUTAGE: "lost in an outage",
+}
+
+
+def make_site(
+    boards: list[Board], progress: Callable[[int], None] = lambda done: None
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the path and the content of every file of the site.
+
+    Args:
+        boards: what to show.
+        progress: called with the number of submissions whose pages are made.
+
+    Raises:
+        SubmissionError: if a logged episode cannot be played (`build_episodes.episodes_of`).
+    """
+    environment = _environment()
+    for name in ASSETS:
+        yield f"assets/{name}", resources.files(PACKAGE).joinpath("assets", name).read_bytes()
+    index = environment.get_template("index.html.j2")
+    yield "index.html", index.render(boards=boards, board=None, root="").encode()
+    one_board = environment.get_template("board.html.j2")
+    submission = environment.get_template("submission.html.j2")
+    done = 0
+    for board in boards:
+        facts = {"boards": boards, "board": board}
+        scale = figures.score_scale(board) if board.rows else None
+        yield f"{board.name}.html", one_board.render(facts, root="", scale=scale).encode()
+        for row in board.rows:
+            page = submission.render(
+                facts,
+                root="../",
+                row=row,
+                episodes=episodes_of(board, row),
+                workloads=_workload_rows(board, row),
+            )
+            yield f"{row.entry.name}.html", page.encode()
+            done += 1
+            progress(done)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(PACKAGE),
+        autoescape=True,  # every text of a submission is somebody else's
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["embedded"] = _embedded
+    environment.filters["web"] = _web
+    environment.globals.update(
+        figures=figures,
+        LEVELS=LEVELS,
+        LEVEL_NOTES=LEVEL_NOTES,
+        SCORE_NOTE=SCORE_NOTE,
+        RANK_NOTE=RANK_NOTE,
+        MIN_RUNS=MIN_RUNS,
+        FATES=FATES,
+    )
+    return environment
+
+
+def _embedded(value: Any) -> Markup:
+    """JSON for a script element: without what could end the element or open a comment."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _web(url: str) -> str | None:
+    """Return a link if it leads to the web; the schema asks for it, and a page depends on it."""
+    return url if url.startswith(("https://", "http://")) else None
+
+
+def _workload_rows(board: Board, row: Row) -> list[list[tuple[float | None, str]]]:
+    """Cells (value to sort by, text) of the columns by workload; means over runs."""
+    columns = []
+    for column in board.columns:
+        values = row.scores if column.name == "normalised_score" else row.metric(column.name)
+        columns.append([_cell(v, column.text) for v in values.mean(axis=0)])
+    return [list(cells) for cells in zip(*columns, strict=True)]
+
+
+def _cell(value: np.float64, text: Callable[[float], str]) -> tuple[float | None, str]:
+    return (None, "–") if np.isnan(value) else (float(f"{value:.6g}"), text(float(value)))  # noqa: RUF001

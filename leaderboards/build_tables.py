@@ -1,0 +1,167 @@
+"""The boards as Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from edge_marl.benchmarks.stats import MIN_RUNS
+from edge_marl.leaderboards.build_board import COLUMNS, Board, Row
+
+__all__ = ["LEVEL_NOTES", "RANK_NOTE", "SCORE_NOTE", "to_csv", "to_json", "to_markdown", "to_page"]
+
+SCORE_NOTE = (
+    "Score: interquartile mean over runs and the 100 test workloads; 0 is random dispatch, 1 the "
+    "hindsight bound. Utility is net of penalties; it and the others are means. Intervals: 95 %, "
+    "two-way bootstrap over runs and workloads."
+)
+RANK_NOTE = (
+    "Rank: the places that the intervals allow. Submissions whose intervals overlap cannot be told "
+    "apart, and share places."
+)
+FEW_RUNS_NOTE = (
+    f"† fewer than {MIN_RUNS} runs: too few for an interval over runs; the one shown is likely too "
+    "narrow."
+)
+LEVEL_NOTES = {
+    "claimed": "the files are complete and agree with each other",
+    "replayed": "the logged actions, run in the simulator, give the claimed metrics bit for bit",
+    "re-executed": "the policy, seeing only observations, takes the logged actions, also where the "
+    "future is another",
+    "held-out": "re-executed, and run on workloads that did not exist when the policy was frozen",
+}
+SPECIAL = "\\`*_{}[]<>()#+!|~$&@:"
+
+
+def to_markdown(boards: list[Board]) -> str:
+    """Return the first page: every board with its leaders."""
+    lines = [
+        "# Leaderboards",
+        "",
+        "Made by `edge-marl leaderboard build` from `submissions/`: do not edit. The same command "
+        "makes the site (`site/index.html`, opened from the file), `leaderboard.csv` and "
+        "`leaderboard.json`.",
+        "",
+        "| board | world | submissions | leading |",
+        "| :--- | :--- | ---: | :--- |",
+    ]
+    for board in boards:
+        name = f"[{board.name}]({board.name}.md)"
+        lines.append(_line([name, board.scenario.summary, str(len(board.rows)), _leading(board)]))
+    lines += ["", SCORE_NOTE, "", RANK_NOTE, "", "## Levels", ""]
+    lines += [f"* **{level}**: {note}" for level, note in LEVEL_NOTES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def to_page(board: Board) -> str:
+    """Return a board's page."""
+    lines = [f"# {board.name}", "", f"{board.scenario.summary}.", ""]
+    lines += [f"Scenario `{board.scenario.digest[:12]}`. [All boards](README.md).", ""]
+    if not board.rows:
+        lines.append("No submissions yet.")
+        return "\n".join(lines) + "\n"
+    headings = ["rank", "agent", "level"]
+    headings += [f"{c.heading.lower()} ({c.note})" for c in board.columns]
+    headings += ["runs", "date"]
+    lines += [_line(headings), _line([":---"] * 3 + ["---:"] * (len(headings) - 3))]
+    lines += [_line(_cells(board, row)) for row in board.rows]
+    notes = [SCORE_NOTE, RANK_NOTE]
+    notes += [FEW_RUNS_NOTE] if any(row.has_few_runs for row in board.rows) else []
+    lines += [text for note in notes for text in ("", note)]
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(boards: list[Board]) -> str:
+    """Return all rows in base units."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _facts_names(), lineterminator="\n")
+    writer.writeheader()
+    for facts in _all_facts(boards):
+        cells = facts | {"authors": "; ".join(facts["authors"])}
+        writer.writerow({name: _safe_cell(value) for name, value in cells.items()})
+    return out.getvalue()
+
+
+def to_json(boards: list[Board]) -> str:
+    """Return the same as JSON: a list of rows."""
+    return json.dumps(_all_facts(boards), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _facts_names() -> list[str]:
+    names = ["board", "scenario_digest", "rank_low", "rank_high", "agent", "kind", "authors"]
+    names += ["date", "level", "runs", "too_few_runs", "training_budget"]
+    for column in COLUMNS:
+        names += [column.name, f"{column.name}_low", f"{column.name}_high"]
+    return [*names, "submission", "seal"]
+
+
+def _all_facts(boards: list[Board]) -> list[dict[str, Any]]:
+    return [_facts(board, row) for board in boards for row in board.rows]
+
+
+def _facts(board: Board, row: Row) -> dict[str, Any]:
+    sub = row.submission
+    facts: dict[str, Any] = {
+        "board": board.name,
+        "scenario_digest": board.scenario.digest,
+        "rank_low": row.best_rank,
+        "rank_high": row.worst_rank,
+        "agent": sub.agent.name,
+        "kind": sub.agent.kind,
+        "authors": list(sub.about.authors),
+        "date": sub.date.isoformat(),
+        "level": row.level,
+        "runs": len(sub.runs),
+        "too_few_runs": row.has_few_runs,
+        "training_budget": sub.about.training.budget,
+    }
+    for name in (column.name for column in COLUMNS):
+        found = row.estimates.get(name)
+        facts[name] = found.value if found else None
+        facts[f"{name}_low"] = found.low if found else None
+        facts[f"{name}_high"] = found.high if found else None
+    return facts | {"submission": row.entry.name, "seal": sub.seal}
+
+
+def _cells(board: Board, row: Row) -> list[str]:
+    sub = row.submission
+    dagger = " †" if row.has_few_runs else ""
+    cells = [row.rank, f"**{_escape(sub.agent.name)}**{dagger}", row.level]
+    for column in board.columns:
+        found = row.estimates.get(column.name)
+        if found is None:
+            cells.append("-")
+            continue
+        value, low, high = (column.text(x) for x in (found.value, found.low, found.high))
+        cells.append(f"{value} [{low}, {high}]")
+    return [*cells, str(len(sub.runs)), sub.date.isoformat()]
+
+
+def _leading(board: Board) -> str:
+    if not board.rows:
+        return "-"
+    column = board.ranked_by
+    first = board.rows[0]
+    text = (
+        f"{_escape(first.submission.agent.name)} {column.text(first.estimates[column.name].value)}"
+    )
+    others = len(board.leaders) - 1
+    return text + (f" and {others} not told apart from it" if others else "")
+
+
+def _line(texts: list[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+def _escape(text: str) -> str:
+    """Text of others, so that it is nothing but text."""
+    return "".join(f"\\{c}" if c in SPECIAL else c for c in text.replace("\n", " "))
+
+
+def _safe_cell(value: object) -> object:
+    """A cell that a spreadsheet takes for text, not for a formula."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value

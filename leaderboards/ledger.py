@@ -1,0 +1,33 @@
+"""Writing the ledger: what was taken in keeps its seal, and its level never falls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_marl.benchmarks.records import write_file
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.files import LEDGER, read_ledger
+from edge_marl.leaderboards.schema import LEVELS, Ledger
+from edge_marl.leaderboards.verify import Verdict
+
+__all__ = ["record_verdict"]
+
+
+def record_verdict(root: Path, verdict: Verdict) -> None:
+    """Add what a submission was found to be to the ledger, or raise its level there.
+
+    Raises:
+        SubmissionError: if it reached no level, or the ledger has another seal of it.
+    """
+    found = verdict.verification
+    if found is None:
+        raise SubmissionError(f"{verdict.entry}: reached no level: nothing to record")
+    ledger = read_ledger(root)
+    known = ledger.entries.get(verdict.entry)
+    if known and known.seal != found.seal:
+        raise SubmissionError(f"{root / LEDGER}: {verdict.entry} has another seal there")
+    if known and LEVELS.index(known.level) > LEVELS.index(found.level):
+        return
+    entries = dict(sorted({**ledger.entries, verdict.entry: found}.items()))
+    content = Ledger(entries=entries).model_dump_json(indent=1, exclude_none=True)
+    write_file(root / LEDGER, content.encode() + b"\n")

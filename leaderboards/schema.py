@@ -1,0 +1,303 @@
+"""What a submission's files hold: models of `submission.json`, `chain.json` and the ledger.
+
+A submission is a folder `<board>/<date>-<agent>/` below `leaderboards/submissions`:
+
+    submission.json   who, with what, in which world, and the claimed metrics (`Submission`)
+    actions.npz       every decision of every run on every test workload (`files.Actions`)
+    chain.json        what ties them to what was seen and earned (`Chain`)
+    policy/seed-K/    optional: the agent of run K as `Agent.save` writes it, config and safetensors
+
+The ledger, `digests.json` beside the boards, says which submissions were taken in and what they
+were found to be (`Ledger`); maintainers write it, submissions do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_marl.benchmarks.cells import canonical_json
+
+__all__ = [
+    "LEVELS",
+    "RUNS",
+    "SCHEMA_VERSION",
+    "WORKLOADS",
+    "About",
+    "AgentFacts",
+    "Chain",
+    "ChainRun",
+    "Hardware",
+    "HeldOut",
+    "Kind",
+    "Ledger",
+    "Level",
+    "Run",
+    "ScenarioFacts",
+    "Submission",
+    "Training",
+    "Verification",
+    "board_of",
+    "seal_of",
+    "slug_of",
+]
+
+SCHEMA_VERSION = 1
+
+WORKLOADS = 100
+"""Test workloads 0..99, all of them."""
+
+Kind = Literal["learner", "randomised", "deterministic"]
+RUNS: dict[Kind, int] = {"learner": 3, "randomised": 3, "deterministic": 1}
+"""Runs of a submission; they have the seeds 0, 1, ...: none can be picked.
+
+A learner's seed is its training's; a randomised agent draws lots from it; what a deterministic
+agent does depends on no seed, so that one run says it all.
+"""
+
+Level = Literal["claimed", "replayed", "re-executed", "held-out"]
+LEVELS: tuple[Level, ...] = ("claimed", "replayed", "re-executed", "held-out")
+"""How far a submission was checked, each level with all before it."""
+
+ENVIRONMENT_VERSION = 0
+"""Of the id EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
+
+Text = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$",
+    ),
+]
+"""A line without control characters, and without those that reverse what is read."""
+LongText = Annotated[
+    str,
+    Field(max_length=4000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"),
+]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=60)]
+Link = Annotated[str, Field(pattern=r"^https?://[^\s<>\"'`\\]+$", max_length=300)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Place = Annotated[
+    str,
+    Field(
+        pattern=r"^(actions\.npz|chain\.json|"
+        r"policy/seed-(0|[1-9][0-9]?)/(config\.json|weights\.safetensors))$"
+    ),
+]
+"""A file of a submission besides `submission.json`; there are no others."""
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Amount = Annotated[float, Field(ge=0.0)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Training(_Model):
+    """What a policy was trained on, as its authors declare it."""
+
+    data: Text
+    """Such as "train workloads of paper"."""
+    budget: Count
+    """Decisions per training; 0 for an agent that does not learn."""
+    test_data_used: bool = False
+    """Whether test workloads had any part in training or choosing it."""
+
+
+class About(_Model):
+    """What the authors say of their submission."""
+
+    authors: Annotated[tuple[Text, ...], Field(min_length=1, max_length=50)]
+    links: Annotated[tuple[Link, ...], Field(max_length=20)] = ()
+    """Paper, code, home page."""
+    description: LongText = ""
+    training: Training
+
+
+class AgentFacts(_Model):
+    """Which agent."""
+
+    name: Slug
+    """A registered name, or one for an agent of the authors' own."""
+    kind: Kind
+    registered: bool
+    """Whether it is one of the package's; else its code is elsewhere."""
+    settings: dict[str, Any]
+    """As they were resolved."""
+    code_sha256: Sha256 | None = None
+    """Of the file that holds its class, where it is not registered."""
+
+
+class ScenarioFacts(_Model):
+    """Which world."""
+
+    name: Slug
+    """A tier, with `-wK` where it is another of its worlds."""
+    digest: Sha256
+
+
+class Hardware(_Model):
+    """What the decisions were made on: for their latency, and where their last bits are from."""
+
+    system: Text
+    machine: Text
+    processor: Text
+    cores: Annotated[int, Field(ge=1)]
+    memory_gib: Amount
+
+
+class Run(_Model):
+    """One training seed's results, workload by workload."""
+
+    seed: Count
+    metrics: dict[
+        Text, Annotated[tuple[float | None, ...], Field(min_length=WORKLOADS, max_length=WORKLOADS)]
+    ]
+    """Every metric of `edge_marl.METRICS` on workloads 0..99; None where an episode has none."""
+    decision_latency_us: Amount | None = None
+    """Median time of a decision at batch 1. Reported, never ranked, and no check can repeat it."""
+    train_s: Amount | None = None
+    """Seconds of training."""
+
+
+class Submission(_Model):
+    """`submission.json`."""
+
+    schema_version: Literal[1] = 1
+    date: date
+    agent: AgentFacts
+    about: About
+    scenario: ScenarioFacts
+    versions: Annotated[dict[Text, Text], Field(max_length=50)]
+    """Of Python and of the packages that the results were made with."""
+    hardware: Hardware
+    workloads: Annotated[tuple[Sha256, ...], Field(min_length=WORKLOADS, max_length=WORKLOADS)]
+    """Digest of each test workload."""
+    runs: Annotated[tuple[Run, ...], Field(min_length=1, max_length=10)]
+    means: dict[Text, float | None]
+    """Mean of every metric over all runs and workloads that have it."""
+    files: dict[Place, Sha256]
+    """Digest of every other file of the folder."""
+    seal: Sha256
+    """Digest of all the above (`seal_of`), and so of the whole submission."""
+
+    @property
+    def board(self) -> str:
+        """Folder of the board that it is for."""
+        return board_of(self.scenario.name)
+
+    @property
+    def folder_name(self) -> str:
+        """Name of its own folder."""
+        return f"{self.date.isoformat()}-{self.agent.name}"
+
+    @property
+    def entry(self) -> str:
+        """Its id in the ledger: its folder below that of all submissions."""
+        return f"{self.board}/{self.folder_name}"
+
+    @property
+    def policy_seeds(self) -> tuple[int, ...]:
+        """Seeds of the runs whose policy it brings."""
+        found = (re.fullmatch(r"policy/seed-(\d+)/config\.json", place) for place in self.files)
+        return tuple(sorted(int(match[1]) for match in found if match))
+
+    @property
+    def policy_digest(self) -> str:
+        """SHA-256 (hex) of its policies, code included: what fresh workloads are drawn from."""
+        policy: dict[str, Any] = {k: v for k, v in self.files.items() if k.startswith("policy/")}
+        policy |= {"agent": self.agent.name, "code": self.agent.code_sha256}
+        return _digest(policy)
+
+
+class ChainRun(_Model):
+    """The episodes of one run."""
+
+    seed: Count
+    heads: Annotated[tuple[Sha256, ...], Field(min_length=WORKLOADS, max_length=WORKLOADS)]
+    """Last hash of each workload's episode."""
+    marks: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*$")], ...],
+        Field(min_length=WORKLOADS, max_length=WORKLOADS),
+    ]
+    """Six bits of the hash after each decision, as a base64 digit: they say where two episodes
+    part."""
+
+
+class Chain(_Model):
+    """`chain.json`: a hash chain per episode over what was seen, done and earned.
+
+    It starts with the hash of the workload's digest, and each decision adds its observation
+    (float32), action (int64) and reward (float64), little-endian (`episodes.py`).
+    """
+
+    schema_version: Literal[1] = 1
+    runs: Annotated[tuple[ChainRun, ...], Field(min_length=1, max_length=10)]
+
+
+class HeldOut(_Model):
+    """What a policy got on workloads that did not exist when it was frozen."""
+
+    source: Text
+    """The season, or the value of the beacon, that they were drawn from."""
+    workloads: Annotated[int, Field(ge=1)]
+    utility_per_task: float
+    """Mean over runs and workloads."""
+    test_utility_per_task: float
+    """The same on the test workloads, for comparison."""
+
+
+class Verification(_Model):
+    """What a submission was found to be."""
+
+    seal: Sha256
+    """Of the submission that was checked: for any other one it says nothing."""
+    level: Level
+    decisions: Count
+    """All decisions of all runs."""
+    differing: Count | None = None
+    """Decisions that the policy makes otherwise on the verifier's machine; from `re-executed`."""
+    twins: Count | None = None
+    """Twin episodes that it was asked in; from `re-executed`."""
+    held_out: HeldOut | None = None
+    verifier: Text
+    """Version of edge-marl that checked it."""
+
+
+class Ledger(_Model):
+    """`digests.json`: the submissions that were taken in. Entries are added, and never change
+    their seal."""
+
+    schema_version: Literal[1] = 1
+    entries: dict[str, Verification] = {}
+
+    def level_of(self, submission: Submission) -> Level:
+        """Return how far a submission was checked: as claimed, unless the ledger knows it."""
+        found = self.entries.get(submission.entry)
+        return found.level if found and found.seal == submission.seal else "claimed"
+
+
+def board_of(label: str) -> str:
+    """Return the folder of a scenario's board, given the scenario's label."""
+    return f"{label}-v{ENVIRONMENT_VERSION}"
+
+
+def slug_of(agent: str) -> str:
+    """Return the name of an agent on the boards: lower case, of `file.py:MyAgent` `my-agent`."""
+    own = agent.rpartition(":")[2]
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", own).lower()
+    return re.sub(r"[^a-z0-9.]+", "-", words).strip("-.")[:60].strip("-.")
+
+
+def seal_of(facts: dict[str, Any]) -> str:
+    """Return the seal of a submission given as JSON has it, with or without one."""
+    return _digest({name: value for name, value in facts.items() if name != "seal"})
+
+
+def _digest(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()

@@ -1,0 +1,71 @@
+"""Twins: workloads that are one and the same up to a time, and go on differently after it.
+
+A policy cannot tell twins apart until then, so its decisions are the same until then, unless it
+knows what is to come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from edge_marl.draw import draw_workload
+from edge_marl.errors import SubmissionError
+from edge_marl.scenario import Scenario
+from edge_marl.workload import ARRIVAL, TIME, Workload
+
+__all__ = ["draw_fresh", "draw_twin", "number_from"]
+
+TRIES = 20
+
+
+def number_from(*parts: object) -> int:
+    """Return a number of 63 bits that the parts decide and nobody can choose them by."""
+    digest = hashlib.sha256("\n".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
+
+
+def draw_fresh(scenario: Scenario, workload: int, *parts: object) -> Workload:
+    """Return a workload that did not exist before `parts` were known.
+
+    It is a later episode of a test seed: of those all public test workloads are episode 0.
+    """
+    episode = 1 + number_from("fresh", workload, *parts)
+    return draw_workload(scenario, workload, split="test", episode=episode)
+
+
+def draw_twin(scenario: Scenario, workload: Workload, number: int, *parts: object) -> Workload:
+    """Return a workload that agrees with another up to one of its arrivals in the middle half.
+
+    Args:
+        scenario: of both.
+        workload: test workload `number`.
+        number: which one.
+        parts: decide where they part, and what comes after.
+
+    Raises:
+        SubmissionError: if none can be drawn (no arrivals in the second half, again and again).
+    """
+    count = workload.num_tasks
+    for attempt in range(TRIES):
+        share = number_from("cut", number, attempt, *parts) / 2**63
+        last = int(count * (0.25 + 0.5 * share))
+        cut = int(workload.tasks[min(last, count - 1), ARRIVAL])
+        other = draw_fresh(scenario, number, "twin", attempt, *parts)
+        if (other.tasks[:, ARRIVAL] > cut).any():
+            return _join(workload, other, cut)
+    raise SubmissionError(f"workload {number}: no twin can be drawn of it in {TRIES} attempts")
+
+
+def _join(first: Workload, second: Workload, cut: int) -> Workload:
+    """Return what comes up to a time (ms) in one workload, and after it in another."""
+    before, after = first.tasks[:, ARRIVAL] <= cut, second.tasks[:, ARRIVAL] > cut
+    tasks = np.concatenate([first.tasks[before], second.tasks[after]])
+    details = outages = None
+    if first.details is not None and second.details is not None:
+        details = np.concatenate([first.details[before], second.details[after]])
+    if first.outages is not None and second.outages is not None:
+        early, late = first.outages[:, TIME] <= cut, second.outages[:, TIME] > cut
+        outages = np.concatenate([first.outages[early], second.outages[late]])
+    return Workload(first.topology, tasks, details, outages)

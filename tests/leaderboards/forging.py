@@ -1,0 +1,87 @@
+"""Changing submissions for tests: with their seal made anew, as somebody who means it would."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_marl.leaderboards.checks import code_sha256, means_of
+from edge_marl.leaderboards.episodes import Episode
+from edge_marl.leaderboards.files import Actions, read_actions, sha256_of
+from edge_marl.leaderboards.schema import WORKLOADS, ChainRun, Run, seal_of
+
+GOOD = next((Path(__file__).parents[1] / "submissions" / "good").glob("*/*"))
+"""The good submission: prophet on smoke."""
+
+
+def copy_of_good(root: Path) -> Path:
+    """Copy the good submission below a folder of submissions, and return its own folder."""
+    folder = root / GOOD.parent.name / GOOD.name
+    shutil.copytree(GOOD, folder)
+    return folder
+
+
+def read(folder: Path, name: str = "submission.json") -> Any:
+    return json.loads((folder / name).read_text("utf-8"))
+
+
+def write(folder: Path, facts: Any, name: str = "submission.json") -> None:
+    (folder / name).write_text(json.dumps(facts), "utf-8")
+
+
+def seal(folder: Path) -> None:
+    """Make a submission whole again: its files' digests, its means and its seal."""
+    facts = read(folder)
+    facts["files"] = {
+        path.relative_to(folder).as_posix(): sha256_of(path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "submission.json"
+    }
+    facts["seal"] = seal_of(facts)
+    write(folder, facts)
+
+
+def edit(folder: Path, change: Callable[[Any], None], name: str = "submission.json") -> None:
+    """Change a file of JSON, and seal."""
+    facts = read(folder, name)
+    change(facts)
+    write(folder, facts, name)
+    seal(folder)
+
+
+def edit_actions(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the arrays of the log, and seal."""
+    log = read_actions(folder)
+    arrays: dict[str, Any] = {"actions": log.actions.copy(), "lengths": log.lengths.copy()}
+    change(arrays)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    (folder / "actions.npz").write_bytes(content.getvalue())
+    seal(folder)
+
+
+def with_episodes(folder: Path, episodes: Sequence[Episode], code: str) -> Path:
+    """Make a submission one of an agent of one's own that played episodes; return its folder."""
+    names = episodes[0].metrics
+    run = Run(seed=0, metrics={n: tuple(e.metrics[n] for e in episodes) for n in names})
+    facts = read(folder)
+    facts["agent"] |= {"name": "own", "registered": False, "code_sha256": code_sha256(code)}
+    facts["runs"], facts["means"] = [run.model_dump(mode="json")], means_of([run])
+    write(folder, facts)
+    heads, marks = [e.head for e in episodes], [e.marks for e in episodes]
+    chain = ChainRun(seed=0, heads=tuple(heads), marks=tuple(marks))
+    write(folder, {"schema_version": 1, "runs": [chain.model_dump(mode="json")]}, "chain.json")
+    actions = np.concatenate([e.actions for e in episodes]).astype("<u2")
+    lengths = np.array([len(e.actions) for e in episodes], "<i4").reshape(1, WORKLOADS)
+    (folder / "actions.npz").write_bytes(Actions(actions, lengths).packed())
+    config = folder / "policy" / "seed-0" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"agent": code}), "utf-8")
+    seal(folder)
+    own = folder.with_name(folder.name.rpartition("-")[0] + "-own")
+    return folder.rename(own)

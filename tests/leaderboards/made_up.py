@@ -1,0 +1,156 @@
+"""Submissions for tests of the pages: real decisions, in the format of a board.
+
+What is played is a heuristic that now and then draws lots instead; how often makes good and bad.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+from edge_marl.agents import Agent, make
+from edge_marl.benchmarks.evaluation import draw_test_workloads
+from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.leaderboards.files import ACTIONS, LEDGER, SUBMISSION, Actions, sha256_of
+from edge_marl.leaderboards.schema import (
+    RUNS,
+    WORKLOADS,
+    Kind,
+    Ledger,
+    Level,
+    Submission,
+    Verification,
+    seal_of,
+)
+from edge_marl.metrics import METRICS
+from edge_marl.scenario import load_scenario
+from edge_marl.workload import Workload
+
+Played = tuple[list[np.ndarray[Any, Any]], list[dict[str, float]]]
+
+
+@lru_cache(maxsize=4)
+def workloads_of(tier: str) -> list[Workload]:
+    return draw_test_workloads(load_scenario(tier), WORKLOADS)
+
+
+@lru_cache(maxsize=64)
+def played(tier: str, agent: str, lots: float, seed: int) -> Played:
+    """Actions and metrics of each test workload."""
+    scenario, workloads = load_scenario(tier), workloads_of(tier)
+    decider = make(agent, scenario)
+    assert isinstance(decider, Agent)
+    decider.reset(seed)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    envs = EdgeAIGCVectorEnv(WORKLOADS, scenario, autoreset_mode=AutoresetMode.DISABLED)
+    observation, info = envs.reset(options={"workloads": list(workloads)})
+    taken: list[list[int]] = [[] for _ in workloads]
+    going = np.ones(WORKLOADS, dtype=bool)
+    while going.any():
+        action = decider.act(observation, info)
+        drawn = rng.integers(scenario.num_actions, size=WORKLOADS)
+        action = np.where(rng.random(WORKLOADS) < lots, drawn, action)
+        observation, _, terminated, truncated, info = envs.step(action)
+        for row in np.flatnonzero(going):
+            taken[row].append(int(action[row]))
+        going &= ~(terminated | truncated)
+    metrics = [envs.metrics(row) for row in range(WORKLOADS)]
+    return [np.array(row, dtype=np.uint16) for row in taken], metrics
+
+
+def write_submission(
+    root: Path,
+    tier: str,
+    name: str,
+    *,
+    kind: Kind = "deterministic",
+    agent: str = "prophet",
+    lots: float = 0.0,
+    on: date = date(2026, 11, 1),
+    about: dict[str, Any] | None = None,
+) -> Submission:
+    """Write a submission below a folder, without its chain, which no page shows."""
+    scenario = load_scenario(tier)
+    runs = [played(tier, agent, lots, seed) for seed in range(RUNS[kind])]
+    actions = Actions(
+        np.concatenate([episode for episodes, _ in runs for episode in episodes]),
+        np.array([[len(e) for e in episodes] for episodes, _ in runs], dtype=np.int32),
+    ).packed()
+    facts: dict[str, Any] = {
+        "schema_version": 1,
+        "date": on.isoformat(),
+        "agent": {"name": name, "kind": kind, "registered": False, "settings": {"lots": lots}},
+        "about": about
+        or {
+            "authors": ["A. Researcher", "B. Engineer"],
+            "links": ["https://example.org/paper"],
+            "description": f"Draws lots in {lots:.0%} of decisions.",
+            "training": {"data": f"train workloads of {tier}", "budget": 200_000},
+        },
+        "scenario": {"name": scenario.label, "digest": scenario.digest},
+        "versions": {"edge-marl": "0.1.0", "python": "3.11.9"},
+        "hardware": {
+            "system": "Linux 6.1",
+            "machine": "x86_64",
+            "processor": "Example CPU",
+            "cores": 2,
+            "memory_gib": 16.0,
+        },
+        "workloads": [workload.digest for workload in workloads_of(tier)],
+        "runs": [
+            {"seed": seed, "metrics": {metric: _values(found, metric) for metric in METRICS}}
+            for seed, (_, found) in enumerate(runs)
+        ],
+        "means": {},
+        "files": {ACTIONS: sha256_of(actions)},
+    }
+    submission = Submission.model_validate_json(json.dumps(facts | {"seal": seal_of(facts)}))
+    folder = root / submission.entry
+    folder.mkdir(parents=True)
+    (folder / SUBMISSION).write_text(submission.model_dump_json())
+    (folder / ACTIONS).write_bytes(actions)
+    return submission
+
+
+def _values(found: Sequence[dict[str, float]], metric: str) -> list[float | None]:
+    return [None if value[metric] != value[metric] else value[metric] for value in found]
+
+
+def write_ledger(root: Path, levels: Sequence[tuple[Submission, Level]]) -> None:
+    """Write what submissions were found to be."""
+    pairs = levels
+    entries = {
+        sub.entry: Verification(seal=sub.seal, level=level, decisions=6000, verifier="0.1.0")
+        for sub, level in pairs
+    }
+    root.mkdir(parents=True, exist_ok=True)
+    (root / LEDGER).write_text(Ledger(entries=entries).model_dump_json())
+
+
+NAMES: tuple[tuple[str, Kind, str, float, Level], ...] = (
+    ("prophet", "deterministic", "prophet", 0.0, "re-executed"),
+    ("adsac-plus", "learner", "prophet", 0.03, "held-out"),
+    ("adsac", "learner", "prophet", 0.06, "re-executed"),
+    ("dqn-masked", "learner", "prophet", 0.07, "replayed"),
+    ("ppo", "learner", "prophet", 0.2, "claimed"),
+    ("crash-avoid", "deterministic", "crash-avoid", 0.0, "re-executed"),
+    ("round-robin", "deterministic", "round-robin", 0.0, "re-executed"),
+    ("random", "randomised", "random", 0.0, "replayed"),
+)
+
+
+def write_board(root: Path, tier: str = "smoke") -> list[Submission]:
+    """Write a board of eight, of all levels and kinds, with its ledger."""
+    found = [
+        (write_submission(root, tier, name, kind=kind, agent=agent, lots=lots), level)
+        for name, kind, agent, lots, level in NAMES
+    ]
+    write_ledger(root, found)
+    return [sub for sub, _ in found]

@@ -1,0 +1,258 @@
+"""From a run to a submission to the ledger; seasons; the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_marl import load_scenario
+from edge_marl.agents import make
+from edge_marl.benchmarks.cells import AgentEntry, Cell, Plan
+from edge_marl.benchmarks.records import Record, record_path, write_plan, write_record
+from edge_marl.benchmarks.worker import execute
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards import season as seasons
+from edge_marl.leaderboards.files import list_submissions, read_ledger
+from edge_marl.leaderboards.ledger import record_verdict
+from edge_marl.leaderboards.schema import slug_of
+from edge_marl.leaderboards.submit import make_submission, read_about
+from edge_marl.leaderboards.verify import verify
+from tests.leaderboards import forging
+
+SMOKE = load_scenario("smoke")
+ROOT = Path(__file__).parents[2]
+EXAMPLE = f"{ROOT / 'docs' / 'examples' / 'my_agent.py'}:MostRoom"
+ABOUT: dict[str, Any] = {"authors": ["Ada"], "links": ["https://example.org"]}
+SECRET = "kept.secret"
+
+
+def entry(name: str, learns: bool = False, deterministic: bool = True) -> AgentEntry:
+    return AgentEntry(name=name, learns=learns, deterministic=deterministic, code="1")
+
+
+def run_of(folder: Path, agents: tuple[AgentEntry, ...], seeds: int = 3, **changes: Any) -> Path:
+    """A run's folder, as `edge-marl run` leaves one."""
+    facts = {"scenarios": (SMOKE,), "episodes": 100, "budget": 200, "code": "1"} | changes
+    plan = Plan(agents=agents, seeds=seeds, **facts)
+    write_plan(folder, plan)
+    for agent in agents:
+        for cell in plan.cells(plan.scenarios[0], agent):
+            outcome = execute(cell, lambda *_: None)
+            record = {"job": cell, "wall_s": 1.0, "versions": {"python": "3.11"}, **outcome}
+            write_record(folder, Record.model_validate(record))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    agents = (entry("random", deterministic=False), entry("nearest"), entry(EXAMPLE))
+    return run_of(tmp_path_factory.mktemp("run"), agents)
+
+
+def test_a_randomised_agent_has_three_runs(run_dir: Path, tmp_path: Path) -> None:
+    folder = make_submission(run_dir, "random", ABOUT, tmp_path, with_policy=True)
+    verdict = verify(folder, "replayed")
+    assert verdict.failure is None
+    [found] = list_submissions(tmp_path)
+    assert found.submission.policy_seeds == (0, 1, 2)
+    assert [run.seed for run in found.submission.runs] == [0, 1, 2]
+    assert found.submission.about.training.budget == 0
+
+
+def test_an_agent_of_ones_own_goes_all_the_way(run_dir: Path, tmp_path: Path) -> None:
+    folder = make_submission(run_dir, EXAMPLE, ABOUT, tmp_path, with_policy=True)
+    assert folder.name.endswith("-most-room")
+    assert str(ROOT) not in (folder / "submission.json").read_text("utf-8")
+    assert str(ROOT) not in (folder / "policy/seed-0/config.json").read_text("utf-8")
+    verdict = verify(folder, code=EXAMPLE)
+    assert verdict.failure is None
+    assert verdict.level == "re-executed"
+
+
+def test_a_learner_by_checkpoints_and_by_those_that_the_run_kept(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", (entry("reinforce", learns=True, deterministic=False),))
+    plan = Plan.model_validate_json((run / "run.json").read_bytes())
+    kept = []
+    for cell in plan.cells(SMOKE, plan.agents[0]):
+        kept.append(run / "agents" / Path(cell.file_name).stem)
+        trained(cell).save(kept[-1])
+    folder = make_submission(run, "reinforce", ABOUT, tmp_path / "a", with_policy=True)
+    verdict = verify(folder)
+    assert verdict.failure is None
+    assert verdict.level == "re-executed"
+    moved = [shutil.copytree(place, tmp_path / str(k)) for k, place in enumerate(kept)]
+    shutil.rmtree(run / "agents")
+    again = make_submission(run, "reinforce", ABOUT, tmp_path / "b", checkpoints=moved)
+    assert (again / "actions.npz").read_bytes() == (folder / "actions.npz").read_bytes()
+    with pytest.raises(SubmissionError, match="the trained agent of seed 0 is not there"):
+        make_submission(run, "reinforce", ABOUT, tmp_path / "c")
+    with pytest.raises(SubmissionError, match=r"1 checkpoint\(s\): give 3"):
+        make_submission(run, "reinforce", ABOUT, tmp_path / "c", checkpoints=moved[:1])
+    with pytest.raises(SubmissionError, match="it is not the one of the run"):
+        make_submission(run, "reinforce", ABOUT, tmp_path / "c", checkpoints=[moved[1]] * 3)
+    assert not (tmp_path / "c").exists()
+
+
+def trained(cell: Cell) -> Any:
+    trainer: Any = make(cell.agent, SMOKE)
+    return trainer.train(SMOKE, cell.budget, cell.seed)
+
+
+def test_a_run_that_will_not_do_is_refused(run_dir: Path, tmp_path: Path) -> None:
+    def refused(says: str, run: Path, agent: str = "nearest", **options: Any) -> None:
+        with pytest.raises(SubmissionError, match=says):
+            make_submission(run, agent, options.pop("about", ABOUT), tmp_path / "out", **options)
+
+    refused("has no agent 'prophet', only random", run_dir, "prophet")
+    refused("has no scenario 'paper', only smoke", run_dir, scenario="paper")
+    refused("about.authors: Field required: give --author", run_dir, about={})
+    refused("about.motto: Extra inputs", run_dir, about=ABOUT | {"motto": "win"})
+    few = run_of(tmp_path / "few", (entry("nearest"),), episodes=3)
+    refused("has 3 test workloads: a submission has all 100", few)
+    one = run_of(tmp_path / "one", (entry("random", deterministic=False),), seeds=1)
+    refused(r"has 1 seed\(s\) of 'random'", one, "random")
+    own = SMOKE.model_copy(update={"name": "own"})
+    refused("is no released tier", run_of(tmp_path / "own", (entry("nearest"),), scenarios=(own,)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unfinished_run_and_another_result_are_refused(run_dir: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(run_dir, tmp_path / "run")
+    plan = Plan.model_validate_json((run / "run.json").read_bytes())
+    [cell] = plan.cells(SMOKE, plan.agents[1])
+    record = json.loads(record_path(run, cell).read_text("utf-8"))
+    record.pop("checksum")
+    record["result"]["episodes"][5]["metrics"]["utility"] += 1
+    write_record(run, Record.model_validate(record))
+    with pytest.raises(SubmissionError, match="workload 5: utility: the record has"):
+        make_submission(run, "nearest", ABOUT, tmp_path / "out")
+    record_path(run, cell).unlink()
+    with pytest.raises(SubmissionError, match="has not been run"):
+        make_submission(run, "nearest", ABOUT, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_decisions_twice_are_a_duplicate(run_dir: Path, tmp_path: Path) -> None:
+    first = make_submission(run_dir, "nearest", ABOUT, tmp_path)
+    with pytest.raises(SubmissionError, match="is there already"):
+        make_submission(run_dir, "nearest", ABOUT, tmp_path)
+    second = first.with_name(first.name.replace("nearest", "mine"))
+    shutil.copytree(first, second)
+    forging.edit(second, lambda s: s["agent"].update(name="mine", registered=False))
+    verdict = verify(second)
+    assert verdict.failure is not None
+    assert verdict.failure.startswith("duplicates: ")
+    assert verdict.failure.endswith(f"{first.parent.name}/{first.name}: a duplicate")
+
+
+def test_what_was_taken_in_may_not_change(tmp_path: Path) -> None:
+    folder = forging.copy_of_good(tmp_path)
+    record_verdict(tmp_path, verify(folder, "replayed"))
+    [known] = read_ledger(tmp_path).entries.values()
+    assert known.level == "replayed"
+    record_verdict(tmp_path, verify(folder, "claimed"))
+    assert list(read_ledger(tmp_path).entries.values()) == [known]  # a level never falls
+    forging.edit(folder, lambda s: s["about"].update(description="even better"))
+    verdict = verify(folder, "replayed")
+    assert verdict.failure is not None
+    assert "what was taken in may not change" in verdict.failure
+    assert read_ledger(tmp_path).level_of(list_submissions(tmp_path)[0].submission) == "claimed"
+
+
+def test_a_season_from_commit_to_held_out(tmp_path: Path) -> None:
+    folder = forging.copy_of_good(tmp_path / "submissions")
+    path, secret = tmp_path / "spring.json", tmp_path / SECRET
+    season = seasons.commit(path, secret)
+    assert secret.read_text() not in path.read_text()
+    assert oct(os.stat(secret).st_mode & 0o777) == "0o600"
+    with pytest.raises(SubmissionError, match="not revealed yet"):
+        seasons.from_season(path)
+    with pytest.raises(SubmissionError, match="is there already"):
+        seasons.commit(path, tmp_path / "other")
+    (tmp_path / "wrong").write_text("0" * 64)
+    with pytest.raises(SubmissionError, match="not the secret whose SHA-256"):
+        seasons.reveal(path, tmp_path / "wrong", tmp_path / "submissions")
+    record_verdict(tmp_path / "submissions", verify(folder, "claimed"))
+    revealed = seasons.reveal(path, secret, tmp_path / "submissions")
+    assert revealed.commitment == season.commitment
+    with pytest.raises(SubmissionError, match="is revealed already"):
+        seasons.reveal(path, secret, tmp_path / "submissions")
+    fresh = seasons.from_season(path)
+    assert fresh.entrants is not None
+    assert verify(folder, fresh=fresh).level == "held-out"
+    late = type(fresh)(fresh.source, fresh.value, {})
+    verdict = verify(folder, fresh=late)
+    assert verdict.failure is not None
+    assert verdict.failure.startswith("frozen: ")
+    path.write_text(path.read_text().replace(revealed.secret or "", "1" * 64))
+    with pytest.raises(SubmissionError, match="secret: expected SHA-256"):
+        seasons.from_season(path)
+
+
+def test_a_beacon_is_long_enough() -> None:
+    with pytest.raises(SubmissionError, match="a public random value has at least 16"):
+        seasons.from_beacon("lucky 7")
+
+
+@pytest.mark.parametrize(
+    ("agent", "slug"),
+    [("adsac-published", "adsac-published"), ("x/my_agent.py:MyAgent", "my-agent"),
+     ("pkg.mod:DQN2", "dqn2"), ("a:_Odd__Name_", "odd-name")],
+)  # fmt: skip
+def test_names_on_the_boards(agent: str, slug: str) -> None:
+    assert slug_of(agent) == slug
+
+
+def test_what_authors_say_is_read_from_toml(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('authors = ["Ada"]\n[training]\ndata = "logs"\nbudget = 0\n')
+    assert read_about(tmp_path / "a.toml")["training"] == {"data": "logs", "budget": 0}
+    (tmp_path / "b.toml").write_text("authors =")
+    with pytest.raises(SubmissionError, match="not TOML"):
+        read_about(tmp_path / "b.toml")
+
+
+def command(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+    code = "from edge_marl.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)],
+        capture_output=True,
+        text=True,
+        env=os.environ | env,
+    )
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "NPY_DISABLE_CPU": ""},
+        {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
+        {"NUMBA_DISABLE_JIT": "1"},
+    ],
+    ids=lambda env: next(iter(env)),
+)
+def test_the_good_one_verifies_on_other_settings_of_the_platform(env: dict[str, str]) -> None:
+    done = command("verify", forging.GOOD, "--level", "replayed", **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(": replayed\n")
+
+
+def test_a_failure_on_the_command_line_is_one_line(tmp_path: Path) -> None:
+    folder = forging.copy_of_good(tmp_path)
+    (folder / "chain.json").write_text("{}")
+    done = command("verify", folder, "--record")
+    assert done.returncode == 1
+    assert "FAIL  seal: " in done.stdout
+    assert not done.stderr
+    assert not (tmp_path / "digests.json").exists()
+    done = command("verify", folder, "--season", tmp_path / "none.json")
+    assert done.returncode == 2
+    assert "there is no such file" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
