@@ -41,6 +41,7 @@ __all__ = [
     "check_seal",
     "check_workloads",
     "code_sha256",
+    "is_released",
     "kind_of",
     "means_of",
     "released_scenario",
@@ -102,16 +103,28 @@ def released_scenario(folder: Path, submission: Submission) -> Scenario:
     Raises:
         SubmissionError: if it is no released tier, or another version of one.
     """
-    path, name = folder / SUBMISSION, submission.scenario.name
-    tier, _, world = name.partition("-w")
-    try:
-        scenario = load_scenario(tier, int(world) if world.isdigit() else None)
-    except ScenarioError as error:
-        raise SubmissionError(f"{path}: scenario '{name}' is no released tier ({error})") from None
-    if scenario.label != name:
-        raise SubmissionError(f"{path}: scenario '{name}' is no released tier")
+    path, label = folder / SUBMISSION, submission.scenario.name
+    scenario = _tier(label)
+    if scenario is None:
+        raise SubmissionError(f"{path}: scenario '{label}' is no released tier")
     _expect(path, "scenario digest", scenario.digest, submission.scenario.digest)
     return scenario
+
+
+def is_released(scenario: Scenario) -> bool:
+    """Whether a scenario is a released tier, or another world of one."""
+    released = _tier(scenario.label)
+    return released is not None and released.digest == scenario.digest
+
+
+def _tier(label: str) -> Scenario | None:
+    """Return the tier with a label, `paper` or `paper-w3`; None if there is none."""
+    tier, _, world = label.partition("-w")
+    try:
+        scenario = load_scenario(tier, int(world) if world.isdigit() else None)
+    except ScenarioError:
+        return None
+    return scenario if scenario.label == label else None
 
 
 def kind_of(agent: str) -> Kind:
