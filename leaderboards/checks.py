@@ -255,14 +255,14 @@ def check_against_others(
     folder: Path, submission: Submission, chain: Chain, others: Sequence[files.Entry]
 ) -> None:
     """Raise if two runs are the same, within a submission or of two on one board."""
-    mine: dict[tuple[str, ...], str] = {}
+    mine: dict[tuple[str, ...], int] = {}
     for run in chain.runs:
-        if run.heads in mine:
+        if run.heads in mine and not _differ(submission, mine[run.heads], run.seed):
             raise SubmissionError(
                 f"{folder / CHAIN}: runs {mine[run.heads]} and {run.seed} took the same decisions "
-                "in every episode: a run counts once"
+                "in every episode, and no policies show that they are two: a run counts once"
             )
-        mine[run.heads] = str(run.seed)
+        mine[run.heads] = run.seed
     for other in others:
         if other.submission.board != submission.board or other.name == submission.entry:
             continue
@@ -272,6 +272,14 @@ def check_against_others(
                     f"{folder / ACTIONS}: run {mine[run.heads]} took the same decisions as run "
                     f"{run.seed} of {other.name}: a duplicate"
                 )
+
+
+def _differ(submission: Submission, one: int, other: int) -> bool:
+    """Whether two runs brought policies of different weights."""
+    weights = [
+        submission.files.get(f"policy/seed-{seed}/weights.safetensors") for seed in (one, other)
+    ]
+    return None not in weights and weights[0] != weights[1]
 
 
 def _expect(path: Path, what: str, expected: object, found: object) -> None:

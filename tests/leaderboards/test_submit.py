@@ -167,6 +167,18 @@ def test_the_same_decisions_twice_are_a_duplicate(run_dir: Path, tmp_path: Path)
     assert verdict.failure.endswith(f"{first.parent.name}/{first.name}: a duplicate")
 
 
+def test_a_run_counts_once(run_dir: Path, tmp_path: Path) -> None:
+    folder = make_submission(run_dir, "random", ABOUT, tmp_path)
+
+    def copy_first(chain: Any) -> None:
+        chain["runs"][2] = chain["runs"][0] | {"seed": 2}
+
+    forging.edit(folder, copy_first, "chain.json")
+    verdict = verify(folder)
+    assert verdict.failure is not None
+    assert "runs 0 and 2 took the same decisions" in verdict.failure
+
+
 def test_what_was_taken_in_may_not_change(tmp_path: Path) -> None:
     folder = forging.copy_of_good(tmp_path)
     record_verdict(tmp_path, verify(folder, "replayed"))
