@@ -1,13 +1,18 @@
-"""Write the tables of the docs that the code already knows: `python docs/make_tables.py`."""
+"""Write what of the docs the code already knows: `python docs/make_tables.py`.
+
+These are tables of pages, and the JSON Schema of submissions.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from pathlib import Path
 
 from edge_marl import METRICS, ObservationLayout, load_scenario
 from edge_marl.benchmarks.release import read_evidence
+from edge_marl.leaderboards.schema import Submission
 
 DOCS = Path(__file__).parent
 
@@ -82,8 +87,18 @@ def with_tables(text: str) -> str:
     return re.sub(r"<!-- table: ([\w -]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
+SCHEMA = DOCS / "submission.schema.json"
+
+
+def submission_schema() -> str:
+    """Return the JSON Schema (2020-12) of `submission.json`."""
+    facts = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(facts | Submission.model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
 def main() -> None:
-    """Make the tables of every page anew."""
+    """Make the tables of every page, and the schema, anew."""
+    SCHEMA.write_text(submission_schema(), "utf-8")
     for page in DOCS.glob("*.md"):
         page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
 

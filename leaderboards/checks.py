@@ -41,6 +41,7 @@ __all__ = [
     "check_seal",
     "check_workloads",
     "code_sha256",
+    "is_released",
     "kind_of",
     "means_of",
     "released_scenario",
@@ -102,16 +103,28 @@ def released_scenario(folder: Path, submission: Submission) -> Scenario:
     Raises:
         SubmissionError: if it is no released tier, or another version of one.
     """
-    path, name = folder / SUBMISSION, submission.scenario.name
-    tier, _, world = name.partition("-w")
-    try:
-        scenario = load_scenario(tier, int(world) if world.isdigit() else None)
-    except ScenarioError as error:
-        raise SubmissionError(f"{path}: scenario '{name}' is no released tier ({error})") from None
-    if scenario.label != name:
-        raise SubmissionError(f"{path}: scenario '{name}' is no released tier")
+    path, label = folder / SUBMISSION, submission.scenario.name
+    scenario = _tier(label)
+    if scenario is None:
+        raise SubmissionError(f"{path}: scenario '{label}' is no released tier")
     _expect(path, "scenario digest", scenario.digest, submission.scenario.digest)
     return scenario
+
+
+def is_released(scenario: Scenario) -> bool:
+    """Whether a scenario is a released tier, or another world of one."""
+    released = _tier(scenario.label)
+    return released is not None and released.digest == scenario.digest
+
+
+def _tier(label: str) -> Scenario | None:
+    """Return the tier with a label, `paper` or `paper-w3`; None if there is none."""
+    tier, _, world = label.partition("-w")
+    try:
+        scenario = load_scenario(tier, int(world) if world.isdigit() else None)
+    except ScenarioError:
+        return None
+    return scenario if scenario.label == label else None
 
 
 def kind_of(agent: str) -> Kind:
@@ -242,14 +255,14 @@ def check_against_others(
     folder: Path, submission: Submission, chain: Chain, others: Sequence[files.Entry]
 ) -> None:
     """Raise if two runs are the same, within a submission or of two on one board."""
-    mine: dict[tuple[str, ...], str] = {}
+    mine: dict[tuple[str, ...], int] = {}
     for run in chain.runs:
-        if run.heads in mine:
+        if run.heads in mine and not _differ(submission, mine[run.heads], run.seed):
             raise SubmissionError(
                 f"{folder / CHAIN}: runs {mine[run.heads]} and {run.seed} took the same decisions "
-                "in every episode: a run counts once"
+                "in every episode, and no policies show that they are two: a run counts once"
             )
-        mine[run.heads] = str(run.seed)
+        mine[run.heads] = run.seed
     for other in others:
         if other.submission.board != submission.board or other.name == submission.entry:
             continue
@@ -259,6 +272,14 @@ def check_against_others(
                     f"{folder / ACTIONS}: run {mine[run.heads]} took the same decisions as run "
                     f"{run.seed} of {other.name}: a duplicate"
                 )
+
+
+def _differ(submission: Submission, one: int, other: int) -> bool:
+    """Whether two runs brought policies of different weights."""
+    weights = [
+        submission.files.get(f"policy/seed-{seed}/weights.safetensors") for seed in (one, other)
+    ]
+    return None not in weights and weights[0] != weights[1]
 
 
 def _expect(path: Path, what: str, expected: object, found: object) -> None:

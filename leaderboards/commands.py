@@ -58,7 +58,7 @@ def submit(
         said,
         out,
         with_policy=with_policy,
-        checkpoints=checkpoint or (),
+        trained=checkpoint or (),
         scenario=scenario,
         name=name,
     )

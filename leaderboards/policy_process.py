@@ -79,16 +79,14 @@ def set_limits(limits: dict[str, int]) -> None:
 
 def load_policy(order: dict[str, Any]) -> Any:
     """Return the agent: a registered one, or one of the code that the verifier was given."""
-    import torch
+    from pathlib import Path
 
+    import edge_marl.agents  # noqa: F401  (registers them)
     from edge_marl.agents.checkpoint import read_config
     from edge_marl.agents.registry import find
     from edge_marl.scenario import Scenario
 
-    torch.set_num_threads(1)
     scenario = Scenario.model_validate_json(order["scenario"])
-    from pathlib import Path
-
     folder = Path(order["folder"])
     named = read_config(folder)["agent"]
     kind = find(order["code"] or named)

@@ -148,7 +148,7 @@ class Hardware(_Model):
     machine: Text
     processor: Text
     cores: Annotated[int, Field(ge=1)]
-    memory_gib: Amount
+    memory_gib: Amount | None
 
 
 class Run(_Model):

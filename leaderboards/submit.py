@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-import platform
 import shutil
 import tempfile
 import tomllib
@@ -18,13 +16,20 @@ import numpy as np
 from pydantic import ValidationError
 
 from edge_marl.agents import Agent, make
-from edge_marl.agents import load as load_agent
 from edge_marl.agents.registry import find
-from edge_marl.benchmarks.cells import Cell
+from edge_marl.agents.settings import configure, parse_spec
+from edge_marl.benchmarks import checkpoints
+from edge_marl.benchmarks.cells import Arena, Cell
 from edge_marl.benchmarks.evaluation import draw_test_workloads
-from edge_marl.benchmarks.records import CellResult, read_plan, read_record, record_path
+from edge_marl.benchmarks.records import (
+    CellResult,
+    Provenance,
+    read_plan,
+    read_record,
+    record_path,
+)
 from edge_marl.errors import AgentError, SubmissionError
-from edge_marl.leaderboards.checks import code_sha256, kind_of, means_of
+from edge_marl.leaderboards.checks import code_sha256, is_released, kind_of, means_of
 from edge_marl.leaderboards.episodes import Episode, Moment, play_episodes
 from edge_marl.leaderboards.files import ACTIONS, CHAIN, SUBMISSION, Actions, sha256_of
 from edge_marl.leaderboards.schema import (
@@ -42,7 +47,6 @@ from edge_marl.leaderboards.schema import (
     seal_of,
     slug_of,
 )
-from edge_marl.scenario import Scenario, load_scenario
 
 __all__ = ["make_submission", "read_about"]
 
@@ -53,7 +57,7 @@ class _Finished:
 
     cell: Cell
     result: CellResult
-    versions: dict[str, str]
+    provenance: Provenance
 
 
 def make_submission(
@@ -63,7 +67,7 @@ def make_submission(
     out: Path,
     *,
     with_policy: bool = False,
-    checkpoints: Sequence[Path] = (),
+    trained: Sequence[Path] = (),
     scenario: str | None = None,
     name: str | None = None,
     date: datetime.date | None = None,
@@ -76,7 +80,7 @@ def make_submission(
         about: fields of `About`; what is left out and known from the run is filled in.
         out: folder of all submissions.
         with_policy: whether the policies come along, so that anyone can run them again.
-        checkpoints: folders of the trained agents by seed; none are the run's own.
+        trained: folders of the trained agents by seed; none are those that the run has kept.
         scenario: which of the run's, where it has several.
         name: the agent's on the board; None is made of `agent`.
         date: of the submission; None is today.
@@ -86,46 +90,49 @@ def make_submission(
         RecordError: the folder holds no run, or damaged records.
         AgentError: a checkpoint cannot be read.
     """
-    world = _scenario_of(run_dir, scenario)
-    finished = _results(run_dir, agent, world)
+    arena = _arena_of(run_dir, scenario)
+    world = arena.scenario
+    finished = _results(run_dir, agent, arena)
     workloads = draw_test_workloads(world, WORKLOADS)
-    kind = kind_of(agent)
-    places = _checkpoints(run_dir, finished, checkpoints) if kind == "learner" else []
-    agents = [
-        load_agent_of(agent, world, places[k] if places else None) for k in range(len(finished))
-    ]
+    class_name = parse_spec(agent)[0]
+    places: Sequence[Path | None] = [None] * len(finished)
+    if kind_of(class_name) == "learner":
+        places = _checkpoints(run_dir, finished, trained)
+    agents = [_load(done.cell, place) for done, place in zip(finished, places, strict=True)]
     played = []
     for one, done in zip(agents, finished, strict=True):
         one.reset(done.cell.seed)
-        episodes = play_episodes(world, workloads, _chooser(one))
-        _check_same(episodes, done)
-        played.append(episodes)
-    when = date or datetime.date.today()
-    registered = ":" not in agent
-    slug = agent if registered else slug_of(name or agent)
+        played.append(play_episodes(world, workloads, _chooser(one)))
+        _check_same(played[-1], done)
+    runs = [_run(done, episodes) for done, episodes in zip(finished, played, strict=True)]
     facts = {
         "schema_version": SCHEMA_VERSION,
-        "date": when.isoformat(),
-        "agent": AgentFacts(
-            name=slug,
-            kind=kind,
-            registered=registered,
-            settings=finished[0].result.settings,
-            code_sha256=None if registered else code_sha256(agent),
-        ).model_dump(mode="json"),
-        "about": _about(about, world, finished[0]),
+        "date": (date or datetime.date.today()).isoformat(),
+        "agent": _agent(class_name, name, finished[0]).model_dump(mode="json"),
+        "about": _about(about, finished[0]).model_dump(mode="json"),
         "scenario": ScenarioFacts(name=world.label, digest=world.digest).model_dump(mode="json"),
-        "versions": finished[0].versions,
-        "hardware": hardware().model_dump(mode="json"),
+        "versions": finished[0].provenance.versions,
+        "hardware": _hardware(finished[0].provenance).model_dump(mode="json"),
         "workloads": [workload.digest for workload in workloads],
+        "runs": [run.model_dump(mode="json") for run in runs],
+        "means": means_of(runs),
     }
-    runs = [_run(done, episodes) for done, episodes in zip(finished, played, strict=True)]
-    facts |= {"runs": [run.model_dump(mode="json") for run in runs], "means": means_of(runs)}
     contents = _logs(finished, played)
     if with_policy:
         for one, done in zip(agents, finished, strict=True):
-            contents |= _policy(one, done.cell.seed, slug if registered else agent)
+            contents |= _policy(one, done.cell.seed)
     return _write(out, facts, contents)
+
+
+def _agent(class_name: str, name: str | None, done: _Finished) -> AgentFacts:
+    registered = ":" not in class_name
+    return AgentFacts(
+        name=class_name if registered else slug_of(name or class_name),
+        kind=kind_of(class_name),
+        registered=registered,
+        settings=done.result.settings,
+        code_sha256=None if registered else code_sha256(class_name),
+    )
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -142,55 +149,43 @@ def read_about(path: Path) -> dict[str, Any]:
         raise SubmissionError(f"{path}: not TOML ({error})") from None
 
 
-def hardware() -> Hardware:
-    """Return what this machine is."""
-    processor = platform.processor() or platform.machine()
-    memory = 0
-    try:
-        cpus = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-        named = [line.partition(":")[2].strip() for line in cpus if line.startswith("model name")]
-        processor = named[0] if named else processor
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError, AttributeError):  # not on every system
-        pass
+def _hardware(found: Provenance) -> Hardware:
+    system, _, machine = found.hardware.system.rpartition(" ")
+    memory = found.hardware.memory_gb
     return Hardware(
-        system=f"{platform.system()} {platform.release()}"[:200],
-        machine=platform.machine() or "unknown",
-        processor=processor[:200] or "unknown",
-        cores=os.cpu_count() or 1,
-        memory_gib=round(memory / 2**30, 1),
+        system=system or "unknown",
+        machine=machine or "unknown",
+        processor=found.hardware.cpu[:200] or "unknown",
+        cores=found.hardware.cores,
+        memory_gib=None if memory is None else round(memory * 1e9 / 2**30, 1),
     )
 
 
-def _scenario_of(run_dir: Path, wanted: str | None) -> Scenario:
-    plan = read_plan(run_dir)
-    if plan.api != "single":
+def _arena_of(run_dir: Path, wanted: str | None) -> Arena:
+    """Return where a run's agents were evaluated: the single environment of a released tier."""
+    arenas = [arena for arena in read_plan(run_dir).arenas if arena.api == "single"]
+    if not arenas:
         raise SubmissionError(
             f"{run_dir}: its agents played the game of gateways: boards are of the single "
             "environment; run without --api parallel"
         )
-    labels = [scenario.label for scenario in plan.scenarios]
+    labels = [arena.scenario.label for arena in arenas]
     if wanted is None and len(labels) > 1:
         raise SubmissionError(
             f"{run_dir}: has the scenarios {', '.join(labels)}: say which with --scenario"
         )
     if wanted is not None and wanted not in labels:
         raise SubmissionError(f"{run_dir}: has no scenario '{wanted}', only {', '.join(labels)}")
-    found = plan.scenarios[labels.index(wanted) if wanted else 0]
-    tier, _, world = found.label.partition("-w")
-    try:
-        released = load_scenario(tier, int(world) if world else None).digest
-    except ValueError:
-        released = ""
-    if released != found.digest:
+    found = arenas[labels.index(wanted) if wanted else 0]
+    if not is_released(found.scenario):
         raise SubmissionError(
-            f"{run_dir}: scenario '{found.label}' (digest {found.digest[:12]}) is no released "
-            "tier: boards are of released tiers"
+            f"{run_dir}: scenario '{found.scenario.label}' (digest {found.scenario.digest[:12]}) "
+            "is no released tier: boards are of released tiers"
         )
     return found
 
 
-def _results(run_dir: Path, agent: str, world: Scenario) -> list[_Finished]:
+def _results(run_dir: Path, agent: str, arena: Arena) -> list[_Finished]:
     """Return the cells that a submission is made of, by seed."""
     plan = read_plan(run_dir)
     entries = {entry.name: entry for entry in plan.agents}
@@ -201,12 +196,12 @@ def _results(run_dir: Path, agent: str, world: Scenario) -> list[_Finished]:
             f"{run_dir}: has {plan.episodes} test workloads: a submission has all {WORKLOADS}; "
             f"run with --episodes {WORKLOADS}"
         )
-    needed = RUNS[kind_of(agent)]
-    cells = [cell for cell in plan.cells(world, entries[agent]) if cell.seed < needed]
-    if len(cells) < needed:
+    kind = kind_of(parse_spec(agent)[0])
+    cells = [cell for cell in plan.cells(arena, entries[agent]) if cell.seed < RUNS[kind]]
+    if len(cells) < RUNS[kind]:
         raise SubmissionError(
-            f"{run_dir}: has {len(cells)} seed(s) of '{agent}': a {kind_of(agent)} agent needs "
-            f"{needed}; run with --seeds {needed}"
+            f"{run_dir}: has {len(cells)} seed(s) of '{agent}': a {kind} agent needs "
+            f"{RUNS[kind]}; run with --seeds {RUNS[kind]}"
         )
     return [_finished(run_dir, cell) for cell in cells]
 
@@ -218,7 +213,7 @@ def _finished(run_dir: Path, cell: Cell) -> _Finished:
         raise SubmissionError(
             f"{record_path(run_dir, cell)}: {cell.label} {state}: run it to its end first"
         )
-    return _Finished(cell, record.result, record.versions)
+    return _Finished(cell, record.result, record.provenance)
 
 
 def _checkpoints(run_dir: Path, finished: list[_Finished], given: Sequence[Path]) -> list[Path]:
@@ -229,25 +224,34 @@ def _checkpoints(run_dir: Path, finished: list[_Finished], given: Sequence[Path]
         )
     if given:
         return list(given)
-    found = [run_dir / "agents" / Path(done.cell.file_name).stem for done in finished]
-    for folder, done in zip(found, finished, strict=True):
-        if not folder.is_dir():
-            raise SubmissionError(
-                f"{folder}: the trained agent of seed {done.cell.seed} is not there: give the "
-                "folder of each seed's with --checkpoint"
-            )
-    return found
+    return [_kept(run_dir, done) for done in finished]
 
 
-def load_agent_of(agent: str, world: Scenario, checkpoint: Path | None) -> Agent:
-    """Return the agent of a run: from its checkpoint, or as it is made."""
-    if checkpoint is not None:
-        return (
-            find(agent).load(checkpoint, world) if ":" in agent else load_agent(checkpoint, world)
+def _kept(run_dir: Path, done: _Finished) -> Path:
+    """Return the folder where a run has kept the trained agent of a cell."""
+    kept = done.result.checkpoint
+    if kept is None or not (run_dir / kept.folder).is_dir():
+        raise SubmissionError(
+            f"{run_dir}: the trained agent of {done.cell.label} was not kept: give the folder of "
+            "each seed's with --checkpoint"
         )
-    made = make(agent, world)
+    if not checkpoints.is_intact(run_dir, kept):
+        raise SubmissionError(
+            f"{run_dir / kept.folder}: not the agent that the run has kept: files were changed"
+        )
+    return run_dir / kept.folder
+
+
+def _load(cell: Cell, checkpoint: Path | None) -> Agent:
+    """Return the agent of a cell: from its checkpoint, or as it is made."""
+    name, settings = parse_spec(cell.agent)
+    if checkpoint is not None:
+        transfer = cell.train_on is not None
+        return find(name).load(checkpoint, cell.scenario, transfer=transfer)
+    made = make(name, cell.scenario)
+    configure(made, settings)
     if not isinstance(made, Agent):
-        raise AgentError(f"agent '{agent}' has to learn first")
+        raise AgentError(f"agent '{name}' has to learn first")
     return made
 
 
@@ -270,14 +274,15 @@ def _check_same(episodes: list[Episode], done: _Finished) -> None:
                 )
 
 
-def _about(given: dict[str, Any], world: Scenario, done: _Finished) -> dict[str, Any]:
+def _about(given: dict[str, Any], done: _Finished) -> About:
+    place = (done.cell.train_on or done.cell.scenario).label
     training = {
-        "data": f"train workloads of {world.label}" if done.cell.budget else "none",
+        "data": f"train workloads of {place}" if done.cell.budget else "none",
         "budget": done.cell.budget or 0,
     }
     asked = given.get("training", {})
     try:
-        about = About.model_validate(
+        return About.model_validate(
             given | {"training": training | (asked if isinstance(asked, dict) else {})}
         )
     except ValidationError as error:
@@ -285,7 +290,6 @@ def _about(given: dict[str, Any], world: Scenario, done: _Finished) -> dict[str,
         field = ".".join(str(part) for part in first["loc"])
         hint = ": give --author NAME, or a file with --about" if field == "authors" else ""
         raise SubmissionError(f"about.{field}: {first['msg']}{hint}") from None
-    return about.model_dump(mode="json")
 
 
 def _run(done: _Finished, episodes: list[Episode]) -> Run:
@@ -317,15 +321,15 @@ def _logs(finished: list[_Finished], played: list[list[Episode]]) -> dict[str, b
     return {CHAIN: _json(chain.model_dump(mode="json")), ACTIONS: actions.packed()}
 
 
-def _policy(agent: Agent, seed: int, name: str) -> dict[str, bytes]:
+def _policy(agent: Agent, seed: int) -> dict[str, bytes]:
     """Return the files of a policy, by their place in the submission."""
     with tempfile.TemporaryDirectory() as folder:
         agent.save(folder)
         found = {p.name: p.read_bytes() for p in sorted(Path(folder).iterdir()) if p.is_file()}
     if odd := found.keys() - {"config.json", "weights.safetensors"}:
         raise SubmissionError(
-            f"agent '{name}': it saves {', '.join(sorted(odd))}: a policy is a config.json and a "
-            "weights.safetensors (edge_marl.agents.checkpoint.write_checkpoint)"
+            f"agent '{agent.name}': it saves {', '.join(sorted(odd))}: a policy is a config.json "
+            "and a weights.safetensors (edge_marl.agents.checkpoint.write_checkpoint)"
         )
     config = json.loads(found["config.json"])
     place, colon, own = str(config["agent"]).rpartition(":")

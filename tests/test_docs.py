@@ -27,6 +27,8 @@ def test_tables_are_those_of_the_code() -> None:
     for page in (ROOT / "docs").glob("*.md"):
         text = page.read_text("utf-8")
         assert make_tables.with_tables(text) == text, f"{page}: run python docs/make_tables.py"
+    schema = make_tables.SCHEMA.read_text("utf-8")
+    assert make_tables.submission_schema() == schema, "run python docs/make_tables.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,21 +11,32 @@ from typing import Any
 
 import pytest
 
-from edge_marl import load_scenario
-from edge_marl.agents import make
-from edge_marl.benchmarks.cells import AgentEntry, Cell, Plan
-from edge_marl.benchmarks.records import Record, record_path, write_plan, write_record
-from edge_marl.benchmarks.worker import execute
+from edge_marl import draw_workload, load_scenario
+from edge_marl.benchmarks import checkpoints
+from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
+from edge_marl.benchmarks.records import (
+    Record,
+    read_plan,
+    read_record,
+    record_path,
+    write_plan,
+    write_record,
+)
+from edge_marl.benchmarks.worker import Task, execute
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards import season as seasons
-from edge_marl.leaderboards.files import list_submissions, read_ledger
+from edge_marl.leaderboards.episodes import play_episodes
+from edge_marl.leaderboards.files import list_submissions, read_chain, read_ledger
 from edge_marl.leaderboards.ledger import record_verdict
+from edge_marl.leaderboards.policies import policies_of
 from edge_marl.leaderboards.schema import slug_of
 from edge_marl.leaderboards.submit import make_submission, read_about
 from edge_marl.leaderboards.verify import verify
+from tests.benchmarks.fakes import PROVENANCE
 from tests.leaderboards import forging
 
 SMOKE = load_scenario("smoke")
+WORKLOADS = [draw_workload(SMOKE, k, split="test") for k in range(100)]
 ROOT = Path(__file__).parents[2]
 EXAMPLE = f"{ROOT / 'docs' / 'examples' / 'my_agent.py'}:MostRoom"
 ABOUT: dict[str, Any] = {"authors": ["Ada"], "links": ["https://example.org"]}
@@ -39,13 +49,17 @@ def entry(name: str, learns: bool = False, deterministic: bool = True) -> AgentE
 
 def run_of(folder: Path, agents: tuple[AgentEntry, ...], seeds: int = 3, **changes: Any) -> Path:
     """A run's folder, as `edge-marl run` leaves one."""
-    facts = {"scenarios": (SMOKE,), "episodes": 100, "budget": 200, "code": "1"} | changes
-    plan = Plan(agents=agents, seeds=seeds, **facts)
+    facts = {"arenas": (Arena(scenario=SMOKE),), "episodes": 100, "budget": 40, "code": "1"}
+    plan = Plan(name="test", agents=agents, seeds=seeds, **{**facts, **changes})
     write_plan(folder, plan)
     for agent in agents:
-        for cell in plan.cells(plan.scenarios[0], agent):
-            outcome = execute(cell, lambda *_: None)
-            record = {"job": cell, "wall_s": 1.0, "versions": {"python": "3.11"}, **outcome}
+        for cell in plan.cells(plan.arenas[0], agent):
+            outcome = execute(Task(job=cell), lambda *_: None)
+            if files := outcome.pop("agent"):
+                kept = checkpoints.checkpoint_of(cell, files)
+                checkpoints.keep(folder, kept, files)
+                outcome["result"]["checkpoint"] = kept.model_dump()
+            record = {"job": cell, "provenance": PROVENANCE, **outcome}
             write_record(folder, Record.model_validate(record))
     return folder
 
@@ -76,33 +90,30 @@ def test_an_agent_of_ones_own_goes_all_the_way(run_dir: Path, tmp_path: Path) ->
     assert verdict.level == "re-executed"
 
 
-def test_a_learner_by_checkpoints_and_by_those_that_the_run_kept(tmp_path: Path) -> None:
+def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", (entry("reinforce", learns=True, deterministic=False),))
-    plan = Plan.model_validate_json((run / "run.json").read_bytes())
-    kept = []
-    for cell in plan.cells(SMOKE, plan.agents[0]):
-        kept.append(run / "agents" / Path(cell.file_name).stem)
-        trained(cell).save(kept[-1])
     folder = make_submission(run, "reinforce", ABOUT, tmp_path / "a", with_policy=True)
-    verdict = verify(folder)
-    assert verdict.failure is None
-    assert verdict.level == "re-executed"
+    assert verify(folder, "replayed").failure is None
+    with policies_of(folder, SMOKE)(2, WORKLOADS) as ask:
+        decided = play_episodes(SMOKE, WORKLOADS, ask)
+    assert [e.head for e in decided] == list(read_chain(folder).runs[2].heads)
+    plan = read_plan(run)
+    cells = plan.cells(plan.arenas[0], plan.agents[0])
+    kept = [run / "agents" / Path(cell.file_name).stem for cell in cells]
     moved = [shutil.copytree(place, tmp_path / str(k)) for k, place in enumerate(kept)]
+    (kept[0] / "config.json").write_text("{}")
+    with pytest.raises(SubmissionError, match="not the agent that the run has kept"):
+        make_submission(run, "reinforce", ABOUT, tmp_path / "c")
     shutil.rmtree(run / "agents")
-    again = make_submission(run, "reinforce", ABOUT, tmp_path / "b", checkpoints=moved)
+    again = make_submission(run, "reinforce", ABOUT, tmp_path / "b", trained=moved)
     assert (again / "actions.npz").read_bytes() == (folder / "actions.npz").read_bytes()
-    with pytest.raises(SubmissionError, match="the trained agent of seed 0 is not there"):
+    with pytest.raises(SubmissionError, match="seed 0 was not kept: give the folder"):
         make_submission(run, "reinforce", ABOUT, tmp_path / "c")
     with pytest.raises(SubmissionError, match=r"1 checkpoint\(s\): give 3"):
-        make_submission(run, "reinforce", ABOUT, tmp_path / "c", checkpoints=moved[:1])
+        make_submission(run, "reinforce", ABOUT, tmp_path / "c", trained=moved[:1])
     with pytest.raises(SubmissionError, match="it is not the one of the run"):
-        make_submission(run, "reinforce", ABOUT, tmp_path / "c", checkpoints=[moved[1]] * 3)
+        make_submission(run, "reinforce", ABOUT, tmp_path / "c", trained=[moved[1]] * 3)
     assert not (tmp_path / "c").exists()
-
-
-def trained(cell: Cell) -> Any:
-    trainer: Any = make(cell.agent, SMOKE)
-    return trainer.train(SMOKE, cell.budget, cell.seed)
 
 
 def test_a_run_that_will_not_do_is_refused(run_dir: Path, tmp_path: Path) -> None:
@@ -119,18 +130,22 @@ def test_a_run_that_will_not_do_is_refused(run_dir: Path, tmp_path: Path) -> Non
     one = run_of(tmp_path / "one", (entry("random", deterministic=False),), seeds=1)
     refused(r"has 1 seed\(s\) of 'random'", one, "random")
     own = SMOKE.model_copy(update={"name": "own"})
-    refused("is no released tier", run_of(tmp_path / "own", (entry("nearest"),), scenarios=(own,)))
+    refused(
+        "is no released tier",
+        run_of(tmp_path / "own", (entry("nearest"),), arenas=(Arena(scenario=own),)),
+    )
     assert not (tmp_path / "out").exists()
 
 
 def test_an_unfinished_run_and_another_result_are_refused(run_dir: Path, tmp_path: Path) -> None:
     run = shutil.copytree(run_dir, tmp_path / "run")
-    plan = Plan.model_validate_json((run / "run.json").read_bytes())
-    [cell] = plan.cells(SMOKE, plan.agents[1])
-    record = json.loads(record_path(run, cell).read_text("utf-8"))
-    record.pop("checksum")
-    record["result"]["episodes"][5]["metrics"]["utility"] += 1
-    write_record(run, Record.model_validate(record))
+    plan = read_plan(run)
+    [cell] = plan.cells(plan.arenas[0], plan.agents[1])
+    record = read_record(run, cell)
+    assert record is not None
+    facts = record.model_dump(mode="json")
+    facts["result"]["episodes"][5]["metrics"]["utility"] += 1
+    write_record(run, Record.model_validate(facts))
     with pytest.raises(SubmissionError, match="workload 5: utility: the record has"):
         make_submission(run, "nearest", ABOUT, tmp_path / "out")
     record_path(run, cell).unlink()
@@ -150,6 +165,18 @@ def test_the_same_decisions_twice_are_a_duplicate(run_dir: Path, tmp_path: Path)
     assert verdict.failure is not None
     assert verdict.failure.startswith("duplicates: ")
     assert verdict.failure.endswith(f"{first.parent.name}/{first.name}: a duplicate")
+
+
+def test_a_run_counts_once(run_dir: Path, tmp_path: Path) -> None:
+    folder = make_submission(run_dir, "random", ABOUT, tmp_path)
+
+    def copy_first(chain: Any) -> None:
+        chain["runs"][2] = chain["runs"][0] | {"seed": 2}
+
+    forging.edit(folder, copy_first, "chain.json")
+    verdict = verify(folder)
+    assert verdict.failure is not None
+    assert "runs 0 and 2 took the same decisions" in verdict.failure
 
 
 def test_what_was_taken_in_may_not_change(tmp_path: Path) -> None:
