@@ -39,7 +39,7 @@ def build(
     count = sum(len(board.rows) for board in boards)
     filled = sum(bool(board.rows) for board in boards)
     results().print(
-        f"{count} submissions on {filled} of {len(boards)} boards: {out / 'README.md'}, "
+        f"{count} submission{'' if count == 1 else 's'} on {filled} of {len(boards)} boards: {out / 'README.md'}, "
         f"{out / 'site' / 'index.html'}",
         markup=False,
         highlight=False,
