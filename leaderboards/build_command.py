@@ -38,8 +38,9 @@ def build(
         )
     count = sum(len(board.rows) for board in boards)
     filled = sum(bool(board.rows) for board in boards)
+    noun = "submission" if count == 1 else "submissions"
     results().print(
-        f"{count} submissions on {filled} of {len(boards)} boards: {out / 'README.md'}, "
+        f"{count} {noun} on {filled} of {len(boards)} boards: {out / 'README.md'}, "
         f"{out / 'site' / 'index.html'}",
         markup=False,
         highlight=False,
