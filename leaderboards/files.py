@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -44,6 +46,11 @@ LIMITS = {SUBMISSION: 8 * MIB, ACTIONS: 32 * MIB, CHAIN: 32 * MIB, LEDGER: 32 * 
 LARGEST_POLICY_FILE = 64 * MIB
 UNPACKED = 128 * MIB
 """Largest array that an archive may hold; 100 episodes of `planet`, three times, are 7 MiB."""
+
+NO_ARRAY = (
+    EOFError, MemoryError, OverflowError, SyntaxError, TypeError, ValueError, Warning
+)  # fmt: skip
+"""What NumPy raises on a file that is none of its own."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -179,7 +186,10 @@ def parse_json(path: Path, content: bytes) -> Any:
     """
     try:
         return json.loads(
-            content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant
+            content.decode("utf-8"),
+            object_pairs_hook=_once,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
     except UnicodeDecodeError as error:
         raise SubmissionError(f"{path}: not UTF-8 (byte {error.start})") from None
@@ -196,6 +206,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"key '{key[:60]}' is there twice")
         found[key] = value
     return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is larger than any number here")
+    return value
 
 
 def _no_constant(name: str) -> None:
@@ -235,6 +252,10 @@ def _members(path: Path, archive: zipfile.ZipFile) -> list[str]:
             "lengths.npy"
         )
     for info in archive.infolist():
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise SubmissionError(
+                f"{path}: {info.filename} is packed by another method than deflate"
+            )
         if info.file_size > UNPACKED:
             raise SubmissionError(
                 f"{path}: {info.filename} unpacks to {info.file_size} bytes: at most {UNPACKED} "
@@ -249,10 +270,12 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[
     if len(content) > UNPACKED:
         raise SubmissionError(f"{path}: {name}.npy unpacks to more than {UNPACKED} bytes")
     try:
-        array: npt.NDArray[Any] = np.lib.format.read_array(
-            io.BytesIO(content), allow_pickle=False, max_header_size=1000
-        )
-    except (ValueError, EOFError, MemoryError, OverflowError, SyntaxError, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what NumPy would put right is not what was asked for
+            array: npt.NDArray[Any] = np.lib.format.read_array(
+                io.BytesIO(content), allow_pickle=False, max_header_size=1000
+            )
+    except NO_ARRAY as error:
         reason = " ".join(str(error).split())[:120]
         raise SubmissionError(f"{path}: {name}.npy is no array of numbers ({reason})") from None
     return array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,7 +110,8 @@ def _process(
             yield _Asking(process, order, noise)
         finally:
             clock.cancel()
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and what it has started
             with suppress(OSError):  # what was still to be sent
                 process.communicate()
 

@@ -110,7 +110,7 @@ def verify(
         try:
             found = check.run()
         except EdgeMarlError as error:
-            verdict.failure = f"{name}: {' '.join(str(error).split())}"
+            verdict.failure = f"{name}: {_one_line(str(error))}"
             break
         verdict.passed.append((name, found))
         report(name, found)
@@ -551,6 +551,11 @@ def _shown(moment: Moment) -> list[bytes]:
         hashlib.blake2b(seen.tobytes() + legal.tobytes(), digest_size=8).digest() if going else b""
         for seen, legal, going in zip(moment.observation, moment.mask, moment.going, strict=True)
     ]
+
+
+def _one_line(text: str) -> str:
+    """Return a message that holds names of somebody else's as one line that a terminal can show."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def _mark(marks: str, at: int) -> str:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_marl import draw_workload, load_scenario
@@ -37,6 +38,8 @@ from tests.leaderboards import forging
 
 SMOKE = load_scenario("smoke")
 WORKLOADS = [draw_workload(SMOKE, k, split="test") for k in range(100)]
+VECTOR_UNITS = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+"""Of this CPU, as far as NumPy would use them."""
 ROOT = Path(__file__).parents[2]
 EXAMPLE = f"{ROOT / 'docs' / 'examples' / 'my_agent.py'}:MostRoom"
 ABOUT: dict[str, Any] = {"authors": ["Ada"], "links": ["https://example.org"]}
@@ -258,7 +261,7 @@ def command(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "env",
     [
-        {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "NPY_DISABLE_CPU": ""},
+        {"NPY_DISABLE_CPU_FEATURES": " ".join(VECTOR_UNITS)},
         {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
         {"NUMBA_DISABLE_JIT": "1"},

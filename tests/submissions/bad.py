@@ -18,6 +18,8 @@ import numpy as np
 
 from tests.leaderboards.forging import edit, edit_actions, read, seal, write
 
+DEEP = "[" * 500 + "]" * 500
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -141,6 +143,16 @@ def extra_member(folder: Path) -> None:
     seal(folder)
 
 
+def repacked(folder: Path) -> None:
+    path = folder / "actions.npz"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    seal(folder)
+
+
 def huge_header(folder: Path) -> None:
     with zipfile.ZipFile(folder / "actions.npz", "w") as archive:
         header = b"{'descr': '<u2', 'fortran_order': False, 'shape': (99999999999,), }".ljust(117)
@@ -248,7 +260,7 @@ BAD = [
     Bad("workload left out", sealed(lambda s: metrics(s)["utility"].pop()),
         "runs.0.metrics.utility: Tuple should have at least 100 items"),
     Bad("NaN", raw('"utility": [', '"utility": [NaN, '), "NaN is no number of JSON's"),
-    Bad("infinity", raw('"utility": [', '"utility": [1e999, '), "runs.0.metrics.utility"),
+    Bad("infinity", raw('"utility": [', '"utility": [1e999, '), "1e999 is larger than any number"),
     Bad("number as text", put("runs.0.metrics.utility.0", "many"), "runs.0.metrics.utility.0"),
     # what it was done in
     Bad("stale digest", put("scenario.digest", "0" * 64), "scenario digest: expected 0a4aaea3"),
@@ -274,6 +286,13 @@ BAD = [
     Bad("not UTF-8", not_utf8, "not UTF-8 (byte"),
     Bad("not JSON", lambda f: (f / "submission.json").write_text("{"), "not JSON as it must be"),
     Bad("nested too deeply", deep, "nested too deeply"),
+    Bad("infinite setting", raw('"settings": {}', '"settings": {"rate": 1e999}'),
+        "1e999 is larger than any number here"),
+    Bad("setting nested too deeply", raw('"settings": {}', f'"settings": {{"a": {DEEP}}}'),
+        "submission.json: "),
+    Bad("half of a character", raw("The edge-marl", "\\ud800"), "submission.json: "),
+    Bad("another packing", repacked, "is packed by another method than deflate"),
+    Bad("name that a terminal obeys", lambda f: (f / "\x1b[2Jx").mkdir(), "no folder '?[2Jx'"),
     Bad("list for an object", lambda f: (f / "submission.json").write_text("[]"),
         "schema_version None"),
     Bad("no metadata", lambda f: (f / "submission.json").unlink(), "there is no such file"),
