@@ -43,7 +43,7 @@ def submission_by(name: str, tmp_path: Path) -> tuple[Path, str]:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("ReadsTheClock", "decision 0: expected"),
+        ("ReadsTheClock", " as the policy decides, found "),
         ("PeeksAtWorkloads", "workload 0, decision 0: expected 0 as the policy decides, found 2"),
         ("Fails", "decision 0: the policy failed: RuntimeError: no more"),
         ("Dies", "decision 0: the policy's process ended (status 3"),

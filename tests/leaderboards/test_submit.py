@@ -42,6 +42,7 @@ VECTOR_UNITS = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
 """Of this CPU, as far as NumPy would use them."""
 ROOT = Path(__file__).parents[2]
 EXAMPLE = f"{ROOT / 'docs' / 'examples' / 'my_agent.py'}:MostRoom"
+LEARNER = f"{Path(__file__).with_name('tiny.py')}:DrawsWeights"
 ABOUT: dict[str, Any] = {"authors": ["Ada"], "links": ["https://example.org"]}
 SECRET = "kept.secret"
 
@@ -94,10 +95,10 @@ def test_an_agent_of_ones_own_goes_all_the_way(run_dir: Path, tmp_path: Path) ->
 
 
 def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> None:
-    run = run_of(tmp_path / "run", (entry("reinforce", learns=True, deterministic=False),))
-    folder = make_submission(run, "reinforce", ABOUT, tmp_path / "a", with_policy=True)
+    run = run_of(tmp_path / "run", (entry(LEARNER, learns=True, deterministic=False),))
+    folder = make_submission(run, LEARNER, ABOUT, tmp_path / "a", with_policy=True)
     assert verify(folder, "replayed").failure is None
-    with policies_of(folder, SMOKE)(2, WORKLOADS) as ask:
+    with policies_of(folder, SMOKE, LEARNER)(2, WORKLOADS) as ask:
         decided = play_episodes(SMOKE, WORKLOADS, ask)
     assert [e.head for e in decided] == list(read_chain(folder).runs[2].heads)
     plan = read_plan(run)
@@ -106,16 +107,16 @@ def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> No
     moved = [shutil.copytree(place, tmp_path / str(k)) for k, place in enumerate(kept)]
     (kept[0] / "config.json").write_text("{}")
     with pytest.raises(SubmissionError, match="not the agent that the run has kept"):
-        make_submission(run, "reinforce", ABOUT, tmp_path / "c")
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c")
     shutil.rmtree(run / "agents")
-    again = make_submission(run, "reinforce", ABOUT, tmp_path / "b", trained=moved)
+    again = make_submission(run, LEARNER, ABOUT, tmp_path / "b", trained=moved)
     assert (again / "actions.npz").read_bytes() == (folder / "actions.npz").read_bytes()
     with pytest.raises(SubmissionError, match="seed 0 was not kept: give the folder"):
-        make_submission(run, "reinforce", ABOUT, tmp_path / "c")
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c")
     with pytest.raises(SubmissionError, match=r"1 checkpoint\(s\): give 3"):
-        make_submission(run, "reinforce", ABOUT, tmp_path / "c", trained=moved[:1])
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c", trained=moved[:1])
     with pytest.raises(SubmissionError, match="it is not the one of the run"):
-        make_submission(run, "reinforce", ABOUT, tmp_path / "c", trained=[moved[1]] * 3)
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c", trained=[moved[1]] * 3)
     assert not (tmp_path / "c").exists()
 
 
