@@ -92,11 +92,12 @@ class Locks:
         """Take a job, and return whether it is this runner's now."""
         stem = _stem(job)
         found = self._generations(stem)
-        stale = None
+        old = {_token(path) for path in found[:-1]} | {None}  # surpassed before
         if found:
             stale = self._token_if_stale(found[-1])
             if stale is None:
                 return False
+            old.add(stale)
         number = int(found[-1].suffix[1:]) + 1 if found else 1
         own = self._folder / f"{stem}.{number}"
         try:
@@ -107,7 +108,7 @@ class Locks:
             raise RecordError(f"{own}: cannot be made ({error.strerror})") from None
         self._held[stem] = own
         before = [path for path in self._generations(stem) if path != own]
-        if any(int(p.suffix[1:]) > number or _token(p) not in (stale, None) for p in before):
+        if any(int(p.suffix[1:]) > number or _token(p) not in old for p in before):
             self._held.pop(stem)  # another runner was faster, between the look and the link
             own.unlink(missing_ok=True)
             return False
