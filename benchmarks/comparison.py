@@ -22,10 +22,8 @@ from edge_marl.benchmarks.report import make_report
 __all__ = ["tables_without_clock"]
 
 
-def tables_without_clock(
-    run: Path, formats: tuple[str, ...] = ("md", "csv", "json")
-) -> list[bytes]:
-    """Return a run's reports, one per format, as they are where every clock stands still.
+def tables_without_clock(run: Path) -> list[bytes]:
+    """Return a run's tables (CSV, JSON, Markdown), as they are where every clock stands still.
 
     Raises:
         RecordError: if the folder holds no run, or a record of it is damaged.
@@ -38,5 +36,5 @@ def tables_without_clock(
             if (record := read_record(run, job)) is not None:
                 write_record(copy, without_clock(record))
         before = set(copy.iterdir())
-        make_report(copy, formats, show=False)
+        make_report(copy, ("md", "csv", "json"), show=False)
         return [path.read_bytes() for path in sorted(set(copy.iterdir()) - before)]
