@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import json
 import re
 from functools import cache
@@ -28,7 +29,9 @@ __all__ = [
     "Cell",
     "Job",
     "Plan",
+    "agent_code",
     "code_digest",
+    "code_now",
     "label_of",
     "spec_of",
 ]
@@ -254,6 +257,28 @@ def canonical_json(facts: Any) -> str:
 
 def _hash(facts: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+
+
+def agent_code(name: str) -> str:
+    """Digest of the sources that an agent's results depend on: its own file too, if it is a user's.
+
+    Raises:
+        AgentError: if there is no such agent.
+    """
+    from edge_marl.agents.registry import find
+
+    return code_digest(*([Path(inspect.getfile(find(name)))] if ":" in name else []))
+
+
+def code_now(job: Cell | Anchors) -> str:
+    """Digest of the sources that this process would do a job with; `job.code` is what it asks for.
+
+    Raises:
+        AgentError: if its agent cannot be found.
+    """
+    from edge_marl.agents.settings import parse_spec
+
+    return code_digest() if isinstance(job, Anchors) else agent_code(parse_spec(job.agent)[0])
 
 
 def code_digest(*files: Path) -> str:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from edge_marl.benchmarks.cells import Anchors, Cell
@@ -27,6 +29,9 @@ __all__ = ["Locks", "locked_jobs"]
 
 BEAT_S = 10.0
 STALE_S = 120.0
+
+PARTS = (".*.part", "cells/.*.part", "agents/.*.part")
+"""Files and folders of a run that were being written."""
 
 
 class Locks:
@@ -49,6 +54,7 @@ class Locks:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._own.write_text(json.dumps(facts), "utf-8")
+            self._clean()
         except OSError as error:
             raise RecordError(f"{self._own}: cannot be written ({error.strerror})") from None
         threading.Thread(target=self._beat, daemon=True).start()
@@ -60,15 +66,38 @@ class Locks:
             self._remove(stem)
         self._own.unlink(missing_ok=True)
 
+    def _clean(self) -> None:
+        """Remove what killed runners have left: half-written files, and their own files here."""
+        run = self._folder.parent
+        parts = [part for place in PARTS for part in run.glob(place)]
+        # Whoever writes one of them was there before they were listed, so is seen below.
+        others = [path for path in self._folder.glob("runner-*") if path != self._own]
+        dead = [path for path in others if self._token_if_stale(path)]
+        if dead == others:
+            for part in parts:
+                shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(
+                    missing_ok=True
+                )
+        for path in dead:
+            path.unlink(missing_ok=True)
+
+    def clear(self, jobs: Iterable[Cell | Anchors]) -> None:
+        """Remove the locks that killed runners have left on jobs, which are done by now."""
+        left = {path.stem for path in self._folder.glob("*.*")}
+        for job in jobs:
+            if _stem(job) in left and self.claim(job):
+                self.release(job)
+
     def claim(self, job: Cell | Anchors) -> bool:
         """Take a job, and return whether it is this runner's now."""
         stem = _stem(job)
         found = self._generations(stem)
-        stale = None
+        old = {_token(path) for path in found[:-1]} | {None}  # surpassed before
         if found:
             stale = self._token_if_stale(found[-1])
             if stale is None:
                 return False
+            old.add(stale)
         number = int(found[-1].suffix[1:]) + 1 if found else 1
         own = self._folder / f"{stem}.{number}"
         try:
@@ -79,7 +108,7 @@ class Locks:
             raise RecordError(f"{own}: cannot be made ({error.strerror})") from None
         self._held[stem] = own
         before = [path for path in self._generations(stem) if path != own]
-        if any(int(p.suffix[1:]) > number or _token(p) not in (stale, None) for p in before):
+        if any(int(p.suffix[1:]) > number or _token(p) not in old for p in before):
             self._held.pop(stem)  # another runner was faster, between the look and the link
             own.unlink(missing_ok=True)
             return False

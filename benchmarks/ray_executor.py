@@ -60,8 +60,8 @@ class RayExecutor:
             ray.get_runtime_context().get_node_id(), soft=False
         )
         self._board = board.options(num_cpus=0, scheduling_strategy=here).remote()
-        self._do = ray.remote(_do).options(
-            num_cpus=threads, num_gpus=gpus, max_retries=LOST_NODES, max_calls=1
+        self._do = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=LOST_NODES, max_calls=1)(
+            _do
         )
         self._refs: dict[str, tuple[Any, Report]] = {}
         self._over = threading.Event()

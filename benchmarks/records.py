@@ -35,6 +35,7 @@ __all__ = [
     "read_record",
     "record_path",
     "set_aside",
+    "without_clock",
     "write_file",
     "write_plan",
     "write_record",
@@ -164,6 +165,29 @@ class Record(_Model):
     anchors: tuple[AnchorValues, ...] | None = None
     failure: Failure | None = None
     provenance: Provenance
+
+
+def without_clock(record: Record) -> Record:
+    """Return a record with every reading of a clock at zero, and nobody's provenance.
+
+    What is left does not depend on when, where and beside what its job was done.
+    """
+    result = record.result and record.result.model_copy(
+        update={"decision_latency_us": 0.0, "train_s": 0.0, "evaluate_s": 0.0}
+    )
+    return record.model_copy(update={"result": result, "provenance": NOBODYS})
+
+
+NOBODYS = Provenance(
+    started="1970-01-01T00:00:00+00:00",
+    wall_s=0.0,
+    cpu_s=0.0,
+    energy_j=None,
+    threads=1,
+    hardware=Hardware(cpu="", cores=1, memory_gb=None, system=""),
+    versions={},
+    commit=None,
+)
 
 
 def record_path(folder: Path, job: Cell | Anchors) -> Path:

@@ -11,7 +11,6 @@ import typer
 from edge_marl.benchmarks.console import EXIT_CODES, FAILED, print_rows, problems
 
 if TYPE_CHECKING:
-    from edge_marl.benchmarks.cells import Anchors, Cell
     from edge_marl.benchmarks.records import Record
 
 __all__ = ["differences", "reproduce"]
@@ -24,6 +23,7 @@ def reproduce(
 
     Exits with 1 if any differs.
     """
+    from edge_marl.benchmarks.cells import code_now
     from edge_marl.benchmarks.executors import run_in_process
     from edge_marl.benchmarks.records import Record, load_record
     from edge_marl.benchmarks.worker import Task
@@ -35,14 +35,15 @@ def reproduce(
         raise RecordError(f"{record}: there is no such record") from None
     if before.failure is not None:
         raise RecordError(f"{record}: its job has failed, there is nothing to compare with")
-    if (code := _code_now(before.job)) != before.job.code:
+    if (code := code_now(before.job)) != before.job.code:
         problems().print(
             f"made with other sources ({before.job.code[:12]}, now {code[:12]}; commit "
             f"{before.provenance.commit}): numbers may differ for that alone"
         )
-    outcome = run_in_process(Task(job=before.job), lambda *state: None)
+    job = before.job.model_copy(update={"code": code})
+    outcome = run_in_process(Task(job=job), lambda *state: None)
     outcome.pop("agent", None)
-    after = Record.model_validate({"job": before.job, **outcome})
+    after = Record.model_validate({"job": job, **outcome})
     if after.failure is not None:
         raise RecordError(f"{record}: its job fails now: {after.failure.reason}")
     rows = differences(before, after)
@@ -89,13 +90,3 @@ def _numbers(record: Record) -> dict[str, list[float | None]]:
 def _told(row: Row) -> tuple[str, ...]:
     name, values, different, largest = row
     return name, str(values), str(different), f"{largest:.3g}" if different else ""
-
-
-def _code_now(job: Cell | Anchors) -> str:
-    from edge_marl.agents.registry import find
-    from edge_marl.agents.settings import parse_spec
-    from edge_marl.benchmarks.cells import Anchors, code_digest
-
-    if isinstance(job, Anchors) or ":" not in (name := parse_spec(job.agent)[0]):
-        return code_digest()
-    return code_digest(Path(inspect.getfile(find(name))))

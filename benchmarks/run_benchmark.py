@@ -375,17 +375,16 @@ def _count(gateways: str | None) -> int | Literal["servers"] | None:
 def _entry(text: str, scenario: Scenario) -> AgentEntry:
     from edge_marl.agents import Trainer, make
     from edge_marl.agents.settings import configure, parse_spec
-    from edge_marl.benchmarks.cells import AgentEntry, code_digest, spec_of
+    from edge_marl.benchmarks.cells import AgentEntry, agent_code, spec_of
 
     name, settings = parse_spec(text)
     made = make(name, scenario)
     configure(made, settings)
-    own = [Path(inspect.getfile(type(made)))] if ":" in name else []
     return AgentEntry(
         name=spec_of(name, settings),
         learns=isinstance(made, Trainer),
         deterministic=not isinstance(made, Trainer) and made.deterministic,
-        code=code_digest(*own),
+        code=agent_code(name),
     )
 
 

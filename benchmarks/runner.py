@@ -74,8 +74,8 @@ def run_plan(
         KeyboardInterrupt: on Ctrl-C, after the workers are gone; what was finished is kept.
     """
     try:
-        write_plan(folder, plan)
         with Locks(folder) as locks:
+            write_plan(folder, plan)
             return _Run(plan, folder, executor, display, locks, retry_failed).finish()
     finally:
         executor.close()
@@ -97,7 +97,7 @@ class _Run:
         self._display, self._locks = display, locks
         self._trainers = plan.trained_by()
         self._running: dict[Future[dict[str, Any]], Cell | Anchors] = {}
-        jobs = plan.jobs()
+        self._jobs = jobs = plan.jobs()
         found = {job.key: self._peek(job) for job in jobs}
         self._before = {key: r for key, r in found.items() if r and r.failure and retry_failed}
         """Failures that are done again."""
@@ -119,6 +119,7 @@ class _Run:
                     self._end(self._running.pop(future), future.result())
             elif self._open:
                 sleep(POLL_S)
+        self._locks.clear(self._jobs)
         return self._failed
 
     def _fill(self) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from edge_marl.benchmarks import checkpoints
-from edge_marl.benchmarks.cells import Anchors, Cell, Job
+from edge_marl.benchmarks.cells import Anchors, Cell, Job, code_now
 from edge_marl.benchmarks.provenance import Meter
 from edge_marl.benchmarks.records import (
     AnchorValues,
@@ -33,7 +33,7 @@ from edge_marl.benchmarks.records import (
     EpisodeResult,
     Failure,
 )
-from edge_marl.errors import AgentError
+from edge_marl.errors import AgentError, RecordError
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent, Trainer, TrainProgress
@@ -89,12 +89,25 @@ def execute(task: Task, report: Report) -> dict[str, Any]:
     """
     job = task.job
     try:
+        _check_code(job)
         if isinstance(job, Cell):
             return _run_cell(job, task, report)
         return {"anchors": [values.model_dump(mode="json") for values in _anchors(job, report)]}
     except Exception as error:  # whatever an agent does wrong is its cell's failure, not the run's
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return {"failure": Failure(reason=reason, traceback=traceback.format_exc()).model_dump()}
+
+
+def _check_code(job: Cell | Anchors) -> None:
+    """Refuse a job that was planned with other sources: its record would say what is not so.
+
+    They were edited while the run was going on, or another machine has another version.
+    """
+    if (code := code_now(job)) != job.code:
+        raise RecordError(
+            f"planned with sources {job.code[:12]}, but here they are {code[:12]}: start the run "
+            "again, with the same sources on every machine"
+        )
 
 
 def _run_cell(cell: Cell, task: Task, report: Report) -> dict[str, Any]:

@@ -45,6 +45,29 @@ def test_a_dead_processs_lock_is_taken_over_by_one(tmp_path: Path) -> None:
         assert not other.claim(CELL)
 
 
+def test_a_job_that_was_cut_twice_can_be_claimed(tmp_path: Path) -> None:
+    leave_lock(tmp_path)
+    leave_lock(tmp_path)
+    with Locks(tmp_path) as one:
+        assert one.claim(CELL)
+        one.release(CELL)
+        assert list((tmp_path / "locks").iterdir()) == [one._own]
+
+
+def test_what_killed_runners_leave_is_removed(tmp_path: Path) -> None:
+    leave_lock(tmp_path)
+    (tmp_path / "cells").mkdir()
+    part = tmp_path / "cells" / ".a.json.0.part"
+    part.touch()
+    with Locks(tmp_path) as one:
+        assert not part.exists()
+        part.touch()
+        with Locks(tmp_path):
+            assert part.exists()  # it may be the first one's
+        one.clear(JOBS)
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
 def test_another_hosts_lock_is_stale_only_when_it_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

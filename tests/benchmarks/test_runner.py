@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from edge_marl.benchmarks.console import run_app
-from edge_marl.benchmarks.records import Record, load_record, write_record
+from edge_marl.benchmarks.records import Record, load_record, without_clock, write_record
 from edge_marl.benchmarks.report import make_report
 from edge_marl.cli import app
 from edge_marl.draw import draw_workload
 from edge_marl.metrics import METRICS
 from edge_marl.scenario import load_scenario
-from tests.benchmarks.fakes import PROVENANCE
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
@@ -109,10 +108,7 @@ def without_times(out: Path) -> dict[str, Record]:
     still = {}
     for name, record in records(out).items():
         assert record.failure is None
-        result = record.result and record.result.model_copy(
-            update={"decision_latency_us": 0.0, "train_s": 0.0, "evaluate_s": 0.0}
-        )
-        still[name] = record.model_copy(update={"result": result, "provenance": PROVENANCE})
+        still[name] = without_clock(record)
     return still
 
 

@@ -13,7 +13,7 @@ from edge_marl import kernel as k
 from edge_marl.agents import Agent, make
 from edge_marl.agents.playing import play
 from edge_marl.agents.selection import Evaluation
-from edge_marl.benchmarks.cells import Anchors, Cell
+from edge_marl.benchmarks.cells import Anchors, Cell, agent_code, code_digest
 from edge_marl.benchmarks.evaluation import (
     decision_latency_us,
     draw_test_workloads,
@@ -44,7 +44,8 @@ class Student(Trainer):
 
 
 def cell(agent: str, seed: int = 0, budget: int | None = None) -> Cell:
-    return Cell(scenario=SMOKE, episodes=3, code="", agent=agent, seed=seed, budget=budget)
+    code = agent_code(agent)
+    return Cell(scenario=SMOKE, episodes=3, code=code, agent=agent, seed=seed, budget=budget)
 
 
 def no_report(phase: str, done: int, total: int, value: float | None) -> None:
@@ -118,7 +119,7 @@ def test_a_trainer_without_a_budget_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_anchors_are_those_of_the_workloads() -> None:
-    job = Anchors(scenario=SMOKE, episodes=2, code="")
+    job = Anchors(scenario=SMOKE, episodes=2, code=code_digest())
     anchors = record(job, execute(Task(job=job), no_report)).anchors
     assert anchors is not None
     workloads = draw_test_workloads(SMOKE, 2)
@@ -126,6 +127,17 @@ def test_anchors_are_those_of_the_workloads() -> None:
     best = [m["utility"] for m in evaluate(heuristic("prophet"), SMOKE, workloads, 0)]
     assert (np.array([values.bound for values in anchors]) >= best).all()
     assert all(values.random < values.bound for values in anchors)
+
+
+def test_a_job_planned_with_other_sources_is_refused(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(STUDENT)
+    job = cell(f"{own}:Student", budget=400)
+    own.write_text(STUDENT + "# edited while the run is going on\n")
+    for planned in (job, Anchors(scenario=SMOKE, episodes=1, code="0" * 64)):
+        failure = record(planned, execute(Task(job=planned), no_report)).failure
+        assert failure is not None
+        assert f"planned with sources {planned.code[:12]}" in failure.reason
 
 
 def test_an_undefined_metric_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
