@@ -42,7 +42,7 @@ class PeeksAtWorkloads(Agent):
     deterministic = True
 
     def reset(self, seed: int) -> None:
-        self._found = any(isinstance(thing, Workload) for thing in gc.get_objects())
+        self._found = any(type(thing) is Workload for thing in gc.get_objects())
 
     def act(
         self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
