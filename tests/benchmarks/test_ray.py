@@ -33,6 +33,7 @@ def test_a_lost_node_costs_no_cell_and_changes_no_table(tmp_path: Path) -> None:
                 [sys.executable, "-m", module, *command(out, AGENTS, *more)[1:]],
                 stdout=said,
                 stderr=subprocess.STDOUT,
+                text=True,
             )
         wait_for(lambda: len(list((out / "cells").glob("*.json"))) >= 2, runner)
         cluster.remove_node(other, allow_graceful=False)

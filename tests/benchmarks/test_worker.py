@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_marl import kernel as k
-from edge_marl.agents import Agent, make
+from edge_marl.agents import Agent, make, run_folder
 from edge_marl.agents.playing import play
 from edge_marl.agents.selection import Evaluation
 from edge_marl.benchmarks.cells import Anchors, Cell, agent_code, code_digest
@@ -20,7 +20,7 @@ from edge_marl.benchmarks.evaluation import (
     evaluate,
     load_over_time,
 )
-from edge_marl.benchmarks.records import CurvePoint, Load, Record
+from edge_marl.benchmarks.records import CurvePoint, Load, Record, without_clock
 from edge_marl.benchmarks.worker import Task, execute
 from edge_marl.scenario import load_scenario
 from tests.benchmarks.fakes import PROVENANCE, SMOKE
@@ -116,6 +116,27 @@ def test_a_trainer_without_a_budget_is_a_failure(tmp_path: Path) -> None:
     failure = record(job, execute(Task(job=job), no_report)).failure
     assert failure is not None
     assert "no budget" in failure.reason
+
+
+def test_a_training_that_was_killed_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "KEPT_EVERY_S", -1.0)
+    job = cell("reinforce", budget=640)
+    (tmp_path / "trainings").mkdir()
+    task = Task(job=job, state=tmp_path / "trainings" / "one")
+    seen: list[tuple[str, int]] = []
+
+    def stop_half_way(phase: str, done: int, total: int, value: float | None) -> None:
+        if done >= 320:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(task, stop_half_way)
+    outcome = execute(task, lambda phase, done, *rest: seen.append((phase, done)))
+    assert seen[0][1] > 320
+    whole = without_clock(record(job, execute(Task(job=job), no_report)))
+    assert without_clock(record(job, outcome)) == whole
 
 
 def test_anchors_are_those_of_the_workloads() -> None:
