@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from edge_marl.agents.base import Agent, Trainer
 from edge_marl.agents.checkpoint import read_config
-from edge_marl.errors import AgentError
+from edge_marl.errors import AgentError, EdgeMarlError
 from edge_marl.scenario import Scenario
 
 __all__ = ["find", "load", "make", "names", "register"]
@@ -58,9 +58,21 @@ def make(name: str, scenario: Scenario) -> Agent | Trainer:
         scenario: the world that it is for.
 
     Raises:
-        AgentError: unknown name, or no such file, module or class, or a class of the wrong kind.
+        AgentError: unknown name, or no such file, module or class, or a class of the wrong kind or
+            that cannot be made.
     """
-    return find(name)(scenario)
+    kind = find(name)
+    if name in _KINDS:
+        return kind(scenario)
+    try:
+        return kind(scenario)
+    except EdgeMarlError:
+        raise
+    except Exception as error:  # whatever the class's own code raises
+        raise AgentError(
+            f"agent '{name}' cannot be made for scenario '{scenario.label}' "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def load(folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:

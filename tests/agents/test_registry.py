@@ -43,6 +43,15 @@ def test_heuristics_are_agents_and_learners_are_trainers() -> None:
     assert all(isinstance(make(name, SMOKE), Trainer) for name in LEARNERS)
 
 
+def test_an_own_class_that_cannot_be_made(tmp_path: Path) -> None:
+    file = tmp_path / "half.py"
+    file.write_text(
+        "from edge_marl.agents import Agent\nclass Half(Agent):\n    def reset(self, seed): pass\n"
+    )
+    with pytest.raises(AgentError, match=r"Half' cannot be made for scenario 'smoke' \(TypeError"):
+        make(f"{file}:Half", SMOKE)
+
+
 def test_unknown_name_suggests_and_lists() -> None:
     with pytest.raises(AgentError, match="unknown agent 'profet': did you mean 'prophet'") as error:
         make("profet", SMOKE)
