@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.cells import Arena, Cell, Plan
+from edge_marl.benchmarks.cells import Arena, Cell, Plan, agent_code
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
 from edge_marl.benchmarks.records import Record
 from edge_marl.benchmarks.run_benchmark import make_plan
@@ -78,7 +78,15 @@ def test_agents_see_the_single_environments_rows_and_masks() -> None:
 
 def test_the_api_is_part_of_a_cell() -> None:
     cells = [
-        Cell(scenario=EVENTS, episodes=2, code="", agent="prophet", seed=0, budget=None, api=api)
+        Cell(
+            scenario=EVENTS,
+            episodes=2,
+            code=agent_code("prophet"),
+            agent="prophet",
+            seed=0,
+            budget=None,
+            api=api,
+        )
         for api in ("single", "parallel")
     ]
     assert cells[0].key != cells[1].key

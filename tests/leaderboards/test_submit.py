@@ -14,7 +14,7 @@ import pytest
 
 from edge_marl import draw_workload, load_scenario
 from edge_marl.benchmarks import checkpoints
-from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
+from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan, agent_code
 from edge_marl.benchmarks.records import (
     Record,
     read_plan,
@@ -48,7 +48,8 @@ SECRET = "kept.secret"
 
 
 def entry(name: str, learns: bool = False, deterministic: bool = True) -> AgentEntry:
-    return AgentEntry(name=name, learns=learns, deterministic=deterministic, code="1")
+    code = agent_code(name)
+    return AgentEntry(name=name, learns=learns, deterministic=deterministic, code=code)
 
 
 def run_of(folder: Path, agents: tuple[AgentEntry, ...], seeds: int = 3, **changes: Any) -> Path:
