@@ -207,7 +207,6 @@ def plan(
     The time is estimated from cells that are done: of the same agent, if possible in the same
     place.
     """
-    from edge_marl.benchmarks.provenance import usable_cores
     from edge_marl.benchmarks.status import rows_of
 
     asked = _asked(
@@ -216,7 +215,7 @@ def plan(
     )  # fmt: skip
     made = make_plan(asked)
     folder = out or Path("results") / made.name
-    print_rows(rows_of(made, folder, jobs or max(1, usable_cores() // made.threads)))
+    print_rows(rows_of(made, folder, _at_a_time(jobs, made.threads)))
 
 
 def suites() -> None:
@@ -277,7 +276,6 @@ def _executor(
         SuiteError: options of the other executor; ray is not installed, or there is no cluster.
     """
     from edge_marl.benchmarks.executors import Processes
-    from edge_marl.benchmarks.provenance import usable_cores
     from edge_marl.errors import SuiteError
 
     if name == "ray":
@@ -286,7 +284,14 @@ def _executor(
         return RayExecutor(address, threads=threads, gpus=gpus, most=jobs)
     if address is not None or gpus:
         raise SuiteError("--address and --gpus-per-cell are for clusters: add --executor ray")
-    return Processes(jobs or max(1, usable_cores() // threads))
+    return Processes(_at_a_time(jobs, threads))
+
+
+def _at_a_time(jobs: int | None, threads: int) -> int:
+    """Return how many cells run at a time on this machine: as asked for, or as cores allow."""
+    from edge_marl.benchmarks.provenance import usable_cores
+
+    return jobs or max(1, usable_cores() // threads)
 
 
 def make_plan(suite: Suite) -> Plan:

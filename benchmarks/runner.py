@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any, Protocol
@@ -168,9 +169,9 @@ class _Run:
             agent = checkpoints.read(self._folder / record.result.checkpoint.folder)
         state = None
         if isinstance(job, Cell) and job.budget and agent is None:
-            state = (self._folder / "trainings" / job.training_key[:32]).absolute()
+            state = self._state_of(job).absolute()
         self._display.begin(job)
-        report = lambda *state: self._display.progress(job, *state)  # noqa: E731
+        report = partial(self._display.progress, job)
         future = self._executor.submit(Task(job=job, agent=agent, state=state), report)
         self._running[future] = job
 
@@ -196,15 +197,18 @@ class _Run:
             checkpoints.keep(self._folder, checkpoint, files)
         write_record(self._folder, record)
         if isinstance(job, Cell) and record.result is not None:
-            state = self._folder / "trainings" / job.training_key[:32]
             with suppress(OSError):
-                shutil.rmtree(state)
+                shutil.rmtree(self._state_of(job))
         self._locks.release(job)
         self._close(job, record)
 
     def _close(self, job: Cell | Anchors, record: Record) -> None:
         self._failed += record.failure is not None
         self._display.end(job, record)
+
+    def _state_of(self, job: Cell) -> Path:
+        """Folder in which a cell's training keeps its state."""
+        return self._folder / "trainings" / job.training_key[:32]
 
     def _trainer(self, job: Cell | Anchors) -> Cell | None:
         """The other cell that trains a cell's agent."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,10 +25,9 @@ import numpy as np
 import typer
 
 from edge_marl.agents.presets import PRESETS_FILE
-from edge_marl.agents.registry import find
 from edge_marl.benchmarks.console import print_rows, run_app
 from edge_marl.benchmarks.records import write_file
-from edge_marl.benchmarks.study import Run, do_runs, read_runs
+from edge_marl.benchmarks.study import Run, defaults_of, do_runs, read_runs
 
 __all__ = ["SEARCH", "SPACES", "TRIALS", "adopted", "drawn", "main", "trial"]
 
@@ -84,8 +82,7 @@ SPACES: dict[str, Space] = {
 
 def trial(agent: str, tier: str, number: int) -> Run:
     """Return a trial; trials of one number have the same settings in every tier."""
-    kind: Any = find(agent)
-    settings = asdict(kind.config_class()) | drawn(agent, number)
+    settings = defaults_of(agent) | drawn(agent, number)
     return Run(agent, tier, None, BUDGET, 0, f"trial {number}", settings)
 
 

@@ -335,16 +335,19 @@ def _iqms(values: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArr
     return np.concatenate(parts) / (n - 2 * cut)
 
 
-def _interval(value: float, draws: FloatArray, level: float) -> Estimate:
+def _ends(draws: FloatArray, level: float) -> FloatArray:
+    """Lower and upper end of the percentile interval of draws (B, ...) -> (2, ...)."""
     tail = (1.0 - level) / 2.0
-    low, high = np.quantile(draws, [tail, 1.0 - tail])
+    return np.asarray(np.quantile(draws, [tail, 1.0 - tail], axis=0))
+
+
+def _interval(value: float, draws: FloatArray, level: float) -> Estimate:
+    low, high = _ends(draws, level)
     return Estimate(value, float(low), float(high))
 
 
 def _band(values: FloatArray, draws: FloatArray, level: float) -> Band:
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
-    return Band(np.asarray(values), low, high)
+    return Band(np.asarray(values), *_ends(draws, level))
 
 
 def normalise(values: FloatArray, random: FloatArray, bound: FloatArray) -> FloatArray:

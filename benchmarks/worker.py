@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from edge_marl.benchmarks import checkpoints
 from edge_marl.benchmarks.cells import Anchors, Cell, Job, code_now
+from edge_marl.benchmarks.executors import Report
 from edge_marl.benchmarks.provenance import Meter
 from edge_marl.benchmarks.records import (
     AnchorValues,
@@ -61,10 +62,6 @@ class Task(BaseModel):
     def threads(self) -> int:
         """Threads of the job's process."""
         return self.job.threads if isinstance(self.job, Cell) else 1
-
-
-Report = Callable[[str, int, int, float | None], None]
-"""Takes (phase, steps done, steps in all, utility per task so far or None)."""
 
 
 def main() -> None:
@@ -164,7 +161,7 @@ def _trained(
     agent, curve = _train(trainer, cell, task.state, report)
     try:
         files = checkpoints.pack(agent)
-    except NotImplementedError:
+    except NotImplementedError:  # a user's agent that cannot be saved
         files = None
     if cell.train_on is not None:
         if files is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from edge_marl.benchmarks.stats import MIN_RUNS, Estimate, estimate, iqm, mean, normalise
 from edge_marl.bound.store import shipped_pairs
-from edge_marl.errors import ScenarioError, SubmissionError
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.checks import tier_of
 from edge_marl.leaderboards.files import Entry, list_submissions, read_ledger
 from edge_marl.leaderboards.schema import Submission, Verification, board_of
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
@@ -144,15 +144,9 @@ def read_boards(submissions: Path) -> list[Board]:
 
 def _scenario_of(entry: Entry) -> Scenario:
     facts = entry.submission.scenario
-    tier, _, world = facts.name.partition("-w")
-    if not re.fullmatch(r"\d{0,9}", world) or tier not in list_tiers():
-        tier, world = facts.name, ""
-    try:
-        if tier not in list_tiers():
-            raise ScenarioError(f"no released scenario is called '{facts.name}'")
-        scenario = load_scenario(tier, int(world) if world else None)
-    except ScenarioError as error:
-        raise SubmissionError(f"{entry.folder}: {error}") from None
+    scenario = tier_of(facts.name)
+    if scenario is None:
+        raise SubmissionError(f"{entry.folder}: no released scenario is called '{facts.name}'")
     if scenario.digest != facts.digest:
         raise SubmissionError(
             f"{entry.folder}: scenario digest {facts.digest[:12]}, the released '{facts.name}' has "

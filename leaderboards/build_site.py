@@ -115,4 +115,4 @@ def _workload_rows(board: Board, row: Row) -> list[list[tuple[float | None, str]
 
 
 def _cell(value: np.float64, text: Callable[[float], str]) -> tuple[float | None, str]:
-    return (None, "–") if np.isnan(value) else (float(f"{value:.6g}"), text(float(value)))  # noqa: RUF001
+    return (None, "–") if np.isnan(value) else (float(f"{value:.6g}"), text(float(value)))  # noqa: RUF001 (an en dash, as tables have)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from edge_marl.leaderboards.schema import (
     seal_of,
 )
 from edge_marl.metrics import METRICS
-from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.scenario import Scenario, list_tiers, load_scenario
 from edge_marl.workload import Workload
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "kind_of",
     "means_of",
     "released_scenario",
+    "tier_of",
 ]
 
 
@@ -104,7 +106,7 @@ def released_scenario(folder: Path, submission: Submission) -> Scenario:
         SubmissionError: if it is no released tier, or another version of one.
     """
     path, label = folder / SUBMISSION, submission.scenario.name
-    scenario = _tier(label)
+    scenario = tier_of(label)
     if scenario is None:
         raise SubmissionError(f"{path}: scenario '{label}' is no released tier")
     _expect(path, "scenario digest", scenario.digest, submission.scenario.digest)
@@ -113,15 +115,17 @@ def released_scenario(folder: Path, submission: Submission) -> Scenario:
 
 def is_released(scenario: Scenario) -> bool:
     """Whether a scenario is a released tier, or another world of one."""
-    released = _tier(scenario.label)
+    released = tier_of(scenario.label)
     return released is not None and released.digest == scenario.digest
 
 
-def _tier(label: str) -> Scenario | None:
-    """Return the tier with a label, `paper` or `paper-w3`; None if there is none."""
+def tier_of(label: str) -> Scenario | None:
+    """Return the released tier with a label, `paper` or `paper-w3`; None if there is none."""
     tier, _, world = label.partition("-w")
+    if tier not in list_tiers() or not re.fullmatch(r"[0-9]{0,9}", world):
+        return None
     try:
-        scenario = load_scenario(tier, int(world) if world.isdigit() else None)
+        scenario = load_scenario(tier, int(world) if world else None)
     except ScenarioError:
         return None
     return scenario if scenario.label == label else None

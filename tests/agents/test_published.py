@@ -275,9 +275,9 @@ def test_optimisers_are_the_published_ones(name: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("wrong", [{"beta_max": -3.0}, {"actor_learning_rate": 0.0}])
-def test_settings_outside_their_range_are_errors(wrong: dict[str, float]) -> None:
+def test_settings_outside_their_range_are_errors(wrong: dict[str, Any]) -> None:
     with pytest.raises(AgentError, match=next(iter(wrong))):
-        PublishedConfig(**wrong)  # type: ignore[arg-type]
+        PublishedConfig(**wrong)
 
 
 def test_an_update_moves_all_networks_and_targets_slowly() -> None:
