@@ -83,9 +83,10 @@ class Denoiser(nn.Module):
 
     def forward(self, state: Tensor, x: Tensor, step: int) -> Tensor:
         """Return x_0 (M, B, A) for states (B, A, H), x_t (M, B, A) and step t - 1."""
-        # One pass over the large array (M, B, A, H) where products and sums apart would be three.
-        hidden = silu(torch.addcmul(state + self.of_step[step], x[..., None], self.of_x))
-        return self.LOGIT_SCALE * (hidden @ self.out)
+        # As a product of matrices its gradients are such too: in half the time of x * of_x's.
+        of_x = (x.reshape(-1, 1) @ self.of_x[None]).view(*x.shape, -1)
+        hidden = silu(state + self.of_step[step] + of_x)
+        return hidden @ (self.LOGIT_SCALE * self.out)
 
 
 class DiffusionActor(nn.Module):

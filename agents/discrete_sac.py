@@ -15,14 +15,16 @@ H_target(s) is a share of log(number of actions that are legal in s); pi is 0 wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from gymnasium.spaces import Discrete
-from tianshou.algorithm.modelfree.discrete_sac import DiscreteSAC, DiscreteSACPolicy
+from tianshou.algorithm.algorithm_base import TrainingStats
+from tianshou.algorithm.modelfree.ddpg import ActorCriticOffPolicyAlgorithm
+from tianshou.algorithm.modelfree.discrete_sac import DiscreteSACPolicy
 from tianshou.algorithm.modelfree.sac import AutoAlpha
-from torch import nn
+from tianshou.data import Batch
+from torch import Tensor, nn
 
 from edge_marl.agents.learned import LearnerConfig
 from edge_marl.agents.learner import ReplayLearner
@@ -40,7 +42,7 @@ class SacLearner(ReplayLearner):
         actions: the A actions.
         config: settings.
         actor: the network (observation (B, D), mask (B, A)) -> log-probabilities (B, A).
-        make_critic: makes the network (observation (B, D)) -> Q (B, A); called twice.
+        critics: the network (observation (B, D)) -> Q (K, B, A) of K critics.
         replay: buffer.
         budget: decisions to train on, over which the learning rate falls.
         acts: the network that the trained agent acts with, where `actor` wraps it.
@@ -51,7 +53,7 @@ class SacLearner(ReplayLearner):
         actions: Discrete,
         config: LearnerConfig,
         actor: nn.Module,
-        make_critic: Callable[[], nn.Module],
+        critics: nn.Module,
         replay: UniformReplay,
         budget: int,
         acts: nn.Module | None = None,
@@ -59,13 +61,11 @@ class SacLearner(ReplayLearner):
         super().__init__(config.batch_size)
         self.actor, self.replay = acts or actor, replay
         optimiser = falling_adam(config, budget)
-        self.algorithm = _MaskedSAC(
+        self.algorithm = _DiscreteSAC(
             policy=DiscreteSACPolicy(actor=OnBatch(actor, actor=True), action_space=actions),
             policy_optim=optimiser,
-            critic=OnBatch(make_critic(), actor=False),
+            critic=OnBatch(critics, actor=False),
             critic_optim=optimiser,
-            critic2=OnBatch(make_critic(), actor=False),
-            critic2_optim=optimiser,
             tau=config.tau,
             gamma=config.gamma,
             alpha=_MaskedAlpha(config, int(actions.n)),
@@ -92,9 +92,44 @@ class _MaskedAlpha(AutoAlpha):
         self._target_entropy = self._targets[torch.as_tensor(mask).sum(dim=1)]
 
 
-class _MaskedSAC(DiscreteSAC):
-    alpha: _MaskedAlpha
+class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
+    """The update, with Tianshou's n-step returns, targets, optimisers and temperature.
+
+    Tianshou's own has two critics apart, and passes them twice per step: here they may share what
+    they know of the state, and the actor climbs the values that they had before their step.
+    """
+
+    def __init__(self, *, alpha: _MaskedAlpha, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.alpha = alpha
+
+    def _target_q_compute_action(self, obs_batch: Any) -> Any:
+        """No action is drawn: V is over all of them."""
+        return Batch()
+
+    def _target_q_compute_value(self, obs_batch: Any, act_batch: Any) -> Tensor:
+        value, entropy = self._expected(obs_batch.obs, self.critic_old(obs_batch.obs))
+        return value + self.alpha.value * entropy
+
+    def _expected(self, seen: Any, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the policy's expectation of the lowest of Q (K, B, A), and its entropy, (B,)."""
+        log_policy, _ = self.policy.actor(seen)
+        policy = log_policy.exp()
+        entropy = -(policy * log_policy).sum(dim=-1)
+        return (policy * values.amin(dim=0)).sum(dim=-1), entropy
 
     def _update_with_batch(self, batch: Any) -> Any:
+        values = self.critic(batch.obs)
+        taken = torch.as_tensor(batch.act)[None, :, None].expand(len(values), -1, 1)
+        error = values.gather(2, taken).squeeze(2) - batch.returns.flatten()
+        critic_loss = error.pow(2).mean(dim=1).sum()
+        self.critic_optim.step(critic_loss)
+
+        expected, entropy = self._expected(batch.obs, values.detach())
+        actor_loss = -(expected + self.alpha.value * entropy).mean()
+        self.policy_optim.step(actor_loss)
+
         self.alpha.aim(batch.obs.mask)
-        return super()._update_with_batch(batch)
+        self.alpha.update(entropy.detach())
+        self._update_lagged_network_weights()
+        return TrainingStats()

@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention, silu
+from torch.nn.functional import silu
 
 from edge_marl.agents.features import TokenFeatures
 from edge_marl.layout import ObservationLayout
 
-__all__ = ["FlatNetwork", "PairHead", "TokenCritic", "TokenEncoder"]
+__all__ = ["FlatCritics", "FlatNetwork", "PairHead", "TokenCritics", "TokenEncoder"]
 
 
 class FlatNetwork(nn.Module):
@@ -81,9 +81,11 @@ class TokenEncoder(nn.Module):
         tokens = torch.cat([task_token, server_tokens], dim=1)
         tokens = tokens + self.mix(silu(tokens))
         if self._attention:
-            # With the axis of (one) head, or PyTorch takes its slow path.
-            query, key, value = self.attend(self.norm(tokens))[:, None].chunk(3, dim=-1)
-            attended = scaled_dot_product_attention(query, key, value)[:, 0]
+            query, key, value = self.attend(self.norm(tokens)).chunk(3, dim=-1)
+            # By hand, the keys first: PyTorch's attention and its softmax over a last axis this
+            # short take twice as long.
+            scores = key @ query.mT * key.shape[-1] ** -0.5
+            attended = scores.softmax(dim=1).mT @ value
             tokens = tokens + self.attended(attended)
         encoded: Tensor = self.norm_out(tokens)
         return encoded, services
@@ -122,21 +124,42 @@ class PairHead(nn.Module):
         return pairs
 
 
-class TokenCritic(nn.Module):
-    """Q(s, a) of all actions: a value from the task's token, plus each pair's part."""
+class FlatCritics(nn.Module):
+    """Q(s, a) of all actions from several perceptrons."""
 
-    def __init__(self, layout: ObservationLayout, width: int, *, attention: bool = True) -> None:
+    def __init__(
+        self, layout: ObservationLayout, hidden: tuple[int, ...], critics: int = 2
+    ) -> None:
         super().__init__()
-        self.encoder = TokenEncoder(layout, width, attention=attention)
-        self.pairs = PairHead(layout, width, 1)
-        self.value = nn.Linear(width, 1)
+        self.critics = nn.ModuleList(FlatNetwork(layout, hidden) for _ in range(critics))
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return (B, A) for observations (B, D)."""
-        value, pairs = self.parts(observation)
-        return value + pairs
+        """Return (K, B, A) for observations (B, D)."""
+        return torch.stack([critic(observation) for critic in self.critics])
+
+
+class TokenCritics(nn.Module):
+    """Q(s, a) of all actions from several critics that share their encoder.
+
+    Each is a value from the task's token, plus each pair's part.
+    """
+
+    def __init__(
+        self, layout: ObservationLayout, width: int, critics: int = 2, *, attention: bool = True
+    ) -> None:
+        super().__init__()
+        self.encoder = TokenEncoder(layout, width, attention=attention)
+        self.pairs = PairHead(layout, width, critics)
+        self.value = nn.Linear(width, critics)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return (K, B, A) for observations (B, D)."""
+        values, pairs = self.parts(observation)
+        return values + pairs
 
     def parts(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the value (B, 1) and the pairs' parts (B, A) for observations (B, D)."""
+        """Return values (K, B, 1) and the pairs' parts (K, B, A) for observations (B, D)."""
         tokens, services = self.encoder(observation)
-        return self.value(tokens[:, 0]), self.pairs(tokens[:, 1:], services).squeeze(-1)
+        task, servers = tokens.split([1, tokens.shape[1] - 1], dim=1)
+        pairs = self.pairs(servers, services)
+        return self.value(task).permute(2, 0, 1), pairs.permute(2, 0, 1)

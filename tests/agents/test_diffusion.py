@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_marl.agents.diffusion import DiffusionActor, make_schedule
-from edge_marl.agents.networks import FlatNetwork, TokenCritic
+from edge_marl.agents.networks import FlatNetwork, TokenCritics
 from edge_marl.agents.sac import FlatActor
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.layout import ObservationLayout
@@ -133,16 +133,16 @@ def test_servers_may_be_renumbered(scenario: Scenario) -> None:
     """Permuting servers, with what was learnt about each, permutes the scores and nothing else."""
     layout = ObservationLayout(scenario)
     torch.manual_seed(0)
-    critic, seen = TokenCritic(layout, 16).double(), observations(scenario)
+    critics, seen = TokenCritics(layout, 16).double(), observations(scenario)
     order = torch.randperm(layout.num_servers)
     task, servers, _ = layout.unflatten(seen)
     moved = torch.cat([task, servers[:, order].flatten(1)], dim=1)
-    before = critic(seen).unflatten(1, (layout.num_servers, -1))
+    before = critics(seen).unflatten(2, (layout.num_servers, -1))
     with torch.no_grad():
-        critic.encoder.identity.copy_(critic.encoder.identity[order])
-        critic.pairs.key.copy_(critic.pairs.key[order])
-    after = critic(moved).unflatten(1, (layout.num_servers, -1))
-    assert torch.allclose(after, before[:, order])
+        critics.encoder.identity.copy_(critics.encoder.identity[order])
+        critics.pairs.key.copy_(critics.pairs.key[order])
+    after = critics(moved).unflatten(2, (layout.num_servers, -1))
+    assert torch.allclose(after, before[:, :, order])
 
 
 def test_derived_features_are_those_of_the_decoded_observation() -> None:

@@ -1,14 +1,16 @@
-"""The temperature: Tianshou's own where nothing is masked, and each state's target where it is."""
+"""The update against Tianshou's own, and the temperature, whose target is that of each state."""
 
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from tianshou.algorithm.modelfree.discrete_sac import DiscreteSAC
 from tianshou.algorithm.modelfree.sac import AutoAlpha
 from tianshou.data import Batch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import SacConfig
 from edge_marl.agents.optimisers import adam
+from edge_marl.agents.policy import OnBatch
 from edge_marl.agents.replay import UniformReplay
 
 ACTIONS = 6
@@ -34,11 +37,20 @@ class Logits(nn.Module):
         return logits.log_softmax(dim=-1)
 
 
+class Critics(nn.Module):
+    """Two linear critics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(nn.Linear(1, ACTIONS) for _ in range(2))
+
+    def forward(self, observation: Tensor) -> Tensor:
+        return torch.stack([critic(observation) for critic in self.critics])
+
+
 def algorithm() -> Any:
-    critics = iter([nn.Linear(1, ACTIONS), nn.Linear(1, ACTIONS)])
     replay = UniformReplay(1, 1, np.random.SeedSequence(0))
-    make_critic = lambda: next(critics)  # noqa: E731
-    learner = SacLearner(Discrete(ACTIONS), CONFIG, Logits(), make_critic, replay, budget=100)
+    learner = SacLearner(Discrete(ACTIONS), CONFIG, Logits(), Critics(), replay, budget=100)
     return learner.algorithm
 
 
@@ -86,3 +98,49 @@ def test_states_with_one_action_move_nothing() -> None:
     learner._update_with_batch(batch_of(np.eye(ACTIONS, dtype=bool)))
     assert learner.alpha.value == before[0]
     assert torch.equal(learner.policy.actor.network.table, before[1])
+
+
+def tianshous(ours: Any, critic_rate: float) -> Any:
+    """Tianshou's algorithm with copies of the networks of ours, its critics learning at a rate."""
+    critics = ours.critic.network.critics
+    return DiscreteSAC(
+        policy=deepcopy(ours.policy),
+        policy_optim=adam(CONFIG.learning_rate),
+        critic=OnBatch(deepcopy(critics[0]), actor=False),
+        critic_optim=adam(critic_rate),
+        critic2=OnBatch(deepcopy(critics[1]), actor=False),
+        critic2_optim=adam(critic_rate),
+        tau=CONFIG.tau,
+        gamma=CONFIG.gamma,
+        alpha=math.exp(CONFIG.initial_log_alpha),
+    )
+
+
+def test_an_update_is_tianshous_with_the_critics_of_before_it_in_the_actors_loss() -> None:
+    ours, mask = algorithm(), np.ones((5, ACTIONS), dtype=bool)
+    with_critics_of_before = tianshous(ours, critic_rate=0.0)
+    theirs = tianshous(ours, critic_rate=CONFIG.learning_rate)
+    batch = batch_of(mask)
+    batch.returns = torch.linspace(-1.0, 2.0, len(mask))
+    for algorithm_ in (ours, theirs, with_critics_of_before):
+        algorithm_._update_with_batch(deepcopy(batch))
+    # Adam's first step shows no more than signs: the gradients are compared.
+    gradient, of_before, of_after = (
+        each.policy.actor.network.table.grad for each in (ours, with_critics_of_before, theirs)
+    )
+    assert torch.allclose(gradient, of_before, atol=1e-7)
+    assert not torch.allclose(gradient, of_after, atol=1e-5)
+    targets = ours.critic_old.module.network.critics
+    for k, (now, slow) in enumerate(
+        ((theirs.critic, theirs.critic_old), (theirs.critic2, theirs.critic2_old))
+    ):
+        assert torch.allclose(ours.critic.network.critics[k].weight, now.network.weight)
+        assert torch.allclose(targets[k].weight, slow.module.network.weight)
+
+
+def test_values_of_states_are_tianshous() -> None:
+    ours, mask = algorithm(), np.tri(ACTIONS, dtype=bool)
+    theirs, batch = tianshous(ours, critic_rate=0.0), batch_of(mask)
+    expected = theirs._target_q_compute_value(batch, theirs.policy(batch))
+    found = ours._target_q_compute_value(batch, ours._target_q_compute_action(batch))
+    assert torch.allclose(found, expected)
