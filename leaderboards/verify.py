@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_marl._version import __version__
 from edge_marl.benchmarks.evaluation import draw_test_workloads
 from edge_marl.errors import EdgeMarlError, SubmissionError
 from edge_marl.leaderboards import checks, files
-from edge_marl.leaderboards.episodes import Episode, Moment, first_difference, play_episodes
+from edge_marl.leaderboards.choosers import MAY_DIFFER, Again, Logged, Paired, checked
+from edge_marl.leaderboards.episodes import Episode, first_difference, play_episodes
 from edge_marl.leaderboards.files import ACTIONS, CHAIN, SUBMISSION, Actions
-from edge_marl.leaderboards.policies import Ask, OpenPolicy, policies_of
+from edge_marl.leaderboards.policies import OpenPolicy, policies_of
 from edge_marl.leaderboards.schema import (
     LEVELS,
     WORKLOADS,
@@ -35,10 +32,6 @@ from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
 __all__ = ["Fresh", "Verdict", "verify"]
-
-MAY_DIFFER = 0.001
-"""Share of a run's decisions that its policy may make otherwise on another machine: networks
-differ in their last bits, and with them, once in a while, a choice between two as good."""
 
 TWINS = 2
 """Twins of every test workload that a policy is asked in."""
@@ -149,7 +142,7 @@ class _Work:
     ) -> None:
         self.folder, self.root = folder, root
         self._code, self._fresh, self._open, self._ledger = code, fresh, open_policy, ledger
-        self._again: list[_Again] = []
+        self._again: list[Again] = []
         self._decisions = 0
         self._differing: int | None = None
         self._twins: int | None = None
@@ -267,7 +260,7 @@ class _Work:
     def _check_replay(self) -> str:
         for number, run in enumerate(self.submission.runs):
             where = f"run {run.seed}"
-            logged = _Logged(
+            logged = Logged(
                 self.actions, number, self.scenario, f"{self.folder / ACTIONS}: {where}"
             )
             episodes = play_episodes(self.scenario, self.workloads, logged.choose)
@@ -330,9 +323,9 @@ class _Work:
         differing, most, network = 0, 0.0, ""
         for number, run in enumerate(self.submission.runs):
             where = f"{self.folder / ACTIONS}: run {run.seed}"
-            logged = _Logged(self.actions, number, self.scenario, where)
+            logged = Logged(self.actions, number, self.scenario, where)
             with self._opener(run.seed, self.workloads) as ask:
-                again = _Again(ask, logged)
+                again = Again(ask, logged)
                 play_episodes(self.scenario, self.workloads, again.choose)
                 network = ask.network
             again.check(where)
@@ -355,7 +348,7 @@ class _Work:
                     for k, workload in enumerate(self.workloads)
                 ]
                 with self._opener(run.seed, twins) as ask:
-                    pair = _Pair(ask, self._again[number])
+                    pair = Paired(ask, self._again[number])
                     play_episodes(self.scenario, twins, pair.choose)
                 pair.check(f"{self.folder}: run {run.seed}")
                 compared += pair.compared
@@ -386,7 +379,7 @@ class _Work:
         held_out: list[float] = []
         for run in self.submission.runs:
             with self._opener(run.seed, workloads) as ask:
-                episodes = play_episodes(self.scenario, workloads, _checked(ask, self.scenario))
+                episodes = play_episodes(self.scenario, workloads, checked(ask, self.scenario))
             held_out += [episode.metrics["utility_per_task"] or 0.0 for episode in episodes]
         public = [v or 0.0 for run in self.submission.runs for v in run.metrics["utility_per_task"]]
         found, known = _mean(held_out), _mean(public)
@@ -407,150 +400,6 @@ class _Work:
             f"utility per task {found:.4f} on {WORKLOADS} workloads of {self._fresh.source}, "
             f"{known:.4f} on the public ones"
         )
-
-
-class _Logged:
-    """Chooses as the log says."""
-
-    def __init__(self, actions: Actions, run: int, scenario: Scenario, where: str) -> None:
-        self._lengths = actions.lengths[run]
-        self._where = where
-        self.total = int(self._lengths.sum())
-        self._table = np.zeros((int(self._lengths.max()), WORKLOADS), dtype=np.int64)
-        for k, length in enumerate(self._lengths):
-            episode = actions.episode(run, k)
-            self._table[:length, k] = episode
-            if (wrong := np.flatnonzero(episode >= scenario.num_actions)).size:
-                raise SubmissionError(
-                    f"{where}, workload {k}, decision {wrong[0]}: expected an action from 0 to "
-                    f"{scenario.num_actions - 1}, found {episode[wrong[0]]}"
-                )
-
-    def choose(
-        self, moment: Moment, needed: npt.NDArray[np.bool_] | None = None
-    ) -> npt.NDArray[np.int64]:
-        """Return the logged actions; there must be some where they are needed, or at all going."""
-        needed = moment.going if needed is None else needed
-        if (short := np.flatnonzero(needed & (self._lengths <= moment.number))).size:
-            raise SubmissionError(
-                f"{self._where}, workload {short[0]}, decision {moment.number}: expected a "
-                "decision, found none: the episode goes on where the log ends"
-            )
-        row: npt.NDArray[np.int64] = self._table[moment.number]
-        return row
-
-    def check_all_used(self, episodes: Sequence[Episode]) -> None:
-        """Raise if the log goes on where an episode has ended."""
-        for k, episode in enumerate(episodes):
-            if len(episode.actions) != self._lengths[k]:
-                raise SubmissionError(
-                    f"{self._where}, workload {k}, decision {len(episode.actions)}: expected the "
-                    f"end of the episode, found {self._lengths[k] - len(episode.actions)} more "
-                    "decisions"
-                )
-
-
-class _Again:
-    """Asks a policy on the logged trajectory, so that one decision that differs stays one."""
-
-    def __init__(self, ask: Ask, logged: _Logged) -> None:
-        self._ask, self.logged = ask, logged
-        self.asked: list[npt.NDArray[np.int64]] = []
-        """What the policy chose at each decision, (E,) each."""
-        self.seen: list[list[bytes]] = []
-        """Digest of what it was shown at each decision in each episode."""
-        self.differing = 0
-        self._first = ""
-
-    def choose(self, moment: Moment) -> npt.NDArray[np.int64]:
-        """Return the logged actions, and remember the policy's."""
-        logged, chosen = self.logged.choose(moment), self._ask(moment)
-        self.asked.append(chosen)
-        self.seen.append(_shown(moment))
-        wrong = np.flatnonzero(moment.going & (chosen != logged))
-        if wrong.size and not self._first:
-            k = int(wrong[0])
-            self._first = (
-                f"workload {k}, decision {moment.number}: expected {chosen[k]} as the policy "
-                f"decides, found {logged[k]}"
-            )
-        self.differing += wrong.size
-        return logged
-
-    def check(self, where: str) -> None:
-        """Raise if more decisions differ than may."""
-        if self.differing > MAY_DIFFER * self.logged.total:
-            raise SubmissionError(
-                f"{where}, {self._first}; {self.differing} of {self.logged.total} decisions "
-                f"differ, {100 * MAY_DIFFER:g} % may"
-            )
-
-
-class _Pair:
-    """Asks a policy in twin episodes, and compares while it is shown the same as before."""
-
-    def __init__(self, ask: Ask, again: _Again) -> None:
-        self._ask, self._again = ask, again
-        self._same = np.ones(WORKLOADS, dtype=np.bool_)
-        self._shared = np.zeros(WORKLOADS, dtype=np.int64)
-        self.compared = 0
-        self._first = ""
-
-    def choose(self, moment: Moment) -> npt.NDArray[np.int64] | None:
-        """Return what was chosen before where all is the same; None when nothing is any more."""
-        number = moment.number
-        seen = self._again.seen
-        before = seen[number] if number < len(seen) else [b""] * WORKLOADS
-        same = [one == other for one, other in zip(_shown(moment), before, strict=True)]
-        self._same &= moment.going & np.array(same)
-        if not self._same.any():
-            return None
-        chosen = self._ask(moment)
-        expected = self._again.asked[number]
-        wrong = np.flatnonzero(self._same & (chosen != expected))
-        if wrong.size:
-            k = int(wrong[0])
-            self._first = (
-                f"workload {k}, decision {number}: expected {expected[k]} as in the "
-                f"twin that is the same so far, found {chosen[k]}: the policy knows what is to come"
-            )
-            return None
-        self._shared += self._same
-        self.compared += int(self._same.sum())
-        return np.where(self._same, self._again.logged.choose(moment, self._same), 0)
-
-    def check(self, where: str) -> None:
-        """Raise if a decision differs, or if there was nothing to compare."""
-        if self._first:
-            raise SubmissionError(f"{where}, {self._first}")
-        if not self._shared.all():
-            raise SubmissionError(
-                f"{where}, workload {int(self._shared.argmin())}: shares no decision with its twin"
-            )
-
-
-def _checked(ask: Ask, scenario: Scenario) -> Callable[[Moment], npt.NDArray[np.int64]]:
-    """Return a chooser that lets a policy play, its actions checked."""
-
-    def choose(moment: Moment) -> npt.NDArray[np.int64]:
-        chosen = ask(moment)
-        wrong = np.flatnonzero(moment.going & ((chosen < 0) | (chosen >= scenario.num_actions)))
-        if wrong.size:
-            raise SubmissionError(
-                f"workload {wrong[0]}, decision {moment.number}: the policy chose "
-                f"{chosen[wrong[0]]}: expected 0 to {scenario.num_actions - 1}"
-            )
-        return chosen
-
-    return choose
-
-
-def _shown(moment: Moment) -> list[bytes]:
-    """Return a digest of what is shown in each episode, of one that is over nothing."""
-    return [
-        hashlib.blake2b(seen.tobytes() + legal.tobytes(), digest_size=8).digest() if going else b""
-        for seen, legal, going in zip(moment.observation, moment.mask, moment.going, strict=True)
-    ]
 
 
 def _one_line(text: str) -> str:
