@@ -17,7 +17,7 @@ from torch import Tensor
 from edge_marl.agents.diffusion import DiffusionActor, make_schedule
 from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import AdsacConfig, LearnerConfig
-from edge_marl.agents.networks import TokenCritics
+from edge_marl.agents.networks import TokenCritic
 from edge_marl.agents.policy import PolicyAgent
 from edge_marl.agents.replay import UniformReplay
 from edge_marl.envs.spaces import action_space
@@ -78,7 +78,7 @@ def make_learner(
         action_space(scenario),
         config,
         AdsacAgent.build_actor(scenario, config),
-        TokenCritics(layout, config.width, attention=config.attention),
+        lambda: TokenCritic(layout, config.width, attention=config.attention),
         UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay),
         budget,
     )

@@ -15,6 +15,7 @@ H_target(s) is a share of log(number of actions that are legal in s); pi is 0 wh
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from tianshou.algorithm.modelfree.discrete_sac import DiscreteSACPolicy
 from tianshou.algorithm.modelfree.sac import AutoAlpha
 from tianshou.data import Batch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from edge_marl.agents.learned import LearnerConfig
 from edge_marl.agents.learner import ReplayLearner
@@ -42,7 +44,7 @@ class SacLearner(ReplayLearner):
         actions: the A actions.
         config: settings.
         actor: the network (observation (B, D), mask (B, A)) -> log-probabilities (B, A).
-        critics: the network (observation (B, D)) -> Q (K, B, A) of K critics.
+        make_critic: makes the network (observation (B, D)) -> Q (B, A); called twice.
         replay: buffer.
         budget: decisions to train on, over which the learning rate falls.
         acts: the network that the trained agent acts with, where `actor` wraps it.
@@ -53,7 +55,7 @@ class SacLearner(ReplayLearner):
         actions: Discrete,
         config: LearnerConfig,
         actor: nn.Module,
-        critics: nn.Module,
+        make_critic: Callable[[], nn.Module],
         replay: UniformReplay,
         budget: int,
         acts: nn.Module | None = None,
@@ -64,13 +66,25 @@ class SacLearner(ReplayLearner):
         self.algorithm = _DiscreteSAC(
             policy=DiscreteSACPolicy(actor=OnBatch(actor, actor=True), action_space=actions),
             policy_optim=optimiser,
-            critic=OnBatch(critics, actor=False),
+            critic=OnBatch(_Critics(make_critic), actor=False),
             critic_optim=optimiser,
             tau=config.tau,
             gamma=config.gamma,
             alpha=_MaskedAlpha(config, int(actions.n)),
             n_step_return_horizon=config.n_step,
         )
+
+
+class _Critics(nn.Module):
+    """Two critics side by side."""
+
+    def __init__(self, make_critic: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(make_critic() for _ in range(2))
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return Q (2, B, A) for observations (B, D)."""
+        return torch.stack([critic(observation) for critic in self.critics])
 
 
 class _MaskedAlpha(AutoAlpha):
@@ -95,13 +109,20 @@ class _MaskedAlpha(AutoAlpha):
 class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
     """The update, with Tianshou's n-step returns, targets, optimisers and temperature.
 
-    Tianshou's own has two critics apart, and passes them twice per step: here they may share what
-    they know of the state, and the actor climbs the values that they had before their step.
+    Tianshou's own passes the critics twice per step, for the actor's loss anew after theirs: here
+    the actor climbs the values that they had before it. And its critics are two by name; here they
+    are one network with two answers, of which the lower counts.
     """
 
     def __init__(self, *, alpha: _MaskedAlpha, **parts: Any) -> None:
         super().__init__(**parts)
         self.alpha = alpha
+
+    def _update_lagged_network_weights(self) -> None:
+        """Move the targets by `tau`, in one pass; one by one its 80 small tensors take 0.5 ms."""
+        slow, fast = (list(part.parameters()) for part in (self.critic_old, self.critic))
+        move: Any = get_ema_multi_avg_fn
+        move(1.0 - self.tau)(slow, fast, 0)
 
     def _target_q_compute_action(self, obs_batch: Any) -> Any:
         """No action is drawn: V is over all of them."""
@@ -112,7 +133,7 @@ class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
         return value + self.alpha.value * entropy
 
     def _expected(self, seen: Any, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the policy's expectation of the lowest of Q (K, B, A), and its entropy, (B,)."""
+        """Return the policy's expectation of the lower Q of (2, B, A), and its entropy, (B,)."""
         log_policy, _ = self.policy.actor(seen)
         policy = log_policy.exp()
         entropy = -(policy * log_policy).sum(dim=-1)

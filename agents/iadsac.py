@@ -27,14 +27,14 @@ from torch import Tensor
 from edge_marl.agents.adsac import AdsacAgent
 from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import AdsacConfig
-from edge_marl.agents.networks import TokenCritics
+from edge_marl.agents.networks import TokenCritic
 from edge_marl.agents.policy import GatewayActor
 from edge_marl.agents.replay import UniformReplay, replay_size
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "GatewayCritics", "GatewayReplay", "IadsacAgent", "make_learner"]
+__all__ = ["TRAINED", "GatewayCritic", "GatewayReplay", "IadsacAgent", "make_learner"]
 
 
 class IadsacAgent(AdsacAgent):
@@ -43,7 +43,7 @@ class IadsacAgent(AdsacAgent):
     name = "iadsac"
 
 
-class GatewayCritics(TokenCritics):
+class GatewayCritic(TokenCritic):
     """Q of a gateway's choices, the last of which is to do nothing.
 
     Args:
@@ -57,9 +57,9 @@ class GatewayCritics(TokenCritics):
         self._gateways = gateways
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return (K, B, A + 1) for observations (B, D)."""
-        values, pairs = self.parts(observation)
-        return torch.cat([values + pairs, values], dim=2) / self._gateways
+        """Return (B, A + 1) for observations (B, D)."""
+        value, pairs = self.parts(observation)
+        return torch.cat([value + pairs, value], dim=1) / self._gateways
 
 
 class GatewayReplay(UniformReplay):
@@ -99,7 +99,7 @@ def make_learner(
         gateway_action_space(scenario),
         replace(config, initial_log_alpha=config.initial_log_alpha - math.log(gateways)),
         GatewayActor(actor),
-        GatewayCritics(layout, config.width, gateways),
+        lambda: GatewayCritic(layout, config.width, gateways),
         GatewayReplay(replay_size(scenario, rows, config.buffer_size, budget), rows, for_replay),
         budget,
         acts=actor,

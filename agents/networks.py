@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import linear, silu
 
 from edge_marl.agents.features import TokenFeatures
 from edge_marl.layout import ObservationLayout
 
-__all__ = ["FlatCritics", "FlatNetwork", "PairHead", "TokenCritics", "TokenEncoder"]
+__all__ = ["FlatNetwork", "PairHead", "TokenCritic", "TokenEncoder"]
 
 
 class FlatNetwork(nn.Module):
@@ -81,14 +81,26 @@ class TokenEncoder(nn.Module):
         tokens = torch.cat([task_token, server_tokens], dim=1)
         tokens = tokens + self.mix(silu(tokens))
         if self._attention:
-            query, key, value = self.attend(self.norm(tokens)).chunk(3, dim=-1)
-            # By hand, the keys first: PyTorch's attention and its softmax over a last axis this
-            # short take twice as long.
-            scores = key @ query.mT * key.shape[-1] ** -0.5
-            attended = scores.softmax(dim=1).mT @ value
-            tokens = tokens + self.attended(attended)
+            tokens = tokens + self.mixed(self.norm(tokens))
         encoded: Tensor = self.norm_out(tokens)
         return encoded, services
+
+    def mixed(self, tokens: Tensor) -> Tensor:
+        """Return what each token gets from all, (B, 1 + S, W): attention with one head.
+
+        With queries x Q + q, keys x K + k, values x V + v and outputs y O + o, the score of x_i for
+        x_j is x_i K (x_j Q + q) but for a part that is the same for all i, and so nothing to a
+        softmax over them; and as its weights add up to 1, x V O + (v O + o) are the outputs to mix.
+        So two products with a (W, W) matrix do for four. PyTorch's own attention takes twice the
+        time over so few tokens, and so does a softmax over the last axis.
+        """
+        query, key, value = self.attend.weight.chunk(3)
+        query_bias, _, value_bias = self.attend.bias.chunk(3)
+        wanted = linear(tokens, key.T @ query, key.T @ query_bias)
+        outputs = linear(tokens, self.attended.weight @ value, self.attended(value_bias))
+        scores = tokens @ wanted.mT * tokens.shape[-1] ** -0.5
+        mixed: Tensor = scores.softmax(dim=1).mT @ outputs
+        return mixed
 
 
 class PairHead(nn.Module):
@@ -124,42 +136,22 @@ class PairHead(nn.Module):
         return pairs
 
 
-class FlatCritics(nn.Module):
-    """Q(s, a) of all actions from several perceptrons."""
+class TokenCritic(nn.Module):
+    """Q(s, a) of all actions: a value from the task's token, plus each pair's part."""
 
-    def __init__(
-        self, layout: ObservationLayout, hidden: tuple[int, ...], critics: int = 2
-    ) -> None:
-        super().__init__()
-        self.critics = nn.ModuleList(FlatNetwork(layout, hidden) for _ in range(critics))
-
-    def forward(self, observation: Tensor) -> Tensor:
-        """Return (K, B, A) for observations (B, D)."""
-        return torch.stack([critic(observation) for critic in self.critics])
-
-
-class TokenCritics(nn.Module):
-    """Q(s, a) of all actions from several critics that share their encoder.
-
-    Each is a value from the task's token, plus each pair's part.
-    """
-
-    def __init__(
-        self, layout: ObservationLayout, width: int, critics: int = 2, *, attention: bool = True
-    ) -> None:
+    def __init__(self, layout: ObservationLayout, width: int, *, attention: bool = True) -> None:
         super().__init__()
         self.encoder = TokenEncoder(layout, width, attention=attention)
-        self.pairs = PairHead(layout, width, critics)
-        self.value = nn.Linear(width, critics)
+        self.pairs = PairHead(layout, width, 1)
+        self.value = nn.Linear(width, 1)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return (K, B, A) for observations (B, D)."""
-        values, pairs = self.parts(observation)
-        return values + pairs
+        """Return (B, A) for observations (B, D)."""
+        value, pairs = self.parts(observation)
+        return value + pairs
 
     def parts(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return values (K, B, 1) and the pairs' parts (K, B, A) for observations (B, D)."""
+        """Return the value (B, 1) and the pairs' parts (B, A) for observations (B, D)."""
         tokens, services = self.encoder(observation)
         task, servers = tokens.split([1, tokens.shape[1] - 1], dim=1)
-        pairs = self.pairs(servers, services)
-        return self.value(task).permute(2, 0, 1), pairs.permute(2, 0, 1)
+        return self.value(task.squeeze(1)), self.pairs(servers, services).squeeze(-1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import LearnerConfig, SacConfig
-from edge_marl.agents.networks import FlatCritics, FlatNetwork
+from edge_marl.agents.networks import FlatNetwork
 from edge_marl.agents.policy import PolicyAgent
 from edge_marl.agents.replay import UniformReplay
 from edge_marl.envs.spaces import action_space
@@ -65,7 +65,7 @@ def make_learner(
         action_space(scenario),
         config,
         SacAgent.build_actor(scenario, config),
-        FlatCritics(layout, config.hidden),
+        lambda: FlatNetwork(layout, config.hidden),
         UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay),
         budget,
     )

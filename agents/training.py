@@ -35,6 +35,7 @@ from torch import nn
 
 from edge_marl.agents.base import Agent, Training, TrainProgress
 from edge_marl.agents.learner import Learner
+from edge_marl.agents.memory import keep_freed_memory
 from edge_marl.agents.randomness import Randomness, number
 from edge_marl.agents.tianshou_env import TianshouEnv, cache_compiled
 from edge_marl.agents.tianshou_rows import TianshouRows
@@ -123,6 +124,7 @@ class TianshouTraining(Training):
         seed: int,
     ) -> None:
         cache_compiled()
+        keep_freed_memory()
         for_torch, for_numpy, for_replay, for_envs = np.random.SeedSequence(seed).spawn(4)
         self.budget = budget
         self._env = env

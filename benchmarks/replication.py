@@ -18,7 +18,14 @@ import typer
 
 from edge_marl.benchmarks.console import results, run_app
 from edge_marl.benchmarks.records import write_file
-from edge_marl.benchmarks.stats import MIN_RUNS, estimate, iqm, probability_of_improvement
+from edge_marl.benchmarks.stats import (
+    MIN_RUNS,
+    Estimate,
+    estimate,
+    iqm,
+    probability_of_improvement,
+    ratio,
+)
 from edge_marl.benchmarks.study import read_runs
 
 __all__ = ["main", "report"]
@@ -88,6 +95,7 @@ were published, and whether ADSAC is better than baselines that were tuned with 
 
 Utility per task is the interquartile mean over training seeds and the 100 test workloads, with a
 95 % interval where there are at least five seeds; with fewer, the range of the seeds' means.
+Shares and percentages are of means over seeds and workloads, with a 95 % interval over both.
 Crashes are server crashes per dispatched task. Every learner trained on 96,000 decisions unless
 another number is given, and was selected on validation workloads.
 """
@@ -173,18 +181,29 @@ def _verdict(groups: dict[Key, list[Row]]) -> str:
     # The paper compares with learners and with heuristics that do not know the qualities.
     others = [name for name in found if name not in ("adsac", "prophet", "bid-price")]
     best = next(name for name in others if not name.startswith("crash-avoid-best"))
-    own, theirs = found["adsac"], found[best]
-    more = 100 * (_mean(own) / _mean(theirs) - 1)
-    crashes = [float(_values(rows, "server_crash_rate").mean()) for rows in (own, theirs)]
-    fewer = 100 * (crashes[0] / crashes[1] - 1)
-    holds = "holds" if more >= CLAIMED_UTILITY else "does not hold"
-    fewer_holds = "holds" if fewer <= CLAIMED_CRASHES else "does not hold"
+    utility = _more(found, "adsac", best, "utility_per_task")
+    crashes = _more(found, "adsac", best, "server_crash_rate")
     return f"""
 **Verdict, tuned baselines, world 0.** The best existing method that does not know the qualities
-is `{best}`. Against it `adsac` gets {more:+.1f} % utility per task (claimed: at least
-{CLAIMED_UTILITY:+.1f} %) and {fewer:+.1f} % server crashes (claimed:
-{CLAIMED_CRASHES:+.1f} %). The claim on utility {holds}, the claim on crashes {fewer_holds}.
+is `{best}`. Against it `adsac` gets {_percent(utility)} utility per task (claimed: at least
+{CLAIMED_UTILITY:+.1f} %) and {_percent(crashes)} server crashes (claimed:
+{CLAIMED_CRASHES:+.1f} %). The claim on utility {_holds(utility.value >= CLAIMED_UTILITY)}, the
+claim on crashes {_holds(crashes.value <= CLAIMED_CRASHES)}.
 """
+
+
+def _more(found: dict[str, list[Row]], one: str, other: str, metric: str) -> Estimate:
+    """How much more of a metric one agent has than another, in per cent of the other's."""
+    share = ratio(_values(found[one], metric), _values(found[other], metric), agents=(one, other))
+    return Estimate(*(100 * (x - 1) for x in (share.value, share.low, share.high)))
+
+
+def _percent(found: Estimate) -> str:
+    return f"{found.value:+.1f} % [{found.low:+.1f}, {found.high:+.1f}]"
+
+
+def _holds(does: bool) -> str:
+    return "holds" if does else "does not hold"
 
 
 def _worlds(groups: dict[Key, list[Row]]) -> str:
@@ -193,9 +212,8 @@ def _worlds(groups: dict[Key, list[Row]]) -> str:
         found = _rows_of(groups, "paper", world)
         if not {"adsac", "prophet", "crash-avoid", "bid-price"} <= found.keys():
             continue
-        own = found["adsac"]
-        sums = _values(own, "utility").sum(axis=1) / _values(found["prophet"], "utility").sum()
-        shares.append(float(iqm(sums)))
+        share = _share(found)
+        shares.append(share.value)
         rates = [
             float(_values(found[name], "server_crash_rate").mean())
             for name in ("adsac", "crash-avoid", "prophet")
@@ -204,23 +222,32 @@ def _worlds(groups: dict[Key, list[Row]]) -> str:
             [
                 str(world),
                 *(f"{_mean(found[name]):.3f}" for name in ("crash-avoid", "prophet", "bid-price")),
-                f"{_mean(own):.3f}",
-                str(len(own)),
-                f"{100 * shares[-1]:.1f} %",
-                f"{100 * sums.min():.1f} to {100 * sums.max():.1f} %",
+                f"{_mean(found['adsac']):.3f}",
+                str(len(found["adsac"])),
+                f"{share.value:.1f} % [{share.low:.1f}, {share.high:.1f}]",
                 *(f"{100 * rate:.2f} %" for rate in rates),
+                _percent(_more(found, "adsac", "crash-avoid", "utility_per_task")),
+                _percent(_more(found, "adsac", "crash-avoid", "server_crash_rate")),
             ]
         )
     columns = ["world", "crash-avoid", "prophet", "bid-price", "adsac", "seeds", "of the prophet's"]
-    columns += ["seeds from, to", "crashes: adsac", "crash-avoid", "prophet"]
+    columns += ["crashes: adsac", "crash-avoid", "prophet"]
+    columns += ["utility against crash-avoid", "crashes against it"]
     others = np.mean(shares[1:]) if len(shares) > 1 else float("nan")
     told = (
-        f"\n`adsac` gets {100 * shares[0]:.1f} % of the prophet's return on world 0 and "
-        f"{100 * others:.1f} % on average over worlds 1 to 9 (interquartile means over seeds).\n"
+        f"\n`adsac` gets {shares[0]:.1f} % of the prophet's return on world 0 and "
+        f"{others:.1f} % on average over worlds 1 to 9 (means over seeds and workloads).\n"
         if shares
         else ""
     )
     return _markdown(columns, lines) + told
+
+
+def _share(found: dict[str, list[Row]]) -> Estimate:
+    """`adsac`'s return in per cent of the prophet's."""
+    returns = [_values(found[name], "utility") for name in ("adsac", "prophet")]
+    share = ratio(*returns, agents=("adsac", "prophet"))
+    return Estimate(*(100 * x for x in (share.value, share.low, share.high)))
 
 
 def _table(groups: dict[Key, list[Row]], agent: str, published: bool) -> str:

@@ -48,6 +48,7 @@ __all__ = [
     "normalise",
     "probability_of_improvement",
     "profile",
+    "ratio",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -167,13 +168,31 @@ def difference(
     Raises:
         ValueError: if a matrix cannot be used, or they differ in their number of workloads.
     """
-    _check_pair(first, second)
-    columns = _counts(first.shape[1], resamples, ENTROPY, "workloads", scenario)
-    one, other = (
-        _means(values, _counts(len(values), resamples, ENTROPY, "runs", name, scenario), columns)
-        for values, name in zip((first, second), agents, strict=True)
-    )
+    one, other = _means_of_pair(first, second, agents, scenario, resamples)
     return _interval(float(first.mean() - second.mean()), one - other, level)
+
+
+def ratio(
+    first: FloatArray,
+    second: FloatArray,
+    *,
+    agents: tuple[str, str] = ("first", "second"),
+    scenario: str = "",
+    resamples: int = BAND_RESAMPLES,
+    level: float = LEVEL,
+) -> Estimate:
+    """Return the mean of `first` as a share of that of `second` on common workloads.
+
+    The arguments are those of `difference`.
+
+    Raises:
+        ValueError: if a matrix cannot be used, they differ in their number of workloads, or the
+            mean of `second` is not above 0.
+    """
+    one, other = _means_of_pair(first, second, agents, scenario, resamples)
+    if not second.mean() > 0.0:
+        raise ValueError(f"a mean of {second.mean()}: a share of it says nothing")
+    return _interval(float(first.mean() / second.mean()), one / other, level)
 
 
 def probability_of_improvement(
@@ -306,6 +325,23 @@ def _counts(n: int, resamples: int, entropy: int, *names: str) -> FloatArray:
     counts = np.bincount(flat, minlength=resamples * n).reshape(resamples, n).astype(np.float64)
     counts.flags.writeable = False  # shared by the cache
     return counts
+
+
+def _means_of_pair(
+    first: FloatArray,
+    second: FloatArray,
+    agents: tuple[str, str],
+    scenario: str,
+    resamples: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Means of two agents' resampled matrices, on the same workloads; (B,) each."""
+    _check_pair(first, second)
+    columns = _counts(first.shape[1], resamples, ENTROPY, "workloads", scenario)
+    one, other = (
+        _means(values, _counts(len(values), resamples, ENTROPY, "runs", name, scenario), columns)
+        for values, name in zip((first, second), agents, strict=True)
+    )
+    return one, other
 
 
 def _chunks(resamples: int, entries: int) -> Iterator[slice]:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention, silu
 
-from edge_marl.agents.diffusion import DiffusionActor, make_schedule
-from edge_marl.agents.networks import FlatNetwork, TokenCritics
+from edge_marl.agents.diffusion import DiffusionActor, hidden_layer, make_schedule
+from edge_marl.agents.networks import FlatNetwork, TokenCritic, TokenEncoder
 from edge_marl.agents.sac import FlatActor
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.layout import ObservationLayout
@@ -76,6 +77,16 @@ def test_chain_keeps_the_marginals() -> None:
         assert variance == pytest.approx(1 - abar(t - 1))
 
 
+def test_the_denoisers_gradients_by_hand_are_those_of_its_function() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = (3, 4, 5), (2, 3, 4), (5,), (5,)  # B = 3, A = 4, H = 5, M = 2
+    parts = [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes]
+    state, x, of_x, out = (part.requires_grad_() for part in parts)
+    expected = (silu(state + x[..., None] * of_x) * out).sum(-1)
+    assert torch.allclose(hidden_layer(state, x, of_x, out), expected)
+    assert torch.autograd.gradcheck(hidden_layer, (state, x, of_x, out))
+
+
 def test_the_end_of_the_chain_is_the_last_prediction() -> None:
     actor, seen = small_actor(PAPER), observations(PAPER)
 
@@ -133,16 +144,25 @@ def test_servers_may_be_renumbered(scenario: Scenario) -> None:
     """Permuting servers, with what was learnt about each, permutes the scores and nothing else."""
     layout = ObservationLayout(scenario)
     torch.manual_seed(0)
-    critics, seen = TokenCritics(layout, 16).double(), observations(scenario)
+    critic, seen = TokenCritic(layout, 16).double(), observations(scenario)
     order = torch.randperm(layout.num_servers)
     task, servers, _ = layout.unflatten(seen)
     moved = torch.cat([task, servers[:, order].flatten(1)], dim=1)
-    before = critics(seen).unflatten(2, (layout.num_servers, -1))
+    before = critic(seen).unflatten(1, (layout.num_servers, -1))
     with torch.no_grad():
-        critics.encoder.identity.copy_(critics.encoder.identity[order])
-        critics.pairs.key.copy_(critics.pairs.key[order])
-    after = critics(moved).unflatten(2, (layout.num_servers, -1))
-    assert torch.allclose(after, before[:, :, order])
+        critic.encoder.identity.copy_(critic.encoder.identity[order])
+        critic.pairs.key.copy_(critic.pairs.key[order])
+    after = critic(moved).unflatten(1, (layout.num_servers, -1))
+    assert torch.allclose(after, before[:, order])
+
+
+def test_attention_in_two_products_is_pytorchs() -> None:
+    torch.manual_seed(0)
+    encoder = TokenEncoder(ObservationLayout(PAPER), 16).double()
+    tokens = torch.randn(4, 11, 16, dtype=torch.float64)
+    query, key, value = encoder.attend(tokens)[:, None].chunk(3, dim=-1)
+    attended = scaled_dot_product_attention(query, key, value)[:, 0]
+    assert torch.allclose(encoder.mixed(tokens), encoder.attended(attended))
 
 
 def test_derived_features_are_those_of_the_decoded_observation() -> None:

@@ -37,20 +37,11 @@ class Logits(nn.Module):
         return logits.log_softmax(dim=-1)
 
 
-class Critics(nn.Module):
-    """Two linear critics."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.critics = nn.ModuleList(nn.Linear(1, ACTIONS) for _ in range(2))
-
-    def forward(self, observation: Tensor) -> Tensor:
-        return torch.stack([critic(observation) for critic in self.critics])
-
-
 def algorithm() -> Any:
     replay = UniformReplay(1, 1, np.random.SeedSequence(0))
-    learner = SacLearner(Discrete(ACTIONS), CONFIG, Logits(), Critics(), replay, budget=100)
+    learner = SacLearner(
+        Discrete(ACTIONS), CONFIG, Logits(), lambda: nn.Linear(1, ACTIONS), replay, 100
+    )
     return learner.algorithm
 
 

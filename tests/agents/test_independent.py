@@ -14,7 +14,7 @@ from tianshou.data import Batch, Collector, CollectStats
 from torch import nn
 
 from edge_marl.agents import Agent, Trainer, TrainProgress, load
-from edge_marl.agents.iadsac import GatewayCritics, GatewayReplay
+from edge_marl.agents.iadsac import GatewayCritic, GatewayReplay
 from edge_marl.agents.iadsac import make_learner as make_iadsac
 from edge_marl.agents.independent import (
     IadsacTrainer,
@@ -26,7 +26,7 @@ from edge_marl.agents.independent import (
 from edge_marl.agents.ippo import IppoAgent
 from edge_marl.agents.ippo import make_learner as make_ippo
 from edge_marl.agents.learned import AdsacConfig
-from edge_marl.agents.networks import TokenCritics
+from edge_marl.agents.networks import TokenCritic
 from edge_marl.agents.policy import GatewayActor, OnBatch, PolicyAgent
 from edge_marl.agents.tianshou_rows import TianshouRows
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
@@ -250,12 +250,12 @@ def test_critics_value_doing_nothing_as_the_state_and_count_a_gateways_share() -
     layout = ObservationLayout(SMOKE)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        critics, single = GatewayCritics(layout, 8, gateways=4), TokenCritics(layout, 8)
-    single.load_state_dict(critics.state_dict())
+        critic, single = GatewayCritic(layout, 8, gateways=4), TokenCritic(layout, 8)
+    single.load_state_dict(critic.state_dict())
     seen = torch.as_tensor(some_observations(1)[-1])
-    values = critics(seen)
-    assert torch.allclose(4 * values[..., :-1], single(seen))
-    assert torch.allclose(4 * values[..., -1], single.value(single.encoder(seen)[0][:, 0]).T)
+    values = critic(seen)
+    assert torch.allclose(4 * values[:, :-1], single(seen))
+    assert torch.allclose(4 * values[:, -1:], single.value(single.encoder(seen)[0][:, 0]))
 
 
 @pytest.mark.parametrize("gateways", [1, 10])

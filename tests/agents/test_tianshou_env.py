@@ -87,10 +87,10 @@ def test_targets_bootstrap_after_a_truncation_and_not_after_a_termination(
 
     class AlwaysTwo(nn.Linear):
         def forward(self, observation: torch.Tensor) -> torch.Tensor:
-            return torch.full((2, len(observation), scenario.num_actions), two)
+            return torch.full((len(observation), scenario.num_actions), two)
 
     learner = SacLearner(
-        action_space(scenario), trainer.config, Always0(1, 1), AlwaysTwo(1, 1), replay, 1000
+        action_space(scenario), trainer.config, Always0(1, 1), lambda: AlwaysTwo(1, 1), replay, 1000
     )
     algorithm: Any = learner.algorithm
     indices = np.concatenate([start + np.arange(150) for start in replay._offset])

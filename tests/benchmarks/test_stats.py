@@ -18,6 +18,7 @@ from edge_marl.benchmarks.stats import (
     normalise,
     probability_of_improvement,
     profile,
+    ratio,
 )
 
 
@@ -151,6 +152,19 @@ def test_a_difference_on_common_workloads_has_no_width_of_theirs() -> None:
     assert (found.high - found.low) / 2 == pytest.approx(spread, rel=0.03)
     with pytest.raises(ValueError, match="19 and 20 workloads"):
         difference(first[:, 1:], second)
+
+
+def test_a_ratio_on_common_workloads_has_no_width_of_theirs() -> None:
+    busy = sample(1, 20)
+    found = ratio(1.304 * busy, busy)
+    assert (found.value, found.low, found.high) == pytest.approx((1.304, 1.304, 1.304))
+    # Close to a normal law by the delta method, where only the first's runs vary.
+    runs = np.repeat(sample(12, 1, 1), 20, axis=1)
+    found = ratio(runs, np.full((1, 20), 2.0), resamples=20_000)
+    spread = 1.96 * runs[:, 0].std() / np.sqrt(12) / 2.0
+    assert (found.high - found.low) / 2 == pytest.approx(spread, rel=0.03)
+    with pytest.raises(ValueError, match=r"mean of -0\.5"):
+        ratio(busy, np.full((1, 20), -0.5))
 
 
 def test_probability_of_improvement_is_the_mann_whitney_statistic() -> None:
