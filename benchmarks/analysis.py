@@ -84,14 +84,11 @@ def learning_curve(table: Table, row: Row) -> tuple[NDArray[np.float64], Band] |
     Runs are put side by side evaluation by evaluation, as far as all of them go. None for an agent
     that has no curve, or one with an undefined value.
     """
-    curves = [result.curve for result in row.results]
-    points = min((len(points) for points in curves), default=0)
+    points = min((len(one.decisions) for one in row.runs.curves), default=0)
     if points == 0:
         return None
-    values = np.array(
-        [[point.utility_per_task for point in one[:points]] for one in curves], dtype=np.float64
-    )
+    values = np.array([one.utility_per_task[:points] for one in row.runs.curves])
     if np.isnan(values).any():
         return None
-    decisions = np.mean([[point.decisions for point in one[:points]] for one in curves], axis=0)
+    decisions = np.mean([one.decisions[:points] for one in row.runs.curves], axis=0)
     return decisions, curve(values, agent=row.agent.name, scenario=table.scenario.digest)

@@ -118,7 +118,7 @@ def _add_legend(figure: Figure, rows: list[Row]) -> None:
     handles.append(Line2D([], [], label="one test workload", **dot))
     if any(row.has_few_runs for row in rows):
         handles.append(Line2D([], [], label=f"† fewer than {MIN_RUNS} runs", linestyle=""))
-    if any(row.holes for row in rows):
+    if any(row.runs.holes for row in rows):
         handles.append(Line2D([], [], label="‡ runs missing", linestyle=""))
     columns = len(handles) if len(handles) < 5 else 3
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2)

@@ -57,7 +57,11 @@ def draw_all(analysis: Analysis) -> list[Drawing]:
 
 def _drawings(analysis: Analysis) -> Iterator[Drawing]:
     rows = analysis.table.rows
-    missing = [f"{row.agent.name}: {row.runs} of {row.planned} runs" for row in rows if row.holes]
+    missing = [
+        f"{row.agent.name}: {row.count} of {row.runs.planned} runs"
+        for row in rows
+        if row.runs.holes
+    ]
     tail = f" Runs are missing (‡): {'; '.join(missing)}." if missing else ""
     if any(row.has_few_runs for row in rows):
         tail += " † fewer than 5 runs: the interval is likely too narrow."
@@ -79,7 +83,7 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
             score_figure([(table, scored)]),
         )
     curves = [
-        _Line(place, row, found[0], found[1], True, row.runs > 1)
+        _Line(place, row, found[0], found[1], True, row.count > 1)
         for place, row in enumerate(table.rows)
         if (found := learning_curve(table, row)) is not None
     ]
@@ -135,7 +139,7 @@ def _behaviour(rows: tuple[Row, ...]) -> Iterator[tuple[str, str, str, Figure]]:
             "left is better. Below one crash in 100 tasks the scale is linear, above logarithmic.",
             _trade_off(both),
         )
-    loaded = [row for row in rows if row.results and row.results[0].load.share]
+    loaded = [row for row in rows if row.runs.load.share]
     if loaded:
         yield (
             "load",
@@ -273,7 +277,7 @@ def _arms(found: Estimate) -> Any:
 def _load(rows: list[Row]) -> Figure:
     figure, panels = _grid(len(rows))
     for axes, row in zip(panels, rows, strict=True):
-        load = row.results[0].load
+        load = row.runs.load
         hours = np.array(load.time_s) / 3600
         axes.fill_between(hours, 100 * np.array(load.share), color="#9db8cc", linewidth=0)
         axes.plot(hours, 100 * np.array(load.share), color="#0b3c5d", linewidth=0.8)

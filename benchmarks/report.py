@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from edge_marl.benchmarks import tables as tabulate
@@ -141,10 +140,10 @@ def _agent(table: Table, row: Row) -> dict[str, Any]:
         "agent": row.agent.name,
         "learns": row.agent.learns,
         "deterministic": row.agent.deterministic,
-        "runs": row.runs,
-        "runs_planned": row.planned,
+        "runs": row.count,
+        "runs_planned": row.runs.planned,
         "too_few_runs": row.has_few_runs,
-        "holes": list(row.holes),
+        "holes": list(row.runs.holes),
         "gaps": list(row.gaps),
         "estimates": {name: _estimate(found) for name, found in row.estimates.items()},
         "means": _means(row),
@@ -160,12 +159,7 @@ def _agent(table: Table, row: Row) -> dict[str, Any]:
 
 def _means(row: Row) -> dict[str, float | None]:
     """Mean of every metric over runs and workloads; None where an episode leaves it undefined."""
-    episodes = [episode.metrics for result in row.results for episode in result.episodes]
-    means = {}
-    for name in episodes[0] if episodes else ():
-        values = np.array([metrics[name] for metrics in episodes], dtype=np.float64)
-        means[name] = _rounded(float(values.mean()))
-    return means
+    return {name: _rounded(float(values.mean())) for name, values in row.runs.metrics.items()}
 
 
 def _estimate(found: Estimate) -> dict[str, float | None]:
@@ -216,17 +210,21 @@ def to_parquet(made: Report) -> bytes:
             "agent": row.agent.name,
             "seed": seed,
             "test_workload": number,
-            "workload_digest": episode.workload,
-            **episode.metrics,
+            "workload_digest": workload,
+            **{name: _defined(values[run, number]) for name, values in row.runs.metrics.items()},
         }
         for table in made.tables
         for row in table.rows
-        for seed, result in zip(row.seeds, row.results, strict=True)
-        for number, episode in enumerate(result.episodes)
+        for run, seed in enumerate(row.runs.seeds)
+        for number, workload in enumerate(row.runs.workloads)
     ]
     out = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(lines), out)
     return out.getvalue()
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 # ---- HTML ----------------------------------------------------------------------------------------
@@ -271,7 +269,7 @@ def _sort_keys(row: Row) -> list[str]:
     """What each cell of a table's row is sorted by; numbers, empty last."""
     values = [row.estimates.get(column.name) for column in COLUMNS]
     numbers = [math.nan if found is None else found.value for found in values]
-    numbers += [row.decision_latency_us, float(row.runs)]
+    numbers += [row.decision_latency_us, float(row.count)]
     return [row.agent.name, *("" if math.isnan(x) else f"{x:.6g}" for x in numbers)]
 
 

@@ -2,10 +2,10 @@
 
     python -m edge_marl.benchmarks.scan_speed --cells 10000
 
-Agents are run for real on `paper` and its 100 test workloads, one cell each. The other cells are
-these again, in other worlds and with other seeds, written as a run writes them: each with its own
-key and checksum, its episodes shifted a little so that no two agree. Then what `edge-marl plan` and
-`edge-marl report` do on such a folder is done and timed, part by part.
+A few agents are run for real, one cell each on `paper` and its 100 test workloads. The other cells
+are these again: as the agents of other names, in other worlds and with other seeds, written as a
+run writes them, each with its own key and checksum, and its utilities shifted so that no two agree.
+Then what `edge-marl plan` and `edge-marl report` do on such a folder is done and timed in parts.
 """
 
 from __future__ import annotations
@@ -20,22 +20,38 @@ from typing import Annotated, Any
 
 import typer
 
+from edge_marl.benchmarks import report, status
 from edge_marl.benchmarks.cells import Anchors, Arena, Cell, Plan
-from edge_marl.benchmarks.console import print_rows, results, run_app
-from edge_marl.benchmarks.records import Record, read_record, write_plan, write_record
+from edge_marl.benchmarks.console import print_rows, problems, results, run_app
+from edge_marl.benchmarks.executors import Processes
+from edge_marl.benchmarks.progress import Lines
+from edge_marl.benchmarks.records import Record, read_plan, read_record, write_plan, write_record
+from edge_marl.benchmarks.run_benchmark import make_plan
+from edge_marl.benchmarks.runner import run_plan
+from edge_marl.benchmarks.suites import Suite
+from edge_marl.benchmarks.tables import build_tables
 from edge_marl.errors import SuiteError
+from edge_marl.scenario import load_scenario
 
-__all__ = ["Part", "make_run", "measure"]
+__all__ = ["SAMPLE", "Part", "make_run", "measure"]
 
-AGENTS = "random,capacity-random,power-of-two,sac"
-"""What is run for real: agents that depend on a seed, one of which learns and has a curve."""
+SAMPLE = Suite(
+    name="sample",
+    scenarios=("paper",),
+    agents=("random", "capacity-random", "power-of-two", "sac"),
+    seeds=1,
+    episodes=100,
+    budget=4_800,
+)
+"""What is run for real: agents that depend on a seed, one of which learns and so has a curve."""
 
-BUDGET = 4_800
-WORLDS = 10
-"""Of `paper`; the cells are shared out among them."""
+WORLDS, NAMES = 10, 20
+"""Worlds and agents that the cells are shared out among; as many seeds as it takes."""
+
+NAME = "agent-"
 
 SHIFT = 1e-3
-"""Utility by which the episodes of one copy differ from those of the next."""
+"""Utility by which the episodes of one cell differ from those of the next."""
 
 
 @dataclass(frozen=True)
@@ -47,44 +63,36 @@ class Part:
     cpu_s: float
 
 
-def make_run(folder: Path, cells: int, agents: str = AGENTS, episodes: int = 100) -> Plan:
+def make_run(folder: Path, cells: int, suite: Suite = SAMPLE) -> Plan:
     """Write a run of at least `cells` finished cells to a folder, and return its plan.
 
     Raises:
-        SuiteError: if an agent has failed, or depends on no seed and so has one cell only.
+        SuiteError: if a cell of the sample fails.
     """
-    from edge_marl.benchmarks.executors import Processes
-    from edge_marl.benchmarks.progress import Lines
-    from edge_marl.benchmarks.run_benchmark import make_plan
-    from edge_marl.benchmarks.runner import run_plan
-    from edge_marl.benchmarks.suites import DEFAULT
-    from edge_marl.scenario import load_scenario
-
-    names = tuple(agents.split(","))
-    axes = {"scenarios": ("paper",), "agents": names, "seeds": 1}
-    sample = make_plan(DEFAULT.replaced(axes | {"episodes": episodes, "budget": BUDGET}))
-    for agent in sample.agents:
-        if agent.deterministic:
-            raise SuiteError(f"agent '{agent.name}' depends on no seed: it has one cell only")
-    with tempfile.TemporaryDirectory() as place, Lines(results(), quiet=True) as display:
-        if run_plan(sample, Path(place), Processes(1), display):
-            raise SuiteError("a sample cell has failed: see above")
+    sample = make_plan(suite)
+    with tempfile.TemporaryDirectory() as place:
+        with Lines(problems(), quiet=True) as display:
+            if run_plan(sample, Path(place), Processes(1), display):
+                raise SuiteError("a cell of the sample has failed, as said above")
         found = [read_record(Path(place), job) for job in sample.jobs()]
-    done = {_name(record.job): record for record in found if record is not None}
-    worlds = [load_scenario("paper", world) for world in range(WORLDS)]
+    done = {_agent(record.job): record for record in found if record is not None}
+    original = {f"{NAME}{i}": sample.agents[i % len(sample.agents)] for i in range(NAMES)}
     plan = sample.model_copy(
         update={
-            "arenas": tuple(Arena(scenario=world) for world in worlds),
-            "seeds": -(-cells // (WORLDS * len(names))),
+            "arenas": tuple(Arena(scenario=load_scenario("paper", w)) for w in range(WORLDS)),
+            "agents": tuple(e.model_copy(update={"name": name}) for name, e in original.items()),
+            "seeds": -(-cells // (WORLDS * NAMES)),
         }
     )
     write_plan(folder, plan)
     for number, job in enumerate(plan.jobs()):
-        write_record(folder, _copy(done[_name(job)], job, number))
+        agent = _agent(job)
+        record = done[original[agent].name if agent in original else agent]
+        write_record(folder, _copy(record, job, number))
     return plan
 
 
-def _name(job: Cell | Anchors) -> str:
+def _agent(job: Cell | Anchors) -> str:
     return job.agent if isinstance(job, Cell) else "anchors"
 
 
@@ -101,10 +109,6 @@ def _copy(record: Record, job: Cell | Anchors, number: int) -> Record:
 
 def measure(folder: Path) -> Iterator[Part]:
     """Time what `edge-marl plan` and `edge-marl report` do on a folder; yield part by part."""
-    from edge_marl.benchmarks import report, status
-    from edge_marl.benchmarks.records import read_plan
-    from edge_marl.benchmarks.tables import build_tables
-
     plan, part = _timed("read the plan", lambda: read_plan(folder))
     yield part
     yield _timed("plan: scan and count", lambda: status.rows_of(plan, folder, 1))[1]
@@ -123,7 +127,6 @@ def _timed(name: str, do: Callable[[], Any]) -> tuple[Any, Part]:
 
 def command(
     cells: Annotated[int, typer.Option(min=1, help="Finished cells.")] = 10_000,
-    agents: Annotated[str, typer.Option(help="Agents that depend on a seed.")] = AGENTS,
     keep: Annotated[
         Path | None, typer.Option(help="Folder to make the run in, or one made before.")
     ] = None,
@@ -132,7 +135,7 @@ def command(
     with tempfile.TemporaryDirectory() as place:
         folder = keep or Path(place)
         if not (folder / "run.json").exists():
-            make_run(folder, cells, agents)
+            make_run(folder, cells)
         records = list((folder / "cells").iterdir())
         size = sum(path.stat().st_size for path in records)
         results().print(f"{len(records):,} records, {size / 1e6:,.0f} MB")

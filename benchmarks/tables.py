@@ -18,11 +18,13 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
-from edge_marl.benchmarks.records import (
-    AnchorValues,
-    CellResult,
-    read_plan,
-    read_record,
+from edge_marl.benchmarks.records import AnchorValues, read_plan
+from edge_marl.benchmarks.runs import (
+    OTHER_WORKLOADS,
+    HoleError,
+    Runs,
+    read_anchors,
+    read_runs,
 )
 from edge_marl.benchmarks.stats import (
     MIN_RUNS,
@@ -92,37 +94,38 @@ FEW_RUNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """What one agent got on one scenario."""
 
     agent: AgentEntry
-    runs: int
-    planned: int
+    runs: Runs
     scores: FloatArray
     """Normalised scores (runs, workloads); no entries where there are no anchors or no runs."""
     estimates: dict[str, Estimate]
     """By column name; a column without values is missing."""
-    decision_latency_us: float
-    """Median over the runs, NaN without any."""
-    holes: tuple[str, ...]
-    """Why each missing run is missing."""
     gaps: tuple[str, ...]
     """Why it has no value in a column although it has runs."""
-    results: tuple[CellResult, ...] = ()
-    """Of its runs, by seed."""
-    seeds: tuple[int, ...] = ()
-    """Of those runs."""
+
+    @property
+    def count(self) -> int:
+        """Runs that have a result."""
+        return len(self.runs.seeds)
+
+    @property
+    def decision_latency_us(self) -> float:
+        """Median over the runs, NaN without any."""
+        return float(np.median(self.runs.decision_latency_us)) if self.count else math.nan
 
     @property
     def has_few_runs(self) -> bool:
         """Whether its interval cannot speak of runs."""
-        return not self.agent.deterministic and 0 < self.runs < MIN_RUNS
+        return not self.agent.deterministic and 0 < self.count < MIN_RUNS
 
     @property
     def name(self) -> str:
         """The agent's name with the marks of its notes."""
-        marks = ("†" if self.has_few_runs else "") + ("‡" if self.holes else "")
+        marks = ("†" if self.has_few_runs else "") + ("‡" if self.runs.holes else "")
         return f"{self.agent.name} {marks}".rstrip()
 
 
@@ -151,8 +154,8 @@ def build_tables(folder: Path) -> list[Table]:
 def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     scenario, notes = arena.scenario, []
     try:
-        anchors = _read_anchors(folder, plan, scenario)
-    except _HoleError as hole:
+        anchors = read_anchors(folder, plan.anchors(scenario))
+    except HoleError as hole:
         anchors = None
         notes.append(f"No scores, for want of the anchors: {hole}")
     rows = [_row(folder, plan, arena, agent, anchors) for agent in plan.agents]
@@ -164,7 +167,7 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     if any(row.has_few_runs for row in rows):
         notes.append(FEW_RUNS)
     for row in rows:
-        notes += [f"‡ {row.agent.name}: {hole}" for hole in row.holes]
+        notes += [f"‡ {row.agent.name}: {hole}" for hole in row.runs.holes]
         notes += [f"{row.agent.name}: {gap}" for gap in row.gaps]
     seeds = "seed 0" if plan.seeds == 1 else f"seeds 0..{plan.seeds - 1}"
     facts = [f"{plan.episodes} test workloads", seeds]
@@ -187,44 +190,6 @@ def _rank(row: Row) -> tuple[float, float, str]:
     return descending("normalised_score"), descending("utility_per_task"), row.agent.name
 
 
-class _HoleError(Exception):
-    """A job has no result; says why."""
-
-
-def _read_anchors(folder: Path, plan: Plan, scenario: Scenario) -> tuple[AnchorValues, ...]:
-    try:
-        record = read_record(folder, plan.anchors(scenario))
-    except RecordError as error:
-        raise _HoleError(str(error)) from None
-    if record is None:
-        raise _HoleError("not computed yet")
-    if record.anchors is None:
-        raise _HoleError(record.failure.reason if record.failure else "the record is empty")
-    return record.anchors
-
-
-def _read_runs(
-    folder: Path, plan: Plan, arena: Arena, agent: AgentEntry
-) -> tuple[dict[int, CellResult], list[str]]:
-    """Results of an agent by seed, and why those that are missing are missing."""
-    results: dict[int, CellResult] = {}
-    holes = []
-    for cell in plan.cells(arena, agent):
-        try:
-            record = read_record(folder, cell)
-        except RecordError as error:
-            holes.append(f"seed {cell.seed} left out: {error}")
-            continue
-        if record is None:
-            holes.append(f"seed {cell.seed} not run yet")
-        elif record.result is None:
-            reason = record.failure.reason if record.failure else "the record is empty"
-            holes.append(f"seed {cell.seed} FAILED and is left out: {reason}")
-        else:
-            results[cell.seed] = record.result
-    return results, holes
-
-
 def _row(
     folder: Path,
     plan: Plan,
@@ -232,54 +197,30 @@ def _row(
     agent: AgentEntry,
     anchors: tuple[AnchorValues, ...] | None,
 ) -> Row:
-    found, holes = _read_runs(folder, plan, arena, agent)
-    results = list(found.values())
-    scores = _scores(results, anchors)
+    runs = read_runs(folder, plan, arena, agent)
+    scores = _scores(runs, anchors)
     estimates, gaps = {}, []
     for column in COLUMNS:
-        values = scores if column.name == "normalised_score" else _matrix(results, column.name)
+        values = scores if column.name == "normalised_score" else runs.metrics.get(column.name)
+        if values is None or not values.size:
+            continue
         undefined = int(np.isnan(values).sum())
         if undefined:
             gaps.append(f"{column.heading} is undefined in {undefined} of {values.size} episodes")
-        elif values.size:
+        else:
             estimates[column.name] = estimate(
                 values, column.statistic, agent=agent.name, scenario=arena.scenario.digest
             )
-    latencies = [result.decision_latency_us for result in results]
-    return Row(
-        agent=agent,
-        runs=len(results),
-        planned=len(results) + len(holes),
-        scores=scores,
-        estimates=estimates,
-        decision_latency_us=float(np.median(latencies)) if latencies else math.nan,
-        holes=tuple(holes),
-        gaps=tuple(gaps),
-        results=tuple(results),
-        seeds=tuple(found),
-    )
+    return Row(agent, runs, scores, estimates, tuple(gaps))
 
 
-def _matrix(results: list[CellResult], metric: str) -> FloatArray:
-    """A metric of every (run, workload); NaN where it is undefined."""
-    return np.array(
-        [[episode.metrics[metric] for episode in result.episodes] for result in results],
-        dtype=np.float64,
-    )
-
-
-def _scores(results: list[CellResult], anchors: tuple[AnchorValues, ...] | None) -> FloatArray:
-    if anchors is None or not results:
+def _scores(runs: Runs, anchors: tuple[AnchorValues, ...] | None) -> FloatArray:
+    if anchors is None or not runs.seeds:
         return np.empty((0, 0))
-    workloads = [values.workload for values in anchors]
-    for result in results:
-        if [episode.workload for episode in result.episodes] != workloads:
-            raise RecordError(
-                "the anchors and the results are of different workloads: move the folder's cells/ "
-                "away and start the run again"
-            )
+    if runs.workloads != tuple(values.workload for values in anchors):
+        raise RecordError(OTHER_WORKLOADS)
     return normalise(
-        _matrix(results, "utility"),
+        runs.metrics["utility"],
         np.array([values.random for values in anchors]),
         np.array([values.bound for values in anchors]),
     )
@@ -340,12 +281,12 @@ def to_csv(tables: list[Table]) -> str:
     for table in tables:
         for row in table.rows:
             cells = [table.label, table.scenario.digest, row.agent.name]
-            cells += [str(row.runs), str(row.planned), str(row.has_few_runs).lower()]
+            cells += [str(row.count), str(row.runs.planned), str(row.has_few_runs).lower()]
             for column in COLUMNS:
                 found = row.estimates.get(column.name, Estimate(math.nan, math.nan, math.nan))
                 cells += [_number(x) for x in (found.value, found.low, found.high)]
             score = float(row.scores.mean()) if row.scores.size else math.nan
-            cells += [_number(score), _number(row.decision_latency_us), "; ".join(row.holes)]
+            cells += [_number(score), _number(row.decision_latency_us), "; ".join(row.runs.holes)]
             writer.writerow(cells)
     return out.getvalue()
 
@@ -363,7 +304,7 @@ def texts(row: Row) -> list[str]:
         shown.append(_interval(found, column) if found else NONE)
     latency = row.decision_latency_us
     shown.append(NONE if math.isnan(latency) else f"{latency:.0f}")
-    shown.append(f"{row.runs}" if not row.holes else f"{row.runs} of {row.planned}")
+    shown.append(f"{row.count} of {row.runs.planned}" if row.runs.holes else f"{row.count}")
     return shown
 
 

@@ -122,14 +122,30 @@ def test_normalise_puts_random_at_0_and_the_bound_at_1() -> None:
 
 
 @pytest.mark.parametrize("statistic", [mean, iqm])
-def test_weighted_resamples_are_the_statistic_of_drawn_matrices(statistic: Any) -> None:
-    values = sample(4, 7)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (4, 7), (9, 60)])  # of one and of many blocks
+def test_weighted_resamples_are_the_statistic_of_drawn_matrices(
+    statistic: Any, shape: tuple[int, int]
+) -> None:
+    values = sample(*shape).round(2)  # with ties
     rows, columns = (stats._counts(n, 50, 1, "x") for n in values.shape)
     resampled = stats._iqms if statistic is iqm else stats._means
     found = resampled(values, rows, columns)
     for b in range(50):
         i, j = (np.repeat(np.arange(len(c[b])), c[b].astype(int)) for c in (rows, columns))
         assert found[b] == pytest.approx(statistic(values[np.ix_(i, j)].ravel()), rel=1e-12)
+
+
+def test_a_profile_is_that_of_drawn_matrices() -> None:
+    values, at = sample(9, 60).round(2), np.linspace(0.2, 1.8, 9)
+    rows, columns = (
+        stats._counts(9, 2000, ENTROPY, "runs", "a", "s"),
+        stats._counts(60, 2000, ENTROPY, "workloads", "s"),
+    )
+    weight = rows[:, :, None] * columns[:, None]
+    drawn = np.stack([(weight * (values > t)).sum(axis=(1, 2)) for t in at], axis=1) / values.size
+    found = profile(values, at, agent="a", scenario="s")
+    assert found.low == pytest.approx(np.quantile(drawn, 0.025, axis=0))
+    assert found.high == pytest.approx(np.quantile(drawn, 0.975, axis=0))
 
 
 def test_draws_are_uniform_and_streams_are_apart() -> None:
