@@ -147,7 +147,12 @@ def run(
         typer.Option(help="With --executor ray: the cluster's.", show_default="a local one"),
     ] = None,
     gpus_per_cell: Annotated[
-        float, typer.Option(min=0.0, help="With --executor ray: GPUs that a cell reserves.")
+        float,
+        typer.Option(
+            min=0.0,
+            help="With --executor ray: GPUs that a cell reserves, for agents of your own that use "
+            "them; those shipped here compute on the CPU.",
+        ),
     ] = 0.0,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Do cells again that have failed.")
@@ -273,11 +278,14 @@ def _executor(
     """Return the executor that is asked for.
 
     Raises:
-        SuiteError: options of the other executor; ray is not installed, or there is no cluster.
+        SuiteError: options of the other executor; ray is not installed, there is no cluster, or it
+            is too small.
     """
     from edge_marl.benchmarks.executors import Processes
     from edge_marl.errors import SuiteError
 
+    if gpus > 1 and gpus != int(gpus):
+        raise SuiteError(f"--gpus-per-cell {gpus:g}: must be a whole number, or a share below 1")
     if name == "ray":
         from edge_marl.benchmarks.ray_executor import RayExecutor
 

@@ -69,31 +69,34 @@ def read_runs(folder: Path, plan: Plan, arena: Arena, agent: AgentEntry) -> Runs
     Raises:
         RecordError: if they are of different workloads.
     """
-    holes: list[str] = []
-    load, seeds, workloads, tables, latencies, curves = Load(), [], (), [], [], []
-    names: tuple[str, ...] = ()
     cells = plan.cells(arena, agent)
+    holes: list[str] = []
+    found: list[tuple[int, FloatArray, float, Curve]] = []
+    first: CellResult | None = None
     for seed, result in _results(folder, cells, holes):
-        if not seeds:
-            load, names = result.load, tuple(result.episodes[0].metrics)
-            workloads = tuple(episode.workload for episode in result.episodes)
-        elif tuple(episode.workload for episode in result.episodes) != workloads:
+        first = first or result
+        if _workloads(result) != _workloads(first):
             raise RecordError(OTHER_WORKLOADS)
-        seeds.append(seed)
-        tables.append(_table(result, names))
-        latencies.append(result.decision_latency_us)
-        curves.append(_curve(result))
-    stacked = np.stack(tables).transpose(2, 0, 1).copy() if tables else np.empty((0, 0, 0))
+        values = _table(result, tuple(first.episodes[0].metrics))
+        found.append((seed, values, result.decision_latency_us, _curve(result)))
+    if first is None:
+        return Runs(len(cells), (), tuple(holes), (), {}, np.empty(0), (), Load())
+    seeds, tables, latencies, curves = zip(*found, strict=True)
+    by_metric = np.stack(tables).transpose(2, 0, 1).copy()
     return Runs(
         planned=len(cells),
-        seeds=tuple(seeds),
+        seeds=seeds,
         holes=tuple(holes),
-        workloads=workloads,
-        metrics=dict(zip(names, stacked, strict=True)),
+        workloads=_workloads(first),
+        metrics=dict(zip(first.episodes[0].metrics, by_metric, strict=True)),
         decision_latency_us=np.array(latencies),
-        curves=tuple(curves),
-        load=load,
+        curves=curves,
+        load=first.load,
     )
+
+
+def _workloads(result: CellResult) -> tuple[str, ...]:
+    return tuple(episode.workload for episode in result.episodes)
 
 
 def _results(folder: Path, cells: list[Cell], holes: list[str]) -> Iterator[tuple[int, CellResult]]:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +47,6 @@ SAMPLE = Suite(
 """What is run for real: agents that depend on a seed, one of which learns and so has a curve."""
 
 WORLDS, NAMES = 10, 20
-"""Worlds and agents that the cells are shared out among; as many seeds as it takes."""
 
 NAME = "agent-"
 
@@ -63,8 +63,17 @@ class Part:
     cpu_s: float
 
 
-def make_run(folder: Path, cells: int, suite: Suite = SAMPLE) -> Plan:
+def make_run(
+    folder: Path, cells: int, suite: Suite = SAMPLE, worlds: int = WORLDS, names: int = NAMES
+) -> Plan:
     """Write a run of at least `cells` finished cells to a folder, and return its plan.
+
+    Args:
+        folder: where it is written.
+        cells: how many, at least.
+        suite: what is run for real, in one scenario.
+        worlds: worlds of it that the cells are shared out among.
+        names: agents that they are shared out among; as many seeds as it takes.
 
     Raises:
         SuiteError: if a cell of the sample fails.
@@ -76,12 +85,14 @@ def make_run(folder: Path, cells: int, suite: Suite = SAMPLE) -> Plan:
                 raise SuiteError("a cell of the sample has failed, as said above")
         found = [read_record(Path(place), job) for job in sample.jobs()]
     done = {_agent(record.job): record for record in found if record is not None}
-    original = {f"{NAME}{i}": sample.agents[i % len(sample.agents)] for i in range(NAMES)}
+    original = {f"{NAME}{i}": sample.agents[i % len(sample.agents)] for i in range(names)}
     plan = sample.model_copy(
         update={
-            "arenas": tuple(Arena(scenario=load_scenario("paper", w)) for w in range(WORLDS)),
+            "arenas": tuple(
+                Arena(scenario=load_scenario(suite.scenarios[0], w)) for w in range(worlds)
+            ),
             "agents": tuple(e.model_copy(update={"name": name}) for name, e in original.items()),
-            "seeds": -(-cells // (WORLDS * NAMES)),
+            "seeds": -(-cells // (worlds * names)),
         }
     )
     write_plan(folder, plan)
@@ -116,7 +127,8 @@ def measure(folder: Path) -> Iterator[Part]:
     yield part
     made = report.Report(tables)
     for name in report.DEFAULT_FORMATS[::-1]:  # the page last: it has what the others have, drawn
-        yield _timed(f"report: write {name}", lambda name=name: report.WRITERS[name][1](made))[1]
+        write = report.WRITERS[name][1]
+        yield _timed(f"report: write {name}", partial(write, made))[1]
 
 
 def _timed(name: str, do: Callable[[], Any]) -> tuple[Any, Part]:

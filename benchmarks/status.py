@@ -53,7 +53,9 @@ def _found(folder: Path, job: Cell | Anchors) -> _Done | None:
         record = read_record(folder, job)
     except RecordError:  # the run will set it aside and do it again
         return None
-    return record and _Done(record.failure is not None, record.provenance.wall_s)
+    if record is None:
+        return None
+    return _Done(record.failure is not None, record.provenance.wall_s)
 
 
 def _kind(done: _Done | None, running: bool) -> str:
