@@ -1,4 +1,4 @@
-"""What a report says beyond its tables: comparisons of pairs, profiles and learning curves."""
+"""What a report says beyond its tables: aggregates, comparisons of pairs, profiles and curves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_marl.benchmarks.aggregate import Aggregate, build_aggregates
 from edge_marl.benchmarks.stats import (
     Band,
     Estimate,
@@ -19,7 +20,14 @@ from edge_marl.benchmarks.stats import (
 )
 from edge_marl.benchmarks.tables import Row, Table
 
-__all__ = ["THRESHOLDS", "Analysis", "Comparison", "learning_curve", "performance_profile"]
+__all__ = [
+    "THRESHOLDS",
+    "Analysis",
+    "Comparison",
+    "Report",
+    "learning_curve",
+    "performance_profile",
+]
 
 THRESHOLDS = np.linspace(-1.0, 1.0, 201)
 """Scores at which performance profiles are given: fixed, whatever the agents at hand."""
@@ -71,6 +79,23 @@ class Analysis:
             return found
         back = self._by_pair[names[::-1]]
         return Estimate(1.0 - back.value, 1.0 - back.high, 1.0 - back.low)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The tables of a run and what follows from them."""
+
+    tables: list[Table]
+
+    @cached_property
+    def analyses(self) -> list[Analysis]:
+        """One per scenario."""
+        return [Analysis(table) for table in self.tables]
+
+    @cached_property
+    def aggregates(self) -> list[Aggregate]:
+        """Over several scenarios, if there are."""
+        return build_aggregates(self.tables)
 
 
 def performance_profile(table: Table, row: Row) -> Band:

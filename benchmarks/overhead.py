@@ -65,7 +65,7 @@ class Shares:
     @property
     def total_s(self) -> float:
         """Of all of it."""
-        return sum(getattr(self, part) for part in PARTS)
+        return sum(float(getattr(self, part)) for part in PARTS)
 
     @property
     def harness(self) -> float:

@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_marl.benchmarks import report, status
+from edge_marl.benchmarks.analysis import Report
 from edge_marl.benchmarks.cells import Anchors, Arena, Cell, Plan
 from edge_marl.benchmarks.console import print_rows, problems, results, run_app
 from edge_marl.benchmarks.executors import Processes
@@ -125,7 +126,7 @@ def measure(folder: Path) -> Iterator[Part]:
     yield _timed("plan: scan and count", lambda: status.rows_of(plan, folder, 1))[1]
     tables, part = _timed("report: scan and tabulate", lambda: build_tables(folder))
     yield part
-    made = report.Report(tables)
+    made = Report(tables)
     for name in report.DEFAULT_FORMATS[::-1]:  # the page last: it has what the others have, drawn
         write = report.WRITERS[name][1]
         yield _timed(f"report: write {name}", partial(write, made))[1]

@@ -28,7 +28,7 @@ Three consequences are part of the design:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -42,6 +42,7 @@ __all__ = [
     "MIN_WORKLOADS",
     "Band",
     "Estimate",
+    "aggregate",
     "curve",
     "difference",
     "estimate",
@@ -144,6 +145,45 @@ def estimate(
     columns = _counts(values.shape[1], resamples, entropy, "workloads", scenario)
     resampled = _iqms if statistic is iqm else _means
     return _interval(float(statistic(values.ravel())), resampled(values, rows, columns), level)
+
+
+def aggregate(
+    values: Sequence[FloatArray],
+    *,
+    agent: str = "",
+    scenarios: Sequence[str],
+    trained: Sequence[str],
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Estimate:
+    """Return the interquartile mean of runs in several scenarios, with its interval.
+
+    An entry is what one run got in one scenario: its mean over the workloads there. Within each
+    scenario, runs and workloads are resampled; the scenarios are not. With one workload each this
+    is rliable's stratified bootstrap, with scenarios for tasks.
+
+    Args:
+        values: per scenario (runs, workloads); the same number of runs in each.
+        agent: whose runs they are; names their streams of draws.
+        scenarios: whose workloads they are, likewise: equal names stand for the same workloads.
+        trained: where the runs were trained, likewise: equal names stand for the same runs.
+        resamples: number of bootstrap samples.
+        level: share of the bootstrap distribution that the interval holds.
+
+    Raises:
+        ValueError: if a matrix cannot be used, or they differ in their number of runs.
+    """
+    for one in values:
+        _check(one)
+    if len({len(one) for one in values}) != 1:
+        raise ValueError(f"{[len(one) for one in values]} runs: must be as many in each scenario")
+    entries, weights = [], []
+    for one, scenario, place in zip(values, scenarios, trained, strict=True):
+        drawn = _counts(one.shape[1], resamples, ENTROPY, "workloads", scenario)
+        entries.append(drawn @ one.T / one.shape[1])
+        weights.append(_counts(len(one), resamples, ENTROPY, "runs", agent, place))
+    draws = _weighted_iqms(np.concatenate(entries, axis=1), np.concatenate(weights, axis=1))
+    return _interval(float(iqm(np.concatenate([one.mean(axis=1) for one in values]))), draws, level)
 
 
 def difference(
@@ -335,6 +375,17 @@ def _iqms(values: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArr
         sums = blocks.sums(*drawn)
         parts.append(blocks.lowest(n - cut, *drawn, *sums) - blocks.lowest(cut, *drawn, *sums))
     return np.concatenate(parts) / (n - 2 * cut)
+
+
+def _weighted_iqms(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Interquartile means of rows of entries that count `weights` times each; (B, n) -> (B,)."""
+    n, cut = values.shape[1], values.shape[1] // 4
+    order = np.argsort(values, axis=1)
+    upto = np.take_along_axis(weights, order, axis=1).cumsum(axis=1)
+    kept = np.diff(np.clip(upto - cut, 0.0, n - 2 * cut), axis=1, prepend=0.0)
+    return np.asarray(
+        (kept * np.take_along_axis(values, order, axis=1)).sum(axis=1) / kept.sum(axis=1)
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,7 @@
-"""Tables of a run, made from its plan and its records alone: equal records give equal bytes."""
+"""Tables of a run, made from its plan and its records alone."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.measure import Measurement
-from rich.table import Table as RichTable
 
 from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
 from edge_marl.benchmarks.records import AnchorValues, read_plan
@@ -38,16 +31,7 @@ from edge_marl.benchmarks.stats import (
 from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario
 
-__all__ = [
-    "Row",
-    "Table",
-    "build_tables",
-    "headings",
-    "print_tables",
-    "texts",
-    "to_csv",
-    "to_markdown",
-]
+__all__ = ["COLUMNS", "FEW_RUNS", "Column", "Row", "Table", "build_tables"]
 
 FloatArray = NDArray[np.float64]
 
@@ -71,15 +55,6 @@ COLUMNS = (
     Column("latency_p95_s", "p95 latency (s)", mean, 1.0, 0),
 )
 
-NONE = "-"
-
-CAPTION = (
-    "Score: 0 is random dispatch, 1 the hindsight bound; interquartile mean over runs and "
-    "workloads. Utility per task (net of penalties), server crashes per 100 tasks, tasks lost and "
-    "p95 latency: means. In brackets: 95 % intervals, runs and workloads resampled (two-way "
-    "bootstrap). Decision: median time at batch 1 on the machine of the run; not ranked."
-)
-NARROW = "Too wide for this terminal: the other columns and intervals are in table.md."
 FEW_WORKLOADS = (
     f"Fewer than {MIN_WORKLOADS} test workloads: too few for intervals over workloads; those shown "
     "are likely too narrow."
@@ -133,12 +108,21 @@ class Row:
 class Table:
     """The rows of one scenario, best score first."""
 
-    label: str
-    """The scenario's name for people, with its game where agents are the policy of gateways."""
-    scenario: Scenario
+    plan: Plan
+    arena: Arena
     subtitle: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The scenario's name for people, with its game where agents are the policy of gateways."""
+        return self.arena.label
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was played."""
+        return self.arena.scenario
 
 
 def build_tables(folder: Path) -> list[Table]:
@@ -177,7 +161,7 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     if arena.api == "parallel":
         facts.append("as policy of all gateways")
     subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])
-    return Table(arena.label, scenario, subtitle, tuple(rows), tuple(notes))
+    return Table(plan, arena, subtitle, tuple(rows), tuple(notes))
 
 
 def _rank(row: Row) -> tuple[float, float, str]:
@@ -224,101 +208,3 @@ def _scores(runs: Runs, anchors: tuple[AnchorValues, ...] | None) -> FloatArray:
         np.array([values.random for values in anchors]),
         np.array([values.bound for values in anchors]),
     )
-
-
-# ---- output --------------------------------------------------------------------------------------
-
-
-def print_tables(console: Console, tables: list[Table]) -> None:
-    """Print the tables for people; a narrow console gets the columns that fit 80 characters."""
-    for table in tables:
-        shown = _for_console(table, narrow=False)
-        unlimited = console.options.update(max_width=10_000)
-        if Measurement.get(console, unlimited, shown).maximum > console.width:
-            shown = _for_console(table, narrow=True)
-        console.print(shown)
-
-
-def _for_console(table: Table, *, narrow: bool) -> RichTable:
-    notes = [CAPTION, *([NARROW] if narrow else []), *table.notes]
-    shown = RichTable(
-        title=f"[bold]{table.label}[/]  {escape(table.subtitle)}",
-        title_justify="left",
-        caption="\n".join(escape(note) for note in notes),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    names, rows = headings(), [texts(row) for row in table.rows]
-    if narrow:  # agent and score whole, then three figures without their intervals
-        names = names[:5]
-        rows = [[*row[:2], *(text.partition(" [")[0] for text in row[2:5])] for row in rows]
-    for place, heading in enumerate(names):
-        shown.add_column(heading, justify="right" if place else "left", no_wrap=place < 2)
-    for row in rows:
-        shown.add_row(*(escape(text) for text in row))
-    return shown
-
-
-def to_markdown(tables: list[Table]) -> str:
-    """Return the tables as Markdown."""
-    lines = ["# Results"]
-    for table in tables:
-        lines += ["", f"## {table.label}", "", f"{table.subtitle}.", ""]
-        lines += [_line(headings()), _line([":---"] + ["---:"] * (len(headings()) - 1))]
-        lines += [_line(texts(row)) for row in table.rows]
-        lines += [text for note in (CAPTION, *table.notes) for text in ("", note)]
-    return "\n".join(lines) + "\n"
-
-
-def to_csv(tables: list[Table]) -> str:
-    """Return the tables as one CSV, one line per scenario and agent, in base units."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    header = ["scenario", "scenario_digest", "agent", "runs", "runs_planned", "too_few_runs"]
-    for column in COLUMNS:
-        header += [column.name, f"{column.name}_low", f"{column.name}_high"]
-    writer.writerow([*header, "normalised_score_mean", "decision_latency_us", "holes"])
-    for table in tables:
-        for row in table.rows:
-            cells = [table.label, table.scenario.digest, row.agent.name]
-            cells += [str(row.count), str(row.runs.planned), str(row.has_few_runs).lower()]
-            for column in COLUMNS:
-                found = row.estimates.get(column.name, Estimate(math.nan, math.nan, math.nan))
-                cells += [_number(x) for x in (found.value, found.low, found.high)]
-            score = float(row.scores.mean()) if row.scores.size else math.nan
-            cells += [_number(score), _number(row.decision_latency_us), "; ".join(row.runs.holes)]
-            writer.writerow(cells)
-    return out.getvalue()
-
-
-def headings() -> list[str]:
-    """Return the headings of a table for people."""
-    return ["agent", *(column.heading for column in COLUMNS), "decision (µs)", "runs"]
-
-
-def texts(row: Row) -> list[str]:
-    """Return the cells of a row for people."""
-    shown = [row.name]
-    for column in COLUMNS:
-        found = row.estimates.get(column.name)
-        shown.append(_interval(found, column) if found else NONE)
-    latency = row.decision_latency_us
-    shown.append(NONE if math.isnan(latency) else f"{latency:.0f}")
-    shown.append(f"{row.count} of {row.runs.planned}" if row.runs.holes else f"{row.count}")
-    return shown
-
-
-def _interval(found: Estimate, column: Column) -> str:
-    value, low, high = (
-        f"{x * column.scale:z.{column.digits}f}" for x in (found.value, found.low, found.high)
-    )
-    return f"{value} [{low}, {high}]"
-
-
-def _line(texts: list[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
-
-
-def _number(value: float) -> str:
-    """A number to six digits, which no machine's last bit reaches; empty for NaN."""
-    return "" if math.isnan(value) else f"{value:.6g}"
