@@ -116,7 +116,7 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
             score_figure(table.label, lines, "one test workload", remarks),
         )
     curves = [
-        _Line(place, row, found[0], found[1], True, row.count > 1)
+        _Line(place, row, found[0] / 1000, found[1], True, row.count > 1)
         for place, row in enumerate(table.rows)
         if (found := learning_curve(table, row)) is not None
     ]
@@ -126,7 +126,7 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
             "Learning curves",
             "Utility per task on validation workloads during training: interquartile mean over "
             "runs, 95 % band where there is more than one run.",
-            _lines(curves, "decisions trained on", "utility per task (validation)"),
+            _lines(curves, "decisions trained on (thousands)", "utility per task (validation)"),
         )
     if scored:
         profiles = [
@@ -184,7 +184,10 @@ def _behaviour(rows: tuple[Row, ...]) -> Iterator[tuple[str, str, str, Figure]]:
 
 
 def _lines(
-    lines: list[_Line], xlabel: str, ylabel: str, xlim: tuple[float, float] | None = None
+    lines: list[_Line],
+    xlabel: str,
+    ylabel: str,
+    xlim: tuple[float, float] | None = None,
 ) -> Figure:
     from matplotlib.figure import Figure
 
