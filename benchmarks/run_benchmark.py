@@ -177,6 +177,8 @@ def run(
     )  # fmt: skip
     made = make_plan(asked)
     folder = out or Path("results") / made.name
+    if executor == "processes":  # nodes of a cluster have data of their own
+        _check_data(made)
     does = _executor(executor, jobs, made.threads, address, gpus_per_cell)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's way to say Ctrl-C
     try:
@@ -270,6 +272,30 @@ def _asked(
     if axes["scenarios"] == ():
         raise ScenarioError("no scenario is named: give at least one tier or .toml file")
     return (load_suite(suite) if suite else DEFAULT).replaced(axes)
+
+
+def _check_data(plan: Plan) -> None:
+    """Look for the recordings that a plan's scenarios replay: better once than in every cell.
+
+    Raises:
+        DataError: if one is not there, or damaged; says which, and whose.
+    """
+    from edge_marl.data.recordings import source_of
+    from edge_marl.errors import DataError
+
+    scenarios = {arena.scenario.label: arena.scenario for arena in plan.arenas}
+    wrong: dict[str, list[str]] = {}
+    for label, scenario in scenarios.items():
+        if scenario.replay is None:
+            continue
+        try:
+            if not (path := source_of(scenario.replay)).is_file():
+                raise DataError(f"{path}: there is no such file: check replay.csv")
+        except DataError as error:
+            wrong.setdefault(str(error), []).append(label)
+    if wrong:
+        told = "; ".join(f"{', '.join(labels)}: {text}" for text, labels in wrong.items())
+        raise DataError(f"{told}; or leave these scenarios out (--scenario)")
 
 
 def _executor(
