@@ -28,11 +28,11 @@ Three consequences are part of the design:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from math import isqrt
+from math import isqrt, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -283,11 +283,11 @@ def profile(
     # Entries up to place i of the sorted ones are at most the threshold: their weights add up.
     place = np.searchsorted(values.ravel()[order], at, side="right")
     edges = np.union1d(place, np.arange(0, values.size, _BLOCK))
-    across, down = _turned(rows), _turned(columns)
+    across, down = _turned(rows, columns)
     below = np.zeros((len(edges), resamples))
     for i, (start, end) in enumerate(pairwise(edges), start=1):
         weight = across[row[start:end]] * down[column[start:end]]
-        below[i] = below[i - 1] + weight.sum(axis=0)
+        below[i] = below[i - 1] + weight.sum(axis=0, dtype=weight.dtype)
     above = 1.0 - below[np.searchsorted(edges, place)].T / values.size
     return _band(1.0 - place / values.size, above, level)
 
@@ -409,11 +409,11 @@ class _Blocks:
 
         `rows` (B, runs) and `columns` (B, workloads) say how often each was drawn.
         """
-        across, down = _turned(rows), _turned(columns)
+        across, down = _turned(rows, columns)
         weight, total = np.zeros((2, len(self.values) + 1, len(rows)))
         for i, entries in enumerate(self.values):
-            drawn = across[self.row[i]] * down[self.column[i]]  # whole numbers, sums included
-            weight[i + 1] = weight[i] + drawn.sum(axis=0)
+            drawn = across[self.row[i]] * down[self.column[i]]
+            weight[i + 1] = weight[i] + drawn.sum(axis=0, dtype=drawn.dtype)
             total[i + 1] = total[i] + entries @ drawn
         return weight, total
 
@@ -430,9 +430,13 @@ class _Blocks:
         return np.asarray(total[block, draw] + (kept * self.values[block]).sum(axis=1))
 
 
-def _turned(counts: FloatArray) -> NDArray[np.float32]:
-    """Counts (B, n) as (n, B): an entry's counts of all resamples lie side by side."""
-    return np.ascontiguousarray(counts.T, np.float32)
+def _turned(*counts: FloatArray) -> Iterator[IntArray]:
+    """Counts (B, n) as (n, B): an entry's counts of all resamples lie side by side.
+
+    In the shortest type that holds the sum of all weights, as that many fit into a register.
+    """
+    dtype = np.min_scalar_type(-prod(one.shape[1] for one in counts))
+    return (np.ascontiguousarray(one.T, dtype) for one in counts)
 
 
 def _ends(draws: FloatArray, level: float) -> FloatArray:
