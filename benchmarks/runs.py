@@ -73,9 +73,12 @@ def read_runs(folder: Path, plan: Plan, arena: Arena, agent: AgentEntry) -> Runs
     holes: list[str] = []
     found: list[tuple[int, FloatArray, float, Curve]] = []
     first: CellResult | None = None
+    workloads: tuple[str, ...] = ()
     for seed, result in _results(folder, cells, holes):
-        first = first or result
-        if _workloads(result) != _workloads(first):
+        met = tuple([episode.workload for episode in result.episodes])
+        if first is None:
+            first, workloads = result, met
+        if met != workloads:
             raise RecordError(OTHER_WORKLOADS)
         values = _table(result, tuple(first.episodes[0].metrics))
         found.append((seed, values, result.decision_latency_us, _curve(result)))
@@ -87,16 +90,12 @@ def read_runs(folder: Path, plan: Plan, arena: Arena, agent: AgentEntry) -> Runs
         planned=len(cells),
         seeds=seeds,
         holes=tuple(holes),
-        workloads=_workloads(first),
+        workloads=workloads,
         metrics=dict(zip(first.episodes[0].metrics, by_metric, strict=True)),
         decision_latency_us=np.array(latencies),
         curves=curves,
         load=first.load,
     )
-
-
-def _workloads(result: CellResult) -> tuple[str, ...]:
-    return tuple(episode.workload for episode in result.episodes)
 
 
 def _results(folder: Path, cells: list[Cell], holes: list[str]) -> Iterator[tuple[int, CellResult]]:
@@ -117,7 +116,7 @@ def _results(folder: Path, cells: list[Cell], holes: list[str]) -> Iterator[tupl
 
 def _table(result: CellResult, names: tuple[str, ...]) -> FloatArray:
     """Return a run's metrics as (workloads, metrics)."""
-    rows = map(itemgetter(*names), (episode.metrics for episode in result.episodes))
+    rows = map(itemgetter(*names), [episode.metrics for episode in result.episodes])
     flat = np.array(list(chain.from_iterable(rows)), dtype=np.float64)  # None becomes NaN
     return flat.reshape(-1, len(names))
 

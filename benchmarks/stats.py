@@ -72,7 +72,7 @@ ENTROPY = 20_26
 BAND_RESAMPLES = 2_000
 """Of comparisons of pairs and of bands: many figures, none of which is quoted to its last digit."""
 
-_PART = 1_000  # resamples at a time: they stay in the cache
+_PART = 2_000  # resamples at a time: they stay in the cache
 _BLOCK = 16  # sorted entries at a time, at least
 
 
@@ -398,7 +398,7 @@ class _Blocks:
 
     @classmethod
     def of(cls, values: FloatArray) -> _Blocks:
-        size = max(_BLOCK, isqrt(values.size))
+        size = max(_BLOCK, isqrt(values.size) // 2)
         order = np.argsort(values, axis=None)
         # Filled up with entries that come after all others, so that no sum takes them.
         place = np.append(order, np.repeat(order[-1], -len(order) % size)).reshape(-1, size)
