@@ -14,7 +14,7 @@ from edge_marl.benchmarks.analysis import Report
 from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
 from edge_marl.benchmarks.plots import draw_aggregate
 from edge_marl.benchmarks.records import record_path, write_record
-from edge_marl.benchmarks.report import make_report, to_html, to_json
+from edge_marl.benchmarks.report import to_html, to_json
 from edge_marl.benchmarks.sheets import print_sheets, sheets_of, to_csv, to_markdown
 from edge_marl.benchmarks.stats import iqm
 from edge_marl.benchmarks.tables import build_tables
@@ -69,7 +69,6 @@ def test_an_agent_with_a_hole_is_left_out_and_said_everywhere(tmp_path: Path) ->
     plan = plan_of()
     fakes.make_run(tmp_path, plan, LEVELS)
     record_path(tmp_path, plan.cells(WORLDS[2], fakes.LEARNER)[1]).unlink()
-    make_report(tmp_path, show=False)
     made = report_of(tmp_path)
     shown = io.StringIO()
     print_sheets(Console(file=shown, width=200), sheets_of(made))
