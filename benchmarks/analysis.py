@@ -1,4 +1,4 @@
-"""What a report says beyond its tables: comparisons of pairs, profiles and learning curves."""
+"""What a report says beyond its tables: aggregates, comparisons of pairs, profiles and curves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_marl.benchmarks.aggregate import Aggregate, build_aggregates
 from edge_marl.benchmarks.stats import (
     Band,
     Estimate,
@@ -19,7 +20,14 @@ from edge_marl.benchmarks.stats import (
 )
 from edge_marl.benchmarks.tables import Row, Table
 
-__all__ = ["THRESHOLDS", "Analysis", "Comparison", "learning_curve", "performance_profile"]
+__all__ = [
+    "THRESHOLDS",
+    "Analysis",
+    "Comparison",
+    "Report",
+    "learning_curve",
+    "performance_profile",
+]
 
 THRESHOLDS = np.linspace(-1.0, 1.0, 201)
 """Scores at which performance profiles are given: fixed, whatever the agents at hand."""
@@ -73,6 +81,23 @@ class Analysis:
         return Estimate(1.0 - back.value, 1.0 - back.high, 1.0 - back.low)
 
 
+@dataclass(frozen=True)
+class Report:
+    """The tables of a run and what follows from them."""
+
+    tables: list[Table]
+
+    @cached_property
+    def analyses(self) -> list[Analysis]:
+        """One per scenario."""
+        return [Analysis(table) for table in self.tables]
+
+    @cached_property
+    def aggregates(self) -> list[Aggregate]:
+        """Over several scenarios, if there are."""
+        return build_aggregates(self.tables)
+
+
 def performance_profile(table: Table, row: Row) -> Band:
     """Return the share of an agent's scores above each of `THRESHOLDS`."""
     return profile(row.scores, THRESHOLDS, agent=row.agent.name, scenario=table.scenario.digest)
@@ -84,14 +109,11 @@ def learning_curve(table: Table, row: Row) -> tuple[NDArray[np.float64], Band] |
     Runs are put side by side evaluation by evaluation, as far as all of them go. None for an agent
     that has no curve, or one with an undefined value.
     """
-    curves = [result.curve for result in row.results]
-    points = min((len(points) for points in curves), default=0)
+    points = min((len(one.decisions) for one in row.runs.curves), default=0)
     if points == 0:
         return None
-    values = np.array(
-        [[point.utility_per_task for point in one[:points]] for one in curves], dtype=np.float64
-    )
+    values = np.array([one.utility_per_task[:points] for one in row.runs.curves])
     if np.isnan(values).any():
         return None
-    decisions = np.mean([[point.decisions for point in one[:points]] for one in curves], axis=0)
+    decisions = np.mean([one.decisions[:points] for one in row.runs.curves], axis=0)
     return decisions, curve(values, agent=row.agent.name, scenario=table.scenario.digest)

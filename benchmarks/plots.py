@@ -12,19 +12,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_marl.benchmarks import style
+from edge_marl.benchmarks.aggregate import Aggregate
 from edge_marl.benchmarks.analysis import THRESHOLDS, Analysis, learning_curve, performance_profile
-from edge_marl.benchmarks.figures import canvas, score_figure, short_name, with_score
-from edge_marl.benchmarks.stats import Band, Estimate
+from edge_marl.benchmarks.cells import file_part
+from edge_marl.benchmarks.figures import (
+    ScoreLine,
+    canvas,
+    score_figure,
+    short_name,
+    with_score,
+)
+from edge_marl.benchmarks.stats import MIN_RUNS, Band, Estimate
 from edge_marl.benchmarks.tables import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Drawing", "draw_all"]
+__all__ = ["Drawing", "draw_aggregate", "draw_all"]
 
 MOST_LINES = 8
 """Lines that one pair of axes can hold; more get a panel each, the others in grey behind."""
+FEW_RUNS = f"† fewer than {MIN_RUNS} runs"
+MISSING = "‡ runs missing"
 COLUMNS = 3
 PANEL_IN = 1.6
 
@@ -55,12 +65,31 @@ def draw_all(analysis: Analysis) -> list[Drawing]:
     return list(_drawings(analysis))
 
 
+def draw_aggregate(over: Aggregate) -> list[Drawing]:
+    """Return the figure of scores over scenarios, if there is a score."""
+    if not over.rows:
+        return []
+    lines = [ScoreLine(row.name, row.agent.learns, row.score, row.means) for row in over.rows]
+    remarks = [FEW_RUNS] if any(row.has_few_runs for row in over.rows) else []
+    figure = score_figure(over.label, lines, "one scenario", remarks)
+    caption = (
+        "Interquartile mean over runs and scenarios with its 95 % interval; dots are the means of "
+        "single scenarios."
+    )
+    with canvas():
+        return [Drawing("scores", "Scores", caption, _to_svg(figure, file_part(over.label)))]
+
+
 def _drawings(analysis: Analysis) -> Iterator[Drawing]:
     rows = analysis.table.rows
-    missing = [f"{row.agent.name}: {row.runs} of {row.planned} runs" for row in rows if row.holes]
+    missing = [
+        f"{row.agent.name}: {row.count} of {row.runs.planned} runs"
+        for row in rows
+        if row.runs.holes
+    ]
     tail = f" Runs are missing (‡): {'; '.join(missing)}." if missing else ""
     if any(row.has_few_runs for row in rows):
-        tail += " † fewer than 5 runs: the interval is likely too narrow."
+        tail += f" {FEW_RUNS}: the interval is likely too narrow."
     with canvas():
         for name, title, caption, figure in _figures(analysis):
             svg = _to_svg(figure, f"{name}-{analysis.table.scenario.digest[:8]}")
@@ -71,15 +100,23 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
     table = analysis.table
     scored = with_score(table)
     if scored:
+        lines = [
+            ScoreLine(
+                r.name, r.agent.learns, r.estimates["normalised_score"], r.scores.mean(axis=0)
+            )
+            for r in scored
+        ]
+        remarks = [FEW_RUNS] if any(row.has_few_runs for row in scored) else []
+        remarks += [MISSING] if any(row.runs.holes for row in scored) else []
         yield (
             "scores",
             "Scores",
             "Interquartile mean of the normalised score with its 95 % interval; dots are the "
             "means over runs on single test workloads.",
-            score_figure([(table, scored)]),
+            score_figure(table.label, lines, "one test workload", remarks),
         )
     curves = [
-        _Line(place, row, found[0], found[1], True, row.runs > 1)
+        _Line(place, row, found[0] / 1000, found[1], True, row.count > 1)
         for place, row in enumerate(table.rows)
         if (found := learning_curve(table, row)) is not None
     ]
@@ -89,7 +126,7 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
             "Learning curves",
             "Utility per task on validation workloads during training: interquartile mean over "
             "runs, 95 % band where there is more than one run.",
-            _lines(curves, "decisions trained on", "utility per task (validation)"),
+            _lines(curves, "decisions trained on (thousands)", "utility per task (validation)"),
         )
     if scored:
         profiles = [
@@ -135,7 +172,7 @@ def _behaviour(rows: tuple[Row, ...]) -> Iterator[tuple[str, str, str, Figure]]:
             "left is better. Below one crash in 100 tasks the scale is linear, above logarithmic.",
             _trade_off(both),
         )
-    loaded = [row for row in rows if row.results and row.results[0].load.share]
+    loaded = [row for row in rows if row.runs.load.share]
     if loaded:
         yield (
             "load",
@@ -147,7 +184,10 @@ def _behaviour(rows: tuple[Row, ...]) -> Iterator[tuple[str, str, str, Figure]]:
 
 
 def _lines(
-    lines: list[_Line], xlabel: str, ylabel: str, xlim: tuple[float, float] | None = None
+    lines: list[_Line],
+    xlabel: str,
+    ylabel: str,
+    xlim: tuple[float, float] | None = None,
 ) -> Figure:
     from matplotlib.figure import Figure
 
@@ -273,7 +313,7 @@ def _arms(found: Estimate) -> Any:
 def _load(rows: list[Row]) -> Figure:
     figure, panels = _grid(len(rows))
     for axes, row in zip(panels, rows, strict=True):
-        load = row.results[0].load
+        load = row.runs.load
         hours = np.array(load.time_s) / 3600
         axes.fill_between(hours, 100 * np.array(load.share), color="#9db8cc", linewidth=0)
         axes.plot(hours, 100 * np.array(load.share), color="#0b3c5d", linewidth=0.8)

@@ -35,7 +35,8 @@ class RayExecutor:
         most: jobs at a time; None is as many as the cluster has room for.
 
     Raises:
-        SuiteError: ray is not installed, or the cluster cannot be reached.
+        SuiteError: ray is not installed, the cluster cannot be reached, or none of its nodes has
+            what a job reserves.
     """
 
     def __init__(
@@ -55,6 +56,10 @@ class RayExecutor:
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise SuiteError(f"--address {address}: no Ray cluster there ({error})") from None
+        if self._room() == 0:
+            told = self._shortage()
+            ray.shutdown()
+            raise SuiteError(told)
         board = ray.remote(_Board)
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
@@ -71,11 +76,31 @@ class RayExecutor:
     @property
     def slots(self) -> int:
         """Jobs that the cluster has room for, as it is now; at least one, that waits for room."""
-        found = self._ray.cluster_resources()
-        room = int(found.get("CPU", 0) // self._threads)
-        if self._gpus:
-            room = min(room, int(found.get("GPU", 0) // self._gpus))
+        room = self._room()
         return max(1, min(room, self._most or room))
+
+    def _room(self) -> int:
+        """Jobs that fit on the nodes that are there, if nothing else runs on them."""
+        room = 0
+        for node in self._nodes():
+            fits = node.get("CPU", 0.0) // self._threads
+            room += int(min(fits, node.get("GPU", 0.0) // self._gpus) if self._gpus else fits)
+        return room
+
+    def _nodes(self) -> list[dict[str, float]]:
+        """What each node has, by resource."""
+        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+
+    def _shortage(self) -> str:
+        nodes = ", ".join(
+            f"{node.get('CPU', 0.0):g} cores and {node.get('GPU', 0.0):g} GPUs"
+            for node in self._nodes()
+        )
+        gpus = f" and {self._gpus:g} GPUs (--gpus-per-cell)" if self._gpus else ""
+        return (
+            f"a cell reserves {self._threads} cores (--threads){gpus} on one node, and no node has "
+            f"that: they have {nodes}. Ask for less, or add a node first"
+        )
 
     def submit(self, task: Task, report: Report) -> Future[Outcome]:
         """Start a job (see `Executor.submit`)."""

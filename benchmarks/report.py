@@ -10,43 +10,30 @@ import io
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
-from edge_marl.benchmarks import tables as tabulate
+from edge_marl.benchmarks.aggregate import Aggregate
 from edge_marl.benchmarks.analysis import (
     THRESHOLDS,
     Analysis,
+    Report,
     learning_curve,
     performance_profile,
 )
 from edge_marl.benchmarks.console import results
 from edge_marl.benchmarks.records import write_file
+from edge_marl.benchmarks.sheets import print_sheets, sheet_of, sheets_of, to_csv, to_markdown
 from edge_marl.benchmarks.stats import Band, Estimate
-from edge_marl.benchmarks.tables import COLUMNS, Row, Table, build_tables
+from edge_marl.benchmarks.tables import Row, Table, build_tables
 from edge_marl.errors import RecordError
 
-__all__ = ["FORMATS", "Report", "make_report", "report"]
+__all__ = ["FORMATS", "make_report", "report"]
 
 SCHEMA_VERSION = 1
 """Of `report.json`."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """The tables of a run and what follows from them."""
-
-    tables: list[Table]
-
-    @cached_property
-    def analyses(self) -> list[Analysis]:
-        """One per scenario."""
-        return [Analysis(table) for table in self.tables]
 
 
 def report(
@@ -83,7 +70,9 @@ def make_report(folder: Path, formats: tuple[str, ...] = (), *, show: bool = Tru
     for name, content in files.items():
         write_file(folder / name, content)
     if show:
-        tabulate.print_tables(results(), made.tables)
+        sheets = sheets_of(made)
+        overall = len(made.aggregates)  # last: the end is what a terminal shows
+        print_sheets(results(), sheets[overall:] + sheets[:overall])
         shown = f"{folder}: {', '.join(files)}"
         results().print(shown, markup=False, highlight=False, soft_wrap=True)
 
@@ -111,6 +100,7 @@ def to_json(made: Report) -> bytes:
     facts = {
         "schema_version": SCHEMA_VERSION,
         "score_thresholds": _numbers(THRESHOLDS),
+        "aggregates": [_aggregate(over) for over in made.aggregates],
         "scenarios": [_scenario(analysis) for analysis in made.analyses],
     }
     return json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
@@ -136,15 +126,33 @@ def _scenario(analysis: Analysis) -> dict[str, Any]:
     }
 
 
+def _aggregate(over: Aggregate) -> dict[str, Any]:
+    return {
+        "label": over.label,
+        "scenarios": list(over.scenarios),
+        "notes": list(over.notes),
+        "agents": [
+            {
+                "agent": row.agent.name,
+                "runs": row.runs,
+                "too_few_runs": row.has_few_runs,
+                "normalised_score": _estimate(row.score),
+                "means": dict(zip(over.scenarios, _numbers(row.means), strict=True)),
+            }
+            for row in over.rows
+        ],
+    }
+
+
 def _agent(table: Table, row: Row) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "agent": row.agent.name,
         "learns": row.agent.learns,
         "deterministic": row.agent.deterministic,
-        "runs": row.runs,
-        "runs_planned": row.planned,
+        "runs": row.count,
+        "runs_planned": row.runs.planned,
         "too_few_runs": row.has_few_runs,
-        "holes": list(row.holes),
+        "holes": list(row.runs.holes),
         "gaps": list(row.gaps),
         "estimates": {name: _estimate(found) for name, found in row.estimates.items()},
         "means": _means(row),
@@ -160,12 +168,7 @@ def _agent(table: Table, row: Row) -> dict[str, Any]:
 
 def _means(row: Row) -> dict[str, float | None]:
     """Mean of every metric over runs and workloads; None where an episode leaves it undefined."""
-    episodes = [episode.metrics for result in row.results for episode in result.episodes]
-    means = {}
-    for name in episodes[0] if episodes else ():
-        values = np.array([metrics[name] for metrics in episodes], dtype=np.float64)
-        means[name] = _rounded(float(values.mean()))
-    return means
+    return {name: _rounded(float(values.mean())) for name, values in row.runs.metrics.items()}
 
 
 def _estimate(found: Estimate) -> dict[str, float | None]:
@@ -216,17 +219,21 @@ def to_parquet(made: Report) -> bytes:
             "agent": row.agent.name,
             "seed": seed,
             "test_workload": number,
-            "workload_digest": episode.workload,
-            **episode.metrics,
+            "workload_digest": workload,
+            **{name: _defined(values[run, number]) for name, values in row.runs.metrics.items()},
         }
         for table in made.tables
         for row in table.rows
-        for seed, result in zip(row.seeds, row.results, strict=True)
-        for number, episode in enumerate(result.episodes)
+        for run, seed in enumerate(row.runs.seeds)
+        for number, workload in enumerate(row.runs.workloads)
     ]
     out = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(lines), out)
     return out.getvalue()
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 # ---- HTML ----------------------------------------------------------------------------------------
@@ -236,7 +243,7 @@ def to_html(made: Report) -> bytes:
     """Return the report as one page that needs nothing else: figures and style are inside."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from edge_marl.benchmarks.plots import draw_all
+    from edge_marl.benchmarks.plots import draw_aggregate, draw_all
 
     environment = Environment(
         loader=PackageLoader("edge_marl.benchmarks"),
@@ -247,38 +254,31 @@ def to_html(made: Report) -> bytes:
     )
     sections = [
         {
-            "id": f"s{place}",
-            "table": analysis.table,
-            "headings": tabulate.headings(),
-            "rows": [(tabulate.texts(row), _sort_keys(row)) for row in analysis.table.rows],
+            "sheet": sheet_of(analysis.table),
             "drawings": draw_all(analysis),
             "comparisons": [
                 (c.agent, c.other, _text(c.difference), _text(c.improvement))
                 for c in analysis.comparisons
             ],
         }
-        for place, analysis in enumerate(made.analyses)
+        for analysis in made.analyses
+    ]
+    overall = [
+        {"sheet": sheet_of(over), "drawings": draw_aggregate(over), "comparisons": []}
+        for over in made.aggregates
     ]
     page = environment.get_template("report.html.j2")
-    return page.render(sections=sections, caption=tabulate.CAPTION).encode()
+    return page.render(sections=overall + sections).encode()
 
 
 def _text(found: Estimate) -> str:
     return f"{found.value:z.3f} [{found.low:z.3f}, {found.high:z.3f}]"
 
 
-def _sort_keys(row: Row) -> list[str]:
-    """What each cell of a table's row is sorted by; numbers, empty last."""
-    values = [row.estimates.get(column.name) for column in COLUMNS]
-    numbers = [math.nan if found is None else found.value for found in values]
-    numbers += [row.decision_latency_us, float(row.runs)]
-    return [row.agent.name, *("" if math.isnan(x) else f"{x:.6g}" for x in numbers)]
-
-
 WRITERS: dict[str, tuple[str, Callable[[Report], bytes]]] = {
     "html": ("report.html", to_html),
-    "md": ("table.md", lambda made: tabulate.to_markdown(made.tables).encode()),
-    "csv": ("table.csv", lambda made: tabulate.to_csv(made.tables).encode()),
+    "md": ("table.md", lambda made: to_markdown(made).encode()),
+    "csv": ("table.csv", lambda made: to_csv(made).encode()),
     "json": ("report.json", to_json),
     "parquet": ("episodes.parquet", to_parquet),
 }

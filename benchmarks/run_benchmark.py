@@ -147,7 +147,12 @@ def run(
         typer.Option(help="With --executor ray: the cluster's.", show_default="a local one"),
     ] = None,
     gpus_per_cell: Annotated[
-        float, typer.Option(min=0.0, help="With --executor ray: GPUs that a cell reserves.")
+        float,
+        typer.Option(
+            min=0.0,
+            help="With --executor ray: GPUs that a cell reserves, for agents of your own that use "
+            "them; those shipped here compute on the CPU.",
+        ),
     ] = 0.0,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Do cells again that have failed.")
@@ -172,6 +177,8 @@ def run(
     )  # fmt: skip
     made = make_plan(asked)
     folder = out or Path("results") / made.name
+    if executor == "processes":  # nodes of a cluster have data of their own
+        _check_data(made)
     does = _executor(executor, jobs, made.threads, address, gpus_per_cell)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's way to say Ctrl-C
     try:
@@ -267,17 +274,44 @@ def _asked(
     return (load_suite(suite) if suite else DEFAULT).replaced(axes)
 
 
+def _check_data(plan: Plan) -> None:
+    """Look for the recordings that a plan's scenarios replay: better once than in every cell.
+
+    Raises:
+        DataError: if one is not there, or damaged; says which, and whose.
+    """
+    from edge_marl.data.recordings import source_of
+    from edge_marl.errors import DataError
+
+    scenarios = {arena.scenario.label: arena.scenario for arena in plan.arenas}
+    wrong: dict[str, list[str]] = {}
+    for label, scenario in scenarios.items():
+        if scenario.replay is None:
+            continue
+        try:
+            if not (path := source_of(scenario.replay)).is_file():
+                raise DataError(f"{path}: there is no such file: check replay.csv")
+        except DataError as error:
+            wrong.setdefault(str(error), []).append(label)
+    if wrong:
+        told = "; ".join(f"{', '.join(labels)}: {text}" for text, labels in wrong.items())
+        raise DataError(f"{told}; or leave these scenarios out (--scenario)")
+
+
 def _executor(
     name: str, jobs: int | None, threads: int, address: str | None, gpus: float
 ) -> Executor:
     """Return the executor that is asked for.
 
     Raises:
-        SuiteError: options of the other executor; ray is not installed, or there is no cluster.
+        SuiteError: options of the other executor; ray is not installed, there is no cluster, or it
+            is too small.
     """
     from edge_marl.benchmarks.executors import Processes
     from edge_marl.errors import SuiteError
 
+    if gpus > 1 and gpus != int(gpus):
+        raise SuiteError(f"--gpus-per-cell {gpus:g}: must be a whole number, or a share below 1")
     if name == "ray":
         from edge_marl.benchmarks.ray_executor import RayExecutor
 

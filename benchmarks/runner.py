@@ -98,17 +98,28 @@ class _Run:
         self._display, self._locks = display, locks
         self._trainers = plan.trained_by()
         self._running: dict[Future[dict[str, Any]], Cell | Anchors] = {}
-        self._jobs = jobs = plan.jobs()
-        found = {job.key: self._peek(job) for job in jobs}
-        self._before = {key: r for key, r in found.items() if r and r.failure and retry_failed}
+        self._jobs = plan.jobs()
+        self._before: dict[str, Record] = {}
         """Failures that are done again."""
-        self._open = {j.key: j for j in jobs if found[j.key] is None or j.key in self._before}
-        self._lost = self._lost_agents(found)
+        self._open: dict[str, Cell | Anchors] = {}
+        self._failed = 0
+        for job in self._jobs:
+            self._sort_in(job, retry_failed)
+        self._lost = self._lost_agents()
         self._open |= self._lost
-        known = [record for key, record in found.items() if record and key not in self._open]
-        self._failed = sum(record.failure is not None for record in known)
         self._turns = sorted(self._open.values(), key=_turn)
-        display.start(len(jobs), len(known))
+        display.start(len(self._jobs), len(self._jobs) - len(self._open))
+
+    def _sort_in(self, job: Cell | Anchors, retry_failed: bool) -> None:
+        """Look whether a job is open; its record is let go, thousands do not fit into memory."""
+        record = self._peek(job)
+        if record is None:
+            self._open[job.key] = job
+        elif record.failure is not None and retry_failed:
+            self._before[job.key] = record
+            self._open[job.key] = job
+        else:
+            self._failed += record.failure is not None
 
     def finish(self) -> int:
         """Do what is open; return how many jobs of the plan have failed."""
@@ -233,12 +244,12 @@ class _Run:
         except RecordError:
             return None
 
-    def _lost_agents(self, found: dict[str, Record | None]) -> dict[str, Cell | Anchors]:
+    def _lost_agents(self) -> dict[str, Cell | Anchors]:
         """Return the trainings whose agents are needed and are not there as they were kept."""
         lost: dict[str, Cell | Anchors] = {}
         needed = {t.key: t for job in self._open.values() if (t := self._trainer(job))}
         for trainer in needed.values():
-            record = found[trainer.key]
+            record = self._peek(trainer)
             kept = record.result.checkpoint if record and record.result else None
             if kept is not None and not checkpoints.is_intact(self._folder, kept):
                 lost[trainer.key] = trainer

@@ -28,9 +28,11 @@ Three consequences are part of the design:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from math import isqrt, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,7 @@ __all__ = [
     "MIN_WORKLOADS",
     "Band",
     "Estimate",
+    "aggregate",
     "curve",
     "difference",
     "estimate",
@@ -52,6 +55,7 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
 
 MIN_RUNS = 5
 """Fewer training runs than this are too few for an interval that speaks of training runs."""
@@ -69,7 +73,8 @@ ENTROPY = 20_26
 BAND_RESAMPLES = 2_000
 """Of comparisons of pairs and of bands: many figures, none of which is quoted to its last digit."""
 
-_CHUNK_ENTRIES = 200_000  # resampled entries at a time: they stay in the cache
+_PART = 2_000  # resamples at a time: they stay in the cache
+_BLOCK = 16  # sorted entries at a time, at least
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,45 @@ def estimate(
     return _interval(float(statistic(values.ravel())), resampled(values, rows, columns), level)
 
 
+def aggregate(
+    values: Sequence[FloatArray],
+    *,
+    agent: str = "",
+    scenarios: Sequence[str],
+    trained: Sequence[str],
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Estimate:
+    """Return the interquartile mean of runs in several scenarios, with its interval.
+
+    An entry is what one run got in one scenario: its mean over the workloads there. Within each
+    scenario, runs and workloads are resampled; the scenarios are not. With one workload each this
+    is rliable's stratified bootstrap, with scenarios for tasks.
+
+    Args:
+        values: per scenario (runs, workloads); the same number of runs in each.
+        agent: whose runs they are; names their streams of draws.
+        scenarios: whose workloads they are, likewise: equal names stand for the same workloads.
+        trained: where the runs were trained, likewise: equal names stand for the same runs.
+        resamples: number of bootstrap samples.
+        level: share of the bootstrap distribution that the interval holds.
+
+    Raises:
+        ValueError: if a matrix cannot be used, or they differ in their number of runs.
+    """
+    for one in values:
+        _check(one)
+    if len({len(one) for one in values}) != 1:
+        raise ValueError(f"{[len(one) for one in values]} runs: must be as many in each scenario")
+    entries, weights = [], []
+    for one, scenario, place in zip(values, scenarios, trained, strict=True):
+        drawn = _counts(one.shape[1], resamples, ENTROPY, "workloads", scenario)
+        entries.append(drawn @ one.T / one.shape[1])
+        weights.append(_counts(len(one), resamples, ENTROPY, "runs", agent, place))
+    draws = _weighted_iqms(np.concatenate(entries, axis=1), np.concatenate(weights, axis=1))
+    return _interval(float(iqm(np.concatenate([one.mean(axis=1) for one in values]))), draws, level)
+
+
 def difference(
     first: FloatArray,
     second: FloatArray,
@@ -213,17 +257,19 @@ def probability_of_improvement(
         ValueError: if a matrix cannot be used, or they differ in their number of workloads.
     """
     _check_pair(first, second)
-    above = (first[:, None] > second[None]) + 0.5 * (first[:, None] == second[None])
     columns = _counts(first.shape[1], resamples, ENTROPY, "workloads", scenario)
     rows, others = (
-        _counts(len(values), resamples, ENTROPY, "runs", name, scenario)
+        _counts(len(values), resamples, ENTROPY, "runs", name, scenario).astype(np.float32)
         for values, name in zip((first, second), agents, strict=True)
     )
-    parts = []
-    for part in _chunks(resamples, above[0].size):
-        beaten = (rows[part] @ above.reshape(len(first), -1)).reshape(-1, *above.shape[1:])
-        parts.append(np.einsum("bjw,bj,bw->b", beaten, others[part], columns[part]))
-    return _interval(float(above.mean()), np.concatenate(parts) / above.size, level)
+    value, draws = 0.0, np.zeros(resamples)
+    for one, other, drawn in zip(first.T, second.T, columns.T, strict=True):
+        beaten = (one[:, None] > other) + 0.5 * (one[:, None] == other)
+        value += beaten.sum()
+        # Halves of whole numbers: exact in single precision.
+        draws += drawn * np.einsum("bj,bj->b", rows @ beaten.astype(np.float32), others)
+    pairs = len(first) * second.size
+    return _interval(float(value / pairs), draws / pairs, level)
 
 
 def profile(
@@ -255,12 +301,14 @@ def profile(
     row, column = np.unravel_index(order, values.shape)
     # Entries up to place i of the sorted ones are at most the threshold: their weights add up.
     place = np.searchsorted(values.ravel()[order], at, side="right")
-    parts = []
-    for part in _chunks(resamples, values.size):
-        weight = rows[part][:, row] * columns[part][:, column]
-        below = np.concatenate([np.zeros((len(weight), 1)), weight.cumsum(axis=1)], axis=1)
-        parts.append(1.0 - below[:, place] / values.size)
-    return _band(1.0 - place / values.size, np.concatenate(parts), level)
+    edges = np.union1d(place, np.arange(0, values.size, _BLOCK))
+    across, down = _turned(rows, columns)
+    below = np.zeros((len(edges), resamples))
+    for i, (start, end) in enumerate(pairwise(edges), start=1):
+        weight = across[row[start:end]] * down[column[start:end]]
+        below[i] = below[i - 1] + weight.sum(axis=0, dtype=weight.dtype)
+    above = 1.0 - below[np.searchsorted(edges, place)].T / values.size
+    return _band(1.0 - place / values.size, above, level)
 
 
 def curve(
@@ -320,7 +368,7 @@ def _counts(n: int, resamples: int, entropy: int, *names: str) -> FloatArray:
     text = hashlib.sha256("\n".join(names).encode()).digest()
     seed = np.random.SeedSequence([entropy, int.from_bytes(text[:16], "little")])
     words = np.random.PCG64(seed).random_raw(resamples * n) >> np.uint64(32)
-    drawn = ((words * np.uint64(n)) >> np.uint64(32)).astype(np.int64).reshape(resamples, n)
+    drawn = ((words * np.uint64(n)) >> np.uint64(32)).view(np.int64).reshape(resamples, n)
     flat = (drawn + n * np.arange(resamples)[:, None]).ravel()
     counts = np.bincount(flat, minlength=resamples * n).reshape(resamples, n).astype(np.float64)
     counts.flags.writeable = False  # shared by the cache
@@ -344,31 +392,87 @@ def _means_of_pair(
     return one, other
 
 
-def _chunks(resamples: int, entries: int) -> Iterator[slice]:
-    size = max(1, _CHUNK_ENTRIES // entries)
-    return (slice(start, start + size) for start in range(0, resamples, size))
-
-
 def _means(values: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
     """Means of resampled matrices: `rows` (B, runs), `columns` (B, workloads) -> (B,)."""
     return np.asarray(((rows @ values) * columns).sum(axis=1) / values.size)
 
 
 def _iqms(values: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
-    """Interquartile means of resampled matrices, likewise."""
+    """Interquartile means of resampled matrices, likewise.
+
+    The sum of the lowest n - cut entries less that of the lowest `cut`. Sorted entries are summed
+    up in blocks, for many resamples at once; only the blocks in which a sum ends are looked into.
+    """
     n, cut = values.size, values.size // 4
-    order = np.argsort(values, axis=None)
-    row, column = np.unravel_index(order, values.shape)
-    ordered = values.ravel()[order]
-    steps = np.diff(ordered)
+    blocks = _Blocks.of(values)
     parts = []
-    for part in _chunks(len(rows), n):
-        # The first i entries, with their weights, hold so many of those that are kept.
-        kept = (rows[part][:, row] * columns[part][:, column]).cumsum(axis=1)
-        np.clip(kept - cut, 0.0, n - 2 * cut, out=kept)
-        # Summation by parts: each kept entry counts with its value.
-        parts.append(ordered[-1] * kept[:, -1] - kept[:, :-1] @ steps)
+    for start in range(0, len(rows), _PART):
+        drawn = rows[start : start + _PART], columns[start : start + _PART]
+        sums = blocks.sums(*drawn)
+        parts.append(blocks.lowest(n - cut, *drawn, *sums) - blocks.lowest(cut, *drawn, *sums))
     return np.concatenate(parts) / (n - 2 * cut)
+
+
+def _weighted_iqms(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Interquartile means of rows of entries that count `weights` times each; (B, n) -> (B,)."""
+    n, cut = values.shape[1], values.shape[1] // 4
+    order = np.argsort(values, axis=1)
+    upto = np.take_along_axis(weights, order, axis=1).cumsum(axis=1)
+    kept = np.diff(np.clip(upto - cut, 0.0, n - 2 * cut), axis=1, prepend=0.0)
+    return np.asarray(
+        (kept * np.take_along_axis(values, order, axis=1)).sum(axis=1) / kept.sum(axis=1)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Entries of a matrix in ascending order, in blocks: (blocks, size) each."""
+
+    values: FloatArray
+    row: IntArray
+    column: IntArray
+
+    @classmethod
+    def of(cls, values: FloatArray) -> _Blocks:
+        size = max(_BLOCK, isqrt(values.size) // 2)
+        order = np.argsort(values, axis=None)
+        # Filled up with entries that come after all others, so that no sum takes them.
+        place = np.append(order, np.repeat(order[-1], -len(order) % size)).reshape(-1, size)
+        return cls(values.ravel()[place], *np.unravel_index(place, values.shape))
+
+    def sums(self, rows: FloatArray, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Weights and weighted sums of the entries before each block, and of all; (blocks + 1, B).
+
+        `rows` (B, runs) and `columns` (B, workloads) say how often each was drawn.
+        """
+        across, down = _turned(rows, columns)
+        weight, total = np.zeros((2, len(self.values) + 1, len(rows)))
+        for i, entries in enumerate(self.values):
+            drawn = across[self.row[i]] * down[self.column[i]]
+            weight[i + 1] = weight[i] + drawn.sum(axis=0, dtype=drawn.dtype)
+            total[i + 1] = total[i] + entries @ drawn
+        return weight, total
+
+    def lowest(
+        self, m: int, rows: FloatArray, columns: FloatArray, weight: FloatArray, total: FloatArray
+    ) -> FloatArray:
+        """Sum of the lowest entries that together weigh `m`, of each resample (B,)."""
+        draw = np.arange(len(rows))
+        block = np.minimum((weight[1:] <= m).sum(axis=0), len(self.values) - 1)
+        at = draw[:, None]
+        inside = rows[at, self.row[block]] * columns[at, self.column[block]]
+        left = m - weight[block, draw][:, None] - (inside.cumsum(axis=1) - inside)
+        kept = np.clip(left, 0.0, inside)
+        return np.asarray(total[block, draw] + (kept * self.values[block]).sum(axis=1))
+
+
+def _turned(*counts: FloatArray) -> Iterator[IntArray]:
+    """Counts (B, n) as (n, B): an entry's counts of all resamples lie side by side.
+
+    In the shortest type that holds the sum of all weights, as that many fit into a register.
+    """
+    dtype = np.min_scalar_type(-prod(one.shape[1] for one in counts))
+    return (np.ascontiguousarray(one.T, dtype) for one in counts)
 
 
 def _ends(draws: FloatArray, level: float) -> FloatArray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 from edge_marl.benchmarks.cells import Anchors, Cell, Plan
 from edge_marl.benchmarks.locks import locked_jobs
-from edge_marl.benchmarks.records import Record, read_record
+from edge_marl.benchmarks.records import read_record
 from edge_marl.errors import RecordError
 
 __all__ = ["rows_of"]
@@ -19,18 +20,18 @@ HEAD = ("", "jobs", "done", "failed", "running", "open", "time of one")
 def rows_of(plan: Plan, folder: Path, workers: int) -> list[Row]:
     """Return a table of a plan's jobs by arena and agent, and an estimate as its last row."""
     jobs = plan.jobs()
-    records = {job.key: _found(folder, job) for job in jobs}
+    done = {job.key: _found(folder, job) for job in jobs}
     running = {job.key for job in locked_jobs(folder, jobs)}
     groups: dict[str, list[Cell | Anchors]] = {}
     for job in jobs:
         groups.setdefault(job.label.partition(" / seed ")[0], []).append(job)
-    times = _Times([record for record in records.values() if record and not record.failure])
+    times = _Times(jobs, done)
     rows: list[Row] = [HEAD]
     for label, group in groups.items():
-        kinds = [_kind(records[job.key], job.key in running) for job in group]
+        kinds = [_kind(done[job.key], job.key in running) for job in group]
         counts = (str(kinds.count(k)) for k in ("done", "failed", "running", "open"))
         rows.append((label, str(len(group)), *counts, _duration(times.of(group[0]))))
-    left = [times.of(job) for job in jobs if records[job.key] is None]
+    left = [times.of(job) for job in jobs if done[job.key] is None]
     known = [seconds for seconds in left if seconds is not None]
     told = f"about {_duration(max(sum(known) / workers, max(known, default=0.0)))}"
     if len(known) < len(left):
@@ -39,29 +40,40 @@ def rows_of(plan: Plan, folder: Path, workers: int) -> list[Row]:
     return rows
 
 
-def _found(folder: Path, job: Cell | Anchors) -> Record | None:
+@dataclass(frozen=True)
+class _Done:
+    """What is kept of a record: thousands of whole ones do not fit into memory."""
+
+    failed: bool
+    wall_s: float
+
+
+def _found(folder: Path, job: Cell | Anchors) -> _Done | None:
     try:
-        return read_record(folder, job)
+        record = read_record(folder, job)
     except RecordError:  # the run will set it aside and do it again
         return None
+    if record is None:
+        return None
+    return _Done(record.failure is not None, record.provenance.wall_s)
 
 
-def _kind(record: Record | None, running: bool) -> str:
-    if record is not None:
-        return "failed" if record.failure else "done"
+def _kind(done: _Done | None, running: bool) -> str:
+    if done is not None:
+        return "failed" if done.failed else "done"
     return "running" if running else "open"
 
 
 class _Times:
     """Seconds that a job takes, from those that are done."""
 
-    def __init__(self, records: list[Record]) -> None:
+    def __init__(self, jobs: list[Cell | Anchors], done: dict[str, _Done | None]) -> None:
         self._exact: dict[tuple[str, ...], list[float]] = {}
         self._near: dict[str, list[float]] = {}
-        for record in records:
-            job, seconds = record.job, record.provenance.wall_s
-            self._exact.setdefault(_group(job), []).append(seconds)
-            self._near.setdefault(_group(job)[-1], []).append(seconds)
+        for job in jobs:
+            if (found := done[job.key]) and not found.failed:
+                self._exact.setdefault(_group(job), []).append(found.wall_s)
+                self._near.setdefault(_group(job)[-1], []).append(found.wall_s)
 
     def of(self, job: Cell | Anchors) -> float | None:
         """Return the mean of the same agent in the same place, or else anywhere."""

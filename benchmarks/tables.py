@@ -1,9 +1,7 @@
-"""Tables of a run, made from its plan and its records alone: equal records give equal bytes."""
+"""Tables of a run, made from its plan and its records alone."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,18 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.measure import Measurement
-from rich.table import Table as RichTable
 
 from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
-from edge_marl.benchmarks.records import (
-    AnchorValues,
-    CellResult,
-    read_plan,
-    read_record,
+from edge_marl.benchmarks.records import AnchorValues, read_plan
+from edge_marl.benchmarks.runs import (
+    OTHER_WORKLOADS,
+    HoleError,
+    Runs,
+    read_anchors,
+    read_runs,
 )
 from edge_marl.benchmarks.stats import (
     MIN_RUNS,
@@ -36,16 +31,7 @@ from edge_marl.benchmarks.stats import (
 from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario
 
-__all__ = [
-    "Row",
-    "Table",
-    "build_tables",
-    "headings",
-    "print_tables",
-    "texts",
-    "to_csv",
-    "to_markdown",
-]
+__all__ = ["COLUMNS", "FEW_RUNS", "Column", "Row", "Table", "build_tables"]
 
 FloatArray = NDArray[np.float64]
 
@@ -69,15 +55,6 @@ COLUMNS = (
     Column("latency_p95_s", "p95 latency (s)", mean, 1.0, 0),
 )
 
-NONE = "-"
-
-CAPTION = (
-    "Score: 0 is random dispatch, 1 the hindsight bound; interquartile mean over runs and "
-    "workloads. Utility per task (net of penalties), server crashes per 100 tasks, tasks lost and "
-    "p95 latency: means. In brackets: 95 % intervals, runs and workloads resampled (two-way "
-    "bootstrap). Decision: median time at batch 1 on the machine of the run; not ranked."
-)
-NARROW = "Too wide for this terminal: the other columns and intervals are in table.md."
 FEW_WORKLOADS = (
     f"Fewer than {MIN_WORKLOADS} test workloads: too few for intervals over workloads; those shown "
     "are likely too narrow."
@@ -92,37 +69,38 @@ FEW_RUNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """What one agent got on one scenario."""
 
     agent: AgentEntry
-    runs: int
-    planned: int
+    runs: Runs
     scores: FloatArray
     """Normalised scores (runs, workloads); no entries where there are no anchors or no runs."""
     estimates: dict[str, Estimate]
     """By column name; a column without values is missing."""
-    decision_latency_us: float
-    """Median over the runs, NaN without any."""
-    holes: tuple[str, ...]
-    """Why each missing run is missing."""
     gaps: tuple[str, ...]
     """Why it has no value in a column although it has runs."""
-    results: tuple[CellResult, ...] = ()
-    """Of its runs, by seed."""
-    seeds: tuple[int, ...] = ()
-    """Of those runs."""
+
+    @property
+    def count(self) -> int:
+        """Runs that have a result."""
+        return len(self.runs.seeds)
+
+    @property
+    def decision_latency_us(self) -> float:
+        """Median over the runs, NaN without any."""
+        return float(np.median(self.runs.decision_latency_us)) if self.count else math.nan
 
     @property
     def has_few_runs(self) -> bool:
         """Whether its interval cannot speak of runs."""
-        return not self.agent.deterministic and 0 < self.runs < MIN_RUNS
+        return not self.agent.deterministic and 0 < self.count < MIN_RUNS
 
     @property
     def name(self) -> str:
         """The agent's name with the marks of its notes."""
-        marks = ("†" if self.has_few_runs else "") + ("‡" if self.holes else "")
+        marks = ("†" if self.has_few_runs else "") + ("‡" if self.runs.holes else "")
         return f"{self.agent.name} {marks}".rstrip()
 
 
@@ -130,12 +108,21 @@ class Row:
 class Table:
     """The rows of one scenario, best score first."""
 
-    label: str
-    """The scenario's name for people, with its game where agents are the policy of gateways."""
-    scenario: Scenario
+    plan: Plan
+    arena: Arena
     subtitle: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The scenario's name for people, with its game where agents are the policy of gateways."""
+        return self.arena.label
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was played."""
+        return self.arena.scenario
 
 
 def build_tables(folder: Path) -> list[Table]:
@@ -151,8 +138,8 @@ def build_tables(folder: Path) -> list[Table]:
 def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     scenario, notes = arena.scenario, []
     try:
-        anchors = _read_anchors(folder, plan, scenario)
-    except _HoleError as hole:
+        anchors = read_anchors(folder, plan.anchors(scenario))
+    except HoleError as hole:
         anchors = None
         notes.append(f"No scores, for want of the anchors: {hole}")
     rows = [_row(folder, plan, arena, agent, anchors) for agent in plan.agents]
@@ -164,7 +151,7 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     if any(row.has_few_runs for row in rows):
         notes.append(FEW_RUNS)
     for row in rows:
-        notes += [f"‡ {row.agent.name}: {hole}" for hole in row.holes]
+        notes += [f"‡ {row.agent.name}: {hole}" for hole in row.runs.holes]
         notes += [f"{row.agent.name}: {gap}" for gap in row.gaps]
     seeds = "seed 0" if plan.seeds == 1 else f"seeds 0..{plan.seeds - 1}"
     facts = [f"{plan.episodes} test workloads", seeds]
@@ -174,7 +161,7 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     if arena.api == "parallel":
         facts.append("as policy of all gateways")
     subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])
-    return Table(arena.label, scenario, subtitle, tuple(rows), tuple(notes))
+    return Table(plan, arena, subtitle, tuple(rows), tuple(notes))
 
 
 def _rank(row: Row) -> tuple[float, float, str]:
@@ -187,44 +174,6 @@ def _rank(row: Row) -> tuple[float, float, str]:
     return descending("normalised_score"), descending("utility_per_task"), row.agent.name
 
 
-class _HoleError(Exception):
-    """A job has no result; says why."""
-
-
-def _read_anchors(folder: Path, plan: Plan, scenario: Scenario) -> tuple[AnchorValues, ...]:
-    try:
-        record = read_record(folder, plan.anchors(scenario))
-    except RecordError as error:
-        raise _HoleError(str(error)) from None
-    if record is None:
-        raise _HoleError("not computed yet")
-    if record.anchors is None:
-        raise _HoleError(record.failure.reason if record.failure else "the record is empty")
-    return record.anchors
-
-
-def _read_runs(
-    folder: Path, plan: Plan, arena: Arena, agent: AgentEntry
-) -> tuple[dict[int, CellResult], list[str]]:
-    """Results of an agent by seed, and why those that are missing are missing."""
-    results: dict[int, CellResult] = {}
-    holes = []
-    for cell in plan.cells(arena, agent):
-        try:
-            record = read_record(folder, cell)
-        except RecordError as error:
-            holes.append(f"seed {cell.seed} left out: {error}")
-            continue
-        if record is None:
-            holes.append(f"seed {cell.seed} not run yet")
-        elif record.result is None:
-            reason = record.failure.reason if record.failure else "the record is empty"
-            holes.append(f"seed {cell.seed} FAILED and is left out: {reason}")
-        else:
-            results[cell.seed] = record.result
-    return results, holes
-
-
 def _row(
     folder: Path,
     plan: Plan,
@@ -232,152 +181,30 @@ def _row(
     agent: AgentEntry,
     anchors: tuple[AnchorValues, ...] | None,
 ) -> Row:
-    found, holes = _read_runs(folder, plan, arena, agent)
-    results = list(found.values())
-    scores = _scores(results, anchors)
+    runs = read_runs(folder, plan, arena, agent)
+    scores = _scores(runs, anchors)
     estimates, gaps = {}, []
     for column in COLUMNS:
-        values = scores if column.name == "normalised_score" else _matrix(results, column.name)
+        values = scores if column.name == "normalised_score" else runs.metrics.get(column.name)
+        if values is None or not values.size:
+            continue
         undefined = int(np.isnan(values).sum())
         if undefined:
             gaps.append(f"{column.heading} is undefined in {undefined} of {values.size} episodes")
-        elif values.size:
+        else:
             estimates[column.name] = estimate(
                 values, column.statistic, agent=agent.name, scenario=arena.scenario.digest
             )
-    latencies = [result.decision_latency_us for result in results]
-    return Row(
-        agent=agent,
-        runs=len(results),
-        planned=len(results) + len(holes),
-        scores=scores,
-        estimates=estimates,
-        decision_latency_us=float(np.median(latencies)) if latencies else math.nan,
-        holes=tuple(holes),
-        gaps=tuple(gaps),
-        results=tuple(results),
-        seeds=tuple(found),
-    )
+    return Row(agent, runs, scores, estimates, tuple(gaps))
 
 
-def _matrix(results: list[CellResult], metric: str) -> FloatArray:
-    """A metric of every (run, workload); NaN where it is undefined."""
-    return np.array(
-        [[episode.metrics[metric] for episode in result.episodes] for result in results],
-        dtype=np.float64,
-    )
-
-
-def _scores(results: list[CellResult], anchors: tuple[AnchorValues, ...] | None) -> FloatArray:
-    if anchors is None or not results:
+def _scores(runs: Runs, anchors: tuple[AnchorValues, ...] | None) -> FloatArray:
+    if anchors is None or not runs.seeds:
         return np.empty((0, 0))
-    workloads = [values.workload for values in anchors]
-    for result in results:
-        if [episode.workload for episode in result.episodes] != workloads:
-            raise RecordError(
-                "the anchors and the results are of different workloads: move the folder's cells/ "
-                "away and start the run again"
-            )
+    if runs.workloads != tuple(values.workload for values in anchors):
+        raise RecordError(OTHER_WORKLOADS)
     return normalise(
-        _matrix(results, "utility"),
+        runs.metrics["utility"],
         np.array([values.random for values in anchors]),
         np.array([values.bound for values in anchors]),
     )
-
-
-# ---- output --------------------------------------------------------------------------------------
-
-
-def print_tables(console: Console, tables: list[Table]) -> None:
-    """Print the tables for people; a narrow console gets the columns that fit 80 characters."""
-    for table in tables:
-        shown = _for_console(table, narrow=False)
-        unlimited = console.options.update(max_width=10_000)
-        if Measurement.get(console, unlimited, shown).maximum > console.width:
-            shown = _for_console(table, narrow=True)
-        console.print(shown)
-
-
-def _for_console(table: Table, *, narrow: bool) -> RichTable:
-    notes = [CAPTION, *([NARROW] if narrow else []), *table.notes]
-    shown = RichTable(
-        title=f"[bold]{table.label}[/]  {escape(table.subtitle)}",
-        title_justify="left",
-        caption="\n".join(escape(note) for note in notes),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    names, rows = headings(), [texts(row) for row in table.rows]
-    if narrow:  # agent and score whole, then three figures without their intervals
-        names = names[:5]
-        rows = [[*row[:2], *(text.partition(" [")[0] for text in row[2:5])] for row in rows]
-    for place, heading in enumerate(names):
-        shown.add_column(heading, justify="right" if place else "left", no_wrap=place < 2)
-    for row in rows:
-        shown.add_row(*(escape(text) for text in row))
-    return shown
-
-
-def to_markdown(tables: list[Table]) -> str:
-    """Return the tables as Markdown."""
-    lines = ["# Results"]
-    for table in tables:
-        lines += ["", f"## {table.label}", "", f"{table.subtitle}.", ""]
-        lines += [_line(headings()), _line([":---"] + ["---:"] * (len(headings()) - 1))]
-        lines += [_line(texts(row)) for row in table.rows]
-        lines += [text for note in (CAPTION, *table.notes) for text in ("", note)]
-    return "\n".join(lines) + "\n"
-
-
-def to_csv(tables: list[Table]) -> str:
-    """Return the tables as one CSV, one line per scenario and agent, in base units."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    header = ["scenario", "scenario_digest", "agent", "runs", "runs_planned", "too_few_runs"]
-    for column in COLUMNS:
-        header += [column.name, f"{column.name}_low", f"{column.name}_high"]
-    writer.writerow([*header, "normalised_score_mean", "decision_latency_us", "holes"])
-    for table in tables:
-        for row in table.rows:
-            cells = [table.label, table.scenario.digest, row.agent.name]
-            cells += [str(row.runs), str(row.planned), str(row.has_few_runs).lower()]
-            for column in COLUMNS:
-                found = row.estimates.get(column.name, Estimate(math.nan, math.nan, math.nan))
-                cells += [_number(x) for x in (found.value, found.low, found.high)]
-            score = float(row.scores.mean()) if row.scores.size else math.nan
-            cells += [_number(score), _number(row.decision_latency_us), "; ".join(row.holes)]
-            writer.writerow(cells)
-    return out.getvalue()
-
-
-def headings() -> list[str]:
-    """Return the headings of a table for people."""
-    return ["agent", *(column.heading for column in COLUMNS), "decision (µs)", "runs"]
-
-
-def texts(row: Row) -> list[str]:
-    """Return the cells of a row for people."""
-    shown = [row.name]
-    for column in COLUMNS:
-        found = row.estimates.get(column.name)
-        shown.append(_interval(found, column) if found else NONE)
-    latency = row.decision_latency_us
-    shown.append(NONE if math.isnan(latency) else f"{latency:.0f}")
-    shown.append(f"{row.runs}" if not row.holes else f"{row.runs} of {row.planned}")
-    return shown
-
-
-def _interval(found: Estimate, column: Column) -> str:
-    value, low, high = (
-        f"{x * column.scale:z.{column.digits}f}" for x in (found.value, found.low, found.high)
-    )
-    return f"{value} [{low}, {high}]"
-
-
-def _line(texts: list[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
-
-
-def _number(value: float) -> str:
-    """A number to six digits, which no machine's last bit reaches; empty for NaN."""
-    return "" if math.isnan(value) else f"{value:.6g}"

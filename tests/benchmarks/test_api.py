@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ import numpy.typing as npt
 import pytest
 
 from edge_marl.agents import Agent, make
+from edge_marl.benchmarks.analysis import Report
 from edge_marl.benchmarks.cells import Arena, Cell, Plan, agent_code
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
 from edge_marl.benchmarks.records import Record
 from edge_marl.benchmarks.run_benchmark import make_plan
+from edge_marl.benchmarks.sheets import to_csv, to_markdown
 from edge_marl.benchmarks.suites import DEFAULT, DEFAULT_AGENTS
-from edge_marl.benchmarks.tables import SLOTTED, build_tables, to_csv, to_markdown
+from edge_marl.benchmarks.tables import SLOTTED, build_tables
 from edge_marl.benchmarks.worker import Task, execute
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario import Scenario, load_scenario
@@ -175,9 +179,10 @@ def test_two_clocks_are_two_rows(tmp_path: Path) -> None:
     plan = fakes.plan().model_copy(update={"arenas": arenas})
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
     events, slots = build_tables(tmp_path)
-    lines = to_csv([events, slots]).splitlines()[1:]
-    assert len({line.partition('",')[0] for line in lines}) == 2
-    text = to_markdown([events, slots])
+    made = Report([events, slots])
+    labels = [row["scenario"] for row in csv.DictReader(io.StringIO(to_csv(made)))]
+    assert list(dict.fromkeys(labels))[:2] == [events.label, slots.label]
+    text = to_markdown(made)
     assert "## smoke, 2 gateways, event clock" in text
     assert "## smoke, 2 gateways, slots of 60 s" in text
     assert SLOTTED in slots.notes

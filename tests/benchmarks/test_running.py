@@ -130,6 +130,18 @@ def test_a_folder_that_nobody_can_write_to(capsys: pytest.CaptureFixture[str]) -
     assert "Traceback" not in said
 
 
+def test_recordings_that_are_not_there_are_one_message_and_no_failed_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_MARL_CACHE", str(tmp_path / "empty"))
+    assert edge_marl("run", "--suite", "replay", "--out", str(tmp_path / "run")) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "replay-gentd26: data set 'alibaba-gentd26' is not here" in said
+    assert "replay-azure-code, replay-azure-conv: data set 'azure-llm-2023' is not here" in said
+    assert said.count("edge-marl data add azure-llm-2023 downloads it") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_clocks_are_all_that_differs(tmp_path: Path) -> None:
     assert run(tmp_path / "a", "random", "--quiet") == 0
     assert run(tmp_path / "b", "random", "--quiet") == 0

@@ -10,6 +10,7 @@ from edge_marl.benchmarks import stats
 from edge_marl.benchmarks.stats import (
     ENTROPY,
     Estimate,
+    aggregate,
     curve,
     difference,
     estimate,
@@ -123,14 +124,30 @@ def test_normalise_puts_random_at_0_and_the_bound_at_1() -> None:
 
 
 @pytest.mark.parametrize("statistic", [mean, iqm])
-def test_weighted_resamples_are_the_statistic_of_drawn_matrices(statistic: Any) -> None:
-    values = sample(4, 7)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (4, 7), (9, 60)])  # of one and of many blocks
+def test_weighted_resamples_are_the_statistic_of_drawn_matrices(
+    statistic: Any, shape: tuple[int, int]
+) -> None:
+    values = sample(*shape).round(2)  # with ties
     rows, columns = (stats._counts(n, 50, 1, "x") for n in values.shape)
     resampled = stats._iqms if statistic is iqm else stats._means
     found = resampled(values, rows, columns)
     for b in range(50):
         i, j = (np.repeat(np.arange(len(c[b])), c[b].astype(int)) for c in (rows, columns))
         assert found[b] == pytest.approx(statistic(values[np.ix_(i, j)].ravel()), rel=1e-12)
+
+
+def test_a_profile_is_that_of_drawn_matrices() -> None:
+    values, at = sample(9, 60).round(2), np.linspace(0.2, 1.8, 9)
+    rows, columns = (
+        stats._counts(9, 2000, ENTROPY, "runs", "a", "s"),
+        stats._counts(60, 2000, ENTROPY, "workloads", "s"),
+    )
+    weight = rows[:, :, None] * columns[:, None]
+    drawn = np.stack([(weight * (values > t)).sum(axis=(1, 2)) for t in at], axis=1) / values.size
+    found = profile(values, at, agent="a", scenario="s")
+    assert found.low == pytest.approx(np.quantile(drawn, 0.025, axis=0))
+    assert found.high == pytest.approx(np.quantile(drawn, 0.975, axis=0))
 
 
 def test_draws_are_uniform_and_streams_are_apart() -> None:
@@ -214,6 +231,40 @@ def test_a_curve_is_the_estimate_over_runs_at_each_point() -> None:
         assert Estimate(*map(float, at)) == alone
 
 
+def over(values: list[np.ndarray], trained: list[str] | None = None) -> Estimate:
+    names = [f"s{i}" for i in range(len(values))]
+    return aggregate(values, scenarios=names, trained=trained or names)
+
+
+def test_an_aggregate_of_additive_scenarios_has_the_closed_form() -> None:
+    # Of two scenarios with one run each, the mean: variances over workloads add up.
+    first, second = sample(1, 300, 1), sample(1, 200, 2) + 5.0
+    found = over([first, second])
+    spread = 1.96 * np.sqrt(first.var() / 300 + second.var() / 200) / 2
+    assert found.value == pytest.approx((first.mean() + second.mean()) / 2)
+    assert (found.high - found.low) / 2 == pytest.approx(spread, rel=0.04)
+
+
+def test_an_aggregate_gives_a_workload_no_weight_beyond_its_scenario() -> None:
+    # The outer quarters of runs and scenarios are cut, not those of workloads.
+    scenarios = [np.full((2, n), level) for n, level in ((100, -9.0), (1, 0.2), (7, 0.4), (3, 9.0))]
+    found = over(scenarios)
+    assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.3, 0.3))
+
+
+def test_runs_that_are_the_same_everywhere_are_drawn_together() -> None:
+    runs = sample(6, 1)
+    apart, together = over([runs] * 4), over([runs] * 4, ["home"] * 4)
+    assert apart.value == together.value
+    # The mean of four independent draws of runs is half as wide as one of them.
+    assert together.high - together.low > 1.5 * (apart.high - apart.low)
+
+
+def test_an_aggregate_needs_as_many_runs_everywhere() -> None:
+    with pytest.raises(ValueError, match=r"\[2, 3\] runs"):
+        over([sample(2, 4), sample(3, 4)])
+
+
 def test_the_figures_are_rliables_on_the_same_matrices() -> None:
     """Golden figures of rliable 1.2.0, made once in a virtual environment of its own.
 
@@ -221,8 +272,9 @@ def test_the_figures_are_rliables_on_the_same_matrices() -> None:
     (runs x tasks): `metrics.aggregate_iqm(a)`, `metrics.probability_of_improvement(a, b)`,
     `library.create_performance_profile({"a": a}, thresholds)`, and of one column, where its
     resampling of runs within tasks is ours, `library.get_interval_estimates` of `aggregate_iqm`
-    (20,000 resamples) and `probability_of_improvement` (4,000). It draws from NumPy's global
-    generator whatever `random_state` it is given: intervals agree to their noise.
+    (20,000 resamples) and `probability_of_improvement` (4,000); of the matrices as they are, the
+    interval of `aggregate_iqm` again. It draws from NumPy's global generator whatever
+    `random_state` it is given: intervals agree to their noise.
     """
     golden = json.loads((Path(__file__).parents[1] / "golden" / "rliable.json").read_text())
     first, second = np.array(golden["first"]), np.array(golden["second"])
@@ -231,6 +283,9 @@ def test_the_figures_are_rliables_on_the_same_matrices() -> None:
     assert found.value == pytest.approx(golden["probability_of_improvement"])
     for values, theirs in zip((first, second), golden["profiles"], strict=True):
         assert profile(values, np.array(golden["thresholds"])).values == pytest.approx(theirs)
+    for values, theirs in zip((first, second), golden["iqm_intervals"], strict=True):
+        tasks = [f"task {i}" for i in range(values.shape[1])]
+        agrees(aggregate(list(values.T[:, :, None]), scenarios=tasks, trained=tasks), theirs)
     column, other = first.reshape(-1, 1), second.reshape(-1, 1)
     ours = estimate(column, iqm, resamples=20_000)
     agrees(ours, golden["iqm_interval_of_one_column"])

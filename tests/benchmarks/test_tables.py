@@ -12,21 +12,26 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_marl.benchmarks.analysis import Analysis
+from edge_marl.benchmarks.analysis import Analysis, Report
 from edge_marl.benchmarks.cells import Cell
 from edge_marl.benchmarks.plots import draw_all
 from edge_marl.benchmarks.records import record_path, write_record
-from edge_marl.benchmarks.report import Report, make_report, to_html, to_json
+from edge_marl.benchmarks.report import make_report, to_html, to_json
+from edge_marl.benchmarks.sheets import print_sheets, sheets_of, to_csv, to_markdown
 from edge_marl.benchmarks.stats import estimate, iqm
-from edge_marl.benchmarks.tables import build_tables, print_tables, to_csv, to_markdown
+from edge_marl.benchmarks.tables import build_tables
 from edge_marl.errors import RecordError
 from tests.benchmarks import fakes
 
 FILES = ("table.md", "table.csv", "report.json", "report.html")
 
 
+def report_of(folder: Path) -> Report:
+    return Report(build_tables(folder))
+
+
 def rows_of(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(to_csv(build_tables(folder)))))
+    return list(csv.DictReader(io.StringIO(to_csv(report_of(folder)))))
 
 
 def test_a_row_holds_the_statistics_of_its_records(tmp_path: Path) -> None:
@@ -92,9 +97,9 @@ def test_another_agent_changes_no_other_number_of_any_report(tmp_path: Path) -> 
     pages = []
     for plan, name in ((few, "few"), (many, "many")):
         fakes.make_run(tmp_path / name, plan, levels)
-        made = Report(build_tables(tmp_path / name))
+        made = report_of(tmp_path / name)
         facts = json.loads(to_json(made))
-        pages.append((facts, to_html(made).decode(), to_markdown(made.tables)))
+        pages.append((facts, to_html(made).decode(), to_markdown(made)))
     (before, page, text), (after, new_page, new_text) = pages
     assert before != after
     assert agent_free(agent_free(after, "best"), "worst") == before
@@ -107,12 +112,12 @@ def test_another_agent_changes_no_other_number_of_any_report(tmp_path: Path) -> 
 def test_too_few_runs_are_marked_unless_one_says_it_all(tmp_path: Path) -> None:
     levels = {"greedy": 20.0, "student": 50.0}
     fakes.make_run(tmp_path / "few", fakes.plan(seeds=4), levels)
-    few = to_markdown(build_tables(tmp_path / "few"))
+    few = to_markdown(report_of(tmp_path / "few"))
     assert "| student † |" in few
     assert "| greedy |" in few
     assert "† fewer than 5 runs" in few
     fakes.make_run(tmp_path / "enough", fakes.plan(seeds=5), levels)
-    assert "†" not in to_markdown(build_tables(tmp_path / "enough"))
+    assert "†" not in to_markdown(report_of(tmp_path / "enough"))
 
 
 def test_too_few_workloads_are_said(tmp_path: Path) -> None:
@@ -120,14 +125,14 @@ def test_too_few_workloads_are_said(tmp_path: Path) -> None:
         folder = tmp_path / str(episodes)
         plan = fakes.plan().model_copy(update={"episodes": episodes})
         fakes.make_run(folder, plan, {"greedy": 20.0, "student": 50.0})
-        assert ("Fewer than 5 test workloads" in to_markdown(build_tables(folder))) == says
+        assert ("Fewer than 5 test workloads" in to_markdown(report_of(folder))) == says
 
 
 def test_a_failed_run_is_a_hole_with_its_reason(tmp_path: Path) -> None:
     plan = fakes.plan()
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
     write_record(tmp_path, fakes.failure_record(plan.cells(fakes.ARENA, fakes.LEARNER)[1]))
-    text = to_markdown(build_tables(tmp_path))
+    text = to_markdown(report_of(tmp_path))
     assert "| student †‡ |" in text
     assert "| 1 of 2 |" in text
     assert "‡ student: seed 1 FAILED and is left out: ValueError: no luck" in text
@@ -146,7 +151,7 @@ def test_a_missing_or_damaged_record_is_a_hole_too(tmp_path: Path) -> None:
     first, second = plan.cells(fakes.ARENA, fakes.LEARNER)
     record_path(tmp_path, first).unlink()
     record_path(tmp_path, second).write_text("{")
-    text = to_markdown(build_tables(tmp_path))
+    text = to_markdown(report_of(tmp_path))
     assert "seed 0 not run yet" in text
     assert "seed 1 left out" in text
     assert record_path(tmp_path, second).exists()
@@ -184,7 +189,7 @@ def test_an_undefined_metric_is_said_and_not_averaged_away(tmp_path: Path) -> No
     cell = plan.cells(fakes.ARENA, fakes.LEARNER)[0]
     write_record(tmp_path, fakes.cell_record(cell, 50.0, latency_p95_s=None))
     assert "student: p95 latency (s) is undefined in 4 of 8 episodes" in to_markdown(
-        build_tables(tmp_path)
+        report_of(tmp_path)
     )
 
 
@@ -192,7 +197,7 @@ def test_the_terminal_shows_what_the_file_has(tmp_path: Path) -> None:
     fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0})
     shown = io.StringIO()
     console = Console(file=shown, width=200)
-    print_tables(console, build_tables(tmp_path))
+    print_sheets(console, sheets_of(report_of(tmp_path)))
     text = shown.getvalue()
     for part in ("greedy", "0.215 [", "student ‡", "seed 1 FAILED", "interquartile mean"):
         assert part in text
@@ -203,7 +208,7 @@ def test_a_narrow_terminal_keeps_names_and_figures_whole(tmp_path: Path) -> None
     fakes.make_run(tmp_path, fakes.plan(long, fakes.LEARNER), {long.name: 20.0, "student": 5.0})
     shown = io.StringIO()
     console = Console(file=shown, width=80)
-    print_tables(console, build_tables(tmp_path))
+    print_sheets(console, sheets_of(report_of(tmp_path)))
     text = shown.getvalue()
     assert re.search(r"crash-avoid-best +0\.215 \[0\.\d{3}, 0\.\d{3}\] +0\.358 ", text)
     assert "Too wide" in text
@@ -267,7 +272,7 @@ def test_the_page_asks_the_network_for_nothing_and_shows_text_as_text(tmp_path: 
     name = "own.py:<script>alert(1)</script>"
     agent = fakes.HEURISTIC.model_copy(update={"name": name})
     fakes.make_run(tmp_path, fakes.plan(agent), {name: 20.0})
-    page = to_html(Report(build_tables(tmp_path))).decode()
+    page = to_html(report_of(tmp_path)).decode()
     assert "<script>alert" not in page
     assert not re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"|@import|url\((?!#)", page)
 
