@@ -17,8 +17,9 @@ from rich.table import Table as RichTable
 from edge_marl.benchmarks import aggregate
 from edge_marl.benchmarks.aggregate import Aggregate, AggregateRow
 from edge_marl.benchmarks.analysis import Report
+from edge_marl.benchmarks.columns import COLUMNS, Column
 from edge_marl.benchmarks.stats import Estimate
-from edge_marl.benchmarks.tables import COLUMNS, Column, Row, Table
+from edge_marl.benchmarks.tables import Row, Table
 
 __all__ = ["Sheet", "print_sheets", "sheet_of", "sheets_of", "to_csv", "to_markdown"]
 
@@ -98,12 +99,7 @@ def _aggregate_keys(row: AggregateRow) -> tuple[str, ...]:
 
 
 def _interval(found: Estimate | None, column: Column) -> str:
-    if found is None:
-        return NONE
-    value, low, high = (
-        f"{x * column.scale:z.{column.digits}f}" for x in (found.value, found.low, found.high)
-    )
-    return f"{value} [{low}, {high}]"
+    return NONE if found is None else column.interval(found)
 
 
 def _number(value: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
+from edge_marl.benchmarks.columns import COLUMNS, SCORE
 from edge_marl.benchmarks.records import AnchorValues, read_plan
 from edge_marl.benchmarks.runs import (
     OTHER_WORKLOADS,
@@ -24,36 +24,15 @@ from edge_marl.benchmarks.stats import (
     MIN_WORKLOADS,
     Estimate,
     estimate,
-    iqm,
-    mean,
     normalise,
 )
 from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario
 
-__all__ = ["COLUMNS", "FEW_RUNS", "Column", "Row", "Table", "build_tables"]
+__all__ = ["FEW_RUNS", "Row", "Table", "build_tables"]
 
 FloatArray = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Column:
-    """A figure with an interval: where it comes from and how it is shown."""
-
-    name: str
-    heading: str
-    statistic: Callable[[FloatArray], FloatArray]
-    scale: float
-    digits: int
-
-
-COLUMNS = (
-    Column("normalised_score", "score", iqm, 1.0, 3),
-    Column("utility_per_task", "utility per task", mean, 1.0, 3),
-    Column("server_crash_rate", "server crashes (%)", mean, 100.0, 2),
-    Column("lost_fraction", "tasks lost (%)", mean, 100.0, 2),
-    Column("latency_p95_s", "p95 latency (s)", mean, 1.0, 0),
-)
 
 FEW_WORKLOADS = (
     f"Fewer than {MIN_WORKLOADS} test workloads: too few for intervals over workloads; those shown "
@@ -171,7 +150,7 @@ def _rank(row: Row) -> tuple[float, float, str]:
         found = row.estimates.get(name)
         return math.inf if found is None else -found.value
 
-    return descending("normalised_score"), descending("utility_per_task"), row.agent.name
+    return descending(SCORE), descending("utility_per_task"), row.agent.name
 
 
 def _row(
@@ -185,7 +164,7 @@ def _row(
     scores = _scores(runs, anchors)
     estimates, gaps = {}, []
     for column in COLUMNS:
-        values = scores if column.name == "normalised_score" else runs.metrics.get(column.name)
+        values = scores if column.name == SCORE else runs.metrics.get(column.name)
         if values is None or not values.size:
             continue
         undefined = int(np.isnan(values).sum())

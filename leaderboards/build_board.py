@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_marl.benchmarks.stats import MIN_RUNS, Estimate, estimate, iqm, mean, normalise
+from edge_marl.benchmarks.columns import COLUMNS, SCORE, Column
+from edge_marl.benchmarks.stats import MIN_RUNS, Estimate, estimate, normalise
 from edge_marl.bound.store import shipped_pairs
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.checks import tier_of
@@ -17,36 +18,9 @@ from edge_marl.leaderboards.files import Entry, list_submissions, read_ledger
 from edge_marl.leaderboards.schema import Submission, Verification, board_of
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
-__all__ = ["COLUMNS", "SCORE", "Board", "Column", "Row", "read_boards"]
+__all__ = ["Board", "Row", "read_boards"]
 
 FloatArray = NDArray[np.float64]
-SCORE = "normalised_score"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A figure with an interval: where it comes from and how it is shown."""
-
-    name: str
-    heading: str
-    note: str
-    statistic: Callable[[FloatArray], FloatArray]
-    scale: float
-    digits: int
-    higher_is_better: bool
-
-    def text(self, value: float) -> str:
-        """Return a value as the tables show it."""
-        return f"{value * self.scale:z.{self.digits}f}"
-
-
-COLUMNS = (
-    Column(SCORE, "Score", "0 random, 1 bound", iqm, 1.0, 3, True),
-    Column("utility_per_task", "Utility", "per task", mean, 1.0, 3, True),
-    Column("server_crash_rate", "Crashes", "per 100 tasks", mean, 100.0, 2, False),
-    Column("lost_fraction", "Lost", "% of tasks", mean, 100.0, 2, False),
-    Column("latency_p95_s", "p95 latency", "s", mean, 1.0, 0, False),
-)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edge_marl import kernel as k
+from edge_marl.benchmarks.columns import SCORE
 from edge_marl.benchmarks.stats import MIN_RUNS
 from edge_marl.leaderboards import build_figures as figures
 from edge_marl.leaderboards.build_board import Board, Row
@@ -109,7 +110,7 @@ def _workload_rows(board: Board, row: Row) -> list[list[tuple[float | None, str]
     """Cells (value to sort by, text) of the columns by workload; means over runs."""
     columns = []
     for column in board.columns:
-        values = row.scores if column.name == "normalised_score" else row.metric(column.name)
+        values = row.scores if column.name == SCORE else row.metric(column.name)
         columns.append([_cell(v, column.text) for v in values.mean(axis=0)])
     return [list(cells) for cells in zip(*columns, strict=True)]
 

@@ -7,8 +7,9 @@ import io
 import json
 from typing import Any
 
+from edge_marl.benchmarks.columns import COLUMNS
 from edge_marl.benchmarks.stats import MIN_RUNS
-from edge_marl.leaderboards.build_board import COLUMNS, Board, Row
+from edge_marl.leaderboards.build_board import Board, Row
 
 __all__ = ["LEVEL_NOTES", "RANK_NOTE", "SCORE_NOTE", "to_csv", "to_json", "to_markdown", "to_page"]
 
@@ -63,7 +64,7 @@ def to_page(board: Board) -> str:
         lines.append("No submissions yet.")
         return "\n".join(lines) + "\n"
     headings = ["rank", "agent", "level"]
-    headings += [f"{c.heading.lower()} ({c.note})" for c in board.columns]
+    headings += [f"{c.short.lower()} ({c.note})" for c in board.columns]
     headings += ["runs", "date"]
     lines += [_line(headings), _line([":---"] * 3 + ["---:"] * (len(headings) - 3))]
     lines += [_line(_cells(board, row)) for row in board.rows]
@@ -131,11 +132,7 @@ def _cells(board: Board, row: Row) -> list[str]:
     cells = [row.rank, f"**{_escape(sub.agent.name)}**{dagger}", row.level]
     for column in board.columns:
         found = row.estimates.get(column.name)
-        if found is None:
-            cells.append("-")
-            continue
-        value, low, high = (column.text(x) for x in (found.value, found.low, found.high))
-        cells.append(f"{value} [{low}, {high}]")
+        cells.append("-" if found is None else column.interval(found))
     return [*cells, str(len(sub.runs)), sub.date.isoformat()]
 
 

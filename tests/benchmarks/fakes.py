@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_marl.benchmarks.cells import AgentEntry, Anchors, Arena, Cell, Plan
+from edge_marl.benchmarks.columns import COLUMNS
 from edge_marl.benchmarks.records import (
     AnchorValues,
     CellResult,
@@ -20,7 +21,6 @@ from edge_marl.benchmarks.records import (
     write_plan,
     write_record,
 )
-from edge_marl.benchmarks.tables import COLUMNS
 from edge_marl.scenario import load_scenario
 
 EPISODES = 4
