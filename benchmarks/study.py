@@ -66,7 +66,7 @@ class Run:
         facts = asdict(self)
         if self.trained_on is None:
             del facts["trained_on"]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        return _digest(facts)
 
     @property
     def training(self) -> Run:
@@ -84,6 +84,10 @@ class Run:
         if isinstance(made, LearningTrainer):
             made.config = replace(made.config, **self.settings)
         return made
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _heuristics(scenario: str, worlds: range | tuple[None]) -> Iterator[Run]:
@@ -281,7 +285,8 @@ def _train(run: Run, trainer: LearningTrainer, work: Path) -> tuple[Agent, list[
     from edge_marl.agents.run_folder import RunFolder
 
     assert run.budget is not None
-    folder = work / run.training.key
+    # By its settings too: a tier's may have changed since a training was begun.
+    folder = work / _digest([run.training.key, trainer.settings])
     training = RunFolder(folder, trainer, trainer.scenario, run.budget, run.seed)
     for _ in training.run():
         pass
