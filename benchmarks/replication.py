@@ -101,10 +101,11 @@ another number is given, and was selected on validation workloads.
 """
 
 PUBLISHED = """A million updates are published. One update of `d2sac` takes 0.07 s here and one of
-`adsac-published` 0.25 s (`python -m edge_marl.benchmarks.learning_speed`): nineteen hours, and
-three days, per seed. What follows is a small part of that budget, stated per row, and says nothing
-about where the published runs end. Only PPO goes to its end, as it takes one gradient step per 1,000
-decisions, where the others take 1,000; with *equal steps* it takes as many as they do.
+`adsac-published` 0.25 s (`python -m edge_marl.benchmarks.learning_speed`): nineteen
+hours, and three days, per seed.
+What follows is a small part of that budget, stated per row, and says nothing about where the
+published runs end. Only PPO goes to its end, as it takes one gradient step per 1,000 decisions,
+where the others take 1,000; with *equal steps* it takes as many as they do.
 """
 
 TIERS = """48,000 decisions. Settings are those that the search chose on `campus`
