@@ -114,6 +114,15 @@ def test_results_of_other_settings_are_dropped(tmp_path: Path) -> None:
     assert read_runs(kept) == []
 
 
+def test_kept_runs_are_of_todays_settings() -> None:
+    kept = {row["key"]: row for row in read_runs()}
+    runs = {run.key: run for group in GROUPS.values() for run in group()}
+    assert kept.keys() <= runs.keys()
+    for key, row in kept.items():
+        used = json.loads(json.dumps(runs[key].make().settings))
+        assert row["settings_used"] == used, (row["agent"], row["scenario"], row["seed"])
+
+
 def test_a_training_of_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
     run = Run("ppo", "smoke", None, 64, 0)
     for gamma in (0.5, 0.9):  # as when a search has changed the tier's settings
