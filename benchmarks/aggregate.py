@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_marl.benchmarks.cells import AgentEntry
+from edge_marl.benchmarks.columns import SCORE
 from edge_marl.benchmarks.stats import Estimate, FloatArray, aggregate
 from edge_marl.benchmarks.tables import FEW_RUNS, Row, Table
 
@@ -94,7 +95,7 @@ def _holes(tables: list[Table], rows: list[Row]) -> list[str]:
     for table, row in zip(tables, rows, strict=True):
         if row.runs.holes:
             holes.append(f"{row.count} of {row.runs.planned} runs in {table.label}")
-        elif "normalised_score" not in row.estimates:
+        elif SCORE not in row.estimates:
             holes.append(f"no scores in {table.label}")
     return holes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import typer
@@ -19,6 +19,7 @@ __all__ = [
     "problems",
     "results",
     "run_app",
+    "run_command",
 ]
 
 FAILED = 1
@@ -61,3 +62,10 @@ def run_app(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
         problems().print(f"error: {error}", style="red", markup=False, highlight=False)
         sys.exit(BAD_INPUT)
     sys.exit(0)
+
+
+def run_command(command: Callable[..., None]) -> NoReturn:
+    """Run a script's one command on this process's arguments, and exit as `run_app`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    run_app(app)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_marl.benchmarks import style
+from edge_marl.benchmarks.columns import SCORE
 from edge_marl.benchmarks.stats import Estimate, FloatArray
 from edge_marl.benchmarks.tables import Row, Table
 
@@ -77,7 +78,7 @@ def short_name(name: str) -> str:
 
 def with_score(table: Table) -> list[Row]:
     """Return the rows of the agents that have a score."""
-    return [row for row in table.rows if "normalised_score" in row.estimates]
+    return [row for row in table.rows if SCORE in row.estimates]
 
 
 def _draw_scores(axes: Axes, title: str, lines: list[ScoreLine]) -> None:

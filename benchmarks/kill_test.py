@@ -29,7 +29,7 @@ from typing import Annotated
 import typer
 
 from edge_marl.benchmarks.comparison import tables_without_clock
-from edge_marl.benchmarks.console import results, run_app
+from edge_marl.benchmarks.console import results, run_command
 from edge_marl.benchmarks.records import read_plan, read_record
 
 __all__ = ["Tally", "kill_test"]
@@ -203,6 +203,4 @@ def command(
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
-    run_app(app)
+    run_command(command)

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from edge_marl.benchmarks.console import print_rows, run_app
+from edge_marl.benchmarks.console import print_rows, run_command
 
 __all__ = ["main", "measure"]
 
@@ -92,9 +92,7 @@ def _timed(work: Callable[[], Any], times: int) -> float:
 
 def main() -> None:
     """Run the command on this process's arguments."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(measure)
-    run_app(app)
+    run_command(measure)
 
 
 if __name__ == "__main__":

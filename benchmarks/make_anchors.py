@@ -16,7 +16,7 @@ import typer
 from rich.progress import track
 
 from edge_marl import scenarios
-from edge_marl.benchmarks.console import problems, results, run_app
+from edge_marl.benchmarks.console import problems, results, run_command
 from edge_marl.benchmarks.records import write_file
 from edge_marl.bound.store import VERSION, cached_pair, shipped_name
 from edge_marl.draw import PUBLIC_SEEDS, draw_workload
@@ -56,9 +56,7 @@ def _content(scenario: Scenario, cache_dir: Path | None) -> str:
 
 def main() -> None:
     """Run the command on this process's arguments."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(make_anchors)
-    run_app(app)
+    run_command(make_anchors)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from typing import Annotated
 import typer
 
 from edge_marl.benchmarks.cells import Cell, Plan
-from edge_marl.benchmarks.console import print_rows, problems, run_app
+from edge_marl.benchmarks.console import print_rows, problems, run_command
 from edge_marl.benchmarks.executors import Processes
 from edge_marl.benchmarks.progress import Lines
 from edge_marl.benchmarks.records import Record, read_plan, read_record
@@ -182,6 +182,4 @@ def _told(seconds: float, of: Shares) -> str:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
-    run_app(app)
+    run_command(command)

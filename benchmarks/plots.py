@@ -15,6 +15,7 @@ from edge_marl.benchmarks import style
 from edge_marl.benchmarks.aggregate import Aggregate
 from edge_marl.benchmarks.analysis import THRESHOLDS, Analysis, learning_curve, performance_profile
 from edge_marl.benchmarks.cells import file_part
+from edge_marl.benchmarks.columns import SCORE
 from edge_marl.benchmarks.figures import (
     ScoreLine,
     canvas,
@@ -101,9 +102,7 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
     scored = with_score(table)
     if scored:
         lines = [
-            ScoreLine(
-                r.name, r.agent.learns, r.estimates["normalised_score"], r.scores.mean(axis=0)
-            )
+            ScoreLine(r.name, r.agent.learns, r.estimates[SCORE], r.scores.mean(axis=0))
             for r in scored
         ]
         remarks = [FEW_RUNS] if any(row.has_few_runs for row in scored) else []

@@ -23,7 +23,7 @@ from gymnasium.vector import AutoresetMode
 
 from edge_marl import scenarios
 from edge_marl.agents import Agent, Trainer, make, names
-from edge_marl.benchmarks.console import FAILED, print_rows, problems, results, run_app
+from edge_marl.benchmarks.console import FAILED, print_rows, problems, results, run_command
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate
 from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.stats import Estimate, estimate, normalise
@@ -209,9 +209,7 @@ def _rounded(found: Estimate) -> list[float]:
 
 def main() -> None:
     """Run the command on this process's arguments."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(release)
-    run_app(app)
+    run_command(release)
 
 
 if __name__ == "__main__":

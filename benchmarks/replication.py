@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import typer
 
-from edge_marl.benchmarks.console import results, run_app
+from edge_marl.benchmarks.console import results, run_command
 from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.stats import (
     MIN_RUNS,
@@ -344,9 +343,7 @@ def _curves(groups: dict[Key, list[Row]]) -> str:
 
 def main() -> None:
     """Run the command on this process's arguments."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(replicate)
-    run_app(app)
+    run_command(replicate)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from edge_marl.benchmarks.console import (
     INTERRUPTED,
     print_rows,
     problems,
-    run_app,
+    run_command,
 )
 
 if TYPE_CHECKING:
@@ -429,9 +429,7 @@ def _entry(text: str, scenario: Scenario) -> AgentEntry:
 
 def main() -> None:
     """Run the command on this process's arguments."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(run)
-    run_app(app)
+    run_command(run)
 
 
 if __name__ == "__main__":

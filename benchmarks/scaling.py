@@ -19,7 +19,7 @@ import typer
 
 from edge_marl import Simulator, Workload, draw_workload, load_scenario
 from edge_marl.benchmarks import style
-from edge_marl.benchmarks.console import results, run_app
+from edge_marl.benchmarks.console import results, run_command
 from edge_marl.scenario import Scenario
 
 __all__ = ["main", "measure", "of_size"]
@@ -139,9 +139,7 @@ def _draw(rows: list[Row], path: Path) -> None:
 
 def main() -> None:
     """Run the command on this process's arguments."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(scaling)
-    run_app(app)
+    run_command(scaling)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import typer
 from edge_marl.benchmarks import report, status
 from edge_marl.benchmarks.analysis import Report
 from edge_marl.benchmarks.cells import Anchors, Arena, Cell, Plan
-from edge_marl.benchmarks.console import print_rows, problems, results, run_app
+from edge_marl.benchmarks.console import print_rows, problems, results, run_command
 from edge_marl.benchmarks.executors import Processes
 from edge_marl.benchmarks.progress import Lines
 from edge_marl.benchmarks.records import Record, read_plan, read_record, write_plan, write_record
@@ -161,6 +161,4 @@ def command(
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
-    run_app(app)
+    run_command(command)

@@ -25,7 +25,7 @@ import numpy as np
 import typer
 
 from edge_marl.agents.presets import PRESETS_FILE
-from edge_marl.benchmarks.console import print_rows, run_app
+from edge_marl.benchmarks.console import print_rows, run_command
 from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.study import Run, defaults_of, do_runs, read_runs
 
@@ -151,9 +151,7 @@ def _summary(kept: list[dict[str, Any]], tier: str) -> list[tuple[str, ...]]:
 
 def main() -> None:
     """Run the command on this process's arguments."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(search)
-    run_app(app)
+    run_command(search)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import typer
 from edge_marl.agents import Agent, Trainer, load, make
 from edge_marl.agents.registry import find
 from edge_marl.agents.trainer import LearningTrainer
-from edge_marl.benchmarks.console import problems, run_app
+from edge_marl.benchmarks.console import problems, run_command
 from edge_marl.benchmarks.records import write_file
 from edge_marl.draw import Split, draw_workload
 from edge_marl.errors import AgentError
@@ -296,9 +296,7 @@ def _train(run: Run, trainer: LearningTrainer, work: Path) -> tuple[Agent, list[
 
 def main() -> None:
     """Run the command on this process's arguments."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(study)
-    run_app(app)
+    run_command(study)
 
 
 if __name__ == "__main__":

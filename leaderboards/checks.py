@@ -6,10 +6,10 @@ Each raises SubmissionError with one line: the file, the value, the rule.
 from __future__ import annotations
 
 import importlib.util
-import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from edge_marl.agents import Trainer, names
 from edge_marl.agents.checkpoint import FORMAT
@@ -192,7 +192,7 @@ def means_of(runs: Sequence[Run]) -> dict[str, float | None]:
     means: dict[str, float | None] = {}
     for name in runs[0].metrics:
         values = [value for run in runs for value in run.metrics[name] if value is not None]
-        means[name] = math.fsum(values) / len(values) if values else None
+        means[name] = fmean(values) if values else None
     return means
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean, variance
 
 from edge_marl._version import __version__
 from edge_marl.benchmarks.evaluation import draw_test_workloads
@@ -382,8 +383,8 @@ class _Work:
                 episodes = play_episodes(self.scenario, workloads, checked(ask, self.scenario))
             held_out += [episode.metrics["utility_per_task"] or 0.0 for episode in episodes]
         public = [v or 0.0 for run in self.submission.runs for v in run.metrics["utility_per_task"]]
-        found, known = _mean(held_out), _mean(public)
-        error = math.sqrt(_variance(held_out) / WORKLOADS + _variance(public) / WORKLOADS)
+        found, known = fmean(held_out), fmean(public)
+        error = math.sqrt(variance(held_out) / WORKLOADS + variance(public) / WORKLOADS)
         if known - found > MOST_ERRORS * error:
             raise SubmissionError(
                 f"{self.folder}: utility per task: {found:.4f} on {WORKLOADS} workloads of "
@@ -409,12 +410,3 @@ def _one_line(text: str) -> str:
 
 def _mark(marks: str, at: int) -> str:
     return f"'{marks[at]}'" if at < len(marks) else "none"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
-def _variance(values: Sequence[float]) -> float:
-    mean = _mean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
