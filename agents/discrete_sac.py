@@ -26,6 +26,7 @@ from tianshou.algorithm.modelfree.discrete_sac import DiscreteSACPolicy
 from tianshou.algorithm.modelfree.sac import AutoAlpha
 from tianshou.data import Batch
 from torch import Tensor, nn
+from torch.distributions import Categorical
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from edge_marl.agents.learned import LearnerConfig
@@ -134,10 +135,9 @@ class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
 
     def _expected(self, seen: Any, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return the policy's expectation of the lower Q of (2, B, A), and its entropy, (B,)."""
-        log_policy, _ = self.policy.actor(seen)
-        policy = log_policy.exp()
-        entropy = -(policy * log_policy).sum(dim=-1)
-        return (policy * values.amin(dim=0)).sum(dim=-1), entropy
+        logits, _ = self.policy.actor(seen)
+        dist: Any = Categorical(logits=logits)  # as Tianshou has it, to the last bit
+        return (dist.probs * values.amin(dim=0)).sum(dim=-1), dist.entropy()
 
     def _update_with_batch(self, batch: Any) -> Any:
         values = self.critic(batch.obs)
