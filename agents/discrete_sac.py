@@ -134,9 +134,12 @@ class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
         return value + self.alpha.value * entropy
 
     def _expected(self, seen: Any, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the policy's expectation of the lower Q of (2, B, A), and its entropy, (B,)."""
+        """Return the policy's expectation of the lower Q of (2, B, A), and its entropy, (B,).
+
+        By the distribution that Tianshou takes, so that they are its to the last bit.
+        """
         logits, _ = self.policy.actor(seen)
-        dist: Any = Categorical(logits=logits)  # as Tianshou has it, to the last bit
+        dist: Any = Categorical(logits=logits)
         return (dist.probs * values.amin(dim=0)).sum(dim=-1), dist.entropy()
 
     def _update_with_batch(self, batch: Any) -> Any:
