@@ -64,7 +64,8 @@ _ON_POLICY: Space = {
     "decisions_per_update": (256, 512, 1024),
     "gamma": (0.5, 0.9, 0.97),
 }
-_ACTOR_CRITIC = _ON_POLICY | {"gae_lambda": (0.0, 0.2, 0.5, 0.9), "entropy": (0.003, 0.01, 0.03)}
+_LAMBDA: Space = {"gae_lambda": (0.0, 0.2, 0.5, 0.9)}
+_ENTROPY: Space = {"entropy": (0.01, 0.03, 0.1, 0.3)}
 
 SPACES: dict[str, Space] = {
     "adsac": _SAC,
@@ -73,9 +74,9 @@ SPACES: dict[str, Space] = {
     "drqn": _VALUES,
     "qrdqn": _VALUES,
     "rainbow": _VALUES,
-    "ppo": _ACTOR_CRITIC | {"epochs": (4, 6, 10)},
-    "a2c": _ACTOR_CRITIC,
-    "reinforce": _ON_POLICY | {"gamma": (0.0, 0.3, 0.5, 0.9)},
+    "ppo": _ON_POLICY | _LAMBDA | {"entropy": (0.003, 0.01, 0.03), "epochs": (4, 6, 10)},
+    "a2c": _ON_POLICY | _ENTROPY | _LAMBDA,
+    "reinforce": _ON_POLICY | _ENTROPY | {"gamma": (0.0, 0.3, 0.5, 0.9)},
 }
 """What each agent's settings are drawn from, independently and with equal probability."""
 

@@ -167,6 +167,27 @@ def test_returns_of_reinforce() -> None:
     np.testing.assert_allclose(prepared.returns, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("entropy", [0.0, 0.3])
+def test_reinforce_climbs_returns_and_entropy(entropy: float) -> None:
+    """One step of plain gradient descent, against the gradient of the formula in the docstring."""
+    settings = {"decisions_per_update": 10_000, "batch_size": 10_000, "entropy": entropy}
+    training: Any = small_trainer("reinforce", SMOKE, **settings).start(SMOKE, 200, seed=0)
+    for _ in range(6):
+        training.advance()
+    learner = training._learner
+    places = learner.replay.sample_indices(0)
+    batch = learner.algorithm._preprocess_batch(learner.replay[places], learner.replay, places)
+    log_p = learner.actor(torch.as_tensor(batch.obs.obs), torch.as_tensor(batch.obs.mask))
+    of_action = log_p.gather(1, torch.as_tensor(batch.act)[:, None]).squeeze(1)
+    gain = of_action * torch.as_tensor(batch.returns, dtype=torch.float32)
+    gain = gain - entropy * (log_p.exp() * log_p).sum(dim=1)
+    weights = list(learner.actor.parameters())
+    expected = torch.autograd.grad(-gain.mean(), weights)
+    learner.algorithm._update_with_batch(batch, None, 1)
+    for weight, gradient in zip(weights, expected, strict=True):
+        torch.testing.assert_close(weight.grad, gradient, rtol=1e-4, atol=1e-7)
+
+
 def drqn() -> PolicyAgent[Any]:
     """One with large random weights, which takes many actions."""
     agent = small_trainer("drqn", SMOKE).start(SMOKE, 8, seed=0).agent()
