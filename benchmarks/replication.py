@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.benchmarks.console import results, run_command
+from edge_marl.benchmarks.curves import curves_figure
+from edge_marl.benchmarks.figures import canvas
 from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.stats import (
     MIN_RUNS,
@@ -25,11 +27,16 @@ from edge_marl.benchmarks.stats import (
     probability_of_improvement,
     ratio,
 )
-from edge_marl.benchmarks.study import read_runs
+from edge_marl.benchmarks.study import RUNS, read_runs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["main", "report"]
 
 REPORT = Path(__file__).parent / "replication.md"
+CURVES = "learning_curves_{tier}.png"
+"""Name of a tier's figure of learning curves, beside the kept runs."""
 
 CLAIMED_UTILITY, CLAIMED_CRASHES = 30.4, -17.2
 """Per cent against the best existing method (ADSAC paper, IEEE TCCN 2025)."""
@@ -42,17 +49,17 @@ Key = tuple[str, str, str, int | None, int | None, str | None]
 
 def replicate() -> None:
     """Write the report from the kept runs."""
-    text = report(read_runs())
-    write_file(REPORT, text.encode())
+    runs = read_runs()
+    write_file(REPORT, report(runs).encode())
+    for tier, figure in _figures(_grouped(runs)).items():
+        with canvas():
+            figure.savefig(RUNS.parent / CURVES.format(tier=tier))
     results().print(str(REPORT), markup=False)
 
 
 def report(runs: list[Row]) -> str:
     """Return the report, in Markdown."""
-    groups: dict[Key, list[Row]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: run["seed"]):
-        facts = (run[name] for name in ("scenario", "agent", "variant", "world", "budget"))
-        groups[*facts, run.get("trained_on")].append(run)
+    groups = _grouped(runs)
     parts = [
         HEAD,
         "## World 0: who is best\n",
@@ -63,6 +70,9 @@ def report(runs: list[Row]) -> str:
         _improvement(groups),
         "## Worlds 0 to 9\n",
         _worlds(groups),
+        "## Worlds 1 to 9: against tuned learners\n",
+        LEARNERS,
+        _against_learners(groups),
         "## What `adsac` is without its parts\n",
         _table(groups, "adsac", published=False),
         "## The published settings, as far as they were run\n",
@@ -78,9 +88,19 @@ def report(runs: list[Row]) -> str:
         _tier(groups, "metro"),
         _tier(groups, "nation"),
         "## Learning curves\n",
+        *(f"![{tier}](study/{CURVES.format(tier=tier)})\n" for tier in CURVE_WORLDS),
         _curves(groups),
     ]
     return "\n".join(parts)
+
+
+def _grouped(runs: list[Row]) -> dict[Key, list[Row]]:
+    """Return the seeds of each kind of run."""
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run["seed"]):
+        facts = (run[name] for name in ("scenario", "agent", "variant", "world", "budget"))
+        groups[*facts, run.get("trained_on")].append(run)
+    return groups
 
 
 HEAD = """# Replication of the ADSAC paper's two claims
@@ -100,7 +120,7 @@ another number is given, and was selected on validation workloads.
 """
 
 PUBLISHED = """A million updates are published. One update of `d2sac` takes 0.07 s here and one of
-`adsac-published` 0.25 s (`python -m edge_marl.benchmarks.learning_speed`): nineteen
+`adsac-published` 0.26 s (`python -m edge_marl.benchmarks.learning_speed`): nineteen
 hours, and three days, per seed.
 What follows is a small part of that budget, stated per row, and says nothing about where the
 published runs end. Only PPO goes to its end, as it takes one gradient step per 1,000 decisions,
@@ -110,6 +130,10 @@ where the others take 1,000; with *equal steps* it takes as many as they do.
 TIERS = """48,000 decisions. Settings are those that the search chose on `campus`
 (`python -m edge_marl.benchmarks.search campus`). An agent *trained on campus* plays as it is in a
 tier that it was never trained in.
+"""
+
+LEARNERS = """The learners that were best on world 0, with the settings they have there. In brackets
+their seeds, fewer than five until `study worlds` has been run to its end.
 """
 
 IMPROVEMENT = """The probability that a run of `adsac` gets more than a run of the other agent on
@@ -220,18 +244,58 @@ def _worlds(groups: dict[Key, list[Row]]) -> str:
     shares = [_share(found).value for found in worlds.values()]
     if len(shares) < 2:
         return table
-    utility, crashes = (
-        [_more(found, "adsac", "crash-avoid", metric).value for found in worlds.values()]
-        for metric in ("utility_per_task", "server_crash_rate")
-    )
     return f"""{table}
 `adsac` gets {shares[0]:.1f} % of the prophet's return on world 0 and {np.mean(shares[1:]):.1f} % on
 average over worlds 1 to 9 (means over seeds and workloads).
 
 **Verdict, heuristics alone.** Against crash-avoid, the best of the heuristics that do not know the
-qualities, the claim on utility holds in {sum(x >= CLAIMED_UTILITY for x in utility)} of
-{len(worlds)} worlds, that on crashes in {sum(x <= CLAIMED_CRASHES for x in crashes)}. Other
-learners were run on world 0 only.
+qualities, {_claims(list(worlds.values()), ["crash-avoid"] * len(worlds))}.
+"""
+
+
+def _claims(worlds: list[dict[str, list[Row]]], others: list[str]) -> str:
+    """Say in how many worlds each claim holds against the other agent of each."""
+    utility, crashes = (
+        [
+            _more(found, "adsac", other, metric).value
+            for found, other in zip(worlds, others, strict=True)
+        ]
+        for metric in ("utility_per_task", "server_crash_rate")
+    )
+    return (
+        f"the claim on utility holds in {sum(x >= CLAIMED_UTILITY for x in utility)} of\n"
+        f"{len(worlds)} worlds ({min(utility):+.1f} to {max(utility):+.1f} %), that on crashes in "
+        f"{sum(x <= CLAIMED_CRASHES for x in crashes)} ({min(crashes):+.1f} to "
+        f"{max(crashes):+.1f} %)"
+    )
+
+
+def _against_learners(groups: dict[Key, list[Row]]) -> str:
+    """Compare `adsac` with the best other learner in every world but the first."""
+    lines, worlds, others = [], [], []
+    for world in range(1, 10):
+        found = {
+            name: rows
+            for name, rows in _rows_of(groups, "paper", world).items()
+            if rows[0]["budget"] is not None
+        }
+        other = next((name for name in found if name != "adsac"), None)
+        if other is None or "adsac" not in found:
+            continue
+        worlds.append(found)
+        others.append(other)
+        utility, crashes = (
+            _percent(_more(found, "adsac", other, metric))
+            for metric in ("utility_per_task", "server_crash_rate")
+        )
+        told = (f"{name} {_mean(rows):.3f} [{len(rows)}]" for name, rows in found.items())
+        lines.append([str(world), ", ".join(told), other, utility, crashes])
+    if not worlds:
+        return "Not run yet.\n"
+    columns = ["world", "learners", "best but `adsac`", "utility against it", "crashes against it"]
+    return f"""{_markdown(columns, lines)}
+**Verdict, tuned learners, worlds 1 to 9.** Against the best other learner of each world
+{_claims(worlds, others)}.
 """
 
 
@@ -319,7 +383,26 @@ def _improvement(groups: dict[Key, list[Row]]) -> str:
 def _tier(groups: dict[Key, list[Row]], tier: str) -> str:
     found = _rows_of(groups, tier, None, elsewhere=True)
     lines = [_line(agent, rows) for agent, rows in found.items()]
-    return f"### {tier}\n\n" + _markdown(COLUMNS, lines) if lines else ""
+    if "adsac" not in found:
+        return ""
+    above = [name for name in found if _mean(found[name]) > _mean(found["adsac"])]
+    told = ", ".join(f"`{name}`" for name in above) or "none"
+    return f"### {tier}\n\n{_markdown(COLUMNS, lines)}\nAbove `adsac` trained here: {told}.\n"
+
+
+CURVE_WORLDS: dict[str, int | None] = {"paper": 0, "metro": None}
+"""Where curves are drawn, and of which world."""
+
+
+def _figures(groups: dict[Key, list[Row]]) -> dict[str, Figure]:
+    """Return a figure of the learning curves of all learners, by tier."""
+    figures = {}
+    for tier, world in CURVE_WORLDS.items():
+        found = _rows_of(groups, tier, world)
+        learners = {name: rows for name, rows in found.items() if rows[0]["budget"] is not None}
+        levels = {name: _mean(found[name]) for name in ("prophet", "crash-avoid")}
+        figures[tier] = curves_figure(f"Learning curves on {tier}", learners, levels)
+    return figures
 
 
 def _curves(groups: dict[Key, list[Row]]) -> str:

@@ -42,6 +42,8 @@ KEPT = ("utility", "utility_per_task", "server_crash_rate", "lost_fraction")
 
 BASELINES = ("sac", "dqn", "ppo", "a2c", "reinforce", "qrdqn", "rainbow", "drqn")
 HEURISTICS = ("random", "round-robin", "crash-avoid", "crash-avoid-best", "prophet", "bid-price")
+ROUTERS = ("nearest", "warm-first", "power-of-two", "shortest-queue")
+"""Heuristics by place, residency and load, for the tiers whose services' qualities are observed."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +92,21 @@ def _digest(facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _heuristics(scenario: str, worlds: range | tuple[None]) -> Iterator[Run]:
-    for world in worlds:
-        for name in HEURISTICS:
-            yield Run(name, scenario, world)
-
-
 def _worlds() -> Iterator[Run]:
-    """`adsac` on the published world and nine more; seed by seed, so that a part is balanced."""
-    yield from _heuristics("paper", range(10))
+    """`adsac` on the published world and nine more, and there the learners that were best on it.
+
+    Seed by seed, so that a part is balanced.
+    """
+    for world in range(10):
+        for name in HEURISTICS:
+            yield Run(name, "paper", world)
     for seed in range(SEEDS):
         for world in range(10):
             yield Run("adsac", "paper", world, 96_000, seed)
+    for seed in range(SEEDS):
+        for name in ("rainbow", "sac"):
+            for world in range(1, 10):
+                yield Run(name, "paper", world, 96_000, seed)
 
 
 def _baselines() -> Iterator[Run]:
@@ -116,7 +121,8 @@ def _tiers() -> Iterator[Run]:
     few = ("adsac", "sac", "dqn", "ppo")
     learners = {"campus": few, "metro": ("adsac", *BASELINES), "nation": ("adsac",)}
     for tier in learners:
-        yield from _heuristics(tier, (None,))
+        for name in (*HEURISTICS, *ROUTERS):
+            yield Run(name, tier)
     for seed in range(SEEDS):
         for tier, agents in learners.items():
             for name in agents:

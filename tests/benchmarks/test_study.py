@@ -152,6 +152,25 @@ def test_the_report_says_who_is_better() -> None:
     assert "`adsac-published` was not run" in text
 
 
+def test_the_report_names_the_best_other_learner_of_each_world() -> None:
+    figures = {1: {"adsac": 1.4, "rainbow": 1.0, "sac": 0.9}, 2: {"adsac": 1.0, "sac": 1.0}}
+    rows = [
+        outcome(Run(name, "paper", world, 96_000, seed), figure)
+        for world, agents in figures.items()
+        for name, figure in agents.items()
+        for seed in range(2)
+    ]
+    text = report([*rows, outcome(Run("crash-avoid", "paper", 1), 0.1)])
+    assert "| 1 | adsac 1.400 [2], rainbow 1.000 [2], sac 0.900 [2] | rainbow | +40.0 %" in text
+    assert "the claim on utility holds in 1 of\n2 worlds (+0.0 to +40.0 %)" in text
+
+
+def test_the_report_says_who_is_above_adsac_in_a_tier() -> None:
+    rows = [outcome(Run("nearest", "metro"), 0.8), outcome(Run("random", "metro"), 0.1)]
+    rows.append(outcome(Run("adsac", "metro", None, 48_000, 0), 0.7))
+    assert "Above `adsac` trained here: `nearest`.\n" in report(rows)
+
+
 def test_the_report_keeps_budgets_and_homes_apart() -> None:
     rows = [
         outcome(Run("dqn", "paper", 0, budget, seed, "published"), 0.3)

@@ -1,0 +1,44 @@
+"""The figure of learning curves shows every seed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from edge_marl.benchmarks import study
+from edge_marl.benchmarks.curves import curves_figure
+
+
+def run(utilities: list[float], actions: int) -> dict[str, Any]:
+    curve = [{"decisions": 1000 * (k + 1), "utility_per_task": u} for k, u in enumerate(utilities)]
+    return {"curve": curve, "distinct_actions": actions}
+
+
+def test_a_panel_per_learner_and_a_line_per_seed() -> None:
+    runs = {
+        "adsac": [run([0.1, 0.9], 30), run([0.2, 0.8], 28)],
+        "a2c": [run([0.0, 0.5], 1)],
+        "ppo": [run([0.1, 0.4], 7)],
+        "sac": [run([0.3, 0.7], 9)],
+    }
+    figure = curves_figure("Learning curves", runs, {"prophet": 1.0})
+    drawn = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title(loc="left") for axes in drawn] == [
+        "adsac (actions: 28 to 30)",
+        "a2c (actions: 1)",
+        "ppo (actions: 7)",
+        "sac (actions: 9)",
+    ]
+    level, first, second = drawn[0].get_lines()
+    assert list(level.get_ydata()) == [1.0, 1.0]
+    assert list(first.get_xdata()) == [1.0, 2.0]
+    assert [list(line.get_ydata()) for line in (first, second)] == [[0.1, 0.9], [0.2, 0.8]]
+    assert any("prophet 1.00" in text.get_text() for text in figure.texts)
+
+
+def test_the_report_shows_figures_that_are_there() -> None:
+    folder = Path(study.__file__).parent
+    pictures = re.findall(r"!\[.*\]\((.*)\)", (folder / "replication.md").read_text("utf-8"))
+    assert pictures
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
