@@ -9,9 +9,7 @@ from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
 
 from edge_marl.agents.baselines import DqnConfig
 from edge_marl.agents.networks import FlatNetwork
-from edge_marl.agents.optimisers import adam_of
-from edge_marl.agents.replay import UniformReplay
-from edge_marl.agents.value_based import OnArray, ValueAgent, ValueLearner, Values
+from edge_marl.agents.value_based import OnArray, ValueAgent, ValueLearner, Values, uniform_learner
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -46,14 +44,4 @@ def make_learner(
     policy = DiscreteQLearningPolicy(
         model=OnArray(actor.network), action_space=action_space(scenario)
     )
-    learner = ValueLearner(policy, config.batch_size, config, config.exploration_start)
-    learner.actor = actor
-    learner.replay = UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay)
-    learner.algorithm = DQN(
-        policy=policy,
-        optim=adam_of(config, budget),
-        gamma=config.gamma,
-        n_step_return_horizon=config.n_step,
-        target_update_freq=config.updates_per_target,
-    )
-    return learner
+    return uniform_learner(DQN, actor, policy, config, rows, budget, for_replay)

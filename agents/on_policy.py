@@ -8,15 +8,17 @@ from tianshou.algorithm.modelfree.reinforce import DiscreteActorPolicy
 from tianshou.data import VectorReplayBuffer
 from torch import nn
 
-from edge_marl.agents.baselines import BaselineConfig
+from edge_marl.agents.baselines import A2cConfig, BaselineConfig
 from edge_marl.agents.learner import Learner
+from edge_marl.agents.networks import FlatNetwork
+from edge_marl.agents.optimisers import adam_of
 from edge_marl.agents.policy import OnBatch, PolicyAgent
 from edge_marl.agents.sac import FlatActor
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["FlatPolicyAgent", "OnPolicyLearner"]
+__all__ = ["FlatPolicyAgent", "OnPolicyLearner", "actor_critic"]
 
 
 class FlatPolicyAgent(PolicyAgent[Any]):
@@ -66,3 +68,21 @@ class OnPolicyLearner(Learner):
         self.replay.reset(keep_statistics=True)
         # Tianshou joins the rest of a pass to its last batch.
         return self._epochs * max(1, collected // self._batch_size)
+
+
+def actor_critic(
+    learner: OnPolicyLearner, scenario: Scenario, config: A2cConfig, budget: int
+) -> dict[str, Any]:
+    """Return what Tianshou's A2C and PPO are both made of."""
+    critic = FlatNetwork(ObservationLayout(scenario), config.hidden, outputs=1)
+    return {
+        "policy": learner.policy,
+        "critic": OnBatch(critic, actor=False),
+        "optim": adam_of(config, budget),
+        "vf_coef": config.value_weight,
+        "ent_coef": config.entropy,
+        "max_grad_norm": config.max_grad_norm,
+        "gae_lambda": config.gae_lambda,
+        "max_batchsize": 4096,
+        "gamma": config.gamma,
+    }

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from edge_marl.agents.baselines import QrdqnConfig
 from edge_marl.agents.networks import FlatNetwork
-from edge_marl.agents.optimisers import adam_of
-from edge_marl.agents.replay import UniformReplay
-from edge_marl.agents.value_based import OnArray, ValueAgent, ValueLearner, Values
+from edge_marl.agents.value_based import OnArray, ValueAgent, ValueLearner, Values, uniform_learner
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -66,15 +64,6 @@ def make_learner(
     """Return an untrained learner (see `trainer.py`)."""
     actor = QrdqnAgent.build_actor(scenario, config)
     policy = QRDQNPolicy(model=OnArray(actor.network), action_space=action_space(scenario))
-    learner = ValueLearner(policy, config.batch_size, config, config.exploration_start)
-    learner.actor = actor
-    learner.replay = UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay)
-    learner.algorithm = QRDQN(
-        policy=policy,
-        optim=adam_of(config, budget),
-        gamma=config.gamma,
-        num_quantiles=config.quantiles,
-        n_step_return_horizon=config.n_step,
-        target_update_freq=config.updates_per_target,
+    return uniform_learner(
+        QRDQN, actor, policy, config, rows, budget, for_replay, num_quantiles=config.quantiles
     )
-    return learner

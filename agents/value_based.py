@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
 from torch import Tensor, nn
 
+from edge_marl.agents.baselines import ValueConfig
 from edge_marl.agents.learner import ReplayLearner
+from edge_marl.agents.optimisers import adam_of
 from edge_marl.agents.policy import PolicyAgent
+from edge_marl.agents.replay import UniformReplay
 
-__all__ = ["Exploration", "OnArray", "ValueAgent", "ValueLearner", "Values"]
+__all__ = ["Exploration", "OnArray", "ValueAgent", "ValueLearner", "Values", "uniform_learner"]
 
 
 class Exploration(Protocol):
@@ -90,3 +94,39 @@ class ValueLearner(ReplayLearner):
         end = self._exploration.exploration_end
         left = max(0.0, 1.0 - spent / max(self._exploration.exploration_share, 1e-9))
         self._policy.set_eps_training(end + (self._start - end) * left)
+
+
+def uniform_learner(
+    kind: type[Any],
+    actor: Values,
+    policy: DiscreteQLearningPolicy[Any],
+    config: ValueConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+    **own: Any,
+) -> ValueLearner:
+    """Return an untrained learner that replays uniformly.
+
+    Args:
+        kind: Tianshou's algorithm.
+        actor: the network that acts.
+        policy: Tianshou's, on the same network.
+        config: settings.
+        rows: rows of environments.
+        budget: decisions to train on.
+        for_replay: seed of the replay's draws.
+        own: what the algorithm takes beside the others' settings.
+    """
+    learner = ValueLearner(policy, config.batch_size, config, config.exploration_start)
+    learner.actor = actor
+    learner.replay = UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay)
+    learner.algorithm = kind(
+        policy=policy,
+        optim=adam_of(config, budget),
+        gamma=config.gamma,
+        n_step_return_horizon=config.n_step,
+        target_update_freq=config.updates_per_target,
+        **own,
+    )
+    return learner

@@ -89,6 +89,7 @@ def report(runs: list[Row]) -> str:
         _tier(groups, "nation"),
         "## Learning curves\n",
         *(f"![{tier}](study/{CURVES.format(tier=tier)})\n" for tier in CURVE_WORLDS),
+        _collapsed(runs),
         _curves(groups),
     ]
     return "\n".join(parts)
@@ -403,6 +404,19 @@ def _figures(groups: dict[Key, list[Row]]) -> dict[str, Figure]:
         levels = {name: _mean(found[name]) for name in ("prophet", "crash-avoid")}
         figures[tier] = curves_figure(f"Learning curves on {tier}", learners, levels)
     return figures
+
+
+def _collapsed(runs: list[Row]) -> str:
+    """Say which trained agents take a single action whatever they see."""
+    learners = [run for run in runs if run["budget"] is not None]
+    lost = sorted(
+        f"`{run['agent']}` on {run['scenario']}, seed {run['seed']}"
+        for run in learners
+        if run["distinct_actions"] == 1
+    )
+    return f"""Of the {len(learners)} trained agents, {len(lost)} end in a single action:
+{", ".join(lost) or "none"}. Distinct actions are those taken on the workloads in question.
+"""
 
 
 def _curves(groups: dict[Key, list[Row]]) -> str:
