@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge_marl.benchmarks import study
 from edge_marl.benchmarks.curves import curves_figure
 
@@ -30,10 +32,10 @@ def test_a_panel_per_learner_and_a_line_per_seed() -> None:
         "ppo (actions: 7)",
         "sac (actions: 9)",
     ]
-    level, first, second = drawn[0].get_lines()
-    assert list(level.get_ydata()) == [1.0, 1.0]
-    assert list(first.get_xdata()) == [1.0, 2.0]
-    assert [list(line.get_ydata()) for line in (first, second)] == [[0.1, 0.9], [0.2, 0.8]]
+    level, first, second = (np.array(line.get_data()) for line in drawn[0].get_lines())
+    assert level[1].tolist() == [1.0, 1.0]
+    assert first.tolist() == [[1.0, 2.0], [0.1, 0.9]]
+    assert second.tolist() == [[1.0, 2.0], [0.2, 0.8]]
     assert any("prophet 1.00" in text.get_text() for text in figure.texts)
 
 
