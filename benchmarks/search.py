@@ -1,6 +1,7 @@
 """The search for the learners' settings: the same number of trials for every agent.
 
     python -m edge_marl.benchmarks.search paper --processes 2
+    python -m edge_marl.benchmarks.search paper --confirm
     python -m edge_marl.benchmarks.search paper --adopt
 
 A trial trains an agent once, with seed 0, on 24,000 decisions of a tier's `train` workloads,
@@ -10,8 +11,11 @@ further one settings drawn at random from the agent's space below. Results are k
 `benchmarks/study/search.jsonl`; `--adopt` writes what comes of them to `agents/presets.json`, which
 trainers take their settings from.
 
-A trial replaces the defaults only where it is better by more than `CLEARLY`: seeds of one setting
-alone differ by as much, and the best of several noisy figures looks better than it is.
+A trial replaces the defaults only where it is better by more than `CLEARLY` (seeds of one setting
+alone differ by as much, and the best of several noisy figures looks better than it is) and is
+better too when both are trained on the study's whole budget: what is ahead after 24,000 decisions
+may just be what stops improving first. `--confirm` does these trainings, two for every agent that
+has such a trial.
 """
 
 from __future__ import annotations
@@ -28,11 +32,25 @@ from edge_marl.agents.presets import PRESETS_FILE
 from edge_marl.benchmarks.console import print_rows, run_command
 from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.study import Run, defaults_of, do_runs, read_runs
+from edge_marl.errors import AgentError
 
-__all__ = ["SEARCH", "SPACES", "TRIALS", "adopted", "drawn", "main", "trial"]
+__all__ = [
+    "BUDGET",
+    "SEARCH",
+    "SPACES",
+    "TRIALS",
+    "WHOLE",
+    "adopted",
+    "candidates",
+    "drawn",
+    "main",
+    "trial",
+]
 
 SEARCH = Path(__file__).parent / "study" / "search.jsonl"
 BUDGET = 24_000
+WHOLE = {"paper": 96_000, "campus": 48_000}
+"""The study's budgets (`study.py`)."""
 TRIALS = 6
 JUDGED = range(10, 50)
 """Validation workloads that trials are judged on."""
@@ -81,10 +99,10 @@ SPACES: dict[str, Space] = {
 """What each agent's settings are drawn from, independently and with equal probability."""
 
 
-def trial(agent: str, tier: str, number: int) -> Run:
+def trial(agent: str, tier: str, number: int, budget: int = BUDGET) -> Run:
     """Return a trial; trials of one number have the same settings in every tier."""
     settings = defaults_of(agent) | drawn(agent, number)
-    return Run(agent, tier, None, BUDGET, 0, f"trial {number}", settings)
+    return Run(agent, tier, None, budget, 0, f"trial {number}", settings)
 
 
 def drawn(agent: str, number: int) -> dict[str, Any]:
@@ -102,51 +120,81 @@ def search(
     processes: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 1,
     trials: Annotated[int, typer.Option(min=1, help="Per agent.")] = TRIALS,
     work: Annotated[Path, typer.Option(help="Folder of the trainings.")] = Path("results/search"),
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Train the defaults and what is ahead of them longer.")
+    ] = False,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Only write the presets, from the trials kept.")
     ] = False,
 ) -> None:
     """Run the trials that have no result yet, and print what each agent's settings come to."""
-    if not adopt:
-        runs = [trial(agent, tier, number) for number in range(trials) for agent in SPACES]
-        do_runs(runs, SEARCH, processes, work, ("validation", JUDGED))
-    else:
-        presets = {place: adopted(read_runs(SEARCH), place) for place in ("paper", "campus")}
+    if adopt:
+        presets = {place: adopted(read_runs(SEARCH), place) for place in WHOLE}
         write_file(PRESETS_FILE, (json.dumps(presets, indent=1) + "\n").encode())
+    else:
+        runs = [trial(agent, tier, number) for number in range(trials) for agent in SPACES]
+        if confirm:
+            runs = [
+                trial(agent, tier, number, WHOLE[tier])
+                for agent, ahead in candidates(read_runs(SEARCH), tier).items()
+                for number in (0, ahead)
+            ]
+        do_runs(runs, SEARCH, processes, work, ("validation", JUDGED))
     print_rows(_summary(read_runs(SEARCH), tier))
 
 
-def adopted(kept: list[dict[str, Any]], tier: str) -> dict[str, dict[str, Any]]:
-    """Return the settings that replace the defaults in a tier, by agent."""
-    presets = {}
+def candidates(kept: list[dict[str, Any]], tier: str) -> dict[str, int]:
+    """Return each agent's best trial where it is clearly ahead of the defaults."""
+    ahead = {}
     for agent in SPACES:
-        means = _means(kept, agent, tier)
-        if not means:
-            continue
-        best = max(means, key=means.__getitem__)
-        if means[best] > means[0] + CLEARLY * abs(means[0]):
-            presets[agent] = drawn(agent, best)
+        means = _means(kept, agent, tier, BUDGET)
+        best = max(means, key=means.__getitem__, default=0)
+        if means and means[best] > means[0] + CLEARLY * abs(means[0]):
+            ahead[agent] = best
+    return ahead
+
+
+def adopted(kept: list[dict[str, Any]], tier: str) -> dict[str, dict[str, Any]]:
+    """Return the settings that replace the defaults in a tier, by agent.
+
+    Raises:
+        AgentError: if a trial that is ahead has not been trained on the whole budget.
+    """
+    presets = {}
+    for agent, ahead in candidates(kept, tier).items():
+        means = _means(kept, agent, tier, WHOLE[tier])
+        if not means.keys() >= {0, ahead}:
+            raise AgentError(
+                f"trial {ahead} of {agent} on {tier} is ahead of the defaults, and was not trained "
+                f"on the whole budget: run search {tier} --confirm first"
+            )
+        if means[ahead] > means[0]:
+            presets[agent] = drawn(agent, ahead)
     return presets
 
 
-def _means(kept: list[dict[str, Any]], agent: str, tier: str) -> dict[int, float]:
-    """Utility per task of an agent's trials, by number."""
+def _means(kept: list[dict[str, Any]], agent: str, tier: str, budget: int) -> dict[int, float]:
+    """Utility per task of an agent's trials on a budget, by number."""
     return {
         int(run["variant"].removeprefix("trial ")): float(np.mean(run["test"]["utility_per_task"]))
         for run in kept
-        if (run["agent"], run["scenario"]) == (agent, tier)
+        if (run["agent"], run["scenario"], run["budget"]) == (agent, tier, budget)
     }
 
 
 def _summary(kept: list[dict[str, Any]], tier: str) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("", "trials", "defaults", "best", "replaces the defaults")]
-    presets = adopted(kept, tier)
+    rows: list[tuple[str, ...]] = [("", "trials", "defaults", "best", "whole budget", "settings")]
+    ahead = candidates(kept, tier)
     for agent in SPACES:
-        means = _means(kept, agent, tier)
-        if means:
-            told = ", ".join(f"{k} = {v}" for k, v in presets.get(agent, {}).items())
-            figures = (f"{means[0]:.4f}", f"{max(means.values()):.4f}")
-            rows.append((agent, str(len(means)), *figures, told or "-"))
+        means = _means(kept, agent, tier, BUDGET)
+        if not means:
+            continue
+        figures = (f"{means[0]:.4f}", f"{max(means.values()):.4f}")
+        whole = _means(kept, agent, tier, WHOLE[tier])
+        longer = " to ".join(f"{whole[k]:.4f}" for k in (0, ahead.get(agent, 0)) if k in whole)
+        best = drawn(agent, ahead.get(agent, 0))
+        told = ", ".join(f"{name} = {value}" for name, value in best.items()) or "-"
+        rows.append((agent, str(len(means)), *figures, longer if agent in ahead else "-", told))
     return rows
 
 

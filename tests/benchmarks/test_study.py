@@ -5,14 +5,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge_marl.agents import make
 from edge_marl.agents.presets import PRESETS_FILE, preset
 from edge_marl.agents.trainer import LearningTrainer
-from edge_marl.benchmarks import search, study
+from edge_marl.benchmarks import study
 from edge_marl.benchmarks.replication import report
-from edge_marl.benchmarks.search import SEARCH, SPACES, adopted, drawn, trial
+from edge_marl.benchmarks.search import (
+    BUDGET,
+    SEARCH,
+    SPACES,
+    TRIALS,
+    WHOLE,
+    adopted,
+    candidates,
+    drawn,
+    trial,
+)
 from edge_marl.benchmarks.study import EPISODES, GROUPS, KEPT, Run, do_runs, read_runs
 from edge_marl.draw import Split
+from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
 
 VALIDATION: tuple[Split, range] = ("validation", range(1))
@@ -29,16 +42,16 @@ def outcome(run: Run, utility: float, **facts: Any) -> dict[str, Any]:
 def test_trials_are_the_same_each_time_and_differ() -> None:
     for agent in SPACES:
         assert drawn(agent, 0) == {}
-        settings = [drawn(agent, number) for number in range(1, search.TRIALS)]
-        assert settings == [drawn(agent, number) for number in range(1, search.TRIALS)]
-        assert len({str(one) for one in settings}) > search.TRIALS // 2  # drawn independently
+        settings = [drawn(agent, number) for number in range(1, TRIALS)]
+        assert settings == [drawn(agent, number) for number in range(1, TRIALS)]
+        assert len({str(one) for one in settings}) > TRIALS // 2  # drawn independently
         for one in settings:
             assert all(one[name] in values for name, values in SPACES[agent].items())
 
 
 def test_every_trial_can_be_made_and_has_its_settings() -> None:
     for agent in SPACES:
-        for number in range(search.TRIALS):
+        for number in range(TRIALS):
             run = trial(agent, "paper", number)
             made = run.make()
             assert isinstance(made, LearningTrainer)
@@ -49,26 +62,38 @@ def test_every_trial_can_be_made_and_has_its_settings() -> None:
 def test_only_what_is_clearly_better_replaces_the_defaults() -> None:
     figures = {0: 1.0, 1: 1.009, 2: 0.5}
     kept = [outcome(trial("ppo", "paper", k), figure) for k, figure in figures.items()]
+    assert candidates(kept, "paper") == {}
     assert adopted(kept, "paper") == {}
     kept.append(outcome(trial("ppo", "paper", 3), 1.02))
     kept.append(outcome(trial("ppo", "paper", 4), 1.011))
-    assert adopted(kept, "paper") == {"ppo": drawn("ppo", 3)}
-    assert adopted(kept, "campus") == {}
+    assert candidates(kept, "paper") == {"ppo": 3}
+    assert candidates(kept, "campus") == {}
     below = [outcome(trial("dqn", "paper", k), figure) for k, figure in ((0, -1.0), (1, -0.995))]
-    assert adopted(below, "paper") == {}
+    assert candidates(below, "paper") == {}
+
+
+def test_what_is_ahead_has_to_stay_so_on_the_whole_budget() -> None:
+    kept = [outcome(trial("ppo", "paper", k), 1.0 + k) for k in (0, 3)]
+    whole = WHOLE["paper"]
+    with pytest.raises(AgentError, match=r"trial 3 of ppo on paper .* search paper --confirm"):
+        adopted(kept, "paper")
+    kept.append(outcome(trial("ppo", "paper", 0, whole), 3.0))
+    assert adopted([*kept, outcome(trial("ppo", "paper", 3, whole), 2.9)], "paper") == {}
+    better = [*kept, outcome(trial("ppo", "paper", 3, whole), 3.1)]
+    assert adopted(better, "paper") == {"ppo": drawn("ppo", 3)}
 
 
 def test_presets_are_what_the_kept_trials_say() -> None:
     kept = read_runs(SEARCH)
     assert json.loads(PRESETS_FILE.read_text("utf-8")) == {
-        tier: adopted(kept, tier) for tier in ("paper", "campus")
+        tier: adopted(kept, tier) for tier in WHOLE
     }
 
 
 def test_every_agent_had_the_same_number_of_trials() -> None:
-    kept = [(row["scenario"], row["agent"]) for row in read_runs(SEARCH)]
-    for tier in ("paper", "campus"):
-        assert len({kept.count((tier, agent)) for agent in SPACES}) == 1
+    kept = [(row["scenario"], row["agent"]) for row in read_runs(SEARCH) if row["budget"] == BUDGET]
+    for tier in WHOLE:
+        assert {kept.count((tier, agent)) for agent in SPACES} == {TRIALS}
 
 
 def test_trainers_take_their_presets() -> None:
