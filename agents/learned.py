@@ -20,7 +20,7 @@ class LearnerConfig:
 
     num_envs: int = 64
     """Environments that training decides in at once."""
-    decisions_per_update: int = 40
+    decisions_per_update: int = 24
     """Decisions collected per gradient step."""
     batch_size: int = 128
     buffer_size: int = 200_000
