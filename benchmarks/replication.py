@@ -414,8 +414,9 @@ def _collapsed(runs: list[Row]) -> str:
         for run in learners
         if run["distinct_actions"] == 1
     )
-    return f"""Of the {len(learners)} trained agents, {len(lost)} end in a single action:
-{", ".join(lost) or "none"}. Distinct actions are those taken on the workloads in question.
+    told = f": {', '.join(lost)}" if lost else ""
+    return f"""{len(lost)} of the {len(learners)} trained agents end in a single action{told}.
+Distinct actions are those taken on the workloads in question.
 """
 
 

@@ -200,7 +200,7 @@ def test_the_report_names_the_agents_that_collapsed() -> None:
     runs = [Run("sac", "metro", None, 48_000, seed) for seed in range(2)]
     rows = [outcome(run, 0.3, distinct_actions=1 + run.seed) for run in runs]
     text = report([*rows, outcome(Run("cloud-only", "metro"), 0.5, distinct_actions=1)])
-    assert "Of the 2 trained agents, 1 end in a single action:\n`sac` on metro, seed 0." in text
+    assert "1 of the 2 trained agents end in a single action: `sac` on metro, seed 0." in text
 
 
 def test_the_report_keeps_budgets_and_homes_apart() -> None:
