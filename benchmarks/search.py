@@ -83,6 +83,7 @@ _ON_POLICY: Space = {
     "gamma": (0.5, 0.9, 0.97),
 }
 _LAMBDA: Space = {"gae_lambda": (0.0, 0.2, 0.5, 0.9)}
+# That of ppo is smaller, below: its advantages are standardised.
 _ENTROPY: Space = {"entropy": (0.01, 0.03, 0.1, 0.3)}
 
 SPACES: dict[str, Space] = {
