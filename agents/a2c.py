@@ -30,6 +30,5 @@ def make_learner(
     """Return an untrained learner (see `trainer.py`)."""
     actor = A2cAgent.build_actor(scenario, config)
     learner = OnPolicyLearner(scenario, actor, rows, config.decisions_per_update, config.batch_size)
-    parts = actor_critic(learner, scenario, config, budget)
-    learner.algorithm = A2C(**parts)
+    learner.algorithm = A2C(**actor_critic(learner, scenario, config, budget))
     return learner

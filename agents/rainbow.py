@@ -25,8 +25,7 @@ from torch import Tensor, nn
 
 from edge_marl.agents.baselines import RainbowConfig
 from edge_marl.agents.networks import FlatNetwork
-from edge_marl.agents.optimisers import adam_of
-from edge_marl.agents.value_based import OnArray, ValueAgent, ValueLearner, Values
+from edge_marl.agents.value_based import OnArray, ValueAgent, ValueLearner, Values, algorithm_parts
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -138,11 +137,5 @@ def make_learner(
         alpha=config.priority,
         beta=config.correction,
     )
-    learner.algorithm = _Rainbow(
-        policy=policy,
-        optim=adam_of(config, budget),
-        gamma=config.gamma,
-        n_step_return_horizon=config.n_step,
-        target_update_freq=config.updates_per_target,
-    )
+    learner.algorithm = _Rainbow(**algorithm_parts(policy, config, budget))
     return learner

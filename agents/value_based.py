@@ -15,7 +15,15 @@ from edge_marl.agents.optimisers import adam_of
 from edge_marl.agents.policy import PolicyAgent
 from edge_marl.agents.replay import UniformReplay
 
-__all__ = ["Exploration", "OnArray", "ValueAgent", "ValueLearner", "Values", "uniform_learner"]
+__all__ = [
+    "Exploration",
+    "OnArray",
+    "ValueAgent",
+    "ValueLearner",
+    "Values",
+    "algorithm_parts",
+    "uniform_learner",
+]
 
 
 class Exploration(Protocol):
@@ -96,6 +104,19 @@ class ValueLearner(ReplayLearner):
         self._policy.set_eps_training(end + (self._start - end) * left)
 
 
+def algorithm_parts(
+    policy: DiscreteQLearningPolicy[Any], config: ValueConfig, budget: int
+) -> dict[str, Any]:
+    """Return what Tianshou's value-based algorithms are all made of."""
+    return {
+        "policy": policy,
+        "optim": adam_of(config, budget),
+        "gamma": config.gamma,
+        "n_step_return_horizon": config.n_step,
+        "target_update_freq": config.updates_per_target,
+    }
+
+
 def uniform_learner(
     kind: type[Any],
     actor: Values,
@@ -121,12 +142,5 @@ def uniform_learner(
     learner = ValueLearner(policy, config.batch_size, config, config.exploration_start)
     learner.actor = actor
     learner.replay = UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay)
-    learner.algorithm = kind(
-        policy=policy,
-        optim=adam_of(config, budget),
-        gamma=config.gamma,
-        n_step_return_horizon=config.n_step,
-        target_update_freq=config.updates_per_target,
-        **own,
-    )
+    learner.algorithm = kind(**algorithm_parts(policy, config, budget), **own)
     return learner

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from edge_marl.benchmarks import style
-from edge_marl.benchmarks.figures import canvas
+from edge_marl.benchmarks.figures import canvas, panels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["curves_figure"]
-
-COLUMNS = 3
-PANEL_IN = 1.75
 
 
 def curves_figure(
@@ -29,18 +25,10 @@ def curves_figure(
             say how many distinct actions the trained agents take.
         levels: test utility per task of agents that do not learn, as lines to compare with.
     """
-    from matplotlib.figure import Figure
-
-    rows = math.ceil(len(runs) / COLUMNS)
     with canvas():
-        figure = Figure(figsize=(style.WIDTH_IN, PANEL_IN * rows + 0.8), layout="constrained")
-        panels = figure.subplots(rows, COLUMNS, squeeze=False, sharex=True, sharey=True).ravel()
-        for axes, (agent, seeds) in zip(panels, runs.items(), strict=False):
+        figure, panels = panels_of(len(runs))
+        for axes, (agent, seeds) in zip(panels, runs.items(), strict=True):
             _draw_seeds(axes, agent, seeds, levels)
-        for axes in panels[len(runs) :]:
-            axes.axis("off")
-        for axes in panels[max(0, len(runs) - COLUMNS) : len(runs)]:  # the lowest of each column
-            axes.tick_params(labelbottom=True)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
         figure.supxlabel("thousand decisions; a line per training seed", fontsize=9.5)
         figure.supylabel("utility per task, validation workloads", fontsize=9.5)

@@ -5,6 +5,7 @@ Seaborn and matplotlib are loaded when one is drawn, not before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ScoreLine", "canvas", "score_figure", "short_name", "with_score"]
+__all__ = ["ScoreLine", "canvas", "panels_of", "score_figure", "short_name", "with_score"]
 
+COLUMNS = 3
+PANEL_IN = 1.6
 ROW_IN = 0.4
 FRAME_IN = 0.95
 LEGEND_IN = 0.35
@@ -58,6 +61,21 @@ def score_figure(title: str, lines: list[ScoreLine], dot: str, remarks: list[str
         _draw_scores(figure.subplots(), title, lines)
         _add_legend(figure, lines, dot, remarks)
     return figure
+
+
+def panels_of(count: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure with as many panels, row by row; those left over are switched off."""
+    from matplotlib.figure import Figure
+
+    columns = min(COLUMNS, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(style.WIDTH_IN, PANEL_IN * rows + 0.5), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes in panels[count:]:
+        axes.axis("off")
+    for axes in panels[max(0, count - columns) : count]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+    return figure, list(panels[:count])
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from edge_marl.benchmarks.columns import SCORE
 from edge_marl.benchmarks.figures import (
     ScoreLine,
     canvas,
+    panels_of,
     score_figure,
     short_name,
     with_score,
@@ -36,8 +36,6 @@ MOST_LINES = 8
 """Lines that one pair of axes can hold; more get a panel each, the others in grey behind."""
 FEW_RUNS = f"† fewer than {MIN_RUNS} runs"
 MISSING = "‡ runs missing"
-COLUMNS = 3
-PANEL_IN = 1.6
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ def _lines(
         figure.legend(loc="outside right upper", handlelength=3.2)
         axes.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim)
         return figure
-    figure, panels = _grid(len(lines))
+    figure, panels = panels_of(len(lines))
     for axes, line in zip(panels, lines, strict=True):
         for other in lines:
             axes.plot(other.x, other.band.values, **style.OTHERS)
@@ -208,21 +206,6 @@ def _lines(
     figure.supxlabel(xlabel, fontsize=9.5)
     figure.supylabel(ylabel, fontsize=9.5)
     return figure
-
-
-def _grid(count: int) -> tuple[Figure, list[Axes]]:
-    """Return a figure with as many panels, row by row; those left over are switched off."""
-    from matplotlib.figure import Figure
-
-    columns = min(COLUMNS, count)
-    rows = math.ceil(count / columns)
-    figure = Figure(figsize=(style.WIDTH_IN, PANEL_IN * rows + 0.5), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for axes in panels[count:]:
-        axes.axis("off")
-    for axes in panels[max(0, count - columns) : count]:  # the lowest of each column
-        axes.tick_params(labelbottom=True)
-    return figure, list(panels[:count])
 
 
 def _draw_line(axes: Axes, line: _Line) -> None:
@@ -310,7 +293,7 @@ def _arms(found: Estimate) -> Any:
 
 
 def _load(rows: list[Row]) -> Figure:
-    figure, panels = _grid(len(rows))
+    figure, panels = panels_of(len(rows))
     for axes, row in zip(panels, rows, strict=True):
         load = row.runs.load
         hours = np.array(load.time_s) / 3600

@@ -133,13 +133,14 @@ def search(
         presets = {place: adopted(read_runs(SEARCH), place) for place in WHOLE}
         write_file(PRESETS_FILE, (json.dumps(presets, indent=1) + "\n").encode())
     else:
-        runs = [trial(agent, tier, number) for number in range(trials) for agent in SPACES]
         if confirm:
             runs = [
                 trial(agent, tier, number, WHOLE[tier])
                 for agent, ahead in candidates(read_runs(SEARCH), tier).items()
                 for number in (0, ahead)
             ]
+        else:
+            runs = [trial(agent, tier, number) for number in range(trials) for agent in SPACES]
         do_runs(runs, SEARCH, processes, work, ("validation", JUDGED))
     print_rows(_summary(read_runs(SEARCH), tier))
 
@@ -191,11 +192,14 @@ def _summary(kept: list[dict[str, Any]], tier: str) -> list[tuple[str, ...]]:
         if not means:
             continue
         figures = (f"{means[0]:.4f}", f"{max(means.values()):.4f}")
-        whole = _means(kept, agent, tier, WHOLE[tier])
-        longer = " to ".join(f"{whole[k]:.4f}" for k in (0, ahead.get(agent, 0)) if k in whole)
-        best = drawn(agent, ahead.get(agent, 0))
-        told = ", ".join(f"{name} = {value}" for name, value in best.items()) or "-"
-        rows.append((agent, str(len(means)), *figures, longer if agent in ahead else "-", told))
+        longer = told = "-"
+        if agent in ahead:
+            whole = _means(kept, agent, tier, WHOLE[tier])
+            longer = " to ".join(f"{whole[k]:.4f}" for k in (0, ahead[agent]) if k in whole)
+            told = ", ".join(
+                f"{name} = {value}" for name, value in drawn(agent, ahead[agent]).items()
+            )
+        rows.append((agent, str(len(means)), *figures, longer, told))
     return rows
 
 
