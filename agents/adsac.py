@@ -19,7 +19,7 @@ from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import AdsacConfig, LearnerConfig
 from edge_marl.agents.networks import TokenCritic
 from edge_marl.agents.policy import PolicyAgent
-from edge_marl.agents.replay import UniformReplay
+from edge_marl.agents.replay import UniformReplay, replay_size
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -79,6 +79,6 @@ def make_learner(
         config,
         AdsacAgent.build_actor(scenario, config),
         lambda: TokenCritic(layout, config.width, attention=config.attention),
-        UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay),
+        UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay),
         budget,
     )

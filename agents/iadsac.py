@@ -95,12 +95,13 @@ def make_learner(
     """Return an untrained learner (see `trainer.py`)."""
     gateways, layout = scenario.gateways.count, ObservationLayout(scenario)
     actor = IadsacAgent.build_actor(scenario, config)
+    size = replay_size(config.buffer_size, rows, budget, gateways)
     return SacLearner(
         gateway_action_space(scenario),
         replace(config, initial_log_alpha=config.initial_log_alpha - math.log(gateways)),
         GatewayActor(actor),
         lambda: GatewayCritic(layout, config.width, gateways),
-        GatewayReplay(replay_size(scenario, rows, config.buffer_size, budget), rows, for_replay),
+        GatewayReplay(size, rows, for_replay),
         budget,
         acts=actor,
     )

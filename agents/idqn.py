@@ -64,7 +64,7 @@ def make_learner(
     )
     learner = ValueLearner(policy, config.batch_size, config)
     learner.actor = actor
-    size = replay_size(scenario, rows, config.buffer_size, budget)
+    size = replay_size(config.buffer_size, rows, budget, scenario.gateways.count)
     learner.replay = UniformReplay(size, rows, for_replay)
     learner.algorithm = DQN(
         policy=policy,

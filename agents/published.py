@@ -37,7 +37,7 @@ from edge_marl.agents.published_networks import (
     PlainDenoiser,
 )
 from edge_marl.agents.published_settings import PublishedConfig
-from edge_marl.agents.replay import UniformReplay
+from edge_marl.agents.replay import UniformReplay, replay_size
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -215,5 +215,5 @@ def published_learner(
     critics = Critics(ObservationLayout(scenario).size, scenario.num_actions)
     masked: Any = OnBatch(actor, actor=True)
     policy = DiscreteSACPolicy(actor=masked, action_space=action_space(scenario))
-    replay = UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay)
+    replay = UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay)
     return PublishedLearner(PublishedSac(policy, actor, critics, config), replay, config)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from edge_marl.agents.baselines import RainbowConfig
 from edge_marl.agents.networks import FlatNetwork
+from edge_marl.agents.replay import replay_size
 from edge_marl.agents.value_based import OnArray, ValueAgent, ValueLearner, Values, algorithm_parts
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
@@ -132,7 +133,7 @@ def make_learner(
     learner = _RainbowLearner(policy, config.batch_size, config, config.exploration_start)
     learner.actor = actor
     learner.replay = PrioritizedVectorReplayBuffer(
-        max(rows, min(config.buffer_size, budget)),
+        replay_size(config.buffer_size, rows, budget),
         rows,
         alpha=config.priority,
         beta=config.correction,

@@ -8,8 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from tianshou.data import Batch, ReplayBufferManager, VectorReplayBuffer
 
-from edge_marl.scenario import Scenario
-
 __all__ = ["UniformReplay", "replay_size", "replay_state", "restore_replay"]
 
 PLACES = ("_size", "_insertion_idx", "_ep_return", "_ep_len", "_ep_start_idx")
@@ -45,13 +43,13 @@ class UniformReplay(VectorReplayBuffer):
         return np.asarray(self._offset[row] + drawn - (ends - self._lengths)[row])
 
 
-def replay_size(scenario: Scenario, rows: int, most: int, budget: int) -> int:
-    """Return how many transitions a buffer of the game needs room for, `most` or fewer.
+def replay_size(most: int, rows: int, budget: int, gateways: int = 1) -> int:
+    """Return how many transitions a training's buffer needs room for, `most` or fewer.
 
-    At least one gateway of each environment decides in a step, so it is never more than the
-    budget's decisions times the number of gateways.
+    In the game of gateways at least one of each environment decides in a step, and each has a
+    transition: so there are never more than the budget's decisions times the number of gateways.
     """
-    return max(rows, min(most, budget * scenario.gateways.count))
+    return max(rows, min(most, budget * gateways))
 
 
 def replay_state(replay: ReplayBufferManager) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from edge_marl.agents.discrete_sac import SacLearner
 from edge_marl.agents.learned import LearnerConfig, SacConfig
 from edge_marl.agents.networks import FlatNetwork
 from edge_marl.agents.policy import PolicyAgent
-from edge_marl.agents.replay import UniformReplay
+from edge_marl.agents.replay import UniformReplay, replay_size
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -66,6 +66,6 @@ def make_learner(
         config,
         SacAgent.build_actor(scenario, config),
         lambda: FlatNetwork(layout, config.hidden),
-        UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay),
+        UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay),
         budget,
     )

@@ -13,7 +13,7 @@ from edge_marl.agents.baselines import ValueConfig
 from edge_marl.agents.learner import ReplayLearner
 from edge_marl.agents.optimisers import adam_of
 from edge_marl.agents.policy import PolicyAgent
-from edge_marl.agents.replay import UniformReplay
+from edge_marl.agents.replay import UniformReplay, replay_size
 
 __all__ = [
     "Exploration",
@@ -141,6 +141,6 @@ def uniform_learner(
     """
     learner = ValueLearner(policy, config.batch_size, config, config.exploration_start)
     learner.actor = actor
-    learner.replay = UniformReplay(max(rows, min(config.buffer_size, budget)), rows, for_replay)
+    learner.replay = UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay)
     learner.algorithm = kind(**algorithm_parts(policy, config, budget), **own)
     return learner
