@@ -11,14 +11,12 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.envs import spaces
-from edge_marl.envs.episodes import RowEpisodes, restarts_in_step
+from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, restarts_in_step
 from edge_marl.envs.parallel import Reward, check_reward, game_scenario, share_rewards
 from edge_marl.errors import ActionError
 from edge_marl.gateways import GatewaySimulator
 from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
-from edge_marl.metrics import episode_metrics
 from edge_marl.scenario import Scenario
-from edge_marl.simulator import EpisodeLog
 
 __all__ = ["EdgeAIGCRows"]
 
@@ -26,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 
-class EdgeAIGCRows:
+class EdgeAIGCRows(ManyEpisodes):
     """`num_envs` copies of `EdgeAIGCParallelEnv`, environment by environment the same games.
 
     Arrays are (E, G, ...): environments, then gateways in the order of `possible_agents`. Flattened
@@ -46,6 +44,8 @@ class EdgeAIGCRows:
     Raises:
         ScenarioError: unknown tier, malformed file or argument.
     """
+
+    _simulator: GatewaySimulator
 
     def __init__(
         self,
@@ -116,32 +116,6 @@ class EdgeAIGCRows:
     def state(self) -> Floats:
         """Return the full present of every environment, (E, state size)."""
         return self._simulator.states()
-
-    def save_state(self) -> dict[str, Any]:
-        """Return where every row stands, for `restore_state`: numbers, text and arrays.
-
-        Raises:
-            EpisodeOverError: before every row was reset.
-            WorkloadError: if a row plays a workload that was given.
-        """
-        return self._episodes.state()
-
-    def restore_state(self, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Go on from a state of as many rows of the same scenario.
-
-        Returns:
-            What `step` returned last, or `reset`: observations and infos.
-        """
-        self._episodes.restore(state)
-        return self._see(), self._infos()
-
-    def log(self, row: int) -> EpisodeLog:
-        """Return what became of every task of an environment's episode so far."""
-        return self._simulator.log(row)
-
-    def metrics(self, row: int) -> dict[str, float]:
-        """Return the metrics of an environment's episode so far (`edge_marl.METRICS`)."""
-        return episode_metrics(self.log(row))
 
     def _see(self) -> Floats:
         return self._simulator.seen.reshape(self.num_envs, self.num_gateways, -1).copy()

@@ -12,17 +12,16 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from edge_marl.envs import spaces
-from edge_marl.envs.episodes import RowEpisodes, restarts_in_step
+from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, restarts_in_step
 from edge_marl.errors import ActionError, ScenarioError
 from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
-from edge_marl.metrics import episode_metrics
 from edge_marl.scenario import Scenario, load_scenario
-from edge_marl.simulator import EpisodeLog, Simulator
+from edge_marl.simulator import Simulator
 
 __all__ = ["EdgeAIGCVectorEnv"]
 
 
-class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]]):
+class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]]):
     """`num_envs` independent copies of `EdgeAIGCEnv`, row by row the same trajectories.
 
     Seeded with an integer s, row i is seeded with s + i, and plays that seed's episodes 0, 1, ...
@@ -125,32 +124,6 @@ class EdgeAIGCVectorEnv(VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]])
             finals = self._restart(ended)
             return self._see(), rewards, terminated, truncated, self._infos() | finals
         return self._see(), rewards, terminated, truncated, self._infos()
-
-    def save_state(self) -> dict[str, Any]:
-        """Return where every row stands, for `restore_state`: numbers, text and arrays.
-
-        Raises:
-            EpisodeOverError: before every row was reset.
-            WorkloadError: if a row plays a workload that was given.
-        """
-        return self._episodes.state()
-
-    def restore_state(self, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Go on from a state of as many rows of the same scenario.
-
-        Returns:
-            What `step` returned last, or `reset`: observations and infos.
-        """
-        self._episodes.restore(state)
-        return self._see(), self._infos()
-
-    def log(self, row: int) -> EpisodeLog:
-        """Return what became of every task of a row's episode so far."""
-        return self._simulator.log(row)
-
-    def metrics(self, row: int) -> dict[str, float]:
-        """Return the metrics of a row's episode so far (`edge_marl.METRICS`)."""
-        return episode_metrics(self.log(row))
 
     def _restart(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
         """Start the next episode in rows that ended; return their last observations and infos."""
