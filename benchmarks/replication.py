@@ -27,7 +27,7 @@ from edge_marl.benchmarks.stats import (
     probability_of_improvement,
     ratio,
 )
-from edge_marl.benchmarks.study import RUNS, read_runs
+from edge_marl.benchmarks.study import BUDGETS, RUNS, read_runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,8 +116,8 @@ were published, and whether ADSAC is better than baselines that were tuned with 
 Utility per task is the interquartile mean over training seeds and the 100 test workloads, with a
 95 % interval where there are at least five seeds; with fewer, the range of the seeds' means.
 Shares and percentages are of means over seeds and workloads, with a 95 % interval over both.
-Crashes are server crashes per dispatched task. Every learner trained on 96,000 decisions unless
-another number is given, and was selected on validation workloads.
+Crashes are server crashes per dispatched task. A learner's decisions are those it trained on;
+which of its policies plays was selected on validation workloads.
 """
 
 PUBLISHED = """A million updates are published. One update of `d2sac` takes 0.07 s here and one of
@@ -128,13 +128,13 @@ published runs end. Only PPO goes to its end, as it takes one gradient step per 
 where the others take 1,000; with *equal steps* it takes as many as they do.
 """
 
-TIERS = """48,000 decisions. Settings are those that the search chose on `campus`
+TIERS = """Settings are those that the search chose on `campus`
 (`python -m edge_marl.benchmarks.search campus`). An agent *trained on campus* plays as it is in a
 tier that it was never trained in.
 """
 
-LEARNERS = """The learners that were best on world 0, with the settings they have there. In brackets
-their seeds, fewer than five until `study worlds` has been run to its end.
+LEARNERS = """The learners that were best on world 0, with the settings they have there; in
+brackets the number of seeds.
 """
 
 IMPROVEMENT = """The probability that a run of `adsac` gets more than a run of the other agent on
@@ -149,7 +149,7 @@ def _values(rows: list[Row], metric: str) -> Floats:
 
 def _line(name: str, rows: list[Row]) -> list[str]:
     utility, crashes = _values(rows, "utility_per_task"), _values(rows, "server_crash_rate")
-    learns = rows[0]["budget"] is not None
+    learns = _learns(rows)
     if len(rows) >= MIN_RUNS or not learns:
         found = estimate(utility, iqm)
         spread = f"{found.low:.3f} to {found.high:.3f}"
@@ -184,9 +184,17 @@ def _rows_of(
         for (tier, agent, variant, number, budget, home), rows in groups.items()
         if (tier, variant, number) == (scenario, "default", world)
         and (elsewhere or home is None)
-        and (budget is None or budget >= 48_000)
+        and budget in (None, BUDGETS[tier])
     }
     return dict(sorted(found.items(), key=lambda pair: -_mean(pair[1])))
+
+
+def _learns(rows: list[Row]) -> bool:
+    return rows[0]["budget"] is not None
+
+
+def _learners(found: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    return {name: rows for name, rows in found.items() if _learns(rows)}
 
 
 def _mean(rows: list[Row]) -> float:
@@ -275,11 +283,7 @@ def _against_learners(groups: dict[Key, list[Row]]) -> str:
     """Compare `adsac` with the best other learner in every world but the first."""
     lines, worlds, others = [], [], []
     for world in range(1, 10):
-        found = {
-            name: rows
-            for name, rows in _rows_of(groups, "paper", world).items()
-            if rows[0]["budget"] is not None
-        }
+        found = _learners(_rows_of(groups, "paper", world))
         other = next((name for name in found if name != "adsac"), None)
         if other is None or "adsac" not in found:
             continue
@@ -367,11 +371,11 @@ whole million of gradient steps was not tested: it would take days per seed.
 def _improvement(groups: dict[Key, list[Row]]) -> str:
     lines = []
     for tier, world in (("paper", 0), ("metro", None)):
-        found = _rows_of(groups, tier, world)
-        own = found.pop("adsac", None)
+        found = _learners(_rows_of(groups, tier, world))
+        if "adsac" not in found:
+            continue
+        own = found.pop("adsac")
         for name, rows in found.items():
-            if own is None or rows[0]["budget"] is None:
-                continue
             figures = [_values(part, "utility_per_task") for part in (own, rows)]
             p = probability_of_improvement(*figures, agents=("adsac", name), scenario=tier)
             few = "" if min(map(len, figures)) >= MIN_RUNS else " †"
@@ -400,9 +404,8 @@ def _figures(groups: dict[Key, list[Row]]) -> dict[str, Figure]:
     figures = {}
     for tier, world in CURVE_WORLDS.items():
         found = _rows_of(groups, tier, world)
-        learners = {name: rows for name, rows in found.items() if rows[0]["budget"] is not None}
         levels = {name: _mean(found[name]) for name in ("prophet", "crash-avoid")}
-        figures[tier] = curves_figure(f"Learning curves on {tier}", learners, levels)
+        figures[tier] = curves_figure(f"Learning curves on {tier}", _learners(found), levels)
     return figures
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import typer
@@ -31,15 +31,14 @@ import typer
 from edge_marl.agents.presets import PRESETS_FILE
 from edge_marl.benchmarks.console import print_rows, run_command
 from edge_marl.benchmarks.records import write_file
-from edge_marl.benchmarks.study import Run, defaults_of, do_runs, read_runs
+from edge_marl.benchmarks.study import BUDGETS, Run, defaults_of, do_runs, read_runs
 from edge_marl.errors import AgentError
 
 __all__ = [
-    "BUDGET",
     "SEARCH",
     "SPACES",
     "TRIALS",
-    "WHOLE",
+    "TRIAL_BUDGET",
     "adopted",
     "candidates",
     "drawn",
@@ -48,9 +47,7 @@ __all__ = [
 ]
 
 SEARCH = Path(__file__).parent / "study" / "search.jsonl"
-BUDGET = 24_000
-WHOLE = {"paper": 96_000, "campus": 48_000}
-"""The study's budgets (`study.py`)."""
+TRIAL_BUDGET = 24_000
 TRIALS = 6
 JUDGED = range(10, 50)
 """Validation workloads that trials are judged on."""
@@ -100,7 +97,7 @@ SPACES: dict[str, Space] = {
 """What each agent's settings are drawn from, independently and with equal probability."""
 
 
-def trial(agent: str, tier: str, number: int, budget: int = BUDGET) -> Run:
+def trial(agent: str, tier: str, number: int, budget: int = TRIAL_BUDGET) -> Run:
     """Return a trial; trials of one number have the same settings in every tier."""
     settings = defaults_of(agent) | drawn(agent, number)
     return Run(agent, tier, None, budget, 0, f"trial {number}", settings)
@@ -130,12 +127,12 @@ def search(
 ) -> None:
     """Run the trials that have no result yet, and print what each agent's settings come to."""
     if adopt:
-        presets = {place: adopted(read_runs(SEARCH), place) for place in WHOLE}
+        presets = {place: adopted(read_runs(SEARCH), place) for place in get_args(Tier)}
         write_file(PRESETS_FILE, (json.dumps(presets, indent=1) + "\n").encode())
     else:
         if confirm:
             runs = [
-                trial(agent, tier, number, WHOLE[tier])
+                trial(agent, tier, number, BUDGETS[tier])
                 for agent, ahead in candidates(read_runs(SEARCH), tier).items()
                 for number in (0, ahead)
             ]
@@ -149,7 +146,7 @@ def candidates(kept: list[dict[str, Any]], tier: str) -> dict[str, int]:
     """Return each agent's best trial where it is clearly ahead of the defaults."""
     ahead = {}
     for agent in SPACES:
-        means = _means(kept, agent, tier, BUDGET)
+        means = _means(kept, agent, tier, TRIAL_BUDGET)
         best = max(means, key=means.__getitem__, default=0)
         if means and means[best] > means[0] + CLEARLY * abs(means[0]):
             ahead[agent] = best
@@ -164,7 +161,7 @@ def adopted(kept: list[dict[str, Any]], tier: str) -> dict[str, dict[str, Any]]:
     """
     presets = {}
     for agent, ahead in candidates(kept, tier).items():
-        means = _means(kept, agent, tier, WHOLE[tier])
+        means = _means(kept, agent, tier, BUDGETS[tier])
         if not means.keys() >= {0, ahead}:
             raise AgentError(
                 f"trial {ahead} of {agent} on {tier} is ahead of the defaults, and was not trained "
@@ -188,13 +185,13 @@ def _summary(kept: list[dict[str, Any]], tier: str) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("", "trials", "defaults", "best", "whole budget", "settings")]
     ahead = candidates(kept, tier)
     for agent in SPACES:
-        means = _means(kept, agent, tier, BUDGET)
+        means = _means(kept, agent, tier, TRIAL_BUDGET)
         if not means:
             continue
         figures = (f"{means[0]:.4f}", f"{max(means.values()):.4f}")
         longer = told = "-"
         if agent in ahead:
-            whole = _means(kept, agent, tier, WHOLE[tier])
+            whole = _means(kept, agent, tier, BUDGETS[tier])
             longer = " to ".join(f"{whole[k]:.4f}" for k in (0, ahead[agent]) if k in whole)
             told = ", ".join(
                 f"{name} = {value}" for name, value in drawn(agent, ahead[agent]).items()

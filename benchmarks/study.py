@@ -32,9 +32,11 @@ from edge_marl.draw import Split, draw_workload
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
 
-__all__ = ["GROUPS", "RUNS", "Run", "defaults_of", "do_runs", "main", "read_runs"]
+__all__ = ["BUDGETS", "GROUPS", "RUNS", "Run", "defaults_of", "do_runs", "main", "read_runs"]
 
 RUNS = Path(__file__).parent / "study" / "runs.jsonl"
+BUDGETS = {"paper": 96_000, "campus": 48_000, "metro": 48_000, "nation": 48_000}
+"""Decisions that a learner trains on; the runs with published settings have their own."""
 EPISODES = 100
 SEEDS = 5
 KEPT = ("utility", "utility_per_task", "server_crash_rate", "lost_fraction")
@@ -102,18 +104,18 @@ def _worlds() -> Iterator[Run]:
             yield Run(name, "paper", world)
     for seed in range(SEEDS):
         for world in range(10):
-            yield Run("adsac", "paper", world, 96_000, seed)
+            yield Run("adsac", "paper", world, BUDGETS["paper"], seed)
     for seed in range(SEEDS):
         for name in ("rainbow", "sac"):
             for world in range(1, 10):
-                yield Run(name, "paper", world, 96_000, seed)
+                yield Run(name, "paper", world, BUDGETS["paper"], seed)
 
 
 def _baselines() -> Iterator[Run]:
     """Every learner of the single environment on the published world."""
     for seed in range(SEEDS):
         for name in BASELINES:
-            yield Run(name, "paper", 0, 96_000, seed)
+            yield Run(name, "paper", 0, BUDGETS["paper"], seed)
 
 
 def _tiers() -> Iterator[Run]:
@@ -126,14 +128,14 @@ def _tiers() -> Iterator[Run]:
     for seed in range(SEEDS):
         for tier, agents in learners.items():
             for name in agents:
-                yield Run(name, tier, None, 48_000, seed)
+                yield Run(name, tier, None, BUDGETS[tier], seed)
 
 
 def _transfer() -> Iterator[Run]:
     """`adsac` of `campus`, played elsewhere as it is."""
     for seed in range(SEEDS):
         for tier in ("metro", "nation"):
-            yield Run("adsac", tier, None, 48_000, seed, trained_on="campus")
+            yield Run("adsac", tier, None, BUDGETS["campus"], seed, trained_on="campus")
 
 
 def _ablation() -> Iterator[Run]:
@@ -145,7 +147,7 @@ def _ablation() -> Iterator[Run]:
     }
     for seed in range(SEEDS):
         for variant, settings in parts.items():
-            yield Run("adsac", "paper", 0, 96_000, seed, variant, settings)
+            yield Run("adsac", "paper", 0, BUDGETS["paper"], seed, variant, settings)
 
 
 def _published() -> Iterator[Run]:

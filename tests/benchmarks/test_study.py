@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,17 +13,17 @@ from edge_marl.agents.trainer import LearningTrainer
 from edge_marl.benchmarks import study
 from edge_marl.benchmarks.replication import report
 from edge_marl.benchmarks.search import (
-    BUDGET,
     SEARCH,
     SPACES,
+    TRIAL_BUDGET,
     TRIALS,
-    WHOLE,
+    Tier,
     adopted,
     candidates,
     drawn,
     trial,
 )
-from edge_marl.benchmarks.study import EPISODES, GROUPS, KEPT, Run, do_runs, read_runs
+from edge_marl.benchmarks.study import BUDGETS, EPISODES, GROUPS, KEPT, Run, do_runs, read_runs
 from edge_marl.draw import Split
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
@@ -74,7 +74,7 @@ def test_only_what_is_clearly_better_replaces_the_defaults() -> None:
 
 def test_what_is_ahead_has_to_stay_so_on_the_whole_budget() -> None:
     kept = [outcome(trial("ppo", "paper", k), 1.0 + k) for k in (0, 3)]
-    whole = WHOLE["paper"]
+    whole = BUDGETS["paper"]
     with pytest.raises(AgentError, match=r"trial 3 of ppo on paper .* search paper --confirm"):
         adopted(kept, "paper")
     kept.append(outcome(trial("ppo", "paper", 0, whole), 3.0))
@@ -86,13 +86,17 @@ def test_what_is_ahead_has_to_stay_so_on_the_whole_budget() -> None:
 def test_presets_are_what_the_kept_trials_say() -> None:
     kept = read_runs(SEARCH)
     assert json.loads(PRESETS_FILE.read_text("utf-8")) == {
-        tier: adopted(kept, tier) for tier in WHOLE
+        tier: adopted(kept, tier) for tier in get_args(Tier)
     }
 
 
 def test_every_agent_had_the_same_number_of_trials() -> None:
-    kept = [(row["scenario"], row["agent"]) for row in read_runs(SEARCH) if row["budget"] == BUDGET]
-    for tier in WHOLE:
+    kept = [
+        (row["scenario"], row["agent"])
+        for row in read_runs(SEARCH)
+        if row["budget"] == TRIAL_BUDGET
+    ]
+    for tier in get_args(Tier):
         assert {kept.count((tier, agent)) for agent in SPACES} == {TRIALS}
 
 
