@@ -194,6 +194,18 @@ def test_the_report_names_the_best_other_learner_of_each_world() -> None:
     assert "the claim on utility holds in 1 of\n2 worlds (+0.0 to +40.0 %)" in text
 
 
+def test_the_report_averages_over_worlds_how_often_adsac_is_better() -> None:
+    rows = [
+        outcome(Run(name, "paper", world, 96_000, seed), figure)
+        for world in range(1, 10)
+        for name, figure in (("adsac", 1.0), ("sac", 0.9 if world <= 6 else 1.1))
+        for seed in range(2)
+    ]
+    line = "| paper, worlds 1 to 9 | sac | 2, 2 | 0.667 ["
+    assert line in report(rows)
+    assert line[:30] not in report(rows[:-4])  # one world is missing
+
+
 def test_the_report_says_who_is_above_adsac_in_a_tier() -> None:
     rows = [outcome(Run("nearest", "metro"), 0.8), outcome(Run("random", "metro"), 0.1)]
     rows.append(outcome(Run("adsac", "metro", None, 48_000, 0), 0.7))
