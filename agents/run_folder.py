@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from edge_marl.agents.selection import EVALUATIONS, WORKLOADS, Evaluation, Selec
 from edge_marl.agents.snapshots import read_state, write_state
 from edge_marl.agents.trainer import LearningTrainer
 from edge_marl.errors import AgentError
+from edge_marl.files import write_file
 from edge_marl.scenario import Scenario
 
 __all__ = ["RunFolder"]
@@ -169,14 +169,14 @@ class RunFolder:
 
     def _write_facts(self, finished: bool) -> None:
         facts = self._facts | {"finished": finished}
-        _write(self._folder / "run.json", json.dumps(facts, indent=2) + "\n")
+        write_file(self._folder / "run.json", json.dumps(facts, indent=2) + "\n", AgentError)
 
     def _write_curve(self) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Evaluation)])
         writer.writeheader()
         writer.writerows(self.selection.curve_facts)
-        _write(self._folder / "curve.csv", text.getvalue())
+        write_file(self._folder / "curve.csv", text.getvalue(), AgentError)
 
     def _read_curve(self) -> list[Evaluation]:
         with (self._folder / "curve.csv").open(encoding="utf-8") as file:
@@ -208,18 +208,3 @@ def _log(writer: Any, now: TrainProgress, point: Evaluation) -> None:
     writer.add_scalar("train/updates", now.updates, step)
     for name in ("utility", "utility_per_task", "server_crash_rate", "distinct_actions"):
         writer.add_scalar(f"validation/{name}", getattr(point, name), step)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file in one step.
-
-    Raises:
-        AgentError: if it cannot be written.
-    """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, "utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise AgentError(f"{path}: cannot be written ({error})") from None

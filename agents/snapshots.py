@@ -8,7 +8,6 @@ is killed leaves the last whole state behind.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from edge_marl.errors import AgentError
+from edge_marl.files import new_file
 
 __all__ = ["read_state", "write_state"]
 
@@ -36,15 +36,11 @@ def write_state(path: Path, state: Tree) -> None:
     """
     arrays: dict[str, Any] = {}
     structure = json.dumps(_take_apart(state, arrays))
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(arrays, beside, {"format": FORMAT, "structure": structure})
-        beside.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise AgentError(f"{path}: the training's state cannot be written ({error})") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    with new_file(path, AgentError) as part:
+        try:
+            save_file(arrays, part, {"format": FORMAT, "structure": structure})
+        except SafetensorError as error:  # its own name for what the system says
+            raise OSError(str(error)) from error
 
 
 def read_state(path: Path) -> Tree:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shutil
 import tempfile
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_marl.benchmarks.cells import Cell
 from edge_marl.benchmarks.records import Checkpoint
 from edge_marl.errors import RecordError
+from edge_marl.files import new_folder
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent
@@ -72,15 +71,8 @@ def keep(run: Path, checkpoint: Checkpoint, files: Files) -> None:
     Raises:
         RecordError: if it cannot be written.
     """
-    place = run / checkpoint.folder
-    part = place.with_name(f".{place.name}.{uuid.uuid4().hex}.part")
-    try:
+    with new_folder(run / checkpoint.folder, RecordError) as part:
         unpack(files, part)
-        shutil.rmtree(place, ignore_errors=True)
-        part.replace(place)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise RecordError(f"{place}: cannot be written ({error.strerror})") from error
 
 
 def is_intact(run: Path, checkpoint: Checkpoint) -> bool:

@@ -29,8 +29,8 @@ from typing import Annotated
 import typer
 
 from edge_marl.benchmarks.comparison import tables_without_clock
-from edge_marl.benchmarks.console import results, run_command
 from edge_marl.benchmarks.records import read_plan, read_record
+from edge_marl.console import results, run_command
 
 __all__ = ["Tally", "kill_test"]
 
@@ -95,7 +95,7 @@ class _Round:
         """Start a runner; its events go to a file, which it does not take with it."""
         log = self._folder / f"events{len(self._logs)}"
         self._logs.append(log)
-        command = [sys.executable, "-m", "edge_marl.benchmarks.run_benchmark", "--json"]
+        command = [sys.executable, "-m", "edge_marl", "run", "--json"]
         command += ["--scenario", "smoke", "--agents", AGENTS, "--seeds", "2", "--episodes", "2"]
         command += ["--jobs", "1", "--out", str(self.out)]
         with log.open("wb") as events, log.with_suffix(".err").open("wb") as noise:

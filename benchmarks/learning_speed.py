@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from edge_marl.benchmarks.console import print_rows, run_command
+from edge_marl.console import print_rows, run_command
 
 __all__ = ["main", "measure"]
 

@@ -16,10 +16,11 @@ import typer
 from rich.progress import track
 
 from edge_marl import scenarios
-from edge_marl.benchmarks.console import problems, results, run_command
-from edge_marl.benchmarks.records import write_file
 from edge_marl.bound.store import VERSION, cached_pair, shipped_name
+from edge_marl.console import problems, results, run_command
 from edge_marl.draw import PUBLIC_SEEDS, draw_workload
+from edge_marl.errors import RecordError
+from edge_marl.files import write_file
 from edge_marl.scenario import Scenario, load_scenario
 
 __all__ = ["main", "make_anchors"]
@@ -39,7 +40,7 @@ def make_anchors(
     loaded = load_scenario(scenario, world=world)
     folder = out or Path(scenarios.__path__[0]) / "anchors"
     path = folder / shipped_name(loaded)
-    write_file(path, _content(loaded, cache_dir).encode())
+    write_file(path, _content(loaded, cache_dir), RecordError)
     results().print(f"{path}: {PUBLIC_SEEDS} workloads", markup=False, soft_wrap=True)
 
 

@@ -30,14 +30,14 @@ from typing import Annotated
 import typer
 
 from edge_marl.benchmarks.cells import Cell, Plan
-from edge_marl.benchmarks.console import print_rows, problems, run_command
 from edge_marl.benchmarks.executors import Processes
+from edge_marl.benchmarks.make_plan import make_plan
 from edge_marl.benchmarks.progress import Lines
 from edge_marl.benchmarks.records import Record, read_plan, read_record
 from edge_marl.benchmarks.report import make_report
-from edge_marl.benchmarks.run_benchmark import make_plan
 from edge_marl.benchmarks.runner import run_plan
 from edge_marl.benchmarks.suites import load_suite
+from edge_marl.console import print_rows, problems, run_command
 from edge_marl.errors import SuiteError
 
 __all__ = ["PARTS", "Shares", "shares_at", "shares_of"]

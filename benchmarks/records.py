@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_marl.benchmarks.cells import SCHEMA_VERSION, Anchors, Cell, Job, Plan
 from edge_marl.errors import RecordError
+from edge_marl.files import write_file
 
 __all__ = [
     "AnchorValues",
@@ -36,7 +35,6 @@ __all__ = [
     "record_path",
     "set_aside",
     "without_clock",
-    "write_file",
     "write_plan",
     "write_record",
 ]
@@ -203,7 +201,7 @@ def write_record(folder: Path, record: Record) -> Path:
     """
     body = f'"key":"{record.job.key}",\n{record.model_dump_json()[1:]}\n'.encode()
     path = record_path(folder, record.job)
-    write_file(path, f'{{"checksum":"{_sha256(body)}",\n'.encode() + body)
+    write_file(path, f'{{"checksum":"{_sha256(body)}",\n'.encode() + body, RecordError)
     return path
 
 
@@ -312,7 +310,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     Raises:
         RecordError: if it cannot be written.
     """
-    write_file(folder / "run.json", plan.model_dump_json(indent=1).encode() + b"\n")
+    write_file(folder / "run.json", plan.model_dump_json(indent=1) + "\n", RecordError)
 
 
 def read_plan(folder: Path) -> Plan:
@@ -331,29 +329,6 @@ def read_plan(folder: Path) -> Plan:
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise RecordError(f"{path}: damaged ({reason}): start the run again to renew it") from None
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment the old or the new one is there, whole.
-
-    Raises:
-        RecordError: if it cannot be written.
-    """
-    # A name of its own: two runners may write the same file at once.
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(path)
-        except BaseException:  # an interrupt leaves no part behind either
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _sha256(content: bytes) -> str:

@@ -23,14 +23,14 @@ from gymnasium.vector import AutoresetMode
 
 from edge_marl import scenarios
 from edge_marl.agents import Agent, Trainer, make, names
-from edge_marl.benchmarks.console import FAILED, print_rows, problems, results, run_command
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate
-from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.stats import Estimate, estimate, normalise
 from edge_marl.bound.store import Anchors, anchors
+from edge_marl.console import FAILED, print_rows, problems, results, run_command
 from edge_marl.draw import PUBLIC_SEEDS
 from edge_marl.envs import EdgeAIGCVectorEnv
-from edge_marl.errors import AgentError, DataError
+from edge_marl.errors import AgentError, DataError, RecordError
+from edge_marl.files import write_file
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 from edge_marl.workload import STAGE, Workload
 
@@ -103,7 +103,7 @@ def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str,
         "rule": verdict,
     }
     folder = out or Path(scenarios.__path__[0]) / "evidence"
-    write_file(folder / f"{scenario.name}.json", (json.dumps(evidence, indent=1) + "\n").encode())
+    write_file(folder / f"{scenario.name}.json", json.dumps(evidence, indent=1) + "\n", RecordError)
     return evidence
 
 

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.benchmarks.console import results, run_command
 from edge_marl.benchmarks.curves import curves_figure
 from edge_marl.benchmarks.figures import canvas
-from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.stats import (
     MIN_RUNS,
     Estimate,
@@ -28,6 +26,9 @@ from edge_marl.benchmarks.stats import (
     ratio,
 )
 from edge_marl.benchmarks.study import BUDGETS, RUNS, read_runs
+from edge_marl.console import results, run_command
+from edge_marl.errors import RecordError
+from edge_marl.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +51,7 @@ Key = tuple[str, str, str, int | None, int | None, str | None]
 def replicate() -> None:
     """Write the report from the kept runs."""
     runs = read_runs()
-    write_file(REPORT, report(runs).encode())
+    write_file(REPORT, report(runs), RecordError)
     for tier, figure in _figures(_grouped(runs)).items():
         with canvas():
             figure.savefig(RUNS.parent / CURVES.format(tier=tier))

@@ -11,9 +11,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from edge_marl.benchmarks.aggregate import Aggregate
 from edge_marl.benchmarks.analysis import (
@@ -23,33 +21,18 @@ from edge_marl.benchmarks.analysis import (
     learning_curve,
     performance_profile,
 )
-from edge_marl.benchmarks.console import results
-from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.sheets import print_sheets, sheet_of, sheets_of, to_csv, to_markdown
 from edge_marl.benchmarks.stats import Band, Estimate
 from edge_marl.benchmarks.tables import Row, Table, build_tables
+from edge_marl.console import results
 from edge_marl.errors import RecordError
+from edge_marl.files import write_file
 
-__all__ = ["FORMATS", "make_report", "report"]
+__all__ = ["FORMATS", "make_report"]
+
 
 SCHEMA_VERSION = 1
 """Of `report.json`."""
-
-
-def report(
-    run_dir: Annotated[Path, typer.Argument(help="Folder of a run (its --out).")],
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            help="html, md, csv, json, parquet or all; repeat it or separate them by commas.",
-            show_default="html,md,csv,json",
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Write the files only.")] = False,
-) -> None:
-    """Make the tables, figures and page of a run again, from its records alone."""
-    make_report(run_dir, _chosen(formats or []), show=not quiet)
 
 
 def make_report(folder: Path, formats: tuple[str, ...] = (), *, show: bool = True) -> None:
@@ -68,28 +51,13 @@ def make_report(folder: Path, formats: tuple[str, ...] = (), *, show: bool = Tru
     # All are made before the first is written: a failure leaves the old ones as they were.
     files = {WRITERS[name][0]: WRITERS[name][1](made) for name in formats or DEFAULT_FORMATS}
     for name, content in files.items():
-        write_file(folder / name, content)
+        write_file(folder / name, content, RecordError)
     if show:
         sheets = sheets_of(made)
         overall = len(made.aggregates)  # last: the end is what a terminal shows
         print_sheets(results(), sheets[overall:] + sheets[:overall])
         shown = f"{folder}: {', '.join(files)}"
         results().print(shown, markup=False, highlight=False, soft_wrap=True)
-
-
-def _chosen(texts: list[str]) -> tuple[str, ...]:
-    """Read the formats of a command line.
-
-    Raises:
-        RecordError: if one is unknown.
-    """
-    names = [part.strip() for text in texts for part in text.split(",") if part.strip()]
-    if "all" in names:
-        return FORMATS
-    for name in names:
-        if name not in FORMATS:
-            raise RecordError(f"--format {name}: must be one of {', '.join(FORMATS)}, or all")
-    return tuple(dict.fromkeys(names))
 
 
 # ---- JSON ----------------------------------------------------------------------------------------

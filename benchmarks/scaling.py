@@ -19,7 +19,7 @@ import typer
 
 from edge_marl import Simulator, Workload, draw_workload, load_scenario
 from edge_marl.benchmarks import style
-from edge_marl.benchmarks.console import results, run_command
+from edge_marl.console import results, run_command
 from edge_marl.scenario import Scenario
 
 __all__ = ["main", "measure", "of_size"]

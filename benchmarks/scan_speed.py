@@ -24,14 +24,14 @@ import typer
 from edge_marl.benchmarks import report, status
 from edge_marl.benchmarks.analysis import Report
 from edge_marl.benchmarks.cells import Anchors, Arena, Cell, Plan
-from edge_marl.benchmarks.console import print_rows, problems, results, run_command
 from edge_marl.benchmarks.executors import Processes
+from edge_marl.benchmarks.make_plan import make_plan
 from edge_marl.benchmarks.progress import Lines
 from edge_marl.benchmarks.records import Record, read_plan, read_record, write_plan, write_record
-from edge_marl.benchmarks.run_benchmark import make_plan
 from edge_marl.benchmarks.runner import run_plan
 from edge_marl.benchmarks.suites import Suite
 from edge_marl.benchmarks.tables import build_tables
+from edge_marl.console import print_rows, problems, results, run_command
 from edge_marl.errors import SuiteError
 from edge_marl.scenario import load_scenario
 

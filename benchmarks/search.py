@@ -29,10 +29,10 @@ import numpy as np
 import typer
 
 from edge_marl.agents.presets import PRESETS_FILE
-from edge_marl.benchmarks.console import print_rows, run_command
-from edge_marl.benchmarks.records import write_file
 from edge_marl.benchmarks.study import BUDGETS, Run, defaults_of, do_runs, read_runs
-from edge_marl.errors import AgentError
+from edge_marl.console import print_rows, run_command
+from edge_marl.errors import AgentError, RecordError
+from edge_marl.files import write_file
 
 __all__ = [
     "SEARCH",
@@ -128,7 +128,7 @@ def search(
     """Run the trials that have no result yet, and print what each agent's settings come to."""
     if adopt:
         presets = {place: adopted(read_runs(SEARCH), place) for place in get_args(Tier)}
-        write_file(PRESETS_FILE, (json.dumps(presets, indent=1) + "\n").encode())
+        write_file(PRESETS_FILE, json.dumps(presets, indent=1) + "\n", RecordError)
     else:
         if confirm:
             runs = [

@@ -18,7 +18,7 @@ import gymnasium
 import numpy as np
 
 from edge_marl import EdgeAIGCRows, Workload, draw_workload, edge_aigc_v0, load_scenario
-from edge_marl.benchmarks.console import results
+from edge_marl.console import results
 
 __all__ = ["main"]
 

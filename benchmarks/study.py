@@ -26,10 +26,10 @@ import typer
 from edge_marl.agents import Agent, Trainer, load, make
 from edge_marl.agents.registry import find
 from edge_marl.agents.trainer import LearningTrainer
-from edge_marl.benchmarks.console import problems, run_command
-from edge_marl.benchmarks.records import write_file
+from edge_marl.console import problems, run_command
 from edge_marl.draw import Split, draw_workload
-from edge_marl.errors import AgentError
+from edge_marl.errors import AgentError, RecordError
+from edge_marl.files import write_file
 from edge_marl.scenario import load_scenario
 
 __all__ = ["BUDGETS", "GROUPS", "RUNS", "Run", "defaults_of", "do_runs", "main", "read_runs"]
@@ -260,7 +260,7 @@ def _missing(runs: list[Run], path: Path) -> list[Run]:
         row for row in kept if wanted.get(row["key"], row["settings_used"]) == row["settings_used"]
     ]
     if len(good) < len(kept):
-        write_file(path, "".join(json.dumps(row) + "\n" for row in good).encode())
+        write_file(path, "".join(json.dumps(row) + "\n" for row in good), RecordError)
     done = {row["key"] for row in good}
     return [run for run in runs if run.key not in done]
 

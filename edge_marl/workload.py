@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.errors import WorkloadError
+from edge_marl.files import new_file
 from edge_marl.scenario import Scenario
 from edge_marl.sections import MAX_STAGES, MAX_TASKS
 from edge_marl.topology import Topology
@@ -218,17 +217,14 @@ class Workload:
             )
 
     def save(self, path: str | Path) -> None:
-        """Write the workload as .npz, whole or not at all."""
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                arrays: dict[str, Any] = {"format": np.array(FORMAT), **self._arrays()}
-                np.savez_compressed(file, digest=np.array(self.digest), **arrays)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        """Write the workload as .npz, whole or not at all.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        arrays: dict[str, Any] = {"format": np.array(FORMAT), **self._arrays()}
+        with new_file(Path(path), OSError) as part, part.open("wb") as file:
+            np.savez_compressed(file, digest=np.array(self.digest), **arrays)
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         arrays = {**self.topology.arrays(), "tasks": self.tasks}

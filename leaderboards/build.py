@@ -5,14 +5,11 @@ No dates of today, no machine, no network: the same submissions give the same by
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from edge_marl.benchmarks.records import write_file
 from edge_marl.errors import SubmissionError
+from edge_marl.files import new_folder, write_file
 from edge_marl.leaderboards import build_tables
 from edge_marl.leaderboards.build_board import Board, read_boards
 from edge_marl.leaderboards.build_site import make_site
@@ -49,15 +46,9 @@ def build(
             f"{site}: holds something else than a site of edge-marl: move it away, or give --out"
         )
     boards = read_boards(submissions)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        _replace_site(site, make_site(boards, progress))
-        for name, text in tables(boards):
-            write_file(out / name, text.encode())
-    except OSError as error:
-        raise SubmissionError(
-            f"{error.filename or out}: cannot be written ({error.strerror})"
-        ) from None
+    _replace_site(site, make_site(boards, progress))
+    for name, text in tables(boards):
+        write_file(out / name, text, SubmissionError)
     return boards
 
 
@@ -71,22 +62,9 @@ def tables(boards: list[Board]) -> Iterable[tuple[str, str]]:
 
 
 def _replace_site(site: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Write the site beside its place, whole, then put it there."""
-    made = Path(tempfile.mkdtemp(dir=site.parent, prefix=".site-"))
-    try:
-        made.chmod(0o755)  # not the 0700 of a temporary folder: a site is for all to read
-        (made / SITE_MARK).write_bytes(b"")
+    with new_folder(site, SubmissionError) as part:
+        (part / SITE_MARK).write_bytes(b"")
         for name, content in files:
-            path = made / name
+            path = part / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        if site.exists():
-            old = made.with_name(f"{made.name}-old")
-            os.replace(site, old)
-            os.replace(made, site)
-            shutil.rmtree(old)
-        else:
-            os.replace(made, site)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise

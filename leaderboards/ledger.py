@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_marl.benchmarks.records import write_file
 from edge_marl.errors import SubmissionError
+from edge_marl.files import write_file
 from edge_marl.leaderboards.files import LEDGER, read_ledger
 from edge_marl.leaderboards.schema import LEVELS, Ledger
 from edge_marl.leaderboards.verify import Verdict
@@ -30,4 +30,4 @@ def record_verdict(root: Path, verdict: Verdict) -> None:
         return
     entries = dict(sorted({**ledger.entries, verdict.entry: found}.items()))
     content = Ledger(entries=entries).model_dump_json(indent=1, exclude_none=True)
-    write_file(root / LEDGER, content.encode() + b"\n")
+    write_file(root / LEDGER, content + "\n", SubmissionError)

@@ -19,8 +19,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge_marl.benchmarks.records import write_file
 from edge_marl.errors import SubmissionError
+from edge_marl.files import write_file
 from edge_marl.leaderboards import files
 from edge_marl.leaderboards.schema import Sha256
 from edge_marl.leaderboards.verify import Fresh
@@ -135,7 +135,7 @@ def from_beacon(value: str) -> Fresh:
 
 
 def _write(path: Path, season: Season) -> None:
-    write_file(path, season.model_dump_json(indent=1).encode() + b"\n")
+    write_file(path, season.model_dump_json(indent=1) + "\n", SubmissionError)
 
 
 def _digest(secret: str) -> str:

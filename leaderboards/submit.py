@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import shutil
 import tempfile
 import tomllib
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from edge_marl.benchmarks.records import (
     record_path,
 )
 from edge_marl.errors import AgentError, SubmissionError
+from edge_marl.files import new_folder
 from edge_marl.leaderboards.checks import code_sha256, is_released, kind_of, means_of
 from edge_marl.leaderboards.episodes import Episode, Moment, play_episodes
 from edge_marl.leaderboards.files import ACTIONS, CHAIN, SUBMISSION, Actions, sha256_of
@@ -353,17 +353,11 @@ def _write(out: Path, facts: dict[str, Any], contents: dict[str, bytes]) -> Path
     folder = out / whole.entry
     if folder.exists():
         raise SubmissionError(f"{folder}: is there already: a submission is never overwritten")
-    part = folder.with_name(f".{folder.name}.part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
+    with new_folder(folder, SubmissionError) as part:
         for place, content in {**contents, SUBMISSION: _json(sealed)}.items():
             path = part / place
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        part.rename(folder)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise SubmissionError(f"{folder}: cannot be written ({error.strerror})") from None
     return folder
 
 

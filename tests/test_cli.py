@@ -7,8 +7,8 @@ import pytest
 
 from edge_marl import __version__
 from edge_marl.agents import centralised_trainers
-from edge_marl.benchmarks.console import run_app
 from edge_marl.cli import app
+from edge_marl.console import run_app
 from edge_marl.scenario import list_tiers, load_scenario
 from tests.benchmarks import fakes
 
@@ -28,7 +28,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom edge_marl.benchmarks.console import run_app\n"
+        "import sys\nfrom edge_marl.console import run_app\n"
         "from edge_marl.cli import app\n"
         "try:\n    run_app(app, ['--help'])\n"
         "finally:\n    print([m for m in ('torch', 'tianshou', 'pandas', 'matplotlib', 'numba', "

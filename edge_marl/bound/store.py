@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -21,9 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
 from edge_marl.bound.lagrangian import upper_bound
+from edge_marl.errors import DataError
+from edge_marl.files import cache_folder, write_file
 from edge_marl.kernel import GOING_ON
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
@@ -38,9 +38,6 @@ RANDOM_EPISODES = 64
 """Action sequences that the random end is the mean of."""
 MOST_SERVERS = 2**14
 """Servers of all environments that are played at one time, for the sake of memory."""
-
-CACHE_VARIABLE = "EDGE_MARL_CACHE"
-"""Environment variable that names the folder of the cache."""
 
 Pair = tuple[float, float]
 """Random end and bound of one workload, in return (sum of rewards)."""
@@ -84,7 +81,8 @@ def cached_pair(
     scenario: Scenario, workload: Workload, cache_dir: str | Path | None = None
 ) -> Pair:
     """Return the pair of one workload from the cache, computing it where it is not there."""
-    path = _cache_folder(cache_dir) / f"{_key(scenario, workload)}.json"
+    folder = Path(cache_dir or cache_folder()) / "anchors"
+    path = folder / f"{_key(scenario, workload)}.json"
     pair = _read(path)
     if pair is None:
         bound = upper_bound(scenario, workload).value
@@ -150,12 +148,6 @@ def _shipped(name: str, scenario_digest: str) -> dict[str, Pair]:
     return {digest: (low, high) for digest, (low, high) in content["workloads"].items()}
 
 
-def _cache_folder(cache_dir: str | Path | None) -> Path:
-    if cache_dir is None:
-        cache_dir = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("edge-marl")
-    return Path(cache_dir) / "anchors"
-
-
 def _key(scenario: Scenario, workload: Workload) -> str:
     """SHA-256 of all that a pair depends on: the workload holds the servers and the tasks."""
     facts: tuple[object, ...]
@@ -178,16 +170,6 @@ def _read(path: Path) -> Pair | None:
 
 
 def _write(path: Path, pair: Pair) -> None:
-    """Write a cache file whole or not at all; where the folder is closed to us, not at all."""
-    text = json.dumps({"random": pair[0], "bound": pair[1]}) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    except OSError:
-        return
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
+    """Write a cache file; where the folder is closed to us, none."""
+    with suppress(DataError):
+        write_file(path, json.dumps({"random": pair[0], "bound": pair[1]}) + "\n", DataError)

@@ -6,39 +6,26 @@ files have the size and the SHA-256 that the registry states, so it is there who
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
-import platformdirs
-
 from edge_marl.data.registry import DataFile, Dataset, find_dataset
 from edge_marl.errors import DataError
+from edge_marl.files import CACHE_VARIABLE, cache_folder, new_folder
 
 __all__ = [
-    "CACHE_VARIABLE",
     "add",
     "added_folder",
-    "cache_folder",
     "file_of",
     "folder_of",
     "is_here",
     "verify",
 ]
 
-CACHE_VARIABLE = "EDGE_MARL_CACHE"
-"""Environment variable that names the folder of the cache."""
-
 Track = Callable[[Iterable[DataFile]], Iterable[DataFile]]
 """Goes over files and shows how far it is."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of all caches: `$EDGE_MARL_CACHE`, or else the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("edge-marl"))
 
 
 def folder_of(name: str) -> Path:
@@ -87,23 +74,12 @@ def add(name: str, folder: str | Path | None = None, track: Track = iter) -> Pat
         raise DataError(
             f"{folder}: there is no such folder: give the one that holds {dataset.files[0].path}"
         )
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{name}-") as made:
-            new, old = Path(made) / "new", Path(made) / "old"
-            new.mkdir()
-            if folder is None:
-                _download(dataset, new, track)
-            else:
-                _copy(dataset, Path(folder), new, track)
-            if place.exists():
-                place.rename(old)
-            new.rename(place)
-    except OSError as error:
-        raise DataError(
-            f"{place}: cannot be made ({error}): make room there, or name another folder in the "
-            f"environment variable {CACHE_VARIABLE}"
-        ) from None
+    fix = f"make room there, or name another folder in the environment variable {CACHE_VARIABLE}"
+    with new_folder(place, DataError, fix) as new:
+        if folder is None:
+            _download(dataset, new, track)
+        else:
+            _copy(dataset, Path(folder), new, track)
     return place
 
 

@@ -16,8 +16,8 @@ from edge_marl.agents import Agent, make
 from edge_marl.benchmarks.analysis import Report
 from edge_marl.benchmarks.cells import Arena, Cell, Plan, agent_code
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
+from edge_marl.benchmarks.make_plan import make_plan
 from edge_marl.benchmarks.records import Record
-from edge_marl.benchmarks.run_benchmark import make_plan
 from edge_marl.benchmarks.sheets import to_csv, to_markdown
 from edge_marl.benchmarks.suites import DEFAULT, DEFAULT_AGENTS
 from edge_marl.benchmarks.tables import SLOTTED, build_tables

@@ -56,7 +56,7 @@ def start(out: Path, agents: str, address: str, *more: str) -> subprocess.Popen[
     """Start a run in a process of its own: Ray can be connected to once per process."""
     args = [*command(out, agents, "--executor", "ray", "--address", address, "--quiet", *more)[1:]]
     return subprocess.Popen(
-        [sys.executable, "-m", "edge_marl.benchmarks.run_benchmark", *args],
+        [sys.executable, "-m", "edge_marl", "run", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

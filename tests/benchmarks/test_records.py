@@ -10,11 +10,11 @@ from edge_marl.benchmarks.records import (
     read_record,
     record_path,
     set_aside,
-    write_file,
     write_plan,
     write_record,
 )
 from edge_marl.errors import RecordError
+from edge_marl.files import write_file
 from tests.benchmarks import fakes
 
 CELL = fakes.plan().cells(fakes.ARENA, fakes.LEARNER)[1]
@@ -123,7 +123,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RecordError, match="No space left"):
-        write_file(path, b"new")
+        write_file(path, b"new", RecordError)
     assert path.read_bytes() == content
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -136,7 +136,7 @@ def test_an_interrupt_in_a_write_leaves_no_part(
 
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        write_file(tmp_path / "table.md", b"new")
+        write_file(tmp_path / "table.md", b"new", RecordError)
     assert list(tmp_path.iterdir()) == []
 
 

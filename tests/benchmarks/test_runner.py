@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.benchmarks.console import run_app
 from edge_marl.benchmarks.records import Record, load_record, without_clock, write_record
 from edge_marl.benchmarks.report import make_report
 from edge_marl.cli import app
+from edge_marl.console import run_app
 from edge_marl.draw import draw_workload
 from edge_marl.metrics import METRICS
 from edge_marl.scenario import load_scenario

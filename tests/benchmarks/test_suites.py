@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from edge_marl.benchmarks.cells import Cell
-from edge_marl.benchmarks.run_benchmark import make_plan
+from edge_marl.benchmarks.make_plan import make_plan
 from edge_marl.benchmarks.suites import DEFAULT, list_suites, load_suite
 from edge_marl.errors import AgentError, EdgeMarlError, SuiteError
 

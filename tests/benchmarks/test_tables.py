@@ -229,7 +229,7 @@ def test_a_figure_is_drawn_without_touching_matplotlibs_state(tmp_path: Path) ->
 def test_the_harness_loads_nothing_heavy_until_it_is_used() -> None:
     code = (
         "import sys, edge_marl.benchmarks.tables, edge_marl.benchmarks.runner, "
-        "edge_marl.benchmarks.run_benchmark, edge_marl.benchmarks.plots, "
+        "edge_marl.cli, edge_marl.benchmarks.plots, "
         "edge_marl.benchmarks.report\n"
         "print([m for m in ('torch', 'tianshou', 'pandas', 'matplotlib', 'seaborn', 'numba') "
         "if m in sys.modules])"

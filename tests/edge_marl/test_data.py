@@ -12,8 +12,8 @@ import pooch
 import pytest
 import requests
 
-from edge_marl.benchmarks.console import run_app
 from edge_marl.cli import app
+from edge_marl.console import run_app
 from edge_marl.data import (
     datasets,
     load_client_rates,
@@ -27,6 +27,7 @@ from edge_marl.data import (
     store,
 )
 from edge_marl.errors import DataError, EdgeMarlError
+from edge_marl.files import CACHE_VARIABLE
 from tests.edge_marl import recorded
 from tests.edge_marl.recorded import archive, image_text, write
 
@@ -38,7 +39,7 @@ needs_traces = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(store.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -414,10 +415,10 @@ def test_a_cache_that_cannot_be_made(
     made_up: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path / "source", made_up)
-    monkeypatch.setenv(store.CACHE_VARIABLE, str(source / "a.csv"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(source / "a.csv"))
     with pytest.raises(DataError) as caught:
         store.add("made-up", source)
-    check_message(caught.value, "cannot be made", store.CACHE_VARIABLE)
+    check_message(caught.value, "cannot be written", CACHE_VARIABLE)
 
 
 def fake_network(monkeypatch: pytest.MonkeyPatch, files: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from edge_marl.data.places import settle
 from edge_marl.data.replay import replay_workload
 from edge_marl.draw import SPLITS
 from edge_marl.errors import DataError, EdgeMarlError, ScenarioError
+from edge_marl.files import CACHE_VARIABLE
 from edge_marl.sampling import Streams
 from edge_marl.scenario import Scenario, list_tiers, load_scenario, parse_scenario
 from edge_marl.workload import (
@@ -154,7 +155,7 @@ def own_text(*changes: tuple[str, str]) -> str:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache and a folder of one's own to be in."""
-    monkeypatch.setenv(store.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

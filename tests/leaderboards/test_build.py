@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_marl.benchmarks.console import run_app
 from edge_marl.benchmarks.stats import estimate, iqm, normalise
 from edge_marl.bound.store import anchors
 from edge_marl.cli import app
+from edge_marl.console import run_app
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards import build_figures as figures
 from edge_marl.leaderboards.build import build, tables

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edge_marl.benchmarks.console import print_rows
+from edge_marl.console import print_rows
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_marl.benchmarks.console import print_rows, results
+from edge_marl.console import print_rows, results
 from edge_marl.errors import ScenarioError
 
 if TYPE_CHECKING:

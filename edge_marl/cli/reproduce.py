@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_marl.benchmarks.console import EXIT_CODES, FAILED, print_rows, problems
+from edge_marl.console import FAILED, print_rows, problems
 
 if TYPE_CHECKING:
-    from edge_marl.benchmarks.records import Record
+    from edge_marl.benchmarks.differences import Row
 
-__all__ = ["differences", "reproduce"]
+__all__ = ["reproduce"]
 
 
 def reproduce(
@@ -24,6 +23,7 @@ def reproduce(
     Exits with 1 if any differs.
     """
     from edge_marl.benchmarks.cells import code_now
+    from edge_marl.benchmarks.differences import differences
     from edge_marl.benchmarks.executors import run_in_process
     from edge_marl.benchmarks.records import Record, load_record
     from edge_marl.benchmarks.worker import Task
@@ -52,39 +52,6 @@ def reproduce(
     print_rows([(before.job.label, "reproduced to the last bit" if same else "DIFFERS")])
     if not same:
         raise typer.Exit(FAILED)
-
-
-reproduce.__doc__ = f"{inspect.getdoc(reproduce)}\n\n{EXIT_CODES}"
-
-Row = tuple[str, int, int, float]
-"""Name, number of values, how many differ, and the largest difference."""
-
-
-def differences(before: Record, after: Record) -> list[Row]:
-    """Compare two records of one job, number by number.
-
-    Raises:
-        RecordError: if they are not of the same workloads.
-    """
-    old, new = _numbers(before), _numbers(after)
-    rows = []
-    for name, values in old.items():
-        pairs = list(zip(values, new.get(name, [None] * len(values)), strict=True))
-        apart = [abs((a or 0.0) - (b or 0.0)) for a, b in pairs if a != b]
-        rows.append((name, len(pairs), len(apart), max(apart, default=0.0)))
-    return rows
-
-
-def _numbers(record: Record) -> dict[str, list[float | None]]:
-    if record.result is not None:
-        episodes = record.result.episodes
-        numbers = {name: [e.metrics[name] for e in episodes] for name in episodes[0].metrics}
-        workloads = [e.workload for e in episodes]
-    else:
-        anchors = record.anchors or ()
-        numbers = {name: [getattr(a, name) for a in anchors] for name in ("random", "bound")}
-        workloads = [a.workload for a in anchors]
-    return {"workload": [float(int(digest[:12], 16)) for digest in workloads], **numbers}
 
 
 def _told(row: Row) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_marl.benchmarks.console import INTERRUPTED, print_rows, problems
+from edge_marl.console import INTERRUPTED, print_rows, problems
 
 if TYPE_CHECKING:
     from edge_marl.agents.trainer import LearningTrainer

@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from edge_marl.leaderboards.commands import SUBMISSIONS
+from edge_marl.cli.submit import SUBMISSIONS
 
-__all__ = ["leaderboard"]
+__all__ = ["app"]
 
-leaderboard = typer.Typer(help="Tables and pages of the leaderboards.", no_args_is_help=True)
+app = typer.Typer(help="Tables and pages of the leaderboards.", no_args_is_help=True)
 
 
-@leaderboard.callback()
+@app.callback()
 def _group() -> None:
     """Tables and pages of the leaderboards."""
 
 
-@leaderboard.command()
+@app.command()
 def build(
     submissions: Annotated[
         Path, typer.Option(help="Folder with <board>/<date>-<agent>/ for each submission.")
@@ -29,7 +29,7 @@ def build(
     ] = SUBMISSIONS.parent,
 ) -> None:
     """Make every table and the static site from the submissions, and from nothing else."""
-    from edge_marl.benchmarks.console import problems, results
+    from edge_marl.console import problems, results
     from edge_marl.leaderboards.build import build as make
 
     with problems().status("reading the submissions") as status:

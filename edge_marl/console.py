@@ -67,5 +67,5 @@ def run_app(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
 def run_command(command: Callable[..., None]) -> NoReturn:
     """Run a script's one command on this process's arguments, and exit as `run_app`."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
+    app.command(epilog=EXIT_CODES)(command)
     run_app(app)

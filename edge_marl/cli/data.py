@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edge_marl.benchmarks.console import problems, results
+from edge_marl.console import problems, results
 from edge_marl.data.registry import DataFile
 from edge_marl.errors import DataError
 

@@ -1,0 +1,74 @@
+"""The command `edge-marl`: the one place that knows all parts, each loaded when it is used."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from edge_marl.cli import data, leaderboard, scenarios, season
+from edge_marl.cli.agents import agents
+from edge_marl.cli.evaluate import evaluate
+from edge_marl.cli.report import report
+from edge_marl.cli.reproduce import reproduce
+from edge_marl.cli.run import run
+from edge_marl.cli.submit import submit
+from edge_marl.cli.suites import suites
+from edge_marl.cli.train import train
+from edge_marl.cli.verify import verify
+from edge_marl.console import EXIT_CODES, run_app
+
+__all__ = ["app", "main"]
+
+ALIASES = {"plan": ["run", "--dry-run"]}
+"""Commands that are another one's with an option."""
+
+
+class _Commands(TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put what an alias stands for in its place."""
+        return super().resolve_command(ctx, ALIASES.get(args[0], args[:1]) + args[1:])
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help=f"A benchmark for orchestrating AI-generated content on edge servers. {EXIT_CODES}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (run, report, reproduce, suites, agents, train, evaluate, submit, verify):
+    app.command(epilog=EXIT_CODES)(command)
+for group, name in (
+    (scenarios.app, "scenarios"),
+    (data.app, "data"),
+    (season.app, "season"),
+    (leaderboard.app, "leaderboard"),
+):
+    app.add_typer(group, name=name)
+
+
+def main() -> None:
+    """Run the command on this process's arguments."""
+    run_app(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from edge_marl._version import __version__
+
+        typer.echo(f"edge-marl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,83 @@
+"""The command `edge-marl verify`: submissions, level by level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from edge_marl.console import FAILED
+
+if TYPE_CHECKING:
+    from edge_marl.leaderboards.verify import Fresh, Verdict
+
+__all__ = ["verify"]
+
+
+def verify(
+    paths: Annotated[list[Path], typer.Argument(help="Folders of submissions.")],
+    level: Annotated[
+        Literal["claimed", "replayed", "re-executed", "held-out"] | None,
+        typer.Option(help="How far.", show_default="as far as it brings what is needed"),
+    ] = None,
+    agent_code: Annotated[
+        str | None,
+        typer.Option(help="file.py:Class of its agent, if that is not registered; it is run."),
+    ] = None,
+    season: Annotated[
+        Path | None, typer.Option(help="File of a revealed season, for held-out.")
+    ] = None,
+    beacon: Annotated[
+        str | None, typer.Option(help="A public random value of later, for held-out.")
+    ] = None,
+    submissions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of all submissions, with the ledger.", show_default="that of each path"
+        ),
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write what was found to the ledger (maintainers).")
+    ] = False,
+) -> None:
+    """Check submissions, level by level; exit code 1 if any check fails."""
+    from edge_marl.leaderboards.ledger import record_verdict
+    from edge_marl.leaderboards.verify import verify as check
+
+    fresh = _fresh(season, beacon)
+    failed = False
+    for path in paths:
+        typer.echo(f"{path}")
+        verdict = check(
+            path,
+            level,
+            root=submissions,
+            code=agent_code,
+            fresh=fresh,
+            report=lambda name, found: typer.echo(f"  ok    {name}: {found}"),
+        )
+        failed |= _conclude(verdict)
+        if record and verdict.failure is None:
+            record_verdict(submissions or path.resolve().parent.parent, verdict)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _conclude(verdict: Verdict) -> bool:
+    """Print what came of a verification, and return whether it failed."""
+    if verdict.failure is not None:
+        typer.echo(f"  FAIL  {verdict.failure}")
+    typer.echo(f"{verdict.entry}: {verdict.level or 'not even its claims hold together'}")
+    return verdict.failure is not None
+
+
+def _fresh(season: Path | None, beacon: str | None) -> Fresh | None:
+    from edge_marl.errors import SubmissionError
+    from edge_marl.leaderboards.season import from_beacon, from_season
+
+    if season is not None and beacon is not None:
+        raise SubmissionError("give either --season or --beacon")
+    if season is not None:
+        return from_season(season)
+    return from_beacon(beacon) if beacon is not None else None
