@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from edge_marl import kernel as k
 from edge_marl.agents.playing import play
 from edge_marl.benchmarks.records import Load
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.kernel import world as k
 from edge_marl.metrics import UNSENT
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog

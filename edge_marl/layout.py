@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.kernel import (
+from edge_marl.kernel.world import (
     EXTENDED_SERVER_FEATURES,
     EXTENDED_TASK_FEATURES,
     SERVER_FEATURES,

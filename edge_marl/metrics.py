@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl import kernel as k
+from edge_marl.kernel import world as k
 from edge_marl.simulator import EpisodeLog
 
 __all__ = ["METRICS", "Metric", "episode_metrics"]

@@ -21,6 +21,25 @@ import numpy.typing as npt
 
 from edge_marl.errors import WorkloadError
 from edge_marl.files import new_file
+from edge_marl.kernel.world import (
+    AFTER,
+    ARRIVAL,
+    DEADLINE,
+    DEMAND,
+    DOWNLOAD,
+    DURATION,
+    FAILS,
+    GATEWAY,
+    LOAD_TIME,
+    LOCATION,
+    NUM_DETAILS,
+    NUM_TASK_FIELDS,
+    RUN_TIME,
+    STAGE,
+    TIME,
+    TYPE,
+    UPLOAD,
+)
 from edge_marl.scenario import Scenario
 from edge_marl.sections import MAX_STAGES, MAX_TASKS
 from edge_marl.topology import Topology
@@ -35,10 +54,10 @@ __all__ = [
     "FAILS",
     "GATEWAY",
     "LOAD_TIME",
+    "LOCATION",
     "NUM_DETAILS",
     "NUM_TASK_FIELDS",
     "RUN_TIME",
-    "SERVER",
     "STAGE",
     "TIME",
     "TYPE",
@@ -46,20 +65,6 @@ __all__ = [
     "Workload",
     "load_workload",
 ]
-
-ARRIVAL, RUN_TIME, DEMAND, TYPE, GATEWAY = range(5)
-"""Columns of `Workload.tasks`: arrival (ms), run time (ms), demand (denoising steps), task type,
-gateway."""
-NUM_TASK_FIELDS = 5
-
-STAGE, AFTER, DEADLINE, LOAD_TIME, UPLOAD, DOWNLOAD, FAILS = range(7)
-"""Columns of `Workload.details`: place of the stage in its request, stages after it, deadline of
-the request (ms after its arrival, 0 is none), time to load its model (ms), input (kB), result (kB),
-whether it fails by itself (`docs/extended_model.md`)."""
-NUM_DETAILS = 7
-
-TIME, SERVER, DURATION = range(3)
-"""Columns of `Workload.outages`: when (ms), which server, for how long (ms)."""
 
 MAX_TIME_MS = 2**42
 """No task ends later than this, some 139 years (the simulator packs end times into 43 bits)."""
@@ -81,7 +86,7 @@ class Workload:
     details: npt.NDArray[np.int64] | None = None
     """(N, 7) what the extended model asks of tasks; columns STAGE .. FAILS. None is all zero."""
     outages: npt.NDArray[np.int64] | None = None
-    """(F, 3) server failures in order of time; columns TIME, SERVER, DURATION. None is none."""
+    """(F, 3) server failures in order of time; columns TIME, LOCATION, DURATION. None is none."""
 
     def __post_init__(self) -> None:
         """Check the rules and make the array read-only."""
@@ -182,7 +187,11 @@ class Workload:
         ):
             raise WorkloadError("the last neighbour of every gateway must be the cloud")
         cloud = scenario.num_servers - 1
-        if scenario.cloud and self.outages is not None and (self.outages[:, SERVER] == cloud).any():
+        if (
+            scenario.cloud
+            and self.outages is not None
+            and (self.outages[:, LOCATION] == cloud).any()
+        ):
             raise WorkloadError(f"outages names server {cloud}, the cloud, which never fails")
         if scenario.extended:
             self._check_times()

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl import kernel as k
 from edge_marl.draw import draw_workload
 from edge_marl.errors import SubmissionError
+from edge_marl.kernel import world as k
 from edge_marl.leaderboards.build_board import Board, Row
 from edge_marl.leaderboards.files import read_actions
 from edge_marl.metrics import episode_metrics

@@ -13,11 +13,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_marl import edge_aigc_v0
-from edge_marl import kernel as k
 from edge_marl import workload as w
+from edge_marl.kernel import world as k
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
-from edge_marl.utility import task_utilities
+from edge_marl.simulator.utility import task_utilities
 from edge_marl.workload import Workload
 from tests import strategies
 from tests.extended_strategies import ExtendedEpisode, Recipe, episodes

@@ -13,8 +13,8 @@ from gymnasium.vector import AutoresetMode
 
 import edge_marl
 import edge_marl.agents
-from edge_marl import kernel as k
 from edge_marl.envs import EdgeAIGCEnv, EdgeAIGCVectorEnv
+from edge_marl.kernel import world as k
 from tests.golden.traces import HEURISTICS, TRACES, GoldenTrace, load_trace
 from tests.oracle.published_draw import LAWS, draw_tasks, draw_topology, published_workload
 from tests.oracle.reference_sim import Fate, OracleEnv

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edge_marl
-from edge_marl import kernel as k
 from edge_marl.envs import EdgeAIGCEnv
+from edge_marl.kernel import world as k
 from edge_marl.simulator import Simulator
 from tests import strategies
 from tests.oracle.reference_sim import Fate, OracleEnv

@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_marl import kernel as k
+from edge_marl.kernel import world as k
 from edge_marl.simulator import Simulator
-from edge_marl.utility import task_utilities
+from edge_marl.simulator.utility import task_utilities
 from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE, Workload
 from tests import strategies
 

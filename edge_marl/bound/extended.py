@@ -57,12 +57,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.bound.common import FRACTION_BITS, Bound, round_up, rounding_margin
-from edge_marl.compiled import compiled, task_utility
 from edge_marl.errors import ScenarioError, WorkloadError
-from edge_marl.kernel import PROPAGATION, US_PER_KB
-from edge_marl.kernel import SERVER as LINKED
-from edge_marl.packing import pack_links, pack_prices, pack_services
+from edge_marl.kernel.world import LOCATION, PROPAGATION, SERVER, US_PER_KB
 from edge_marl.scenario import Scenario
+from edge_marl.simulator.compiled import compiled, task_utility
+from edge_marl.simulator.packing import pack_links, pack_prices, pack_services
 from edge_marl.workload import (
     AFTER,
     ARRIVAL,
@@ -75,7 +74,6 @@ from edge_marl.workload import (
     LOAD_TIME,
     NUM_DETAILS,
     RUN_TIME,
-    SERVER,
     STAGE,
     TIME,
     TYPE,
@@ -243,7 +241,7 @@ def _gather(scenario: Scenario, workload: Workload) -> Facts:
     if scenario.cloud:
         room[cloud] = NEVER
     outages = np.array(_or_else(workload.outages, np.zeros((0, 3), np.int64)))
-    outages = outages[np.argsort(outages[:, SERVER], kind="stable")]
+    outages = outages[np.argsort(outages[:, LOCATION], kind="stable")]
     links = pack_links(topology, scenario)
     end = workload.tasks[-1, ARRIVAL] if at_last_task else scenario.arrivals.horizon_ms
     return Facts(
@@ -256,7 +254,7 @@ def _gather(scenario: Scenario, workload: Workload) -> Facts:
         room=room,
         links=links,
         outages=outages,
-        first_outage=np.searchsorted(outages[:, SERVER], np.arange(len(room) + 1)),
+        first_outage=np.searchsorted(outages[:, LOCATION], np.arange(len(room) + 1)),
         cloud=cloud,
         longest_load=int(details[:, LOAD_TIME].max()) if scenario.residency else 0,
         end=int(end),
@@ -272,7 +270,7 @@ def _link_qualities(services: Floats, links: Ints, tasks: Ints, per_server: int)
     quality = np.empty((len(tasks), links.shape[1] * per_server))
     for k in range(len(tasks)):
         for link in range(links.shape[1]):
-            first = links[tasks[k, GATEWAY], link, LINKED] * per_server
+            first = links[tasks[k, GATEWAY], link, SERVER] * per_server
             for v in range(per_server):
                 quality[k, link * per_server + v] = task_utility(
                     0, first + v, tasks[k, TYPE], tasks[k, DEMAND], services
@@ -331,7 +329,7 @@ def _survives(f: Facts, server: int, now: int, end: int) -> bool:
 @numba.njit(cache=True)
 def _least_duration(f: Facts, k: int, link: int, service: int) -> int:
     """Least time from dispatch to end; NEVER where the task cannot be served."""
-    server = f.links[f.tasks[k, GATEWAY], link, LINKED]
+    server = f.links[f.tasks[k, GATEWAY], link, SERVER]
     if not f.takes[server, service] or f.tasks[k, DEMAND] > f.room[server]:
         return NEVER
     there, runs = _input_time(f, k, link), _run_time(f, k, server, service)
@@ -416,7 +414,7 @@ def _weigh(
     """
     stages = f.details[k, STAGE] + f.details[k, AFTER] + 1
     limit, services = f.details[k, DEADLINE], len(duration)
-    server = f.links[f.tasks[k, GATEWAY], link, LINKED]
+    server = f.links[f.tasks[k, GATEWAY], link, SERVER]
     back = _return_time(f, k, link) + rest
     for v in range(services):
         duration[v] = _least_duration(f, k, link, v)
@@ -474,7 +472,7 @@ def _list_choices(f: Facts, g: Grid, ready: Ints, rest: Ints) -> Choices:
         alone = f.details[k, STAGE] + f.details[k, AFTER] == 0
         spared[k] = 0 if alone else WORST
         for link in range(links):
-            server = f.links[f.tasks[k, GATEWAY], link, LINKED]
+            server = f.links[f.tasks[k, GATEWAY], link, SERVER]
             _weigh(f, k, link, ready[k], rest[k], gain, cost, duration)
             for v in range(services):
                 if duration[v] == NEVER or _is_dominated(v, gain, cost, duration):

@@ -50,7 +50,7 @@ from edge_marl.bound.common import FRACTION_BITS, Bound, round_up, rounding_marg
 from edge_marl.bound.extended import extended_bound
 from edge_marl.errors import WorkloadError
 from edge_marl.scenario import Scenario
-from edge_marl.utility import task_utilities
+from edge_marl.simulator.utility import task_utilities
 from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE, Workload
 
 __all__ = ["upper_bound"]

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from edge_marl.bound.lagrangian import upper_bound
 from edge_marl.errors import DataError
 from edge_marl.files import cache_folder, write_file
-from edge_marl.kernel import GOING_ON
+from edge_marl.kernel.world import GOING_ON
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
 from edge_marl.workload import Workload

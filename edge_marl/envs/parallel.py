@@ -20,9 +20,9 @@ from edge_marl.envs.episodes import (
     RowEpisodes,
 )
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
-from edge_marl.gateways import GatewaySimulator
-from edge_marl.kernel import GOING_ON, TERMINATED
+from edge_marl.kernel.world import GOING_ON, TERMINATED
 from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.simulator.gateways import GatewaySimulator
 
 __all__ = ["EdgeAIGCParallelEnv", "Reward", "game_scenario", "share_rewards"]
 

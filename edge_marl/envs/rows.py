@@ -14,9 +14,9 @@ from edge_marl.envs import spaces
 from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, restarts_in_step
 from edge_marl.envs.parallel import Reward, check_reward, game_scenario, share_rewards
 from edge_marl.errors import ActionError
-from edge_marl.gateways import GatewaySimulator
-from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
+from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.scenario import Scenario
+from edge_marl.simulator.gateways import GatewaySimulator
 
 __all__ = ["EdgeAIGCRows"]
 

@@ -18,7 +18,7 @@ from edge_marl.envs.episodes import (
     check_render_mode,
 )
 from edge_marl.errors import ActionError, EpisodeOverError
-from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
+from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import Simulator
 

@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 from edge_marl.envs import spaces
 from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, restarts_in_step
 from edge_marl.errors import ActionError, ScenarioError
-from edge_marl.kernel import GOING_ON, TERMINATED, TRUNCATED
+from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import Simulator
 

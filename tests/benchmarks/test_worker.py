@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_marl import kernel as k
 from edge_marl.agents import Agent, make, run_folder
 from edge_marl.agents.playing import play
 from edge_marl.agents.selection import Evaluation
@@ -22,6 +21,7 @@ from edge_marl.benchmarks.evaluation import (
 )
 from edge_marl.benchmarks.records import CurvePoint, Load, Record, without_clock
 from edge_marl.benchmarks.worker import Task, execute
+from edge_marl.kernel import world as k
 from edge_marl.scenario import load_scenario
 from tests.benchmarks.fakes import PROVENANCE, SMOKE
 

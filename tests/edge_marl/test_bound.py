@@ -23,8 +23,8 @@ from edge_marl.draw import PUBLIC_SEEDS, draw_workload
 from edge_marl.errors import WorkloadError
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import Simulator
+from edge_marl.simulator.utility import task_utilities
 from edge_marl.topology import Topology
-from edge_marl.utility import task_utilities
 from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE, Workload
 from tests.oracle.published_draw import PAPER, published_workload
 from tests.oracle.reference_sim import ReferenceSimulator

@@ -14,7 +14,7 @@ import pytest
 
 from edge_marl.bound import extended, has_bound, store, upper_bound
 from edge_marl.errors import ScenarioError, WorkloadError
-from edge_marl.kernel import GOING_ON
+from edge_marl.kernel.world import GOING_ON
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
 from edge_marl.topology import Topology

@@ -23,8 +23,8 @@ from edge_marl.workload import (
     FAILS,
     GATEWAY,
     LOAD_TIME,
+    LOCATION,
     RUN_TIME,
-    SERVER,
     STAGE,
     TIME,
     TYPE,
@@ -156,16 +156,16 @@ def test_outages_are_poisson_of_each_edge_server() -> None:
     outages = draw_workload(scenario, 0).outages
     assert outages is not None
     assert outages[-1, TIME] < 10**10
-    counts = np.bincount(outages[:, SERVER], minlength=12)
+    counts = np.bincount(outages[:, LOCATION], minlength=12)
     assert len(counts) == 12  # never the cloud, number 12
     assert stats.chisquare(counts, [250] * 12, sum_check=False).pvalue > LEAST
     for server in range(12):
-        times = outages[outages[:, SERVER] == server, TIME]
+        times = outages[outages[:, LOCATION] == server, TIME]
         gaps = np.diff(times, prepend=0)
         assert stats.kstest(gaps, stats.expon(scale=4e7).cdf).pvalue > LEAST
     repairs = stats.kstest(outages[:, DURATION], stats.expon(scale=120_000).cdf)
     assert repairs.pvalue > LEAST
-    keys = outages[:, [TIME, SERVER]].tolist()
+    keys = outages[:, [TIME, LOCATION]].tolist()
     assert keys == sorted(keys)
 
 
@@ -174,7 +174,7 @@ def test_many_outages_in_a_moment_are_in_order_of_server() -> None:
     outages = draw_workload(scenario, 0).outages
     assert outages is not None
     assert len(outages) == pytest.approx(1200, abs=4 * 1200**0.5)
-    keys = outages[:, [TIME, SERVER]].tolist()
+    keys = outages[:, [TIME, LOCATION]].tolist()
     assert keys == sorted(keys)
     assert len(np.unique(outages[:, TIME])) < len(outages)
 
@@ -472,7 +472,7 @@ def test_any_scenario_gives_a_workload_that_fits(scenario: Scenario, seed: int) 
     assert hosted.any(axis=1).all()
     if scenario.outages:
         assert workload.outages is not None
-        assert (workload.outages[:, SERVER] < scenario.servers.count).all()
+        assert (workload.outages[:, LOCATION] < scenario.servers.count).all()
         assert (workload.outages[:, TIME] < max(1, scenario.arrivals.horizon_ms)).all()
 
 

@@ -10,17 +10,10 @@ import numba
 import numpy as np
 import pytest
 
-from edge_marl import Simulator, draw_workload, kernel, load_scenario, workload
+from edge_marl import Simulator, draw_workload, load_scenario, workload
 from edge_marl.draw import draw_tasks
-
-
-def test_columns_are_those_of_the_workload() -> None:
-    tasks = ("ARRIVAL", "RUN_TIME", "DEMAND", "TYPE", "GATEWAY")
-    details = ("STAGE", "AFTER", "DEADLINE", "LOAD_TIME", "UPLOAD", "DOWNLOAD", "FAILS")
-    outages = ("TIME", "DURATION")
-    names = (*tasks, *details, *outages)
-    assert [getattr(kernel, name) for name in names] == [getattr(workload, name) for name in names]
-    assert kernel.LOCATION == workload.SERVER
+from edge_marl.kernel import world as kernel
+from edge_marl.kernel.servers import find_soonest, note_soonest
 
 
 @pytest.mark.parametrize("tier", ["smoke", "agod", "paper"])
@@ -119,7 +112,7 @@ def test_a_tree_of_any_number_of_servers_finds_the_soonest() -> None:
         for _ in range(100):
             server = int(rng.integers(servers))
             ends[server] = rng.choice([int(rng.integers(50)), kernel.NEVER])
-            kernel.note_soonest(world, 0, server, int(ends[server]))
+            note_soonest(world, 0, server, int(ends[server]))
             assert world.soonest[0, 1] == ends.min()
             if ends.min() < kernel.NEVER:
-                assert kernel.find_soonest(world, 0) == ends.argmin()
+                assert find_soonest(world, 0) == ends.argmin()

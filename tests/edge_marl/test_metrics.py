@@ -7,7 +7,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from edge_marl import METRICS, Scenario, Workload, draw_topology, kernel
+from edge_marl import METRICS, Scenario, Workload, draw_topology
+from edge_marl.kernel import world
 from edge_marl.scenario import parse_scenario
 
 SCENARIO = parse_scenario(
@@ -107,9 +108,7 @@ def test_percentiles_are_of_the_data() -> None:
         *_, terminated, truncated, _ = env.step(int(env.action_space.sample()))
         ended = terminated or truncated
     log, metrics = env.log(), env.metrics()
-    latency = (
-        np.sort((log.tasks[:, kernel.END] - log.tasks[:, kernel.ARRIVAL])[log.finished]) / 1000
-    )
+    latency = np.sort((log.tasks[:, world.END] - log.tasks[:, world.ARRIVAL])[log.finished]) / 1000
     for percent, name in ((50, "latency_p50_s"), (95, "latency_p95_s"), (99, "latency_p99_s")):
         assert metrics[name] == np.percentile(latency, percent, method="inverted_cdf")
     assert metrics["latency_mean_s"] == pytest.approx(latency.mean())

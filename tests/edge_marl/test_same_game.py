@@ -178,7 +178,7 @@ def endless(game: Game, row: int, reward: Any) -> Iterator[Step]:
 
 def in_threads(yes: bool) -> Any:
     """Have each row of small batches in a thread of its own (as far as there are cores)."""
-    return patch("edge_marl.simulator.ROWS_PER_THREAD", 1 if yes else 128)
+    return patch("edge_marl.simulator.simulator.ROWS_PER_THREAD", 1 if yes else 128)
 
 
 def assert_rows_show(rows: EdgeAIGCRows, seen: Any, infos: Any, steps: Sequence[Step]) -> None:

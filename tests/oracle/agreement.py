@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from edge_marl import EdgeAIGCRows, edge_aigc_v0
-from edge_marl import kernel as k
+from edge_marl.kernel import world as k
 from tests.extended_strategies import FOR_MEMORY, PARTS, Recipe, simplest
 from tests.oracle.reference_sim import Choice, Fate, OracleEnv, ReferenceSimulator
 from tests.oracle.sight import Sight

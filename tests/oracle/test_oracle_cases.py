@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edge_marl import edge_aigc_v0
-from edge_marl import kernel as k
+from edge_marl.kernel import world as k
 from edge_marl.scenario import Scenario
 from edge_marl.topology import Topology
 from edge_marl.workload import Workload

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl import kernel as k
+from edge_marl.kernel import world as k
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.topology import Topology

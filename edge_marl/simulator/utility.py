@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.compiled import compiled, task_utility
-from edge_marl.packing import pack_services
+from edge_marl.simulator.compiled import compiled, task_utility
+from edge_marl.simulator.packing import pack_services
 from edge_marl.topology import Topology
 
 __all__ = ["task_utilities"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -13,10 +12,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl import compiled, game
-from edge_marl import kernel as k
+from edge_marl.kernel import steps
+from edge_marl.kernel import world as k
 from edge_marl.layout import ObservationLayout
-from edge_marl.packing import (
+from edge_marl.scenario import Scenario
+from edge_marl.simulator import compiled
+from edge_marl.simulator.log import EpisodeLog
+from edge_marl.simulator.packing import (
     pack_links,
     pack_offers,
     pack_prices,
@@ -25,77 +27,20 @@ from edge_marl.packing import (
     pack_spec,
     services_alike,
 )
-from edge_marl.scenario import Scenario
 from edge_marl.topology import Topology, draw_topology
 from edge_marl.workload import DEMAND, NUM_DETAILS, NUM_TASK_FIELDS, Workload
 
-__all__ = ["EpisodeLog", "Simulator"]
+__all__ = ["Simulator"]
+
 
 MUCH_MEMORY = 2**60
 """Memory (MiB) of servers whose topology does not say: enough for all models."""
-
-BY_TASK = ("tasks", "rewards")
-BY_TASK_EXTENDED = ("details", "values", "agenda")
-"""Arrays that have a row or entry per task."""
 
 FIXED = ("spec", "rates", "services", "offers", "prices", "memory", "links")
 """Arrays that a step never writes to: they follow from the scenario and the topology."""
 
 ROWS_PER_THREAD = 128
 """A thread is worth its hand-over (some 20 us) from about this many rows on."""
-
-
-@dataclass(frozen=True, eq=False)
-class EpisodeLog:
-    """What became of every task of an episode so far (copies; times in milliseconds)."""
-
-    tasks: npt.NDArray[np.int64]
-    """(N, 9) the kernel's task rows: the workload's columns, then PLACE, STATUS, START, END. Of a
-    later stage, ARRIVAL is when it became ready."""
-    details: npt.NDArray[np.int64] | None
-    """(N, 10) the kernel's rows of the extended model; None in the base model."""
-    rewards: npt.NDArray[np.float64]
-    """(N,) what each task's dispatch paid, less refunds for it; 0 before it is sent."""
-    num_shown: int
-    capacity: npt.NDArray[np.int64]
-    """(S,) capacity of each server."""
-    energy_mj: npt.NDArray[np.int64] | None
-    """(S, V) energy of a denoising step in millijoules, if the topology says."""
-    has_cloud: bool
-    """Whether the last server is the cloud."""
-    server_crashes: npt.NDArray[np.int64]
-    """(S,) crashes of each server."""
-    num_services: int
-    clock_ms: int
-    illegal_actions: int
-
-    @property
-    def shown(self) -> npt.NDArray[np.bool_]:
-        """(N,) tasks that were to be decided on so far."""
-        if self.details is None or not self.details[:, k.AFTER].any():
-            return np.arange(len(self.tasks)) < self.num_shown
-        first_stages = np.equal(self.details[:, k.STAGE], 0)
-        arrived = first_stages & (self.tasks[:, k.ARRIVAL] <= self.clock_ms)
-        return arrived | np.not_equal(self.tasks[:, k.STATUS], k.WAITING)
-
-    @property
-    def num_decisions(self) -> int:
-        """Tasks that were to be decided on so far."""
-        return int(self.shown.sum())
-
-    @property
-    def finished(self) -> npt.NDArray[np.bool_]:
-        """(N,) tasks that have run to their end by now."""
-        return self._admitted & (self.tasks[:, k.END] <= self.clock_ms)
-
-    @property
-    def running(self) -> npt.NDArray[np.bool_]:
-        """(N,) tasks that run now."""
-        return self._admitted & (self.tasks[:, k.END] > self.clock_ms)
-
-    @property
-    def _admitted(self) -> npt.NDArray[np.bool_]:
-        return np.equal(self.tasks[:, k.STATUS], k.ADMITTED)
 
 
 class Simulator:
@@ -110,6 +55,9 @@ class Simulator:
         num_threads: threads that share the rows of `step`; results do not depend on it. None is one
             per core (or `NUMBA_NUM_THREADS` of the environment), as far as there are rows for them.
     """
+
+    in_game = False
+    """Whether there are the arrays of the game of gateways."""
 
     def __init__(
         self, scenario: Scenario, num_envs: int = 1, num_threads: int | None = None
@@ -139,66 +87,34 @@ class Simulator:
     def _empty_world(self) -> k.World:
         """Return all arrays, without room for tasks."""
         scenario, e = self.scenario, self.num_envs
-        s, v, kinds = scenario.num_servers, scenario.num_services, scenario.num_types
-        g, links, places = scenario.gateways.count, scenario.num_neighbours, s * v
-        size = self.layout.size
-        topologies = e if scenario.extended else e + 1
-        own = e if scenario.extended else 0  # environments that have the extended model's arrays
+        s, v, g = scenario.num_servers, scenario.num_services, scenario.gateways.count
+        x, m = e if scenario.extended else 0, e if self.in_game else 0
         leaves = 1 << (s - 1).bit_length()
-        episode = np.zeros((e, k.NUM_EPISODE_COLUMNS), dtype=np.int64)
-        episode[:, k.DONE] = k.TERMINATED
-        wide, short, real = np.int64, np.int32, np.float64
-        return k.World(
-            spec=pack_spec(scenario, self.layout),
-            rates=pack_rates(scenario, self.layout),
-            episode=episode,
-            servers=np.ones((e, s, k.NUM_SERVER_COLUMNS), short),
-            services=np.zeros((topologies, places, k.BASELINE + kinds)),
-            tasks=np.zeros((e, 0, k.NUM_TASK_COLUMNS), wide),
-            rewards=np.zeros((e, 0)),
-            running=np.zeros((e, s, 0, k.NUM_RUNNING_COLUMNS), short),
-            ends=np.zeros((e, s, 0), wide),
-            soonest=np.full((e, 2 * leaves), k.NEVER, wide),
-            observations=np.zeros((e, size), np.float32),
-            details=np.zeros((own, 0, k.NUM_DETAIL_COLUMNS), wide),
-            values=np.zeros((own, 0), real),
-            sites=np.zeros((own, s, k.NUM_SITE_COLUMNS), wide),
-            models=np.zeros((own, s, v, k.NUM_MODEL_COLUMNS), wide),
-            offers=np.zeros((own, places, k.NUM_OFFER_COLUMNS), short),
-            prices=np.zeros((own, places), real),
-            memory=np.zeros((own, s), wide),
-            links=np.zeros((own, g, links, k.NUM_LINK_COLUMNS), wide),
-            outages=np.zeros((own, 0, 3), wide),
-            agenda=np.zeros((own, 0), wide),
-            owed=np.zeros((own, g + 1), real),
-            qualities=np.zeros((own, v), real),
-            feasible=np.ones((e, scenario.num_actions), np.int8),
-            **self._empty_game(),
-        )
-
-    def _empty_game(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays of the multi-agent game: empty, there is none here."""
-        return {
-            "gateways": np.zeros((0, 0, 0), np.int64),
-            "followers": np.zeros((0, 0), np.int64),
-            "order": np.zeros((0, 0), np.int64),
-            "seen": np.zeros((0, 0), np.float32),
-            "masks": np.zeros((0, 0), np.int8),
-        }
+        sizes = {"N": 0, "R": 0, "F": 0, "E": e, "X": x, "M": m, "S": s, "V": v, "P": s * v}
+        sizes |= {"T": x or e + 1, "BASELINE + K": k.BASELINE + scenario.num_types}
+        sizes |= {"G": g, "G + 1": g + 1, "M * G": m * g, "L": scenario.num_neighbours}
+        sizes |= {"L * V": scenario.num_actions, "L * V + 1": scenario.num_actions + 1}
+        sizes |= {"D": self.layout.size, "2 * leaves": 2 * leaves}
+        world = k.World(**{name: array.empty(sizes) for name, array in k.ARRAYS.items()})
+        world.spec[:] = pack_spec(scenario, self.layout)
+        world.rates[:] = pack_rates(scenario, self.layout)
+        world.episode[:, k.DONE] = k.TERMINATED
+        world.servers[:] = 1
+        world.soonest[:] = k.NEVER
+        world.feasible[:] = 1
+        world.gateways[:] = k.NOWHERE
+        return world
 
     def _make_room(self, num_tasks: int, num_running: int, num_outages: int) -> None:
         """Have room for so many tasks and outages per row and running tasks per server."""
         w = self._world
-        by_task = {name: getattr(w, name) for name in (*BY_TASK, *BY_TASK_EXTENDED, "followers")}
-        wanted = {name: (array, 1, num_tasks) for name, array in by_task.items() if len(array)}
-        wanted["running"] = (w.running, 2, num_running)
-        wanted["ends"] = (w.ends, 2, num_running)
-        wanted["outages"] = (w.outages, 1, num_outages)
-        grown = {
-            name: longer(array, axis, length)
-            for name, (array, axis, length) in wanted.items()
-            if length > array.shape[axis] and len(array)
-        }
+        wanted = {"N": num_tasks, "R": num_running, "F": num_outages}
+        grown = {}
+        for name, (_, axes) in k.ARRAYS.items():
+            array = getattr(w, name)
+            for axis, length in enumerate(wanted.get(str(size), 0) for size in axes):
+                if length > array.shape[axis] and len(array):
+                    grown[name] = longer(array, axis, length)
         if grown:
             self._world = w._replace(**grown)
             self._bind()
@@ -206,15 +122,15 @@ class Simulator:
     def _bind(self) -> None:
         """Bind the kernel to the arrays as they are now."""
         self._table = compiled.address_table(self._world)
-        self.step_row: Callable[[int, int], float] = self._bound("step")
+        self.step_row: Callable[[int, int], float] = self._bound(steps.step, compiled.step_at)
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
         reward. Bound, not a method: a single environment's step is short enough to notice."""
 
-    def _bound(self, name: str) -> Any:
+    def _bound(self, body: Callable[..., Any], compiled_at: Callable[..., Any]) -> Any:
         """Return a body of the kernel, bound to the arrays."""
         if numba.config.DISABLE_JIT:  # plain Python has no pointers
-            return partial(getattr(game if name == "play_rows" else k, name), self._world)
-        return partial(getattr(compiled, f"{name}_at"), self._table.ctypes.data)
+            return partial(body, self._world)
+        return partial(compiled_at, self._table.ctypes.data)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is bound to this object's memory, for copies and pickles."""
@@ -364,7 +280,7 @@ class Simulator:
             actions: (E,) in the action space.
             rewards: (E,) written in place.
         """
-        self._in_threads(self._bound("step_rows"), actions, rewards)
+        self._in_threads(self._bound(steps.step_rows, compiled.step_rows_at), actions, rewards)
 
     def _in_threads(self, run: Callable[..., None], *arrays: npt.NDArray[Any]) -> None:
         """Call `run(first, stop, *arrays)` for the rows of every thread."""

@@ -8,27 +8,29 @@ A choice is an action, or L * V: nothing.
     choices       (E, G)  int64    what each gateway wants
     own_rewards   (E, G)  float64  what each gateway's dispatch paid in this step, less refunds
 
-The other arrays are `kernel.World`'s.
+The other arrays are those of `world.World`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from edge_marl.kernel import (
+from edge_marl.kernel.agenda import EMPTY, KIND_BIT, TIME_SHIFT, next_on_agenda, strike_first
+from edge_marl.kernel.clock import complete, finish_due, live_on, pass_time, show_next
+from edge_marl.kernel.decision import dispatch
+from edge_marl.kernel.losses import lose_unsent
+from edge_marl.kernel.observe import observe_gateway, observe_task
+from edge_marl.kernel.world import (
     ARRIVAL,
     ARRIVING,
     CLOCK,
     DONE,
     DROPPED,
-    EMPTY,
     END_AT_LAST_TASK,
     EXTENDED,
     GATEWAY,
     GOING_ON,
+    HEAD,
     HORIZON,
     ILLEGAL,
-    KIND_BIT,
     MAY_HOLD,
     NEVER,
     NOWHERE,
@@ -39,27 +41,12 @@ from edge_marl.kernel import (
     SHOWN,
     SLOT,
     TERMINATED,
-    TIME_SHIFT,
     TRUNCATED,
-    complete,
-    dispatch,
-    finish_due,
-    live_on,
-    lose_unsent,
-    next_on_agenda,
-    observe_gateway,
-    observe_task,
-    pass_time,
-    show_next,
-    strike_first,
+    WAITS,
+    Floats,
+    Ints,
+    World,
 )
-
-if TYPE_CHECKING:
-    from edge_marl.kernel import Floats, Ints, World
-
-# Columns of `gateways`: its first task that is not decided on, and the same if it waits there now.
-HEAD, WAITS = range(2)
-NUM_GATEWAY_COLUMNS = 2
 
 
 def nothing(w: World) -> int:

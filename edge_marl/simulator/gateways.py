@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl import compiled
-from edge_marl import kernel as k
 from edge_marl.errors import WorkloadError
-from edge_marl.game import HEAD, NUM_GATEWAY_COLUMNS, WAITS
-from edge_marl.simulator import Simulator
+from edge_marl.kernel import game
+from edge_marl.kernel import world as k
+from edge_marl.kernel.world import HEAD, WAITS
+from edge_marl.simulator import compiled
+from edge_marl.simulator.simulator import Simulator
 from edge_marl.workload import Workload
 
 __all__ = ["GatewaySimulator"]
@@ -29,15 +28,7 @@ class GatewaySimulator(Simulator):
         num_threads: as in `Simulator`.
     """
 
-    def _empty_game(self) -> dict[str, npt.NDArray[Any]]:
-        e, g = self.num_envs, self.num_gateways
-        return {
-            "gateways": np.full((e, g, NUM_GATEWAY_COLUMNS), k.NOWHERE, np.int64),
-            "followers": np.zeros((e, 0), np.int64),
-            "order": np.zeros((e, g), np.int64),
-            "seen": np.zeros((e * g, self.layout.size), np.float32),
-            "masks": np.zeros((e * g, self.nothing + 1), np.int8),
-        }
+    in_game = True
 
     @property
     def nothing(self) -> int:
@@ -101,7 +92,7 @@ class GatewaySimulator(Simulator):
             choices: (E, G) actions in 0..N * V - 1, or `nothing`.
             own_rewards: (E, G) written in place: what each gateway's dispatch paid.
         """
-        self._in_threads(self._bound("play_rows"), choices, own_rewards)
+        self._in_threads(self._bound(game.play_rows, compiled.play_rows_at), choices, own_rewards)
 
     def states(self) -> npt.NDArray[np.float32]:
         """Return the full present of every row (E, state_size), for centralised training.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -16,7 +17,22 @@ from numba.core import types
 from numba.core.cgutils import get_item_pointer, get_or_insert_function, unpack_tuple
 from numba.extending import intrinsic
 
-from edge_marl import game, kernel
+from edge_marl.kernel import (
+    agenda,
+    clock,
+    decision,
+    game,
+    losses,
+    network,
+    servers,
+    steps,
+    value,
+    world,
+)
+from edge_marl.kernel import (
+    observe as sight,
+)
+from edge_marl.kernel.world import ARRAYS, World
 
 __all__ = [
     "address_table",
@@ -32,14 +48,24 @@ __all__ = [
     "task_utility",
 ]
 
-BODIES = tuple(
-    name
-    for module in (kernel, game)
-    for name, value in vars(module).items()
-    if isinstance(value, FunctionType) and value.__module__ == module.__name__
-    if name != "fetch_line"
-)
-"""Every function of `kernel.py` and `game.py`."""
+MODULES = (world, value, network, servers, agenda, sight, losses, decision, clock, steps, game)
+"""All modules of the kernel."""
+
+
+def _bodies_of(modules: Sequence[ModuleType]) -> dict[str, FunctionType]:
+    """Return every function that the modules define, by name."""
+    bodies: dict[str, FunctionType] = {}
+    for module in modules:
+        for name, body in vars(module).items():
+            if isinstance(body, FunctionType) and body.__module__ == module.__name__:
+                if name in bodies:
+                    raise ImportError(f"the kernel has two functions '{name}': rename one")
+                bodies[name] = body
+    return bodies
+
+
+BODIES = _bodies_of(MODULES[1:])
+"""Every function of the kernel, plain, by name; nothing of `world` is for compiled code."""
 
 
 @intrinsic
@@ -70,7 +96,7 @@ def fetch_line(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 FINGERPRINT = hashlib.sha256(
-    Path(kernel.__file__).read_bytes() + Path(game.__file__).read_bytes()
+    b"".join(Path(str(module.__file__)).read_bytes() for module in MODULES)
 ).hexdigest()[:12]
 """Of the bodies' source. Numba's on-disk cache of a function knows nothing of the functions that
 it calls: without this in its name, code that calls the kernel would outlive a change of it."""
@@ -93,11 +119,12 @@ def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:
     Args:
         decorate: a compiler, such as `compiled`.
     """
-    namespace = {**vars(kernel), **vars(game)}
-    if not numba.config.DISABLE_JIT:
-        namespace["fetch_line"] = fetch_line
-    for name in BODIES:
-        namespace[name] = decorate(FunctionType(namespace[name].__code__, namespace, name))
+    namespace = {name: value for module in MODULES for name, value in vars(module).items()}
+    for name, body in BODIES.items():
+        if name != "fetch_line":
+            namespace[name] = decorate(FunctionType(body.__code__, namespace, name))
+        elif not numba.config.DISABLE_JIT:
+            namespace[name] = fetch_line
     return namespace
 
 
@@ -118,12 +145,15 @@ step_rows = _bodies["step_rows"]
 # says where the arrays are.
 
 
+TABLE_SHAPE = (len(ARRAYS), 1 + max(len(array.axes) for array in ARRAYS.values()))
+
+
 def address_table(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
-    """Return a row (address, shape, zeros) per array, in the order of `kernel.World`.
+    """Return a row (address, shape, zeros) per array, in the order of `World`.
 
     The caller keeps the table and the arrays, C-contiguous, for as long as it uses the address.
     """
-    table = np.zeros((len(arrays), 5), dtype=np.int64)
+    table = np.zeros(TABLE_SHAPE, dtype=np.int64)
     for row, array in zip(table, arrays, strict=True):
         row[0] = array.ctypes.data
         row[1 : 1 + array.ndim] = array.shape
@@ -140,6 +170,7 @@ def _pointer(typing_context: Any, address: Any) -> Any:
     return types.voidptr(types.intp), build
 
 
+@cache
 def _view(dtype: Any, ndim: int) -> Any:
     """Return a function (table, row) that gives the array of a row of an address table."""
 
@@ -160,59 +191,30 @@ def _view(dtype: Any, ndim: int) -> Any:
     return numba.njit((one, two, three, four)[ndim - 1], forceinline=True)
 
 
-_floats_1 = _view(np.float64, 1)
-_floats_2 = _view(np.float64, 2)
-_floats_3 = _view(np.float64, 3)
-_ints_1 = _view(np.int64, 1)
-_ints_2 = _view(np.int64, 2)
-_ints_3 = _view(np.int64, 3)
-_ints_4 = _view(np.int64, 4)
-_bytes_2 = _view(np.int8, 2)
-_singles_2 = _view(np.float32, 2)
-_shorts_3 = _view(np.int32, 3)
-_shorts_4 = _view(np.int32, 4)
+def _make_reader() -> Any:
+    """Return a function that gives the `World` of an address table.
+
+    It is written out, one argument per array: compiled code cannot go over functions in a loop.
+    """
+    views = {f"view_{name}": _view(array.dtype, len(array.axes)) for name, array in ARRAYS.items()}
+    arguments = ", ".join(f"view_{name}(table, {row})" for row, name in enumerate(ARRAYS))
+    scope = {"World": World, **views}
+    exec(f"def read(table): return World({arguments})", scope)
+    return numba.njit(scope["read"], forceinline=True)
+
+
+_read = _make_reader()
 
 
 @numba.njit(forceinline=True)
 def _world_at(address: int) -> Any:
-    """`kernel.World` of the arrays of the address table at `address`."""
-    t = numba.carray(_pointer(address), (29, 5), np.int64)
-    return kernel.World(
-        _ints_1(t, 0),  # spec
-        _floats_1(t, 1),  # rates
-        _ints_2(t, 2),  # episode
-        _shorts_3(t, 3),  # servers
-        _floats_3(t, 4),  # services
-        _ints_3(t, 5),  # tasks
-        _floats_2(t, 6),  # rewards
-        _shorts_4(t, 7),  # running
-        _ints_3(t, 8),  # ends
-        _ints_2(t, 9),  # soonest
-        _singles_2(t, 10),  # observations
-        _ints_3(t, 11),  # details
-        _floats_2(t, 12),  # values
-        _ints_3(t, 13),  # sites
-        _ints_4(t, 14),  # models
-        _shorts_3(t, 15),  # offers
-        _floats_2(t, 16),  # prices
-        _ints_2(t, 17),  # memory
-        _ints_4(t, 18),  # links
-        _ints_3(t, 19),  # outages
-        _ints_2(t, 20),  # agenda
-        _floats_2(t, 21),  # owed
-        _floats_2(t, 22),  # qualities
-        _bytes_2(t, 23),  # feasible
-        _ints_3(t, 24),  # gateways
-        _ints_2(t, 25),  # followers
-        _ints_2(t, 26),  # order
-        _singles_2(t, 27),  # seen
-        _bytes_2(t, 28),  # masks
-    )
+    """`World` of the arrays of the address table at `address`."""
+    return _read(numba.carray(_pointer(address), TABLE_SHAPE, np.int64))
 
 
 @compiled
 def step_at(address: int, e: int, action: int) -> float:
-    """`kernel.step` on the arrays of an address table."""
+    """`steps.step` on the arrays of an address table."""
     reward: float = step(_world_at(address), e, action)
     return reward
 
@@ -225,7 +227,7 @@ def step_rows_at(
     actions: npt.NDArray[np.int64],
     step_rewards: npt.NDArray[np.float64],
 ) -> None:
-    """`kernel.step_rows` on the arrays of an address table."""
+    """`steps.step_rows` on the arrays of an address table."""
     step_rows(_world_at(address), first, stop, actions, step_rewards)
 
 

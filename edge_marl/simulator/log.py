@@ -1,0 +1,65 @@
+"""What became of the tasks of an episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_marl.kernel import world as k
+
+__all__ = ["EpisodeLog"]
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeLog:
+    """What became of every task of an episode so far (copies; times in milliseconds)."""
+
+    tasks: npt.NDArray[np.int64]
+    """(N, 9) the kernel's task rows: the workload's columns, then PLACE, STATUS, START, END. Of a
+    later stage, ARRIVAL is when it became ready."""
+    details: npt.NDArray[np.int64] | None
+    """(N, 10) the kernel's rows of the extended model; None in the base model."""
+    rewards: npt.NDArray[np.float64]
+    """(N,) what each task's dispatch paid, less refunds for it; 0 before it is sent."""
+    num_shown: int
+    capacity: npt.NDArray[np.int64]
+    """(S,) capacity of each server."""
+    energy_mj: npt.NDArray[np.int64] | None
+    """(S, V) energy of a denoising step in millijoules, if the topology says."""
+    has_cloud: bool
+    """Whether the last server is the cloud."""
+    server_crashes: npt.NDArray[np.int64]
+    """(S,) crashes of each server."""
+    num_services: int
+    clock_ms: int
+    illegal_actions: int
+
+    @property
+    def shown(self) -> npt.NDArray[np.bool_]:
+        """(N,) tasks that were to be decided on so far."""
+        if self.details is None or not self.details[:, k.AFTER].any():
+            return np.arange(len(self.tasks)) < self.num_shown
+        first_stages = np.equal(self.details[:, k.STAGE], 0)
+        arrived = first_stages & (self.tasks[:, k.ARRIVAL] <= self.clock_ms)
+        return arrived | np.not_equal(self.tasks[:, k.STATUS], k.WAITING)
+
+    @property
+    def num_decisions(self) -> int:
+        """Tasks that were to be decided on so far."""
+        return int(self.shown.sum())
+
+    @property
+    def finished(self) -> npt.NDArray[np.bool_]:
+        """(N,) tasks that have run to their end by now."""
+        return self._admitted & (self.tasks[:, k.END] <= self.clock_ms)
+
+    @property
+    def running(self) -> npt.NDArray[np.bool_]:
+        """(N,) tasks that run now."""
+        return self._admitted & (self.tasks[:, k.END] > self.clock_ms)
+
+    @property
+    def _admitted(self) -> npt.NDArray[np.bool_]:
+        return np.equal(self.tasks[:, k.STATUS], k.ADMITTED)
