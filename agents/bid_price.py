@@ -14,8 +14,9 @@ from edge_marl.agents.views import View, best_action
 from edge_marl.bound import has_bound, upper_bound
 from edge_marl.draw import draw_workload
 from edge_marl.errors import AgentError
+from edge_marl.kernel.world import ARRIVAL
 from edge_marl.scenario import Scenario
-from edge_marl.workload import ARRIVAL, Workload
+from edge_marl.workload import Workload
 
 __all__ = ["BidPrice"]
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from edge_marl.agents.base import legal_actions
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
-from edge_marl.sections import DeviceServers
+from edge_marl.scenario.servers import DeviceServers
 from edge_marl.simulator.utility import task_utilities
-from edge_marl.topology import draw_topology
+from edge_marl.workload.topology import draw_topology
 
 __all__ = ["Known", "View", "best_action", "first_that_has_any", "pick"]
 

@@ -2,8 +2,9 @@
 
     python -m edge_marl.benchmarks.make_anchors --scenario paper
 
-A maintainer's tool, run when a tier is released or `edge_marl.bound.store.VERSION` is raised. Each
-workload's pair goes into the cache first, so that a run that was stopped goes on where it was.
+A maintainer's tool, run when a tier is released or `VERSION` of `edge_marl.bound.anchor_pairs` is
+raised. Each workload's pair goes into the cache first, so that a run that was stopped goes on where
+it was.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
-from edge_marl import scenarios
-from edge_marl.bound.store import VERSION, cached_pair, shipped_name
+from edge_marl import tiers
+from edge_marl.bound.anchor_pairs import VERSION, cached_pair, shipped_name
 from edge_marl.console import problems, results, run_command
-from edge_marl.draw import PUBLIC_SEEDS, draw_workload
+from edge_marl.draw import draw_workload
 from edge_marl.errors import RecordError
 from edge_marl.files import write_file
 from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.workload.parts import PUBLIC_SEEDS
 
 __all__ = ["main", "make_anchors"]
 
@@ -38,7 +40,7 @@ def make_anchors(
 ) -> None:
     """Compute random return and upper bound of a tier's test workloads; write one JSON file."""
     loaded = load_scenario(scenario, world=world)
-    folder = out or Path(scenarios.__path__[0]) / "anchors"
+    folder = out or Path(str(tiers.FOLDER)) / "anchors"
     path = folder / shipped_name(loaded)
     write_file(path, _content(loaded, cache_dir), RecordError)
     results().print(f"{path}: {PUBLIC_SEEDS} workloads", markup=False, soft_wrap=True)

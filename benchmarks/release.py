@@ -21,18 +21,20 @@ import numpy as np
 import typer
 from gymnasium.vector import AutoresetMode
 
-from edge_marl import scenarios
 from edge_marl.agents import Agent, Trainer, make, names
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate
 from edge_marl.benchmarks.stats import Estimate, estimate, normalise
-from edge_marl.bound.store import Anchors, anchors
+from edge_marl.bound.anchor_pairs import Anchors, anchors
 from edge_marl.console import FAILED, print_rows, problems, results, run_command
-from edge_marl.draw import PUBLIC_SEEDS
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError, DataError, RecordError
 from edge_marl.files import write_file
+from edge_marl.kernel.world import STAGE
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
-from edge_marl.workload import STAGE, Workload
+from edge_marl.scenario.evidence import read_evidence
+from edge_marl.tiers import FOLDER
+from edge_marl.workload import Workload
+from edge_marl.workload.parts import PUBLIC_SEEDS
 
 __all__ = ["main", "read_evidence", "release", "rule", "trajectory_hash"]
 
@@ -102,7 +104,7 @@ def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str,
         "agents": rows,
         "rule": verdict,
     }
-    folder = out or Path(scenarios.__path__[0]) / "evidence"
+    folder = out or Path(str(FOLDER)) / "evidence"
     write_file(folder / f"{scenario.name}.json", json.dumps(evidence, indent=1) + "\n", RecordError)
     return evidence
 
@@ -125,15 +127,6 @@ def _print_table(scenario: Scenario, evidence: dict[str, Any]) -> None:
 
 def _told(found: list[float]) -> str:
     return f"{found[0]:.3f} [{found[1]:.3f}, {found[2]:.3f}]"
-
-
-def read_evidence(scenario: Scenario) -> dict[str, Any] | None:
-    """Return the evidence that is shipped with a tier; None if there is none of this digest."""
-    path = Path(scenarios.__path__[0]) / "evidence" / f"{scenario.name}.json"
-    if not path.is_file():
-        return None
-    evidence: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return evidence if evidence["scenario"] == scenario.digest else None
 
 
 def rule(rows: dict[str, Row], bound: float) -> dict[str, bool]:

@@ -27,10 +27,11 @@ from edge_marl.agents import Agent, Trainer, load, make
 from edge_marl.agents.registry import find
 from edge_marl.agents.trainer import LearningTrainer
 from edge_marl.console import problems, run_command
-from edge_marl.draw import Split, draw_workload
+from edge_marl.draw import draw_workload
 from edge_marl.errors import AgentError, RecordError
 from edge_marl.files import write_file
 from edge_marl.scenario import load_scenario
+from edge_marl.workload.parts import Split
 
 __all__ = ["BUDGETS", "GROUPS", "RUNS", "Run", "defaults_of", "do_runs", "main", "read_runs"]
 

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from edge_marl import METRICS, ObservationLayout, load_scenario
-from edge_marl.benchmarks.release import read_evidence
 from edge_marl.leaderboards.schema import Submission
+from edge_marl.scenario.evidence import read_evidence
 
 DOCS = Path(__file__).parent
 

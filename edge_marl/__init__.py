@@ -1,8 +1,8 @@
 """edge-marl: orchestrating AI-generated-content services on edge servers, as a benchmark.
 
 Importing the package registers `EdgeAIGC-v0` with Gymnasium and `edge_aigc/orchestration-v0` with
-PettingZoo. Everything else is loaded when it is
-first used, so that the import stays quick and brings in neither compiler nor learning library.
+PettingZoo. Everything else is loaded when it is first used, so that the import stays quick and
+brings in neither compiler nor learning library.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from edge_marl.metrics import METRICS, episode_metrics
     from edge_marl.scenario import Scenario, list_tiers, load_scenario
     from edge_marl.simulator import Simulator
-    from edge_marl.topology import Topology, draw_topology
     from edge_marl.workload import Workload, load_workload
+    from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = [
     "METRICS",
@@ -57,9 +57,9 @@ _HOME = {
     "ObservationLayout": "layout",
     "Scenario": "scenario",
     "Simulator": "simulator",
-    "Topology": "topology",
+    "Topology": "workload.topology",
     "Workload": "workload",
-    "draw_topology": "topology",
+    "draw_topology": "workload.topology",
     "draw_workload": "draw",
     "episode_metrics": "metrics",
     "list_tiers": "scenario",

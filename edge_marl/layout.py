@@ -17,7 +17,7 @@ from edge_marl.kernel.world import (
     TASK_FEATURES,
 )
 from edge_marl.scenario import Scenario
-from edge_marl.sections import DeviceServers
+from edge_marl.scenario.servers import DeviceServers
 
 __all__ = ["DecodedObservation", "Feature", "ObservationLayout"]
 

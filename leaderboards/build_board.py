@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_marl.benchmarks.columns import COLUMNS, SCORE, Column
 from edge_marl.benchmarks.stats import MIN_RUNS, Estimate, estimate, normalise
-from edge_marl.bound.store import shipped_pairs
+from edge_marl.bound.anchor_pairs import shipped_pairs
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.checks import tier_of
 from edge_marl.leaderboards.files import Entry, list_submissions, read_ledger

@@ -12,8 +12,9 @@ import numpy as np
 
 from edge_marl.draw import draw_workload
 from edge_marl.errors import SubmissionError
+from edge_marl.kernel.world import ARRIVAL, TIME
 from edge_marl.scenario import Scenario
-from edge_marl.workload import ARRIVAL, TIME, Workload
+from edge_marl.workload import Workload
 
 __all__ = ["draw_fresh", "draw_twin", "number_from"]
 

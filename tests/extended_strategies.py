@@ -21,8 +21,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from edge_marl.scenario import Scenario
-from edge_marl.topology import Topology
 from edge_marl.workload import Workload
+from edge_marl.workload.topology import Topology
 from tests.strategies import GRID
 
 PARTS = (

@@ -13,9 +13,10 @@ import numpy as np
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 
+from edge_marl.kernel.world import ARRIVAL
 from edge_marl.scenario import Scenario
-from edge_marl.topology import draw_topology
-from edge_marl.workload import ARRIVAL, Workload
+from edge_marl.workload import Workload
+from edge_marl.workload.topology import draw_topology
 
 # An episode is some hundred draws, so time limits and size checks of single examples say nothing.
 THOROUGH = settings(

@@ -13,7 +13,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_marl import edge_aigc_v0
-from edge_marl import workload as w
 from edge_marl.kernel import world as k
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_marl.simulator import EpisodeLog
-    from edge_marl.topology import Topology
+    from edge_marl.workload.topology import Topology
 
 MAX_STEPS = 500
 SENT = (k.ADMITTED, k.CRASHED, k.FAILED, k.OUTAGE)
@@ -128,14 +127,14 @@ def value_served(scenario: Scenario, workload: Workload, log: EpisodeLog) -> flo
     """Value of the requests whose last stage is admitted and not lost."""
     tasks, details = log.tasks, workload.details
     if details is None:
-        details = np.zeros((len(tasks), w.NUM_DETAILS), np.int64)
+        details = np.zeros((len(tasks), k.NUM_DETAILS), np.int64)
     quality = task_utilities(workload.topology, tasks[:, k.TYPE], tasks[:, k.DEMAND])
     values = []
-    for last in np.flatnonzero((tasks[:, k.STATUS] == k.ADMITTED) & (details[:, w.AFTER] == 0)):
-        stages = range(last - details[last, w.STAGE], last + 1)
+    for last in np.flatnonzero((tasks[:, k.STATUS] == k.ADMITTED) & (details[:, k.AFTER] == 0)):
+        stages = range(last - details[last, k.STAGE], last + 1)
         value = np.mean([quality[i, tasks[i, k.PLACE]] for i in stages])
-        due = int(details[last, w.DEADLINE])
-        back = way_back(scenario, workload.topology, tasks[last], int(details[last, w.DOWNLOAD]))
+        due = int(details[last, k.DEADLINE])
+        back = way_back(scenario, workload.topology, tasks[last], int(details[last, k.DOWNLOAD]))
         latency = int(tasks[last, k.END] - workload.tasks[last, k.ARRIVAL]) + back
         late = (latency - due) / due if due else 0.0
         values.append(value * min(1.0, max(0.0, 1 - late)))
@@ -165,11 +164,11 @@ def with_arrays(workload: Workload, **arrays: Any) -> Workload:
 
 
 def with_details(workload: Workload, **columns: int) -> Workload:
-    details = np.zeros((workload.num_tasks, w.NUM_DETAILS), np.int64)
+    details = np.zeros((workload.num_tasks, k.NUM_DETAILS), np.int64)
     if workload.details is not None:
         details = workload.details.copy()
     for name, value in columns.items():
-        details[:, getattr(w, name)] = value
+        details[:, getattr(k, name)] = value
     return replace(workload, details=details)
 
 
@@ -389,7 +388,7 @@ def state_features(scenario: Scenario, neighbours: range) -> list[int]:
 def test_the_future_is_not_seen(episode: ExtendedEpisode, share: float) -> None:
     """With other tasks, failures and ends after some time, all is as it was up to then."""
     scenario, (first, second) = episode.scenario, episode.workloads
-    last = min(int(first.tasks[-1, w.ARRIVAL]), int(second.tasks[-1, w.ARRIVAL]))
+    last = min(int(first.tasks[-1, k.ARRIVAL]), int(second.tasks[-1, k.ARRIVAL]))
     assume(last > 0)
     until = int(share * (last - 1))  # the last arrival decides the end of some episodes
     moments = play(scenario, first, policy_of(episode))
@@ -403,15 +402,15 @@ def test_the_future_is_not_seen(episode: ExtendedEpisode, share: float) -> None:
 
 def with_another_future(first: Workload, second: Workload, until: int, log: EpisodeLog) -> Workload:
     """The first workload up to a time, then the second; tasks that end later may fail, or not."""
-    keep, then = first.tasks[:, w.ARRIVAL] <= until, second.tasks[:, w.ARRIVAL] > until
+    keep, then = first.tasks[:, k.ARRIVAL] <= until, second.tasks[:, k.ARRIVAL] > until
     details = outages = None
     if first.details is not None and second.details is not None:
         changed = first.details.copy()
         undecided = (log.tasks[:, k.STATUS] == k.WAITING) | (log.tasks[:, k.END] > until)
-        changed[undecided, w.FAILS] ^= 1
+        changed[undecided, k.FAILS] ^= 1
         details = np.concatenate([changed[keep], second.details[then]])
     if first.outages is not None and second.outages is not None:
-        early, late = first.outages[:, w.TIME] <= until, second.outages[:, w.TIME] > until
+        early, late = first.outages[:, k.TIME] <= until, second.outages[:, k.TIME] > until
         outages = np.concatenate([first.outages[early], second.outages[late]])
     tasks = np.concatenate([first.tasks[keep], second.tasks[then]])
     return Workload(first.topology, tasks, details, outages)

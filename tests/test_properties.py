@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_marl.kernel import world as k
+from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE
 from edge_marl.simulator import Simulator
 from edge_marl.simulator.utility import task_utilities
-from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE, Workload
+from edge_marl.workload import Workload
 from tests import strategies
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
-"""The command `edge-marl`: a file per command, and `main.py` that puts them together."""
+"""The command `edge-marl`: a file per command, and `root.py` that puts them together."""
 
-from edge_marl.cli.main import app, main
+from edge_marl.cli.root import app, main
 
 __all__ = ["app", "main"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edge_marl.console import problems, results
-from edge_marl.data.registry import DataFile
+from edge_marl.data.dataset import DataFile
 from edge_marl.errors import DataError
 
 __all__ = ["app"]
@@ -24,8 +24,8 @@ def list_datasets() -> None:
     """List the data sets with size, licence and whether they are here."""
     from rich.table import Table
 
-    from edge_marl.data.registry import datasets
-    from edge_marl.data.store import is_here
+    from edge_marl.data.copies import is_here
+    from edge_marl.data.dataset import datasets
 
     shown = Table(box=None, pad_edge=False)
     for title in ("name", "here", "MB", "what", "licence"):
@@ -46,11 +46,11 @@ def add(
     ] = None,
 ) -> None:
     """Bring a data set into the cache, checked; print its folder."""
-    from edge_marl.data import store
-    from edge_marl.data.registry import find_dataset
+    from edge_marl.data import copies
+    from edge_marl.data.dataset import find_dataset
 
     dataset = find_dataset(name)
-    place = store.add(name, folder, track=_progress)
+    place = copies.add(name, folder, track=_progress)
     say = problems().print
     say(f"licence: {dataset.licence}", markup=False, highlight=False)
     say(f"please cite: {dataset.citation}", markup=False, highlight=False)
@@ -60,9 +60,9 @@ def add(
 @app.command()
 def path(name: Name) -> None:
     """Print the folder of a data set that is here."""
-    from edge_marl.data import store
+    from edge_marl.data import copies
 
-    typer.echo(store.added_folder(name))
+    typer.echo(copies.added_folder(name))
 
 
 @app.command()
@@ -70,20 +70,20 @@ def verify(
     name: Annotated[str | None, typer.Argument(help="A data set; without it, all here.")] = None,
 ) -> None:
     """Check size and SHA-256 of every file."""
-    from edge_marl.data import store
-    from edge_marl.data.registry import datasets
+    from edge_marl.data import copies
+    from edge_marl.data.dataset import datasets
 
     wrong = []
-    for known in [name] if name else [known for known in datasets() if store.is_here(known)]:
+    for known in [name] if name else [known for known in datasets() if copies.is_here(known)]:
         try:
-            store.verify(known)
+            copies.verify(known)
         except DataError as error:
             wrong.append(str(error))
         else:
             typer.echo(f"{known}: all files as registered")
     if wrong:
         raise DataError("\n".join(wrong))
-    if not name and not any(store.is_here(known) for known in datasets()):
+    if not name and not any(copies.is_here(known) for known in datasets()):
         typer.echo("no data set is here: edge-marl data add NAME brings one")
 
 

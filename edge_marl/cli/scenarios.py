@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,11 +64,12 @@ def export(
     out: Annotated[Path, typer.Argument(help="File to write, such as my_world.toml.")],
 ) -> None:
     """Write a tier's file, with its sources, as a start for a scenario of your own."""
+    from edge_marl import tiers
     from edge_marl.scenario import list_tiers
 
     if name not in list_tiers():
         raise ScenarioError(f"tier '{name}': must be one of {', '.join(list_tiers())}")
-    text = resources.files("edge_marl.scenarios").joinpath(f"{name}.toml").read_text("utf-8")
+    text = tiers.FOLDER.joinpath(f"{name}.toml").read_text("utf-8")
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -81,7 +81,7 @@ def export(
 
 
 def _facts(found: Scenario) -> list[tuple[str, str]]:
-    from edge_marl.topology import offered_load
+    from edge_marl.workload.topology import offered_load
 
     tasks = found.arrivals.rate_per_s * found.arrivals.horizon_s
     gateways = f"{found.gateways.count}"
@@ -127,7 +127,7 @@ def _parts(found: Scenario) -> list[str]:
 
 
 def _show_evidence(found: Scenario) -> None:
-    from edge_marl.benchmarks.release import read_evidence
+    from edge_marl.scenario.evidence import read_evidence
 
     evidence = read_evidence(found)
     if evidence is None:

@@ -4,9 +4,9 @@
 here are for those who want the data themselves (`docs/data.md`).
 """
 
-from edge_marl.data.registry import DataFile, Dataset, datasets, find_dataset
-from edge_marl.data.store import add, added_folder, file_of, is_here, verify
-from edge_marl.data.traces import (
+from edge_marl.data.copies import add, added_folder, file_of, is_here, verify
+from edge_marl.data.dataset import DataFile, Dataset, datasets, find_dataset
+from edge_marl.data.loaders import (
     ClientRates,
     ImageRequests,
     LlmRequests,

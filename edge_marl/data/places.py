@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.data.store import file_of
-from edge_marl.data.traces import Places, load_places
-from edge_marl.devices import squared_distances
+from edge_marl.data.copies import file_of
+from edge_marl.data.loaders import Places, load_places
 from edge_marl.errors import ScenarioError
+from edge_marl.workload.episode_servers import squared_distances
 
 __all__ = ["Site", "settle"]
 

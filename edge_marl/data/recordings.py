@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.data.store import file_of
-from edge_marl.data.tables import Table, read_table
-from edge_marl.data.traces import (
+from edge_marl.data.copies import file_of
+from edge_marl.data.csv_tables import Table, read_table
+from edge_marl.data.loaders import (
     KINDS,
     STATES,
     load_image_requests,
@@ -22,7 +22,7 @@ from edge_marl.data.traces import (
 )
 from edge_marl.errors import DataError
 from edge_marl.scenario import Scenario
-from edge_marl.sections import Replay, Tokens
+from edge_marl.scenario.replay import Replay, Tokens
 
 __all__ = ["Recording", "read_recording", "source_of"]
 

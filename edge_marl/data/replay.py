@@ -17,14 +17,8 @@ import numpy.typing as npt
 
 from edge_marl.data.places import Site, settle
 from edge_marl.data.recordings import Recording, read_recording, source_of
-from edge_marl.devices import draw_episode_topology
-from edge_marl.draw import SPLITS, WORDS_PER_DETAIL, Split, draw_details, draw_outages
 from edge_marl.errors import DataError, ScenarioError
-from edge_marl.sampling import DETAIL_STREAM, TASK_STREAM, USER_STREAM, Streams, choose_evenly
-from edge_marl.scenario import Scenario
-from edge_marl.sections import MAX_TASKS, Tasks
-from edge_marl.topology import Topology, draw_topology
-from edge_marl.workload import (
+from edge_marl.kernel.world import (
     ARRIVAL,
     DEADLINE,
     DEMAND,
@@ -37,8 +31,21 @@ from edge_marl.workload import (
     RUN_TIME,
     TYPE,
     UPLOAD,
-    Workload,
 )
+from edge_marl.scenario import Scenario
+from edge_marl.scenario.section import MAX_TASKS
+from edge_marl.scenario.tasks import Tasks
+from edge_marl.workload import Workload
+from edge_marl.workload.episode_servers import draw_episode_topology
+from edge_marl.workload.parts import SPLITS, WORDS_PER_DETAIL, Split, draw_details, draw_outages
+from edge_marl.workload.sampling import (
+    DETAIL_STREAM,
+    TASK_STREAM,
+    USER_STREAM,
+    Streams,
+    choose_evenly,
+)
+from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = ["replay_workload"]
 

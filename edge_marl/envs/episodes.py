@@ -17,8 +17,8 @@ from edge_marl.metrics import episode_metrics
 from edge_marl.render import draw_frame, write_text
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog, Simulator
-from edge_marl.topology import draw_topology
 from edge_marl.workload import Workload
+from edge_marl.workload.topology import draw_topology
 
 __all__ = [
     "RENDER_MODES",

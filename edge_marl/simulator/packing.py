@@ -10,7 +10,7 @@ import numpy.typing as npt
 from edge_marl.kernel import world as k
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
-from edge_marl.topology import Topology
+from edge_marl.workload.topology import Topology
 
 __all__ = [
     "pack_links",

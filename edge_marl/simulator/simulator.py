@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edge_marl.kernel import steps
 from edge_marl.kernel import world as k
+from edge_marl.kernel.world import DEMAND, NUM_DETAILS, NUM_TASK_FIELDS
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import compiled
@@ -27,8 +28,8 @@ from edge_marl.simulator.packing import (
     pack_spec,
     services_alike,
 )
-from edge_marl.topology import Topology, draw_topology
-from edge_marl.workload import DEMAND, NUM_DETAILS, NUM_TASK_FIELDS, Workload
+from edge_marl.workload import Workload
+from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = ["Simulator"]
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from edge_marl.simulator.compiled import compiled, task_utility
 from edge_marl.simulator.packing import pack_services
-from edge_marl.topology import Topology
+from edge_marl.workload.topology import Topology
 
 __all__ = ["task_utilities"]
 

@@ -8,9 +8,10 @@ import pytest
 
 from edge_marl import load_scenario
 from edge_marl.agents import names
-from edge_marl.benchmarks.release import read_evidence, rule, trajectory_hash
+from edge_marl.benchmarks.release import rule, trajectory_hash
 from edge_marl.draw import draw_workload
 from edge_marl.errors import DataError
+from edge_marl.scenario.evidence import read_evidence
 
 PLAYED = ("smoke", "agod", "paper", "campus", "metro", "studio", "nation", "planet")
 REPLAYED = ("replay-gentd26", "replay-azure-code", "replay-azure-conv")

@@ -24,9 +24,9 @@ from edge_marl.benchmarks.search import (
     trial,
 )
 from edge_marl.benchmarks.study import BUDGETS, EPISODES, GROUPS, KEPT, Run, do_runs, read_runs
-from edge_marl.draw import Split
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
+from edge_marl.workload.parts import Split
 
 VALIDATION: tuple[Split, range] = ("validation", range(1))
 

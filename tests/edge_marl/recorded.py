@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_marl.data.registry import DataFile, Dataset
+from edge_marl.data.dataset import DataFile, Dataset
 
 IMAGE_HEADER = (
     "gmt_create,predict_type,predict_status,exec_time_seconds,groupId,prompt_length,"

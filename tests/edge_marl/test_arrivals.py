@@ -8,12 +8,12 @@ import pytest
 from scipy import stats
 
 from edge_marl import draw_workload
-from edge_marl.arrivals import draw_arrivals, draw_bursts, draw_rates, has_processes
-from edge_marl.devices import draw_gateway_places, spread
-from edge_marl.sampling import HOT_SPOT_STREAM, Streams
+from edge_marl.kernel.world import ARRIVAL, GATEWAY
 from edge_marl.scenario import Scenario
-from edge_marl.sections import Bursts
-from edge_marl.workload import ARRIVAL, GATEWAY
+from edge_marl.scenario.arrivals import Bursts
+from edge_marl.workload.arrivals import draw_arrivals, draw_bursts, draw_rates, has_processes
+from edge_marl.workload.episode_servers import draw_gateway_places, spread
+from edge_marl.workload.sampling import HOT_SPOT_STREAM, Streams
 from tests.edge_marl.extended_worlds import OFF, PLAIN, world
 
 LEAST = 0.001

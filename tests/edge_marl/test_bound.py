@@ -18,14 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from edge_marl.bound import anchors, lagrangian, store, upper_bound
-from edge_marl.draw import PUBLIC_SEEDS, draw_workload
+from edge_marl.bound import anchor_pairs, anchors, base, upper_bound
+from edge_marl.draw import draw_workload
 from edge_marl.errors import WorkloadError
+from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import Simulator
 from edge_marl.simulator.utility import task_utilities
-from edge_marl.topology import Topology
-from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE, Workload
+from edge_marl.workload import Workload
+from edge_marl.workload.parts import PUBLIC_SEEDS
+from edge_marl.workload.topology import Topology
 from tests.oracle.published_draw import PAPER, published_workload
 from tests.oracle.reference_sim import ReferenceSimulator
 
@@ -251,7 +253,7 @@ def test_any_prices_give_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     def wild(_: object, utility: npt.NDArray[np.float64], *__: object) -> list[Any]:
         return [rng.exponential(scale, utility.shape) for scale in (0.01, 0.3)]
 
-    monkeypatch.setattr(lagrangian, "_candidates", wild)
+    monkeypatch.setattr(base, "_candidates", wild)
     for end in ("horizon", "last-task"):
         scenario, workload = deliberate_crash(end)
         best = best_return(scenario, workload)
@@ -321,7 +323,7 @@ def test_anchors_are_cached(
     first = anchors(scenario, [workload], tmp_path)
     assert first.bound[0] == upper_bound(scenario, workload).value
     assert len(list(tmp_path.rglob("*"))) == 2  # the folder and one file, no part left behind
-    monkeypatch.setattr(store, "upper_bound", no_more)
+    monkeypatch.setattr(anchor_pairs, "upper_bound", no_more)
     monkeypatch.setenv("EDGE_MARL_CACHE", str(tmp_path))
     again = anchors(scenario, [workload, workload])
     assert again.bound.tolist() == first.bound.tolist() * 2
@@ -363,7 +365,7 @@ def test_random_end_is_near_the_published_mean() -> None:
     """The reference report: 203 +- 49 over 20 workloads, one action sequence each."""
     scenario = load_scenario("paper")
     ends = [
-        store.random_return(scenario, published_workload(PAPER, 0, seed))
+        anchor_pairs.random_return(scenario, published_workload(PAPER, 0, seed))
         for seed in range(5000, 5004)
     ]
     assert np.mean(ends) == pytest.approx(203, abs=25)
@@ -372,7 +374,7 @@ def test_random_end_is_near_the_published_mean() -> None:
 @pytest.mark.parametrize("tier", TIERS)
 def test_shipped_anchors_are_of_the_test_workloads(tier: str) -> None:
     scenario = load_scenario(tier)
-    pairs = store._shipped(store.shipped_name(scenario), scenario.digest)
+    pairs = anchor_pairs._shipped(anchor_pairs.shipped_name(scenario), scenario.digest)
     workloads = [draw_workload(scenario, seed, split="test") for seed in range(PUBLIC_SEEDS)]
     assert list(pairs) == [workload.digest for workload in workloads]
     assert all(low < high for low, high in pairs.values())
@@ -384,7 +386,7 @@ def test_shipped_anchors_come_out_again(tier: str, tmp_path: Path) -> None:
     workload = draw_workload(scenario, 7, split="test")
     shipped = anchors(scenario, [workload], tmp_path)
     assert not list(tmp_path.iterdir())
-    random, bound = store.cached_pair(scenario, workload, tmp_path)
+    random, bound = anchor_pairs.cached_pair(scenario, workload, tmp_path)
     assert (shipped.random[0], shipped.bound[0]) == (random, bound)
 
 
@@ -392,8 +394,8 @@ def test_shipped_anchors_of_another_scenario_are_not_used(
     smoke: tuple[Scenario, Workload],
 ) -> None:
     scenario, _ = smoke
-    assert store._shipped(store.shipped_name(scenario), "another digest") == {}
-    assert store._shipped("no-such-tier-w0.json", scenario.digest) == {}
+    assert anchor_pairs._shipped(anchor_pairs.shipped_name(scenario), "another digest") == {}
+    assert anchor_pairs._shipped("no-such-tier-w0.json", scenario.digest) == {}
 
 
 def test_make_anchors_writes_what_anchors_reads(

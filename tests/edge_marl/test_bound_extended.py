@@ -12,13 +12,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_marl.bound import extended, has_bound, store, upper_bound
+from edge_marl.bound import (
+    anchor_pairs,
+    extended_choices,
+    extended_facts,
+    extended_prices,
+    has_bound,
+    upper_bound,
+)
 from edge_marl.errors import ScenarioError, WorkloadError
 from edge_marl.kernel.world import GOING_ON
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
-from edge_marl.topology import Topology
 from edge_marl.workload import Workload
+from edge_marl.workload.topology import Topology
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -254,18 +261,18 @@ def test_any_prices_give_a_bound() -> None:
     for seed in range(20):
         parts = frozenset(part for part in PARTS if rng.random() < 0.4)
         scenario, workload = Tiny(seed, parts).instance()
-        facts = extended._gather(scenario, workload)
-        grid = extended._lay_grid(facts)
-        ready, rest = extended._least_times(facts)
-        choices = extended._list_choices(facts, grid, ready, rest)
+        facts = extended_facts.gather(scenario, workload)
+        grid = extended_facts.lay_grid(facts)
+        ready, rest = extended_facts.least_times(facts)
+        choices = extended_choices.list_choices(facts, grid, ready, rest)
         held = np.zeros((len(facts.room), grid.blocks + 2), dtype=np.int64)
-        last, load = extended._up(grid, facts.end - 1), np.zeros(held.shape)
+        last, load = extended_choices.up(grid, facts.end - 1), np.zeros(held.shape)
         best = best_return(scenario, workload)
         for scale in (1e-3, 1e-2, 0.1, 1.0):
-            wild = rng.exponential(scale * extended.UNIT, (len(facts.room), grid.blocks))
+            wild = rng.exponential(scale * extended_facts.UNIT, (len(facts.room), grid.blocks))
             prices = wild.astype(np.int64)
-            total = extended._certificate(facts, choices, ready, prices, last, held, load)
-            assert best <= total / extended.UNIT + 1e-9
+            total = extended_prices._certificate(facts, choices, ready, prices, last, held, load)
+            assert best <= total / extended_facts.UNIT + 1e-9
 
 
 # ---------------------------------------------------------------- tightness
@@ -438,22 +445,22 @@ def test_random_end_takes_legal_actions_only() -> None:
     simulator.load(0, legal)
     while simulator.done[0] == GOING_ON:
         total += simulator.step_row(0, 2)
-    assert store.random_return(scenario, legal) == pytest.approx(total, abs=1e-6)
+    assert anchor_pairs.random_return(scenario, legal) == pytest.approx(total, abs=1e-6)
 
 
 def test_random_end_does_not_depend_on_how_many_are_played_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scenario, workload = Tiny(1, frozenset({"neighbours", "hosting", "stages"})).instance()
-    together = store.random_return(scenario, workload)
-    monkeypatch.setattr(store, "MOST_SERVERS", 10)
-    assert store.random_return(scenario, workload) == together
+    together = anchor_pairs.random_return(scenario, workload)
+    monkeypatch.setattr(anchor_pairs, "MOST_SERVERS", 10)
+    assert anchor_pairs.random_return(scenario, workload) == together
 
 
 def test_cache_tells_extended_scenarios_apart(tmp_path: Path) -> None:
     scenario, workload = one_server([[(0, 10)], [(0, 10)]])
     longer = scenario.overload.model_copy(update={"restart_s": 50.0})
     other = scenario.model_copy(update={"overload": longer})
-    ends = [store.anchors(each, [workload], tmp_path) for each in (scenario, other)]
+    ends = [anchor_pairs.anchors(each, [workload], tmp_path) for each in (scenario, other)]
     assert len(list(tmp_path.rglob("*.json"))) == 2
     assert (ends[0].bound >= ends[0].random).all()

@@ -15,6 +15,8 @@ import requests
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.data import (
+    copies,
+    dataset,
     datasets,
     load_client_rates,
     load_image_requests,
@@ -23,8 +25,6 @@ from edge_marl.data import (
     load_places,
     load_prefix_requests,
     load_token_histograms,
-    registry,
-    store,
 )
 from edge_marl.errors import DataError, EdgeMarlError
 from edge_marl.files import CACHE_VARIABLE
@@ -48,7 +48,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | bytes]:
     """A registry of one small data set, `made-up`, and its files."""
     files: dict[str, str | bytes] = {"a.csv": "x\n1\n", "below/b.bin": b"\0" * 100}
     known = {"made-up": recorded.dataset("made-up", files)}
-    monkeypatch.setattr(registry, "datasets", lambda: known)
+    monkeypatch.setattr(dataset, "datasets", lambda: known)
     return files
 
 
@@ -319,37 +319,37 @@ def test_missing_file(load: Callable[[Path], object], tmp_path: Path) -> None:
 
 
 def test_registry_is_complete() -> None:
-    for name, dataset in datasets().items():
-        assert dataset.name == name
-        assert re.fullmatch(r"https://[\w./-]+/[0-9a-f]{40}/([\w./-]+/)?", dataset.url)
-        assert dataset.title
-        assert dataset.licence
-        assert dataset.citation
-        assert len({file.path for file in dataset.files}) == len(dataset.files) > 0
-        for file in dataset.files:
+    for name, known in datasets().items():
+        assert known.name == name
+        assert re.fullmatch(r"https://[\w./-]+/[0-9a-f]{40}/([\w./-]+/)?", known.url)
+        assert known.title
+        assert known.licence
+        assert known.citation
+        assert len({file.path for file in known.files}) == len(known.files) > 0
+        for file in known.files:
             assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
             assert file.size > 0
             assert not file.path.startswith("/")
 
 
 def test_part_of_a_name_will_do() -> None:
-    assert registry.find_dataset("gentd26").name == "alibaba-gentd26"
+    assert dataset.find_dataset("gentd26").name == "alibaba-gentd26"
     with pytest.raises(DataError) as caught:
-        registry.find_dataset("mooncace")
+        dataset.find_dataset("mooncace")
     check_message(caught.value, "'mooncace'", "did you mean 'mooncake-fast25'?", "servegen")
     with pytest.raises(DataError, match="unknown data set 'e'"):
-        registry.find_dataset("e")
+        dataset.find_dataset("e")
 
 
 def test_add_from_a_folder(made_up: dict[str, Any], tmp_path: Path, cache: Path) -> None:
     source = write(tmp_path / "source", made_up)
-    assert not store.is_here("made-up")
-    place = store.add("made", source)
-    assert place == cache / "data" / "made-up" == store.added_folder("made-up")
+    assert not copies.is_here("made-up")
+    place = copies.add("made", source)
+    assert place == cache / "data" / "made-up" == copies.added_folder("made-up")
     assert (place / "below" / "b.bin").read_bytes() == made_up["below/b.bin"]
     assert [path.name for path in place.parent.iterdir()] == ["made-up"]
-    store.verify("made-up")
-    assert store.file_of("made-up", "a.csv").read_text() == "x\n1\n"
+    copies.verify("made-up")
+    assert copies.file_of("made-up", "a.csv").read_text() == "x\n1\n"
 
 
 def damage(kind: str, path: Path) -> tuple[str, ...]:
@@ -372,23 +372,26 @@ def test_a_damaged_source_is_refused_whole(
     source = write(tmp_path / "source", made_up)
     parts = damage(kind, source / "below" / "b.bin")
     with pytest.raises(DataError) as caught:
-        store.add("made-up", source)
+        copies.add("made-up", source)
     check_message(caught.value, str(source), *parts)
     assert list((cache / "data").iterdir()) == []
-    store.add("made-up", write(tmp_path / "good", made_up))
+    copies.add("made-up", write(tmp_path / "good", made_up))
     with pytest.raises(DataError):
-        store.add("made-up", source)
-    store.verify("made-up")  # the copy that was there stays
+        copies.add("made-up", source)
+    copies.verify("made-up")  # the copy that was there stays
     assert [path.name for path in (cache / "data").iterdir()] == ["made-up"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "cut short", "changed", "longer"])
 def test_a_damaged_copy_is_found(kind: str, made_up: dict[str, Any], tmp_path: Path) -> None:
-    place = store.add("made-up", write(tmp_path / "source", made_up))
-    store.file_of("made-up", "below/b.bin")
+    place = copies.add("made-up", write(tmp_path / "source", made_up))
+    copies.file_of("made-up", "below/b.bin")
     parts = damage(kind, place / "below" / "b.bin")
     os.utime(place, (0, 0))
-    for look in (lambda: store.verify("made-up"), lambda: store.file_of("made-up", "below/b.bin")):
+    for look in (
+        lambda: copies.verify("made-up"),
+        lambda: copies.file_of("made-up", "below/b.bin"),
+    ):
         with pytest.raises(DataError) as caught:
             look()
         check_message(caught.value, *parts, "edge-marl data add made-up")
@@ -396,18 +399,18 @@ def test_a_damaged_copy_is_found(kind: str, made_up: dict[str, Any], tmp_path: P
 
 def test_adding_replaces_a_damaged_copy(made_up: dict[str, Any], tmp_path: Path) -> None:
     source = write(tmp_path / "source", made_up)
-    damage("cut short", store.add("made-up", source) / "below" / "b.bin")
-    store.add("made-up", source)
-    store.verify("made-up")
+    damage("cut short", copies.add("made-up", source) / "below" / "b.bin")
+    copies.add("made-up", source)
+    copies.verify("made-up")
 
 
 def test_data_that_is_not_here(made_up: dict[str, Any], tmp_path: Path) -> None:
-    for look in (store.added_folder, store.verify, lambda name: store.file_of(name, "a.csv")):
+    for look in (copies.added_folder, copies.verify, lambda name: copies.file_of(name, "a.csv")):
         with pytest.raises(DataError) as caught:
             look("made-up")
         check_message(caught.value, "is not here", "edge-marl data add made-up --from FOLDER")
     with pytest.raises(DataError) as caught:
-        store.add("made-up", tmp_path / "none")
+        copies.add("made-up", tmp_path / "none")
     check_message(caught.value, "none", "no such folder")
 
 
@@ -417,7 +420,7 @@ def test_a_cache_that_cannot_be_made(
     source = write(tmp_path / "source", made_up)
     monkeypatch.setenv(CACHE_VARIABLE, str(source / "a.csv"))
     with pytest.raises(DataError) as caught:
-        store.add("made-up", source)
+        copies.add("made-up", source)
     check_message(caught.value, "cannot be written", CACHE_VARIABLE)
 
 
@@ -438,9 +441,9 @@ def fake_network(monkeypatch: pytest.MonkeyPatch, files: dict[str, Any]) -> list
 
 def test_download(made_up: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = fake_network(monkeypatch, made_up)
-    store.add("made-up")
+    copies.add("made-up")
     assert asked == ["https://data.invalid/a.csv", "https://data.invalid/below/b.bin"]
-    store.verify("made-up")
+    copies.verify("made-up")
 
 
 def test_download_without_network(
@@ -448,7 +451,7 @@ def test_download_without_network(
 ) -> None:
     fake_network(monkeypatch, {"a.csv": made_up["a.csv"]})
     with pytest.raises(DataError) as caught:
-        store.add("made-up")
+        copies.add("made-up")
     check_message(
         caught.value, "below/b.bin", "ConnectionError", "network", "data add made-up --from FOLDER"
     )
@@ -460,7 +463,7 @@ def test_download_of_something_else(
 ) -> None:
     fake_network(monkeypatch, made_up | {"a.csv": "<html>"})
     with pytest.raises(DataError) as caught:
-        store.add("made-up")
+        copies.add("made-up")
     check_message(caught.value, "https://data.invalid/a.csv", "another SHA-256", "try again")
     assert list((cache / "data").iterdir()) == []
 
@@ -522,9 +525,9 @@ def test_command_line_errors(
 @needs_traces
 def test_registered_files_are_those_of_the_copies() -> None:
     """The registry's sizes and SHA-256 against the copies, file by file."""
-    for dataset in datasets().values():
-        for file in dataset.files:
-            path = TRACES / dataset.name / file.path
+    for known in datasets().values():
+        for file in known.files:
+            path = TRACES / known.name / file.path
             assert path.stat().st_size == file.size, path
             assert pooch.file_hash(str(path)) == file.sha256, path
 
@@ -564,7 +567,7 @@ def test_a_real_file_cut_short_is_refused(tmp_path: Path) -> None:
     cut.chmod(0o644)
     cut.write_bytes(cut.read_bytes()[:-7])
     with pytest.raises(DataError) as caught:
-        store.add("azure-llm-2023", copy)
+        copies.add("azure-llm-2023", copy)
     check_message(caught.value, "AzureLLMInferenceTrace_conv.csv", "cut short")
 
 

@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from edge_marl import Topology, draw_topology, load_scenario
-from edge_marl.devices import draw_episode_topology, draw_gateway_places, spread
 from edge_marl.errors import WorkloadError
-from edge_marl.sampling import SERVER_PLACE_STREAM, Streams
 from edge_marl.scenario import Scenario
-from edge_marl.topology import offered_load
+from edge_marl.workload.episode_servers import draw_episode_topology, draw_gateway_places, spread
+from edge_marl.workload.sampling import SERVER_PLACE_STREAM, Streams
+from edge_marl.workload.topology import offered_load
 from tests.edge_marl.extended_worlds import FULL, OFF, world
 
 LEAST = 0.001

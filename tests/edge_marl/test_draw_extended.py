@@ -12,8 +12,7 @@ from scipy import stats
 
 from edge_marl import Workload, draw_workload, load_scenario
 from edge_marl.draw import draw_tasks
-from edge_marl.scenario import Scenario
-from edge_marl.workload import (
+from edge_marl.kernel.world import (
     AFTER,
     ARRIVAL,
     DEADLINE,
@@ -30,6 +29,7 @@ from edge_marl.workload import (
     TYPE,
     UPLOAD,
 )
+from edge_marl.scenario import Scenario
 from tests.edge_marl.extended_worlds import OFF, PLAIN, world
 
 LEAST = 0.001
@@ -344,7 +344,7 @@ def test_rows_of_extended_scenarios_are_also_the_tasks() -> None:
 
 def test_an_episode_holds_no_more_rows_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = parts(draw_workload(world(), 0))
-    monkeypatch.setattr("edge_marl.draw.MAX_TASKS", 500)
+    monkeypatch.setattr("edge_marl.workload.requests.MAX_TASKS", 500)
     tasks, details = parts(draw_workload(world(), 0))
     assert 498 <= len(tasks) <= 500
     assert details[-1, AFTER] == 0

@@ -25,7 +25,7 @@ from pettingzoo.test.save_obs_test import test_save_obs as check_save_obs
 from edge_marl import EdgeAIGCRows, Workload, draw_workload, edge_aigc_v0, load_scenario
 from edge_marl.envs.parallel import game_scenario
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError, WorkloadError
-from edge_marl.workload import GATEWAY
+from edge_marl.kernel.world import GATEWAY
 from tests.edge_marl.transcripts import Choices, play, turns
 from tests.oracle.slotted_game import SlottedGame
 

@@ -10,10 +10,11 @@ import numba
 import numpy as np
 import pytest
 
-from edge_marl import Simulator, draw_workload, load_scenario, workload
+from edge_marl import Simulator, draw_workload, load_scenario
 from edge_marl.draw import draw_tasks
 from edge_marl.kernel import world as kernel
 from edge_marl.kernel.servers import find_soonest, note_soonest
+from edge_marl.workload import workload
 
 
 @pytest.mark.parametrize("tier", ["smoke", "agod", "paper"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edge_marl import ObservationLayout, draw_workload, load_scenario
-from edge_marl.workload import DEMAND, TYPE
+from edge_marl.kernel.world import DEMAND, TYPE
 
 
 @pytest.mark.parametrize(("tier", "task_size", "size"), [("paper", 6, 26), ("agod", 2, 42)])

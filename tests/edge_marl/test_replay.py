@@ -5,15 +5,12 @@ import numpy as np
 import pytest
 
 from edge_marl import draw_workload
-from edge_marl.data import load_image_requests, load_metric, registry, store
+from edge_marl.data import copies, dataset, load_image_requests, load_metric
 from edge_marl.data.places import settle
 from edge_marl.data.replay import replay_workload
-from edge_marl.draw import SPLITS
 from edge_marl.errors import DataError, EdgeMarlError, ScenarioError
 from edge_marl.files import CACHE_VARIABLE
-from edge_marl.sampling import Streams
-from edge_marl.scenario import Scenario, list_tiers, load_scenario, parse_scenario
-from edge_marl.workload import (
+from edge_marl.kernel.world import (
     ARRIVAL,
     DEADLINE,
     DEMAND,
@@ -24,8 +21,11 @@ from edge_marl.workload import (
     RUN_TIME,
     TYPE,
     UPLOAD,
-    Workload,
 )
+from edge_marl.scenario import Scenario, list_tiers, load_scenario, parse_scenario
+from edge_marl.workload import Workload
+from edge_marl.workload.parts import SPLITS
+from edge_marl.workload.sampling import Streams
 from tests.edge_marl import recorded
 from tests.edge_marl.recorded import write
 from tests.edge_marl.test_data import TRACES, check_message, needs_traces
@@ -168,9 +168,9 @@ def day(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "eua-melbourne": recorded.EUA_FILES,
     }
     known = {name: recorded.dataset(name, files) for name, files in sets.items()}
-    monkeypatch.setattr(registry, "datasets", lambda: known)
+    monkeypatch.setattr(dataset, "datasets", lambda: known)
     for name, files in sets.items():
-        store.add(name, write(here / name, files))
+        copies.add(name, write(here / name, files))
     return here / "alibaba-gentd26"
 
 
@@ -480,7 +480,7 @@ def test_test_episodes_of_the_tiers(name: str) -> None:
     scenario = load_scenario(name)
     assert scenario.replay is not None
     for data in ("eua-melbourne", "azure-llm-2023" if "azure" in name else "alibaba-gentd26"):
-        store.add(data, TRACES / data)
+        copies.add(data, TRACES / data)
     workloads = [draw_workload(scenario, seed, split="test") for seed in range(100)]
     for workload in workloads:
         workload.check_fits(scenario)
@@ -496,7 +496,7 @@ def test_test_episodes_of_the_tiers(name: str) -> None:
 def test_types_of_the_production_service_are_its_most_popular_checkpoints() -> None:
     """Seven checkpoints take three quarters of the requests; the most popular comes first."""
     for data in ("eua-melbourne", "alibaba-gentd26"):
-        store.add(data, TRACES / data)
+        copies.add(data, TRACES / data)
     scenario = load_scenario("replay-gentd26")
     kinds = np.concatenate([draw_workload(scenario, k).tasks[:, TYPE] for k in range(50)])
     share = np.bincount(kinds, minlength=8) / len(kinds)

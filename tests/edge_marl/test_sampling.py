@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from edge_marl.sampling import (
+from edge_marl.workload.sampling import (
     Streams,
     choose,
     choose_evenly,

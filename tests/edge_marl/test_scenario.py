@@ -1,21 +1,17 @@
 """Tiers load, users' files work the same way, and everything malformed is explained."""
 
 import re
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_marl import draw_topology, list_tiers, load_scenario
+from edge_marl import draw_topology, list_tiers, load_scenario, tiers
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario import parse_scenario
-from edge_marl.topology import offered_load
+from edge_marl.workload.topology import offered_load
 
-SMOKE, METRO = (
-    resources.files("edge_marl.scenarios").joinpath(f"{name}.toml").read_text()
-    for name in ("smoke", "metro")
-)
+SMOKE, METRO = (tiers.FOLDER.joinpath(f"{name}.toml").read_text() for name in ("smoke", "metro"))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from scipy import stats
 from edge_marl import Workload, draw_topology, draw_workload, load_scenario, load_workload
 from edge_marl.draw import draw_tasks
 from edge_marl.errors import WorkloadError
+from edge_marl.kernel.world import ARRIVAL, DEADLINE, DEMAND, GATEWAY, RUN_TIME, TYPE
 from edge_marl.scenario import parse_scenario
-from edge_marl.workload import ARRIVAL, DEADLINE, DEMAND, GATEWAY, RUN_TIME, TYPE
 
 PAPER = load_scenario("paper")
 SMOKE = load_scenario("smoke")

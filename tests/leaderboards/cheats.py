@@ -13,10 +13,10 @@ import numpy.typing as npt
 from edge_marl import ObservationLayout, Workload
 from edge_marl.agents import Agent
 from edge_marl.bound import upper_bound
+from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE
 from edge_marl.leaderboards.episodes import Moment
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.utility import task_utilities
-from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE
 
 PORT = 47811
 """Where the test listens for `CallsHome`."""

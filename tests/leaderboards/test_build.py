@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_marl.benchmarks.stats import estimate, iqm, normalise
-from edge_marl.bound.store import anchors
+from edge_marl.bound.anchor_pairs import anchors
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.errors import SubmissionError

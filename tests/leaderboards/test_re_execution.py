@@ -12,11 +12,11 @@ import pytest
 
 from edge_marl import draw_workload, load_scenario
 from edge_marl.agents import Agent, make
+from edge_marl.kernel.world import ARRIVAL
 from edge_marl.leaderboards.episodes import Moment, play_episodes
 from edge_marl.leaderboards.season import from_beacon
 from edge_marl.leaderboards.twins import draw_fresh, draw_twin
 from edge_marl.leaderboards.verify import verify
-from edge_marl.workload import ARRIVAL
 from tests.leaderboards import cheats, forging
 
 SMOKE = load_scenario("smoke")

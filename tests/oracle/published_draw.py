@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_marl.topology import Topology
-from edge_marl.workload import ARRIVAL, DEMAND, NUM_TASK_FIELDS, RUN_TIME, TYPE, Workload
+from edge_marl.kernel.world import ARRIVAL, DEMAND, NUM_TASK_FIELDS, RUN_TIME, TYPE
+from edge_marl.workload import Workload
+from edge_marl.workload.topology import Topology
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,8 +17,8 @@ import pytest
 from edge_marl import edge_aigc_v0
 from edge_marl.kernel import world as k
 from edge_marl.scenario import Scenario
-from edge_marl.topology import Topology
 from edge_marl.workload import Workload
+from edge_marl.workload.topology import Topology
 from tests.oracle.agreement import STATUS, OracleGame
 from tests.oracle.reference_sim import Fate, OracleEnv
 

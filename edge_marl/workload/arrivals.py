@@ -11,8 +11,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.devices import draw_gateway_places, spread, squared_distances
-from edge_marl.sampling import (
+from edge_marl.scenario import Scenario
+from edge_marl.scenario.arrivals import Bursts
+from edge_marl.scenario.section import MAX_TASKS
+from edge_marl.workload.episode_servers import draw_gateway_places, spread, squared_distances
+from edge_marl.workload.sampling import (
     ARRIVAL_STREAM,
     BURST_STREAM,
     HOT_SPOT_STREAM,
@@ -24,8 +27,6 @@ from edge_marl.sampling import (
     ranks,
     words_per_gap,
 )
-from edge_marl.scenario import Scenario
-from edge_marl.sections import MAX_TASKS, Bursts
 
 __all__ = ["draw_arrivals", "draw_bursts", "draw_rates", "has_processes"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_marl.errors import WorkloadError
 from edge_marl.scenario import Scenario
-from edge_marl.sections import DeviceServers, DrawnServers, GivenServers
+from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 
 __all__ = ["Topology", "draw_topology", "offered_load"]
 

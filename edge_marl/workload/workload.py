@@ -27,7 +27,6 @@ from edge_marl.kernel.world import (
     DEADLINE,
     DEMAND,
     DOWNLOAD,
-    DURATION,
     FAILS,
     GATEWAY,
     LOAD_TIME,
@@ -41,30 +40,10 @@ from edge_marl.kernel.world import (
     UPLOAD,
 )
 from edge_marl.scenario import Scenario
-from edge_marl.sections import MAX_STAGES, MAX_TASKS
-from edge_marl.topology import Topology
+from edge_marl.scenario.section import MAX_STAGES, MAX_TASKS
+from edge_marl.workload.topology import Topology
 
-__all__ = [
-    "AFTER",
-    "ARRIVAL",
-    "DEADLINE",
-    "DEMAND",
-    "DOWNLOAD",
-    "DURATION",
-    "FAILS",
-    "GATEWAY",
-    "LOAD_TIME",
-    "LOCATION",
-    "NUM_DETAILS",
-    "NUM_TASK_FIELDS",
-    "RUN_TIME",
-    "STAGE",
-    "TIME",
-    "TYPE",
-    "UPLOAD",
-    "Workload",
-    "load_workload",
-]
+__all__ = ["MAX_TIME_MS", "Workload", "load_workload"]
 
 MAX_TIME_MS = 2**42
 """No task ends later than this, some 139 years (the simulator packs end times into 43 bits)."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.data.tables import FIX, read_archive, read_table, read_text
+from edge_marl.data.csv_tables import FIX, read_archive, read_table, read_text
 from edge_marl.errors import DataError
 
 __all__ = [

@@ -1,7 +1,7 @@
 """The two ends of the normalised score for each workload: random dispatch and the upper bound.
 
 Both are functions of scenario and workload alone, so they are computed once: released tiers ship
-those of their test workloads (`edge_marl/scenarios/anchors`, `edge_marl.benchmarks.make_anchors`),
+those of their test workloads (`edge_marl/tiers/anchors`, `edge_marl.benchmarks.make_anchors`),
 all others are kept in a folder of the user's, one small JSON file per workload.
 """
 
@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.bound.lagrangian import upper_bound
+from edge_marl import tiers
+from edge_marl.bound.by_model import upper_bound
 from edge_marl.errors import DataError
 from edge_marl.files import cache_folder, write_file
 from edge_marl.kernel.world import GOING_ON
@@ -139,7 +139,7 @@ def shipped_pairs(scenario: Scenario) -> Mapping[str, Pair]:
 @lru_cache(maxsize=16)
 def _shipped(name: str, scenario_digest: str) -> dict[str, Pair]:
     """Pairs by workload digest; none for a scenario or a version that they are not of."""
-    file = resources.files("edge_marl.scenarios").joinpath("anchors", name)
+    file = tiers.FOLDER.joinpath("anchors", name)
     if not file.is_file():
         return {}
     content = json.loads(file.read_text("utf-8"))

@@ -1,6 +1,4 @@
-"""A certified upper bound on the return of every policy, deliberate crashes included.
-
-This is the base model's; `extended.py` has that of extended scenarios.
+"""A certified upper bound on the return of every policy in the base model, crashing included.
 
 Utility is granted at dispatch and never taken back, and a crash frees a server at once, so that
 crashing on purpose can pay: the linear program "assign each task to a server, within capacity" is
@@ -46,14 +44,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.bound.common import FRACTION_BITS, Bound, round_up, rounding_margin
-from edge_marl.bound.extended import extended_bound
+from edge_marl.bound.certificate import FRACTION_BITS, Bound, round_up, rounding_margin
 from edge_marl.errors import WorkloadError
+from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.utility import task_utilities
-from edge_marl.workload import ARRIVAL, DEMAND, RUN_TIME, TYPE, Workload
+from edge_marl.workload import Workload
 
-__all__ = ["upper_bound"]
+__all__ = ["base_bound"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -71,19 +69,15 @@ RELAXATION = 1.8
 """Over-relaxation; the method converges below 2."""
 
 
-def upper_bound(scenario: Scenario, workload: Workload) -> Bound:
-    """Return a certified upper bound on the return of any policy, one that knows all included.
+def base_bound(scenario: Scenario, workload: Workload) -> Bound:
+    """Return a certified upper bound on the return of any policy in a scenario of the base model.
 
-    Takes about half a second for an episode of `paper` on one core. In the extended model it holds
-    for the event clock.
+    Takes about half a second for an episode of `paper` on one core.
 
     Raises:
-        ScenarioError: if there is no bound for the scenario (`has_bound`).
         WorkloadError: if the workload does not fit the scenario, or its numbers are too large for
             64-bit certification.
     """
-    if scenario.extended:
-        return extended_bound(scenario, workload)
     workload.check_fits(scenario)
     tasks = workload.tasks[: workload.num_decisions(scenario)]
     capacity = workload.topology.capacity

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.sampling import (
+from edge_marl.scenario import Scenario
+from edge_marl.scenario.servers import Device, DeviceServers, Model
+from edge_marl.workload.sampling import (
     GATEWAY_PLACE_STREAM,
     HOSTED_STREAM,
     LINK_STREAM,
@@ -20,9 +22,7 @@ from edge_marl.sampling import (
     fractions,
     limits,
 )
-from edge_marl.scenario import Scenario
-from edge_marl.sections import Device, DeviceServers, Model
-from edge_marl.topology import Topology, draw_topology
+from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = ["draw_episode_topology", "draw_gateway_places", "spread", "squared_distances"]
 

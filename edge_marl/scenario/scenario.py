@@ -1,52 +1,40 @@
 """A scenario: everything that defines a world and its load, frozen, validated and hashed.
 
-A tier is a scenario that is released with the package (`edge_marl/scenarios/*.toml`); a user's own
+A tier is a scenario that is released with the package (`edge_marl/tiers/*.toml`); a user's own
 file has the same form and works wherever a tier's name does.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
-import re
-import tomllib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from edge_marl.errors import ScenarioError
-from edge_marl.sections import (
-    MAX_LINKS,
-    MAX_OUTAGES,
-    MAX_TASKS,
-    Arrivals,
+from edge_marl.scenario.arrivals import Arrivals
+from edge_marl.scenario.parts import (
     Clock,
     Cloud,
-    DeviceServers,
-    DrawnServers,
     Energy,
     Episode,
     Gateways,
-    GivenServers,
     Network,
     Outages,
     Overload,
-    Positive,
-    Replay,
     Residency,
-    Section,
-    Tasks,
     Telemetry,
 )
+from edge_marl.scenario.replay import Replay
+from edge_marl.scenario.section import MAX_LINKS, MAX_OUTAGES, MAX_TASKS, Positive, Section
+from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
+from edge_marl.scenario.tasks import Tasks
 
-__all__ = ["Scenario", "list_tiers", "load_scenario"]
+__all__ = ["Scenario"]
 
 
 class Scenario(Section):
@@ -284,132 +272,3 @@ class Scenario(Section):
             rule = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise ScenarioError(f"slot_s = {slot_s}, hold = {hold}: {rule}") from None
         return self.model_copy(update={"clock": clock})
-
-
-LAWS: dict[str, type[Section]] = {
-    "adsac": DrawnServers,
-    "agod": DrawnServers,
-    "given": GivenServers,
-    "devices": DeviceServers,
-}
-"""What `[servers]` may hold, by its `law`."""
-
-
-def list_tiers() -> list[str]:
-    """Names of the released tiers, sorted."""
-    folder = resources.files("edge_marl.scenarios")
-    files = [file.name for file in folder.iterdir()]
-    return sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml"))
-
-
-def load_scenario(scenario: str | Path | Scenario, world: int | None = None) -> Scenario:
-    """Return the scenario of a tier's name, a TOML file's path, or one already loaded.
-
-    Args:
-        scenario: for example `"paper"`, `"my_world.toml"` or a `Scenario`.
-        world: replaces the world that the scenario states (`paper` has worlds 0..9).
-
-    Raises:
-        ScenarioError: unknown tier; unreadable or malformed file (line, field, what is allowed).
-    """
-    if not isinstance(scenario, Scenario):
-        scenario = _read(scenario)
-    return scenario if world is None else scenario.in_world(world)
-
-
-def _read(source: str | Path) -> Scenario:
-    tiers = list_tiers()
-    if str(source) in tiers:
-        text = resources.files("edge_marl.scenarios").joinpath(f"{source}.toml").read_text("utf-8")
-        return parse_scenario(text, f"{source}.toml")
-    path = Path(source)
-    if path.suffix != ".toml":
-        near = difflib.get_close_matches(str(source), tiers, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ScenarioError(
-            f"unknown tier '{source}': {hint}The tiers are {', '.join(tiers)}; "
-            "a scenario of your own is given by the path of its .toml file"
-        )
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise ScenarioError(f"{path}: there is no such scenario file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: cannot be read as UTF-8 text ({error})") from None
-    return parse_scenario(text, str(path))
-
-
-def parse_scenario(text: str, where: str) -> Scenario:
-    """Return the scenario that TOML text describes; `where` names its place in errors.
-
-    Raises:
-        ScenarioError: with place, line, field, value and rule of everything that is wrong.
-    """
-    try:
-        facts = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        place = f"{where}:{line[1]}" if line else where
-        raise ScenarioError(f"{place}: not valid TOML: {error}") from None
-    try:
-        return Scenario.model_validate(facts)
-    except ValidationError as error:
-        problems = [_explain(problem, text, where) for problem in error.errors()]
-        raise ScenarioError("\n".join(problems)) from None
-
-
-def _explain(problem: Any, text: str, where: str) -> str:
-    """One line for one validation problem: place, field, value, rule, what is allowed."""
-    loc = list(problem["loc"])
-    if loc[:1] == ["servers"] and loc[1:2] and loc[1] in LAWS:
-        del loc[1]  # the tag of a union, no key of the file
-    field = ".".join(str(part) for part in loc) or "the file as a whole"
-    place = f"{where}:{_line_of(text, loc)}"
-    if problem["type"] == "extra_forbidden":
-        allowed = _allowed_fields(problem["loc"][:-1])
-        near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        return f"{place}: unknown field '{field}': {hint}Allowed here: {', '.join(allowed)}"
-    if problem["type"] == "missing":
-        return f"{place}: field '{field}' is missing: it has no default"
-    rule = problem["msg"].removeprefix("Value error, ")
-    value = problem["input"]
-    shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
-    return f"{place}: {field}{shown}: {rule}"
-
-
-def _allowed_fields(loc: tuple[int | str, ...]) -> list[str]:
-    if not loc:
-        return sorted(Scenario.model_fields)
-    known: Any = LAWS[str(loc[1])] if loc[0] == "servers" else Scenario
-    names = loc[2:] if loc[0] == "servers" else loc
-    for name in names:
-        if isinstance(name, str):
-            known = _section_in(known.model_fields[name].annotation)
-    return sorted(known.model_fields)
-
-
-def _section_in(annotation: Any) -> Any:
-    """The section in `Section`, `Section | None` or `tuple[Section, ...]`."""
-    if isinstance(annotation, type):
-        return annotation
-    return next(_section_in(part) for part in get_args(annotation) if part is not type(None))
-
-
-def _line_of(text: str, loc: Sequence[int | str]) -> int:
-    """Line of the key at `loc`, or of the innermost table or key around it that is written."""
-    table: tuple[int | str, ...] = ()
-    count: Counter[str] = Counter()
-    best, found = 0, 1
-    for number, line in enumerate(text.splitlines(), start=1):
-        path = table
-        if match := re.match(r"\s*(\[\[?)\s*([\w.-]+)\s*\]", line):
-            table = path = tuple(match[2].split("."))
-            if match[1] == "[[":
-                table = path = (*path, count[match[2]])
-                count[match[2]] += 1
-        elif match := re.match(r"\s*([\w-]+)\s*=", line):
-            path = (*table, match[1])
-        if len(path) > best and path == tuple(loc[: len(path)]):
-            best, found = len(path), number
-    return found

@@ -18,7 +18,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.workload import ARRIVAL, DEMAND, GATEWAY, RUN_TIME, TYPE
+from edge_marl.kernel.world import ARRIVAL, DEMAND, GATEWAY, RUN_TIME, TYPE
 
 __all__ = [
     "ARRIVAL_STREAM",

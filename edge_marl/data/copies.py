@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from edge_marl.data.registry import DataFile, Dataset, find_dataset
+from edge_marl.data.dataset import DataFile, Dataset, find_dataset
 from edge_marl.errors import DataError
 from edge_marl.files import CACHE_VARIABLE, cache_folder, new_folder
 

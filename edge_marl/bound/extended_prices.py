@@ -1,0 +1,227 @@
+"""Prices of the extended model's bound: what given ones certify, and the search for good ones."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from edge_marl.bound.extended_choices import (
+    BEGIN,
+    KINK,
+    LENGTH,
+    TO,
+    WORTH,
+    ZERO,
+    Choices,
+    up,
+    worth_at,
+)
+from edge_marl.bound.extended_facts import (
+    DEAREST,
+    NEVER,
+    PART_BITS,
+    PARTS,
+    UNIT,
+    WORST,
+    Facts,
+    Floats,
+    Grid,
+    Ints,
+)
+from edge_marl.kernel.world import AFTER, DEMAND, STAGE
+
+__all__ = ["ROUNDS", "search"]
+
+
+ROUNDS = 800
+FIRST_STEP, FADING = 0.1, 0.9885
+"""Part of the bound that the first step aims to take off it, and the factor from step to step."""
+DEFLECTION = 0.1
+"""Weight of the newest subgradient in the direction of a step."""
+TOO_SMALL = 1e-12
+"""Squared length of a direction that leads nowhere."""
+
+
+# The bound at given prices.
+
+
+@numba.njit(cache=True)
+def _held_until(held: Ints, server: int, place: int) -> int:
+    """Price of a unit of capacity from the start to a place in time, rounded down."""
+    block = place >> PART_BITS
+    price = held[server, block + 1] - held[server, block]
+    return int(held[server, block] + (price * (place & (PARTS - 1)) >> PART_BITS))
+
+
+@numba.njit(cache=True)
+def _charge(held: Ints, demand: int, row: Ints, begin: int) -> int:
+    """Price of a reservation of a choice from `begin` on, rounded down; at most -WORST."""
+    end = min(begin + row[LENGTH], (held.shape[1] - 2) << PART_BITS)
+    unit = _held_until(held, row[TO], end) - _held_until(held, row[TO], begin) - 1
+    return int(demand * min(max(0, unit), -WORST // demand))
+
+
+@numba.njit(cache=True)
+def _best_dispatch(
+    held: Ints, demand: int, row: Ints, value: float, last: int, least: int
+) -> tuple[int, int]:
+    """Best worth of a later stage over its times of dispatch, if above `least`, and that time.
+
+    Worth and price are linear between the places where the dispatch or the end changes its block
+    and where lateness begins, so one of these is best.
+    """
+    place, stop = row[BEGIN], min(row[ZERO], last)
+    best, when = least, place
+    while place <= stop:
+        worth = worth_at(place, value, row)
+        if worth <= best:  # later ones are worth no more
+            break
+        worth -= _charge(held, demand, row, place)
+        if worth > best:
+            best, when = worth, place
+        if place == stop:
+            break
+        end = place + row[LENGTH]
+        begins = ((place >> PART_BITS) + 1) << PART_BITS
+        ends = (((end >> PART_BITS) + 1) << PART_BITS) - row[LENGTH]
+        then = min(begins, ends, stop)
+        place = min(then, row[KINK]) if place < row[KINK] else then
+    return best, when
+
+
+@numba.njit(cache=True)
+def _choose(f: Facts, c: Choices, held: Ints, k: int, last: int) -> tuple[int, int, int]:
+    """Best worth of a stage less its price; which choice that is (-1: no capacity), and when."""
+    best, choice, when = c.spared[k], -1, 0
+    demand = f.tasks[k, DEMAND]
+    for i in range(c.first[k], c.first[k + 1]):
+        row = c.rows[i]
+        if row[WORTH] <= best:
+            break
+        if f.details[k, STAGE] > 0:
+            worth, place = _best_dispatch(held, demand, row, c.values[i], last, best)
+        else:
+            worth, place = row[WORTH] - _charge(held, demand, row, row[BEGIN]), row[BEGIN]
+        if worth > best:
+            best, choice, when = worth, i, place
+    return best, choice, when
+
+
+@numba.njit(cache=True)
+def _certificate(
+    f: Facts, c: Choices, ready: Ints, prices: Ints, last: int, held: Ints, load: Floats
+) -> int:
+    """The bound of the module's docstring in units; writes what the best choices would hold.
+
+    Args:
+        prices: (S, B) of a unit of capacity through a block, in units.
+        last: last place in time at which a later stage can be dispatched.
+        held: (S, B + 2) scratch: prices summed from the start.
+        load: (S, B + 2) written: changes of the mean capacity held, from block to block.
+    """
+    servers, blocks = prices.shape
+    total = 0
+    for j in range(servers):
+        for b in range(blocks):
+            held[j, b + 1] = held[j, b] + prices[j, b]
+            if j != f.cloud:
+                total += prices[j, b] * f.room[j]
+        held[j, blocks + 1] = held[j, blocks]
+    load[:] = 0.0
+    chosen, when = np.empty(3, dtype=np.int64), np.empty(3, dtype=np.int64)
+    k = 0
+    while k < len(f.tasks):
+        stages = f.details[k, AFTER] + 1
+        worth = WORST
+        if ready[k] < NEVER:
+            worth = 0
+            for i in range(stages):
+                best, chosen[i], when[i] = _choose(f, c, held, k + i, last)
+                worth = max(WORST, worth + best)
+        if worth > 0:
+            total += worth
+            for i in range(stages):
+                if chosen[i] >= 0:
+                    _hold(load, f.tasks[k + i, DEMAND], c.rows[chosen[i]], when[i])
+        k += stages
+    return total
+
+
+@numba.njit(cache=True)
+def _hold(load: Floats, demand: int, row: Ints, begin: int) -> None:
+    """Add a reservation to the changes of load."""
+    end = min(begin + row[LENGTH], (load.shape[1] - 2) << PART_BITS)
+    for place, change in ((begin, demand), (end, -demand)):
+        block, part = place >> PART_BITS, (place & (PARTS - 1)) / PARTS
+        load[row[TO], block] += change * (1.0 - part)
+        load[row[TO], block + 1] += change * part
+
+
+# The prices.
+
+
+@numba.njit(cache=True)
+def _turn(f: Facts, load: Floats, spent: Floats, direction: Floats, weight: float) -> float:
+    """Turn the direction towards the newest subgradient; return its length, squared.
+
+    What would take prices below 0 does not count.
+    """
+    total = 0.0
+    for j in range(len(spent)):
+        if j == f.cloud:
+            continue
+        holds = 0.0
+        for b in range(spent.shape[1]):
+            holds += load[j, b]
+            direction[j, b] += weight * (holds / f.room[j] - 1.0 - direction[j, b])
+            if spent[j, b] > 0.0 or direction[j, b] > 0.0:
+                total += direction[j, b] * direction[j, b]
+    return total
+
+
+@numba.njit(cache=True)
+def _move(
+    f: Facts, direction: Floats, step: float, most: float, spent: Floats, prices: Ints
+) -> None:
+    """Take a step; where all prices together would pass `most`, scale them down to it.
+
+    A bound is never below what is spent at its prices, and with none it is `most`.
+    """
+    total = 0.0
+    for j in range(len(spent)):
+        if j != f.cloud:
+            for b in range(spent.shape[1]):
+                spent[j, b] = max(0.0, spent[j, b] + step * direction[j, b])
+                total += spent[j, b]
+    scale = min(1.0, most / max(total, most))
+    for j in range(len(spent)):
+        if j != f.cloud:
+            for b in range(spent.shape[1]):
+                spent[j, b] *= scale
+                prices[j, b] = min(DEAREST, int(spent[j, b] / f.room[j] * UNIT))
+
+
+@numba.njit(cache=True)
+def search(f: Facts, g: Grid, c: Choices, ready: Ints, rounds: int) -> tuple[int, Ints]:
+    """Return the least bound that was found, in units, and its prices: (S, B) of a block."""
+    shape = (len(f.room), g.blocks)
+    spent = np.zeros(shape)  # price of a server's whole capacity through a block
+    direction = np.zeros(shape)
+    prices = np.zeros(shape, dtype=np.int64)
+    held = np.zeros((shape[0], g.blocks + 2), dtype=np.int64)
+    load = np.zeros(held.shape)
+    last = up(g, f.end - 1)
+    best = _certificate(f, c, ready, prices, last, held, load)
+    best_prices, most, total = prices.copy(), best / UNIT, best
+    aim, weight = FIRST_STEP, 1.0
+    for _ in range(rounds):
+        size = _turn(f, load, spent, direction, weight)
+        if size < TOO_SMALL:  # no server is ever too full
+            break
+        _move(f, direction, aim * (total / UNIT) / size, most, spent, prices)
+        aim, weight = aim * FADING, DEFLECTION
+        total = _certificate(f, c, ready, prices, last, held, load)
+        if total < best:
+            best = total
+            best_prices[:] = prices
+    return best, best_prices
