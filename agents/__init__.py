@@ -8,32 +8,26 @@ Importing this package loads no learning library; a trainer loads it when it tra
 """
 
 from edge_marl.agents import (
-    baselines,
-    bid_price,
-    centralised_trainers,
+    centralised,
     heuristics,
     independent,
-    learned,
-    published_settings,
-    routing,
+    policy_gradient,
+    published_diffusion,
+    soft_actor_critic,
+    value_based,
 )
 from edge_marl.agents.base import Agent, Trainer, TrainProgress
 from edge_marl.agents.registry import load, make, names, register
 
-__all__ = [
-    "Agent",
-    "TrainProgress",
-    "Trainer",
-    "baselines",
-    "bid_price",
-    "centralised_trainers",
-    "heuristics",
-    "independent",
-    "learned",
-    "load",
-    "make",
-    "names",
-    "published_settings",
-    "register",
-    "routing",
-]
+FAMILIES = (
+    centralised,
+    heuristics,
+    independent,
+    policy_gradient,
+    published_diffusion,
+    soft_actor_critic,
+    value_based,
+)
+"""Packages of agents; importing one registers its agents."""
+
+__all__ = ["FAMILIES", "Agent", "TrainProgress", "Trainer", "load", "make", "names", "register"]

@@ -276,7 +276,7 @@ def code_now(job: Cell | Anchors) -> str:
     Raises:
         AgentError: if its agent cannot be found.
     """
-    from edge_marl.agents.settings import parse_spec
+    from edge_marl.agents.training.settings_text import parse_spec
 
     return code_digest() if isinstance(job, Anchors) else agent_code(parse_spec(job.agent)[0])
 

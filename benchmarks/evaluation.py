@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from edge_marl.agents.playing import play
+from edge_marl.agents.play import play
 from edge_marl.benchmarks.records import Load
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
@@ -51,7 +51,7 @@ def evaluate(
     seed: int,
     progress: Callable[[int], None] = lambda finished: None,
 ) -> list[dict[str, float]]:
-    """Return every metric of an agent's episode on each workload (`edge_marl.agents.playing`)."""
+    """Return every metric of an agent's episode on each workload (`edge_marl.agents.play`)."""
     return play(agent, scenario, workloads, seed, progress).metrics
 
 

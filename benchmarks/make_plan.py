@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_marl.agents import Trainer, make
-from edge_marl.agents.settings import configure, parse_spec
+from edge_marl.agents.training.settings_text import configure, parse_spec
 from edge_marl.benchmarks.cells import (
     AgentEntry,
     Arena,

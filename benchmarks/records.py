@@ -54,7 +54,7 @@ class EpisodeResult(_Model):
 
 
 class CurvePoint(_Model):
-    """An evaluation on validation workloads during training (`edge_marl.agents.selection`).
+    """An evaluation on validation workloads during training (`training/selection.py`).
 
     A mean is None where a workload without tasks leaves it undefined.
     """

@@ -28,7 +28,7 @@ from typing import Annotated, Any, Literal, get_args
 import numpy as np
 import typer
 
-from edge_marl.agents.presets import PRESETS_FILE
+from edge_marl.agents.training.presets import PRESETS_FILE
 from edge_marl.benchmarks.study import BUDGETS, Run, defaults_of, do_runs, read_runs
 from edge_marl.console import print_rows, run_command
 from edge_marl.errors import AgentError, RecordError

@@ -25,7 +25,7 @@ import typer
 
 from edge_marl.agents import Agent, Trainer, load, make
 from edge_marl.agents.registry import find
-from edge_marl.agents.trainer import LearningTrainer
+from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.console import problems, run_command
 from edge_marl.draw import draw_workload
 from edge_marl.errors import AgentError, RecordError
@@ -270,7 +270,7 @@ def _do(run: Run, work: Path, judged: tuple[Split, range]) -> dict[str, Any]:
     """Train, play the workloads, and return what is kept."""
     import torch
 
-    from edge_marl.agents.playing import play
+    from edge_marl.agents.play import play
 
     torch.set_num_threads(1)
     scenario = load_scenario(run.scenario, run.world)
@@ -291,7 +291,7 @@ def _do(run: Run, work: Path, judged: tuple[Split, range]) -> dict[str, Any]:
 
 def _train(run: Run, trainer: LearningTrainer, work: Path) -> tuple[Agent, list[dict[str, Any]]]:
     """Return a run's trained agent and its evaluations; they are kept, also for other runs."""
-    from edge_marl.agents.run_folder import RunFolder
+    from edge_marl.agents.training.run_folder import RunFolder
 
     assert run.budget is not None
     # By its settings too: a tier's may have changed since a training was begun.

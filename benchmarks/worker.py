@@ -38,9 +38,9 @@ from edge_marl.errors import AgentError, RecordError
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent, Trainer, TrainProgress
-    from edge_marl.agents.run_folder import RunFolder
-    from edge_marl.agents.selection import Selection
-    from edge_marl.agents.trainer import LearningTrainer
+    from edge_marl.agents.training.run_folder import RunFolder
+    from edge_marl.agents.training.selection import Selection
+    from edge_marl.agents.training.trainer import LearningTrainer
     from edge_marl.scenario import Scenario
 
     Curve = tuple[CurvePoint, ...]
@@ -110,8 +110,8 @@ def _check_code(job: Cell | Anchors) -> None:
 def _run_cell(cell: Cell, task: Task, report: Report) -> dict[str, Any]:
     # Imported here, not above: this takes a second, in which the parent may go.
     from edge_marl.agents import Trainer, make
-    from edge_marl.agents.playing import play
-    from edge_marl.agents.settings import configure, parse_spec
+    from edge_marl.agents.play import play
+    from edge_marl.agents.training.settings_text import configure, parse_spec
     from edge_marl.benchmarks import evaluation
 
     start = time.perf_counter()
@@ -178,7 +178,7 @@ def _loaded(trainer: Trainer, files: checkpoints.Files, scenario: Scenario) -> A
 
 def _train(trainer: Trainer, cell: Cell, state: Path | None, report: Report) -> tuple[Agent, Curve]:
     """Return the trained agent and its learning curve, which only our own trainers have."""
-    from edge_marl.agents.trainer import LearningTrainer
+    from edge_marl.agents.training.trainer import LearningTrainer
 
     budget = cell.budget
     if budget is None:
@@ -207,7 +207,7 @@ def _resumed(
     trainer: LearningTrainer, scenario: Scenario, budget: int, seed: int, state: Path
 ) -> RunFolder:
     """Go on with a training that was killed; one whose files cannot be used starts anew."""
-    from edge_marl.agents.run_folder import RunFolder
+    from edge_marl.agents.training.run_folder import RunFolder
 
     try:
         return RunFolder(state, trainer, scenario, budget, seed)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from edge_marl.agents import Agent, make
 from edge_marl.agents.registry import find
-from edge_marl.agents.settings import configure, parse_spec
+from edge_marl.agents.training.settings_text import configure, parse_spec
 from edge_marl.benchmarks import checkpoints
 from edge_marl.benchmarks.cells import Arena, Cell
 from edge_marl.benchmarks.evaluation import draw_test_workloads

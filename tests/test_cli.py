@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_marl import __version__
-from edge_marl.agents import centralised_trainers
+from edge_marl.agents.centralised import settings
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.scenario import list_tiers, load_scenario
@@ -120,7 +120,7 @@ def test_agents_are_listed_where_their_library_is_missing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, everything, _ = run(capsys, "agents")
-    monkeypatch.setattr(centralised_trainers, "find_spec", lambda module: None)
+    monkeypatch.setattr(settings, "find_spec", lambda module: None)
     assert run(capsys, "agents") == (0, everything, "")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge_marl.agents import Agent, make
-from edge_marl.agents.playing import play
+from edge_marl.agents.play import play
 from edge_marl.draw import draw_workload
 from edge_marl.scenario import load_scenario
 

@@ -47,7 +47,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play workloads with an agent and print every metric, as means with 95 % intervals."""
-    from edge_marl.agents.playing import play
+    from edge_marl.agents.play import play
     from edge_marl.draw import draw_workload
 
     world_of, playing = _agent(checkpoint, agent, scenario, world, transfer)

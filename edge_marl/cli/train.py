@@ -10,7 +10,7 @@ import typer
 from edge_marl.console import INTERRUPTED, print_rows, problems
 
 if TYPE_CHECKING:
-    from edge_marl.agents.trainer import LearningTrainer
+    from edge_marl.agents.training.trainer import LearningTrainer
     from edge_marl.scenario import Scenario
 
 __all__ = ["train"]
@@ -45,7 +45,7 @@ def train(
     """
     import torch
 
-    from edge_marl.agents.run_folder import RunFolder
+    from edge_marl.agents.training.run_folder import RunFolder
     from edge_marl.scenario import load_scenario
 
     torch.set_num_threads(threads)
@@ -97,8 +97,8 @@ def _trainer(name: str, scenario: Scenario, settings: list[str]) -> LearningTrai
         AgentError: no such agent, one that does not learn or cannot be stopped, or a bad setting.
     """
     from edge_marl.agents import make
-    from edge_marl.agents.settings import configure, read_setting
-    from edge_marl.agents.trainer import LearningTrainer
+    from edge_marl.agents.training.settings_text import configure, read_setting
+    from edge_marl.agents.training.trainer import LearningTrainer
     from edge_marl.errors import AgentError
 
     made = make(name, scenario)

@@ -12,11 +12,11 @@ import torch
 from tianshou.data import Batch
 
 from edge_marl.agents import Agent, TrainProgress, make
-from edge_marl.agents.drqn import DrqnAgent
-from edge_marl.agents.policy import PolicyAgent
-from edge_marl.agents.rainbow import support
-from edge_marl.agents.tianshou_env import TianshouEnv
-from edge_marl.agents.trainer import LearningTrainer
+from edge_marl.agents.on_tianshou.env import TianshouEnv
+from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.training.trainer import LearningTrainer
+from edge_marl.agents.value_based.drqn import DrqnAgent
+from edge_marl.agents.value_based.rainbow import support
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.test_training import PLAIN, utility_per_task

@@ -23,8 +23,9 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from edge_marl import EdgeAIGCRows, edge_aigc_v0
-from edge_marl.agents import Agent, Trainer, TrainProgress, centralised_trainers, load, make
-from edge_marl.agents.centralised_trainers import (
+from edge_marl.agents import Agent, Trainer, TrainProgress, load, make
+from edge_marl.agents.centralised import settings as centralised_trainers
+from edge_marl.agents.centralised.settings import (
     MappoConfig,
     MappoTrainer,
     MixingConfig,
@@ -39,7 +40,7 @@ from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.workload import Workload
 
 if TYPE_CHECKING:
-    from edge_marl.agents.mixing import MixingLearner
+    from edge_marl.agents.centralised.mixing import MixingLearner
 
 NAMES = ["mappo", "qmix", "vdn"]
 SMOKE = load_scenario("smoke")
@@ -181,10 +182,10 @@ def two_steps() -> Any:
 
 
 def learner_of(name: str) -> MixingLearner:
-    from edge_marl.agents.centralised import GatewayNetwork
-    from edge_marl.agents.mixing import MixingLearner
-    from edge_marl.agents.qmix import make_qmix_mixer
-    from edge_marl.agents.vdn import make_vdn_mixer
+    from edge_marl.agents.centralised.mixing import MixingLearner
+    from edge_marl.agents.centralised.qmix import make_qmix_mixer
+    from edge_marl.agents.centralised.shared import GatewayNetwork
+    from edge_marl.agents.centralised.vdn import make_vdn_mixer
 
     config = MixingConfig(gamma=0.99, learning_rate=5e-3, tau=0.05)
     network = GatewayNetwork(3, 2, 2, (32,))
@@ -224,7 +225,7 @@ def test_vdn_fits_payoffs_that_add_up() -> None:
 
 @needs_torchrl
 def test_the_steps_learned_from_are_those_of_the_game() -> None:
-    from edge_marl.agents.centralised import Game
+    from edge_marl.agents.centralised.shared import Game
 
     game = Game(SPLIT, 2, 10_000, 3)
     rows = EdgeAIGCRows(2, SPLIT)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
-from edge_marl.agents.diffusion import DiffusionActor, hidden_layer, make_schedule
-from edge_marl.agents.networks import FlatNetwork, TokenCritic, TokenEncoder
-from edge_marl.agents.sac import FlatActor
+from edge_marl.agents.networks.attention import TokenCritic, TokenEncoder
+from edge_marl.agents.networks.diffusion import DiffusionActor, hidden_layer, make_schedule
+from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario

@@ -15,11 +15,11 @@ from tianshou.algorithm.modelfree.sac import AutoAlpha
 from tianshou.data import Batch
 from torch import Tensor, nn
 
-from edge_marl.agents.discrete_sac import SacLearner
-from edge_marl.agents.learned import SacConfig
-from edge_marl.agents.optimisers import adam
-from edge_marl.agents.policy import OnBatch
-from edge_marl.agents.replay import UniformReplay
+from edge_marl.agents.on_tianshou.on_batch import OnBatch
+from edge_marl.agents.on_tianshou.optimisers import adam
+from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay
+from edge_marl.agents.soft_actor_critic.losses import SacLearner
+from edge_marl.agents.soft_actor_critic.settings import SacConfig
 
 ACTIONS = 6
 CONFIG = SacConfig(target_entropy=0.4, alpha_learning_rate=0.01)

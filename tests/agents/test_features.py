@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from edge_marl.agents import load
-from edge_marl.agents.features import TokenFeatures
+from edge_marl.agents.networks.features import TokenFeatures
 from edge_marl.benchmarks.evaluation import evaluate
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv

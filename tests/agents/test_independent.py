@@ -14,21 +14,22 @@ from tianshou.data import Batch, Collector, CollectStats
 from torch import nn
 
 from edge_marl.agents import Agent, Trainer, TrainProgress, load
-from edge_marl.agents.iadsac import GatewayCritic, GatewayReplay
-from edge_marl.agents.iadsac import make_learner as make_iadsac
-from edge_marl.agents.independent import (
+from edge_marl.agents.independent.iadsac import GatewayCritic, GatewayReplay
+from edge_marl.agents.independent.iadsac import make_learner as make_iadsac
+from edge_marl.agents.independent.ippo import IppoAgent
+from edge_marl.agents.independent.ippo import make_learner as make_ippo
+from edge_marl.agents.independent.settings import (
     IadsacTrainer,
     IdqnConfig,
     IdqnTrainer,
     IppoConfig,
     IppoTrainer,
 )
-from edge_marl.agents.ippo import IppoAgent
-from edge_marl.agents.ippo import make_learner as make_ippo
-from edge_marl.agents.learned import AdsacConfig
-from edge_marl.agents.networks import TokenCritic
-from edge_marl.agents.policy import GatewayActor, OnBatch, PolicyAgent
-from edge_marl.agents.tianshou_rows import TianshouRows
+from edge_marl.agents.networks.attention import TokenCritic
+from edge_marl.agents.on_tianshou.on_batch import GatewayActor, OnBatch
+from edge_marl.agents.on_tianshou.rows import TianshouRows
+from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
 from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.errors import AgentError

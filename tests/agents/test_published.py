@@ -11,19 +11,19 @@ from tianshou.data import Batch
 from torch import Tensor, nn
 
 from edge_marl.agents import make
-from edge_marl.agents.adsac_published import AdsacPublishedAgent
-from edge_marl.agents.adsac_published import make_learner as make_attention
-from edge_marl.agents.d2sac import D2sacAgent
-from edge_marl.agents.d2sac import make_learner as make_plain
-from edge_marl.agents.diffusion import make_schedule
-from edge_marl.agents.published_networks import (
+from edge_marl.agents.networks.diffusion import make_schedule
+from edge_marl.agents.published_diffusion.adsac_published import AdsacPublishedAgent
+from edge_marl.agents.published_diffusion.adsac_published import make_learner as make_attention
+from edge_marl.agents.published_diffusion.d2sac import D2sacAgent
+from edge_marl.agents.published_diffusion.d2sac import make_learner as make_plain
+from edge_marl.agents.published_diffusion.networks import (
     AttentionDenoiser,
     Critics,
     DiffusionPolicy,
     PlainDenoiser,
 )
-from edge_marl.agents.published_settings import PublishedConfig
-from edge_marl.agents.trainer import LearningTrainer
+from edge_marl.agents.published_diffusion.settings import PublishedConfig
+from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import load_scenario

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_marl.agents import Agent, Trainer, load, make, names, register
-from edge_marl.agents.heuristics import Prophet
+from edge_marl.agents.heuristics.basic import Prophet
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
 from tests.agents.learners import HEURISTICS

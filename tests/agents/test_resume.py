@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from edge_marl.agents import make, names
-from edge_marl.agents.policy import PolicyAgent
-from edge_marl.agents.run_folder import RunFolder
-from edge_marl.agents.snapshots import read_state, write_state
-from edge_marl.agents.trainer import LearningTrainer
+from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.training.run_folder import RunFolder
+from edge_marl.agents.training.state_file import read_state, write_state
+from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
 

@@ -210,7 +210,9 @@ def test_old_telemetry_asks_for_a_reserve() -> None:
 
 def test_bid_price_takes_what_leaves_most_after_the_price(monkeypatch: pytest.MonkeyPatch) -> None:
     prices = np.array([1e-6, 0.0, 0.0, 5e-6])
-    monkeypatch.setattr("edge_marl.agents.bid_price.learn_prices", lambda scenario: prices)
+    monkeypatch.setattr(
+        "edge_marl.agents.heuristics.bid_price.learn_prices", lambda scenario: prices
+    )
     qualities = np.array([[0.8, 1.0], [0.55, 0.7], [0.5, 0.65], [0.5, 1.15]])
     seen = {"service_quality": qualities}
     # On server 0: 0.8 - 20 steps x 6 s x 1e-6 = 0.68, and 1 - 0.48 = 0.52. The cloud has no price.
@@ -220,7 +222,7 @@ def test_bid_price_takes_what_leaves_most_after_the_price(monkeypatch: pytest.Mo
 
 
 def test_prices_come_from_training_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_marl.agents import bid_price
+    from edge_marl.agents.heuristics import bid_price
 
     drawn = []
 
@@ -238,7 +240,7 @@ def test_prices_come_from_training_workloads(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_prices_of_episodes_with_servers_of_their_own_are_one_for_all() -> None:
-    from edge_marl.agents.bid_price import learn_prices
+    from edge_marl.agents.heuristics.bid_price import learn_prices
 
     busy = world(arrivals={**PLAIN, "rate_per_s": 4.0, "horizon_s": 30.0})
     prices = learn_prices(busy)

@@ -12,9 +12,9 @@ from tianshou.algorithm.modelfree.discrete_sac import DiscreteSACPolicy
 from tianshou.data import Batch, Collector, CollectStats
 from torch import nn
 
-from edge_marl.agents.discrete_sac import SacLearner
-from edge_marl.agents.replay import UniformReplay
-from edge_marl.agents.tianshou_env import TianshouEnv
+from edge_marl.agents.on_tianshou.env import TianshouEnv
+from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay
+from edge_marl.agents.soft_actor_critic.losses import SacLearner
 from edge_marl.envs import EdgeAIGCEnv
 from edge_marl.envs.spaces import action_space
 from edge_marl.scenario import Scenario, load_scenario

@@ -18,7 +18,7 @@ from tianshou.env import BaseVectorEnv, DummyVectorEnv
 from tianshou.env.pettingzoo_env import PettingZooEnv
 
 from edge_marl import edge_aigc_v0
-from edge_marl.agents.tianshou_rows import TianshouRows
+from edge_marl.agents.on_tianshou.rows import TianshouRows
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.worlds import make_world
 

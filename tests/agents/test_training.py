@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edge_marl.agents import Agent, TrainProgress, make
-from edge_marl.agents.policy import PolicyAgent
+from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError

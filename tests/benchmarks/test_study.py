@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from edge_marl.agents import make
-from edge_marl.agents.presets import PRESETS_FILE, preset
-from edge_marl.agents.trainer import LearningTrainer
+from edge_marl.agents.training.presets import PRESETS_FILE, preset
+from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.benchmarks import study
 from edge_marl.benchmarks.replication import report
 from edge_marl.benchmarks.search import (

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_marl.agents import Agent, make, run_folder
-from edge_marl.agents.playing import play
-from edge_marl.agents.selection import Evaluation
+from edge_marl.agents import Agent, make
+from edge_marl.agents.play import play
+from edge_marl.agents.training import run_folder
+from edge_marl.agents.training.selection import Evaluation
 from edge_marl.benchmarks.cells import Anchors, Cell, agent_code, code_digest
 from edge_marl.benchmarks.evaluation import (
     decision_latency_us,
@@ -162,7 +163,7 @@ def test_a_job_planned_with_other_sources_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_undefined_metric_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_marl.agents import playing
+    from edge_marl.agents import play as playing
 
     def played(*arguments: Any) -> playing.Played:
         metrics = [{"utility": 1.0, "latency_p95_s": float("nan")}] * 3

@@ -1,0 +1,123 @@
+"""MAPPO: proximal policy optimisation of a shared policy, with a critic of the whole state.
+
+With pi the gateways' policy, V the critic, A the team's generalised advantage from r and V(s), and
+rho_g = pi(a_g | o_g) / pi_old(a_g | o_g):
+
+    actor  : minimise -mean_g min(rho_g A, clip(rho_g, 1 - c, 1 + c) A) - entropy bonus
+    critic : minimise smooth-L1(V(s), A_old + V_old(s))
+
+(Yu et al. 2022, arXiv:2103.01955; `torchrl.objectives.ClipPPOLoss`, `GAE`.) A gateway without a
+task has one legal choice: its ratio is 1 and its entropy 0, so it moves nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from tensordict import TensorDict
+from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential
+from tensordict.nn import TensorDictModule as OnDict
+from torch import nn
+from torchrl.modules import MLP, MaskedCategorical
+from torchrl.objectives import ClipPPOLoss
+from torchrl.objectives.value import GAE
+
+from edge_marl.agents.centralised.settings import MappoConfig
+from edge_marl.agents.centralised.shared import (
+    CentralisedAgent,
+    CentralisedLearner,
+    CentralisedTraining,
+    Game,
+    GatewayNetwork,
+)
+from edge_marl.scenario import Scenario
+
+__all__ = ["TRAINED", "MappoAgent", "start"]
+
+
+class MappoAgent(CentralisedAgent):
+    """Acts by the most probable choice of the shared policy that MAPPO trained."""
+
+    name = "mappo"
+    config_class: ClassVar[Any] = MappoConfig
+
+
+class _Learner(CentralisedLearner):
+    def __init__(self, network: GatewayNetwork, state_size: int, config: MappoConfig) -> None:
+        self._config = config
+        self._policy = ProbabilisticTensorDictSequential(
+            OnDict(network, [("agents", "observation")], [("agents", "logits")]),
+            ProbabilisticTensorDictModule(
+                in_keys={"logits": ("agents", "logits"), "mask": ("agents", "mask")},
+                out_keys=[("agents", "action")],
+                distribution_class=MaskedCategorical,
+                default_interaction_type="random",
+                return_log_prob=True,
+                log_prob_key=("agents", "action_log_prob"),
+            ),
+        )
+        value = MLP(state_size, 1, num_cells=list(config.hidden), activation_class=nn.ReLU)
+        critic = OnDict(value, ["state"], ["state_value"])
+        self._advantage = GAE(gamma=config.gamma, lmbda=config.gae_lambda, value_network=critic)
+        self.loss = ClipPPOLoss(
+            self._policy,
+            critic,
+            clip_epsilon=config.clip,
+            entropy_coeff=config.entropy_bonus,
+            critic_coeff=1.0,
+        )
+        self.loss.set_keys(
+            action=("agents", "action"), sample_log_prob=("agents", "action_log_prob")
+        )
+        self.optimiser = torch.optim.Adam(self.loss.parameters(), lr=config.learning_rate)
+
+    def advance(self, game: Game) -> int:
+        """Play a rollout and learn from it."""
+        steps = self.play(game)
+        # The budget can cut the last rollout short: too few steps to learn from.
+        if len(steps) < self._config.rollout * len(game.now):
+            return 0
+        return self.update(steps)
+
+    def play(self, game: Game) -> TensorDict:
+        """Return steps (E * T,) of the game and standardised advantages (.., G, 1); T or fewer."""
+        steps: list[TensorDict] = []
+        while game.goes_on and len(steps) < self._config.rollout:
+            with torch.no_grad():
+                steps.append(game.step(self._policy(game.now.clone(recurse=True))))
+        played = TensorDict.stack(steps, dim=1)
+        with torch.no_grad():
+            self._advantage(played)
+        gateways = played["agents", "mask"].shape[-2]
+        advantage = played["advantage"]
+        advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-6)
+        advantage = advantage.unsqueeze(-2).expand(-1, -1, gateways, -1)
+        flat: TensorDict = played.set("advantage", advantage.clone()).reshape(-1)
+        return flat
+
+    def update(self, steps: TensorDict) -> int:
+        """Take the gradient steps of one rollout; return how many."""
+        updates = 0
+        for _ in range(self._config.epochs):
+            for part in torch.randperm(len(steps)).chunk(self._config.minibatches):
+                losses = self.loss(steps[part])
+                loss = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
+                self.optimiser.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(self.loss.parameters(), self._config.max_grad_norm)
+                self.optimiser.step()
+                updates += 1
+        return updates
+
+
+TRAINED = MappoAgent
+
+
+def start(scenario: Scenario, config: MappoConfig, budget: int, seed: int) -> CentralisedTraining:
+    """Return a training at its start (see `trainer.py`)."""
+
+    def make_learner(network: GatewayNetwork, state_size: int) -> _Learner:
+        return _Learner(network, state_size, config)
+
+    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)

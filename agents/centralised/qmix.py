@@ -1,0 +1,52 @@
+"""QMIX: the team's value rises in each gateway's value, in a way that depends on the state.
+
+    Q_tot = w_2(s) . elu(W_1(s) Q + b_1(s)) + b_2(s),    W_1, w_2 >= 0
+
+with Q the gateways' values of their choices, and weights and biases from networks of the state s
+(Rashid et al. 2018, arXiv:1803.11485; `torchrl.modules.QMixer`). The loss is in `mixing.py`; it
+takes the target's own best choice, as the paper does, and not the double estimate of later codes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torchrl.modules import QMixer
+
+from edge_marl.agents.centralised.mixing import MixingLearner
+from edge_marl.agents.centralised.settings import QmixConfig
+from edge_marl.agents.centralised.shared import (
+    CentralisedAgent,
+    CentralisedTraining,
+    GatewayNetwork,
+)
+from edge_marl.scenario import Scenario
+
+__all__ = ["TRAINED", "QmixAgent", "make_qmix_mixer", "start"]
+
+
+class QmixAgent(CentralisedAgent):
+    """Acts by the shared network that QMIX trained."""
+
+    name = "qmix"
+    config_class: ClassVar[Any] = QmixConfig
+
+
+def make_qmix_mixer(gateways: int, state_size: int, width: int) -> QMixer:
+    """Return an untrained monotonic mixer."""
+    return QMixer(
+        state_shape=(state_size,), mixing_embed_dim=width, n_agents=gateways, device="cpu"
+    )
+
+
+TRAINED = QmixAgent
+
+
+def start(scenario: Scenario, config: QmixConfig, budget: int, seed: int) -> CentralisedTraining:
+    """Return a training at its start (see `trainer.py`)."""
+
+    def make_learner(network: GatewayNetwork, state_size: int) -> MixingLearner:
+        mixer = make_qmix_mixer(scenario.gateways.count, state_size, config.mixer_width)
+        return MixingLearner(network, mixer, True, config)
+
+    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)

@@ -1,0 +1,322 @@
+"""What the centrally trained agents share: the gateways' network, the agent, the game as tensors.
+
+Gateways share parameters, and what two of them see can be the same. So that they need not do the
+same then, the network is also told which gateway it decides for (one-hot).
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode
+from tensordict import TensorDict
+from torch import Tensor, nn
+from torchrl.modules import MultiAgentMLP
+from torchrl.objectives import LossModule
+
+from edge_marl.agents.base import Agent, Training, TrainProgress
+from edge_marl.agents.centralised.settings import CentralisedConfig
+from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.training.randomness import Randomness, number
+from edge_marl.envs import EdgeAIGCRows
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = [
+    "ByRow",
+    "CentralisedAgent",
+    "CentralisedLearner",
+    "CentralisedTraining",
+    "Game",
+    "GatewayNetwork",
+    "make_network",
+]
+
+# It reports every storage that it makes.
+logging.getLogger("torchrl").setLevel(logging.WARNING)
+
+RECENT_STEPS = 50
+RECENT_EPISODES = 100
+
+
+class GatewayNetwork(nn.Module):
+    """One perceptron for all gateways: (..., G, inputs) -> (..., G, outputs).
+
+    Args:
+        inputs: features that a gateway sees.
+        outputs: numbers per gateway: values or logits of its choices.
+        gateways: number of gateways G.
+        hidden: widths of the hidden layers.
+    """
+
+    ids: Tensor
+
+    def __init__(self, inputs: int, outputs: int, gateways: int, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shared = MultiAgentMLP(
+            n_agent_inputs=inputs + gateways,
+            n_agent_outputs=outputs,
+            n_agents=gateways,
+            centralized=False,
+            share_params=True,
+            depth=len(hidden),
+            num_cells=list(hidden),
+            activation_class=nn.ReLU,
+        )
+        self.register_buffer("ids", torch.eye(gateways), persistent=False)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return values or logits (..., G, outputs) of observations (..., G, inputs)."""
+        ids = self.ids.expand(*observation.shape[:-1], -1)
+        values: Tensor = self.shared(torch.cat([observation, ids], dim=-1))
+        return values
+
+
+class ByRow(nn.Module):
+    """A gateways' network on rows: row i is gateway i mod G, as in (E, G, ...) flattened.
+
+    In the single environment nobody says whose task is shown; there a row stands for one gateway's
+    policy. Masks are (B, S * V), or (B, S * V + 1) in the multi-agent game.
+
+    Args:
+        network: the network.
+    """
+
+    def __init__(self, network: GatewayNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return scores (B, as wide as the mask), minus infinity where the mask forbids."""
+        rows, gateways = len(observation), len(self.network.ids)
+        missing = -rows % gateways
+        padded = nn.functional.pad(observation, (0, 0, 0, missing))
+        scores: Tensor = self.network(padded.view(-1, gateways, padded.shape[-1])).flatten(0, 1)
+        return scores[:rows, : mask.shape[-1]].masked_fill(~mask, -torch.inf)
+
+
+class CentralisedAgent(PolicyAgent[Any]):
+    """The shared policy of all gateways: the legal choice with the highest score."""
+
+    config_class: ClassVar[Any]
+    deterministic: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("tensordict", "torchrl")
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: CentralisedConfig) -> ByRow:
+        """Return an untrained network on rows."""
+        return ByRow(make_network(scenario, config))
+
+
+def make_network(scenario: Scenario, config: CentralisedConfig) -> GatewayNetwork:
+    """Return an untrained network for a scenario's gateways, S * V + 1 outputs each."""
+    return GatewayNetwork(
+        ObservationLayout(scenario).size,
+        scenario.num_actions + 1,
+        scenario.gateways.count,
+        config.hidden,
+    )
+
+
+class Game:
+    """The multi-agent game for training: tensors by name, the budget, and what was earned.
+
+    Args:
+        scenario: the world; training plays its `train` workloads.
+        num_envs: environments E.
+        budget: decisions that may be taken; a step has one per gateway with a task.
+        seed: of the workloads.
+    """
+
+    def __init__(self, scenario: Scenario, num_envs: int, budget: int, seed: int) -> None:
+        # DISABLED: the state at the end of an episode is needed, and gone after a reset.
+        self._rows = EdgeAIGCRows(num_envs, scenario, autoreset_mode=AutoresetMode.DISABLED)
+        self.budget = budget
+        self._recent: deque[list[float]] = deque(maxlen=RECENT_STEPS)
+        self._returns: deque[float] = deque(maxlen=RECENT_EPISODES)
+        self._earned = np.zeros(num_envs)
+        self.decisions = 0
+        self.now = self._tensors(*self._rows.reset(seed=seed))
+        """What there is now, (E,): `agents` (`observation`, `mask`) and `state`."""
+        self.state_size = int(self.now["state"].shape[-1])
+
+    @property
+    def spent(self) -> float:
+        """Share of the budget that is spent."""
+        return self.decisions / self.budget
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the budget has room for the next step."""
+        return self.decisions + self._deciding <= self.budget
+
+    def step(self, chosen: TensorDict) -> TensorDict:
+        """Play `chosen["agents", "action"]` (E, G); return it with what came `next`.
+
+        `next` has the team's `reward`, `terminated` and `done` (E, 1) as well, and the last
+        observation of an episode that ended; `now` is then the first of the next one.
+        """
+        deciding = self._deciding
+        seen, rewards, terminated, truncated, infos = self._rows.step(
+            chosen["agents", "action"].numpy()
+        )
+        over = terminated | truncated
+        following = self._tensors(seen, infos)
+        following["reward"] = torch.from_numpy(rewards[:, :1]).float()
+        following["terminated"] = torch.from_numpy(terminated[:, None])
+        following["done"] = torch.from_numpy(over[:, None])
+        self._count(rewards.sum(-1), deciding, over)
+        self.now = self._restart(over) if over.any() else following.select("agents", "state")
+        result: TensorDict = chosen.clone(recurse=False)
+        return result.set("next", following)
+
+    def progress(self, updates: int) -> TrainProgress:
+        """Return how far the training is."""
+        total, decisions = np.sum(self._recent, axis=0)
+        return TrainProgress(
+            decisions=self.decisions,
+            budget=self.budget,
+            updates=updates,
+            utility_per_task=float(total / max(decisions, 1)),
+            mean_return=float(np.mean(self._returns)) if self._returns else None,
+        )
+
+    def save_state(self) -> dict[str, Any]:
+        """Return where the game is."""
+        return {
+            "decisions": self.decisions,
+            "recent": list(self._recent),
+            "returns": list(self._returns),
+            "earned": self._earned,
+            "rows": self._rows.save_state(),
+        }
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.decisions = state["decisions"]
+        self._recent = deque(state["recent"], RECENT_STEPS)
+        self._returns = deque(state["returns"], RECENT_EPISODES)
+        self._earned[:] = state["earned"]
+        self.now = self._tensors(*self._rows.restore_state(state["rows"]))
+
+    @property
+    def _deciding(self) -> int:
+        return int(self.now["agents", "mask"][..., :-1].any(-1).sum())
+
+    def _restart(self, over: Any) -> TensorDict:
+        return self._tensors(*self._rows.reset(options={"reset_mask": over}))
+
+    def _tensors(self, seen: Any, infos: dict[str, Any]) -> TensorDict:
+        envs = self._rows.num_envs
+        agents = {
+            "observation": torch.from_numpy(seen),
+            "mask": torch.from_numpy(infos["action_mask"].astype(np.bool_)),
+        }
+        state = torch.from_numpy(self._rows.state())
+        batch = [envs, self._rows.num_gateways]
+        return TensorDict({"agents": TensorDict(agents, batch), "state": state}, [envs])
+
+    def _count(self, earned: Any, deciding: int, over: Any) -> None:
+        self.decisions += deciding
+        self._recent.append([float(earned.sum()), float(deciding)])
+        self._earned += earned
+        self._returns.extend(self._earned[over].tolist())
+        self._earned[over] = 0.0
+
+
+class CentralisedLearner(ABC):
+    """What the training has to know of an algorithm of TorchRL's."""
+
+    loss: LossModule
+    optimiser: torch.optim.Optimizer
+
+    @abstractmethod
+    def advance(self, game: Game) -> int:
+        """Play on, and learn from it; return the gradient steps."""
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next update depends on."""
+        return {"loss": _tensors_of(self.loss), "optimiser": self.optimiser.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+        # What is no tensor (TorchRL notes batch sizes) follows from the settings.
+        self.loss.load_state_dict(self.loss.state_dict() | state["loss"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    return {k: v for k, v in module.state_dict().items() if isinstance(v, Tensor)}
+
+
+class CentralisedTraining(Training):
+    """A training on the game that is under way.
+
+    Args:
+        scenario: the world; training plays its `train` workloads.
+        config: settings.
+        make_learner: makes a learner for a network and the length of the state.
+        trained: makes the agent from scenario, settings and its network on rows, which it copies.
+        budget: decisions to train on.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        config: CentralisedConfig,
+        make_learner: Callable[[GatewayNetwork, int], CentralisedLearner],
+        trained: Callable[[Scenario, Any, nn.Module], Agent],
+        budget: int,
+        seed: int,
+    ) -> None:
+        for_torch, for_numpy, for_envs = np.random.SeedSequence(seed).spawn(3)
+        self.budget = budget
+        self._updates = 0
+        self._game = Game(scenario, min(config.num_envs, budget), budget, number(for_envs))
+        # Networks, exploration and replay draw from torch's global generator.
+        self._random = Randomness(number(for_torch), number(for_numpy))
+        with self._random.borrowed():
+            network = make_network(scenario, config)
+            self._learner = make_learner(network, self._game.state_size)
+        self._trained = partial(trained, scenario, config, ByRow(network))
+
+    @property
+    def done(self) -> bool:
+        """Whether the next step could exceed the budget."""
+        return not self._game.goes_on
+
+    def advance(self) -> TrainProgress:
+        """Play on, and learn from it."""
+        with self._random.borrowed():
+            self._updates += self._learner.advance(self._game)
+        self.decisions = self._game.decisions
+        return self._game.progress(self._updates)
+
+    def agent(self) -> Agent:
+        """Return the agent as it is now."""
+        return self._trained()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the rest of the training depends on."""
+        return {
+            "updates": self._updates,
+            "random": self._random.state,
+            "game": self._game.save_state(),
+            "learner": self._learner.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of a training with the same arguments."""
+        self._updates = state["updates"]
+        self._random.state = state["random"]
+        self._game.restore_state(state["game"])
+        self._learner.restore(state["learner"])
+        self.decisions = self._game.decisions

@@ -1,0 +1,48 @@
+"""VDN: the team's value is the sum of the gateways' values.
+
+    Q_tot(o, a) = Q_1(o_1, a_1) + ... + Q_G(o_G, a_G)
+
+(Sunehag et al. 2018, arXiv:1706.05296; `torchrl.modules.VDNMixer`.) The mixer knows no state: the
+gateways learn from the team's reward alone. The loss is in `mixing.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torchrl.modules import VDNMixer
+
+from edge_marl.agents.centralised.mixing import MixingLearner
+from edge_marl.agents.centralised.settings import MixingConfig
+from edge_marl.agents.centralised.shared import (
+    CentralisedAgent,
+    CentralisedTraining,
+    GatewayNetwork,
+)
+from edge_marl.scenario import Scenario
+
+__all__ = ["TRAINED", "VdnAgent", "make_vdn_mixer", "start"]
+
+
+class VdnAgent(CentralisedAgent):
+    """Acts by the shared network that VDN trained."""
+
+    name = "vdn"
+    config_class: ClassVar[Any] = MixingConfig
+
+
+def make_vdn_mixer(gateways: int) -> VDNMixer:
+    """Return the sum over gateways."""
+    return VDNMixer(n_agents=gateways, device="cpu")
+
+
+TRAINED = VdnAgent
+
+
+def start(scenario: Scenario, config: MixingConfig, budget: int, seed: int) -> CentralisedTraining:
+    """Return a training at its start (see `trainer.py`)."""
+
+    def make_learner(network: GatewayNetwork, _: int) -> MixingLearner:
+        return MixingLearner(network, make_vdn_mixer(scenario.gateways.count), False, config)
+
+    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)

@@ -1,0 +1,8 @@
+"""Heuristics: they act at once.
+
+Importing it registers them.
+"""
+
+from edge_marl.agents.heuristics import basic, bid_price, routers
+
+__all__ = ["basic", "bid_price", "routers"]

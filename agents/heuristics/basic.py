@@ -1,0 +1,160 @@
+"""The published heuristics, and crash-avoid with its one flaw mended.
+
+All work from the observation and, in the base model, where they need to know qualities, from the
+scenario's topology. In the extended model all but random, which is the zero of the normalised
+score, pass over servers that they see are down.
+Source of random, round-robin, crash-avoid and prophet: the code published with the ADSAC paper.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_marl.agents.base import Agent
+from edge_marl.agents.heuristics.view import Known, View, best_action, pick
+from edge_marl.agents.registry import register
+from edge_marl.scenario import Scenario
+
+__all__ = [
+    "CrashAvoid",
+    "CrashAvoidBest",
+    "Heuristic",
+    "Prophet",
+    "RandomAgent",
+    "RandomHeuristic",
+    "RoundRobin",
+]
+
+Observations = npt.NDArray[np.float32]
+Actions = npt.NDArray[np.int64]
+Shares = npt.NDArray[np.float64]
+
+
+class Heuristic(Agent):
+    """Decides on what it sees now and keeps nothing between decisions."""
+
+    deterministic = True
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self._known = Known(scenario)
+
+    def reset(self, seed: int) -> None:
+        """Nothing is kept between decisions."""
+
+    def act(self, observation: Observations, info: Mapping[str, Any]) -> Actions:
+        """Return one action per row."""
+        return self.choose(self._known.view(observation, info))
+
+    @abstractmethod
+    def choose(self, view: View) -> Actions:
+        """Return one action per row of a view, (B,)."""
+
+
+class RandomHeuristic(Heuristic):
+    """Base of those who draw lots. Row i draws from the i-th stream of the seed."""
+
+    deterministic = False
+
+    def reset(self, seed: int) -> None:
+        """Start new streams."""
+        self._seeds = np.random.SeedSequence(seed)
+        self._streams: list[np.random.PCG64] = []
+
+    def draw(self, rows: int) -> Shares:
+        """Return a number in [0, 1) for each row, (rows,)."""
+        if missing := rows - len(self._streams):
+            self._streams += map(np.random.PCG64, self._seeds.spawn(max(0, missing)))
+        # The upper 53 bits of a raw word as a float in [0, 1): the same on every NumPy version.
+        words = np.array([stream.random_raw() for stream in self._streams[:rows]], dtype=np.uint64)
+        return np.asarray((words >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
+
+
+@register("random")
+class RandomAgent(RandomHeuristic):
+    """Any legal action, with equal probability."""
+
+    def choose(self, view: View) -> Actions:
+        """Return one action per row."""
+        return pick(view.legal.reshape(view.rows, -1), self.draw(view.rows))
+
+
+@register("round-robin")
+class RoundRobin(Heuristic):
+    """The actions in turn, from 0 in each episode; illegal ones are passed over.
+
+    Published: the services of one server are neighbours, so consecutive tasks meet on one server.
+    """
+
+    def reset(self, seed: int) -> None:
+        """Start all rows at action 0."""
+        self._next = np.zeros(0, dtype=np.int64)
+
+    def choose(self, view: View) -> Actions:
+        """Return one action per row."""
+        rows, count = view.rows, self.scenario.num_actions
+        if rows > len(self._next):
+            self._next = np.concatenate([self._next, np.zeros(rows - len(self._next), np.int64)])
+        turn = (self._next[:rows, None] + np.arange(count)) % count
+        legal = view.usable.reshape(rows, count)
+        first = np.take_along_axis(legal, turn, 1).argmax(1)
+        action: Actions = turn[np.arange(rows), first]
+        self._next[:rows] = (action + 1) % count
+        return action
+
+
+@register("crash-avoid")
+class CrashAvoid(Heuristic):
+    """The server with the most free capacity, and its first service whatever its quality.
+
+    The first of several such servers. It looks at neither the task's size nor its type. The cloud,
+    which is never full, is its choice where no server of the edge has any free capacity.
+    """
+
+    def choose(self, view: View) -> Actions:
+        """Return one action per row."""
+        # A cloud behind all that has a free step, and before all that has none.
+        free = np.where(self._known.cloud, 0.5, view.free)
+        return best_action(view.usable, free[..., None])
+
+
+@register("crash-avoid-best")
+class CrashAvoidBest(CrashAvoid):
+    """The server that crash-avoid takes, and its best service for the task: +51 % on `paper`.
+
+    Knows what each service pays: in the base model from the topology, in the extended one it sees
+    it.
+    """
+
+    def choose(self, view: View) -> Actions:
+        """Return one action per row."""
+        server = super().choose(view) // self.scenario.num_services
+        return best_action(view.usable & view.of_server(server), view.value)
+
+
+@register("prophet")
+class Prophet(Heuristic):
+    """The best-paying service among the servers with room; knows all qualities, not the future.
+
+    As published: the first of equals, and where no server has room it sends the task to the first
+    service of server 0 and so crashes it. In the extended model qualities are observed and it takes
+    the largest net reward: the stage's share of the value after the lateness that it expects, less
+    its cost. Where nothing has room it does the least harm (`View.least_bad`). Its handicap is
+    what telemetry does not show, for which it keeps a reserve (`View.safe`).
+    """
+
+    def choose(self, view: View) -> Actions:
+        """Return one action per row."""
+        if self.scenario.extended:
+            return best_action(view.candidates, view.value)
+        # An action that pays nothing is not taken for its utility: the published scan starts at
+        # 0.0 and asks for more. Where none is left, the first legal action (0) stands.
+        pays = np.where(view.fits & (view.value > 0.0), view.value, 0.0).reshape(view.rows, -1)
+        first_legal = view.legal.reshape(view.rows, -1).argmax(1)
+        action: Actions = np.where(pays.any(1), pays.argmax(1), first_legal)
+        return action

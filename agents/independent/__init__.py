@@ -1,0 +1,8 @@
+"""Independent learners in the game of gateways: `ippo`, `idqn`, `iadsac`.
+
+Importing it registers them.
+"""
+
+from edge_marl.agents.independent import settings
+
+__all__ = ["settings"]

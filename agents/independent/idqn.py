@@ -1,0 +1,75 @@
+"""`idqn`: Tianshou's double DQN on every gateway's own transitions, one network for all."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
+from torch import Tensor, nn
+
+from edge_marl.agents.independent.settings import IdqnConfig, IndependentConfig
+from edge_marl.agents.networks.flat import FlatNetwork
+from edge_marl.agents.on_tianshou.optimisers import falling_adam
+from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
+from edge_marl.agents.value_based.shared import OnArray, ValueAgent, ValueLearner
+from edge_marl.envs.spaces import gateway_action_space
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["TRAINED", "GatewayValues", "IdqnAgent", "make_learner"]
+
+
+class GatewayValues(nn.Module):
+    """Q of each action and, as the last, of doing nothing: the value of a step without a task."""
+
+    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        layout = ObservationLayout(scenario)
+        self.values = FlatNetwork(layout, hidden, outputs=scenario.num_actions + 1)
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return Q (B, A) of the single environment's actions, the lowest number where illegal."""
+        values: Tensor = self.values(observation)[:, :-1]
+        return values.masked_fill(~mask, torch.finfo(values.dtype).min)
+
+
+class IdqnAgent(ValueAgent):
+    """A trained `idqn`: any gateway's policy, and the single environment's."""
+
+    name = "idqn"
+    config_class: ClassVar[type[IndependentConfig]] = IdqnConfig
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: IdqnConfig) -> nn.Module:
+        """Return an untrained network."""
+        return GatewayValues(scenario, config.hidden)
+
+
+TRAINED = IdqnAgent
+
+
+def make_learner(
+    scenario: Scenario,
+    config: IdqnConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+) -> ValueLearner:
+    """Return an untrained learner (see `trainer.py`)."""
+    actor = GatewayValues(scenario, config.hidden)
+    policy = DiscreteQLearningPolicy(
+        model=OnArray(actor.values), action_space=gateway_action_space(scenario)
+    )
+    learner = ValueLearner(policy, config.batch_size, config)
+    learner.actor = actor
+    size = replay_size(config.buffer_size, rows, budget, scenario.gateways.count)
+    learner.replay = UniformReplay(size, rows, for_replay)
+    learner.algorithm = DQN(
+        policy=policy,
+        optim=falling_adam(config, budget),
+        gamma=config.gamma,
+        target_update_freq=config.updates_per_target,
+    )
+    return learner

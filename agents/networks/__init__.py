@@ -1,0 +1,1 @@
+"""Networks that agents of several families share."""

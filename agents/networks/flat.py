@@ -1,0 +1,51 @@
+"""Perceptrons on the flat observation."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from edge_marl.agents.networks.features import TokenFeatures
+from edge_marl.layout import ObservationLayout
+
+__all__ = ["FlatActor", "FlatNetwork"]
+
+
+class FlatNetwork(nn.Module):
+    """A perceptron from all features, side by side, to `outputs` numbers (None: one per action)."""
+
+    def __init__(
+        self, layout: ObservationLayout, hidden: tuple[int, ...], outputs: int | None = None
+    ) -> None:
+        super().__init__()
+        self.features = TokenFeatures(layout)
+        per_server = self.features.server_size + layout.num_services * self.features.service_size
+        inputs = self.features.task_size + per_server * layout.num_servers
+        sizes = (inputs, *hidden, outputs or layout.num_servers * layout.num_services)
+        layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return (B, outputs) for observations (B, D)."""
+        task, servers, services = self.features(observation)
+        flat = torch.cat([task, servers.flatten(1), services.flatten(1)], dim=1)
+        values: Tensor = self.layers(flat)
+        return values
+
+
+class FlatActor(nn.Module):
+    """Log-probabilities of all actions from the flat observation."""
+
+    def __init__(self, layout: ObservationLayout, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.logits = FlatNetwork(layout, hidden)
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return log-probabilities (B, A); illegal actions have probability 0."""
+        logits = self.logits(observation)
+        # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
+        logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+        values: Tensor = logits.log_softmax(dim=-1)
+        return values

@@ -1,0 +1,1 @@
+"""Training by the algorithms of Tianshou's: the loop, its environments and its replay buffer."""

@@ -1,0 +1,52 @@
+"""The trained agent, and its network as Tianshou's policy sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    pass
+
+
+__all__ = ["GatewayActor", "OnBatch"]
+
+
+class OnBatch(nn.Module):
+    """A network on tensors as Tianshou calls networks: on a `Batch` of `obs` and `mask`.
+
+    Actors get both and return log-probabilities with a recurrent state (none); critics get the
+    observation and return Q.
+    """
+
+    def __init__(self, network: nn.Module, *, actor: bool) -> None:
+        super().__init__()
+        self.network = network
+        self._actor = actor
+
+    def forward(self, obs: Any, state: Any = None, info: Any = None) -> Any:
+        """Return (log-probabilities (B, A), state), or Q (B, A)."""
+        observation = torch.as_tensor(obs.obs)
+        if not self._actor:
+            return self.network(observation)
+        return self.network(observation, torch.as_tensor(obs.mask)), state
+
+
+class GatewayActor(nn.Module):
+    """An actor of the single environment's, with the action that it does not have: nothing.
+
+    Doing nothing is what a gateway without a task does, for certain and with no gradient; one with
+    a task acts as the actor says. (Tianshou's algorithms themselves know no masks.)
+    """
+
+    def __init__(self, actor: nn.Module) -> None:
+        super().__init__()
+        self.actor = actor
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return log-probabilities (B, A + 1) for observations (B, D) and masks (B, A + 1)."""
+        own = self.actor(observation, mask[:, :-1])
+        values = torch.cat([own, torch.zeros_like(own[:, :1])], dim=1)
+        return values.masked_fill(~mask, torch.finfo(values.dtype).min)

@@ -1,0 +1,112 @@
+"""The trained agent of all learning libraries: it acts by the most probable action of a network."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from edge_marl.agents.base import Agent, legal_actions
+from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
+from edge_marl.errors import AgentError
+from edge_marl.scenario import Scenario
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+__all__ = ["PolicyAgent"]
+
+
+C = TypeVar("C", bound="DataclassInstance")
+
+
+class PolicyAgent(Agent, Generic[C]):
+    """Acts by the most probable action of a trained network.
+
+    It computes in double precision. In single, the last bits of a row's probabilities change with
+    the number of rows, the machine and its linear-algebra library, and with them, once in a while,
+    the action; in double two actions would have to be equal to the fifteenth digit.
+
+    Args:
+        scenario: the world that the network was trained in.
+        config: settings that it was trained with.
+        actor: the network; it is copied.
+    """
+
+    config_class: ClassVar[type[DataclassInstance]]
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions that the network is made of, besides those of every agent."""
+    actor: nn.Module
+
+    def __init__(self, scenario: Scenario, config: C, actor: nn.Module) -> None:
+        super().__init__(scenario)
+        self.config = config
+        self.actor = deepcopy(actor).double().eval().requires_grad_(False)
+        self.reset(0)
+
+    @classmethod
+    @abstractmethod
+    def build_actor(cls, scenario: Scenario, config: C) -> nn.Module:
+        """Return an untrained actor: (observation, mask) -> log-probabilities (B, A)."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings that the agent was trained with."""
+        return asdict(self.config)
+
+    def reset(self, seed: int) -> None:
+        """Nothing is kept between decisions."""
+
+    def act(
+        self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+    ) -> npt.NDArray[np.int64]:
+        """Return the most probable legal action of each row."""
+        seen = torch.tensor(observation, dtype=torch.float64)
+        legal = torch.from_numpy(legal_actions(info, len(observation), self.scenario))
+        with torch.inference_mode():
+            best = self.log_probabilities(seen, legal).argmax(dim=-1)
+        action: npt.NDArray[np.int64] = best.numpy()
+        return action
+
+    def log_probabilities(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return log-probabilities (B, A) of the policy in evaluation."""
+        values: Tensor = self.actor(observation, mask)
+        return values
+
+    def save(self, folder: str | Path) -> None:
+        """Write settings and weights (in the single precision that they were trained in)."""
+        weights = {k: v.float().numpy() for k, v in self.actor.state_dict().items()}
+        write_checkpoint(
+            Path(folder), self.name, self.scenario, self.settings, weights, self.packages
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Self:
+        """Return the agent that `save` wrote (see `Agent.load`)."""
+        settings, weights = read_checkpoint(Path(folder), cls.name, scenario, transfer)
+        try:
+            config: Any = cls.config_class(**_without_lists(settings))
+            with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+                actor = cls.build_actor(scenario, config)
+            actor.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
+        except (TypeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            why = f"settings or weights are not those of this version's '{cls.name}'"
+            if transfer:
+                why += f" for '{scenario.label}': its sizes are those of what it was made for"
+            raise AgentError(f"{folder}: {why} ({reason})") from None
+        return cls(scenario, config, actor)
+
+
+def _without_lists(settings: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no tuples; the settings know no lists."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}

@@ -1,0 +1,37 @@
+"""`ppo`: Tianshou's proximal policy optimisation with a masked perceptron."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from tianshou.algorithm.modelfree.ppo import PPO
+
+from edge_marl.agents.policy_gradient.settings import PpoConfig
+from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, OnPolicyLearner, actor_critic
+from edge_marl.scenario import Scenario
+
+__all__ = ["TRAINED", "PpoAgent", "make_learner"]
+
+
+class PpoAgent(FlatPolicyAgent):
+    """A trained `ppo`."""
+
+    name = "ppo"
+    config_class: ClassVar[Any] = PpoConfig
+
+
+TRAINED = PpoAgent
+
+
+def make_learner(
+    scenario: Scenario, config: PpoConfig, rows: int, budget: int, _: np.random.SeedSequence
+) -> OnPolicyLearner:
+    """Return an untrained learner (see `trainer.py`)."""
+    actor = PpoAgent.build_actor(scenario, config)
+    learner = OnPolicyLearner(
+        scenario, actor, rows, config.decisions_per_update, config.batch_size, config.epochs
+    )
+    parts = actor_critic(learner, scenario, config, budget)
+    learner.algorithm = PPO(eps_clip=config.clip, advantage_normalization=True, **parts)
+    return learner

@@ -1,0 +1,8 @@
+"""The published diffusion agents: `adsac-published`, `d2sac`.
+
+Importing it registers them.
+"""
+
+from edge_marl.agents.published_diffusion import settings
+
+__all__ = ["settings"]

@@ -1,0 +1,24 @@
+"""`adsac-published`: the published diffusion policy with attention over the batch (`published.py`).
+
+Kept to tell what was published from what is described: see `docs/agents.md`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from edge_marl.agents.published_diffusion.losses import PublishedAgent, published_learner
+from edge_marl.agents.published_diffusion.networks import AttentionDenoiser
+
+__all__ = ["TRAINED", "AdsacPublishedAgent", "make_learner"]
+
+
+class AdsacPublishedAgent(PublishedAgent):
+    """A trained `adsac-published`."""
+
+    name = "adsac-published"
+    denoiser = AttentionDenoiser
+
+
+TRAINED = AdsacPublishedAgent
+make_learner = partial(published_learner, AdsacPublishedAgent)

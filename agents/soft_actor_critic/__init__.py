@@ -1,0 +1,8 @@
+"""Soft actor-critic: `sac` and `adsac`.
+
+Importing it registers them.
+"""
+
+from edge_marl.agents.soft_actor_critic import settings
+
+__all__ = ["settings"]

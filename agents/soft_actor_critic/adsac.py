@@ -1,0 +1,84 @@
+"""`adsac`: the attention-based diffusion soft actor-critic.
+
+The ADSAC paper's method as it is described, not as its code was published: attention runs over the
+tokens of one observation (the published code's over the other samples of the batch), the targets
+have no dropout, and the entropy is that of the policy that acts (`diffusion.py`). Losses:
+`discrete_sac.py`; networks: `networks.py`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edge_marl.agents.networks.attention import TokenCritic
+from edge_marl.agents.networks.diffusion import DiffusionActor, make_schedule
+from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
+from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.soft_actor_critic.losses import SacLearner
+from edge_marl.agents.soft_actor_critic.settings import AdsacConfig, LearnerConfig
+from edge_marl.envs.spaces import action_space
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["TRAINED", "AdsacAgent", "make_learner"]
+
+
+class AdsacAgent(PolicyAgent[AdsacConfig]):
+    """A trained `adsac`.
+
+    `reset(seed)` draws the noise of one decision; every decision of every row is denoised from it
+    until the next reset. So an observation always gets the same action, whatever came before it and
+    whatever stands in the other rows.
+    """
+
+    name = "adsac"
+    config_class: ClassVar[type[LearnerConfig]] = AdsacConfig
+    actor: DiffusionActor
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: AdsacConfig) -> DiffusionActor:
+        """Return an untrained actor."""
+        return DiffusionActor(
+            ObservationLayout(scenario),
+            width=config.width,
+            schedule=make_schedule(config.denoising_steps, config.beta_min, config.beta_max),
+            denoiser_width=config.denoiser_width,
+            noise_draws=config.noise_draws,
+            attention=config.attention,
+        )
+
+    def reset(self, seed: int) -> None:
+        """Draw the noise that all decisions until the next reset use."""
+        generator = torch.Generator().manual_seed(seed)
+        self._noise = self.actor.draw_noise(1, generator)
+
+    def log_probabilities(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return log-probabilities (B, A) of the policy in evaluation."""
+        values: Tensor = self.actor(observation, mask, self._noise)
+        return values
+
+
+TRAINED = AdsacAgent
+
+
+def make_learner(
+    scenario: Scenario,
+    config: AdsacConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+) -> SacLearner:
+    """Return an untrained learner (see `trainer.py`)."""
+    layout = ObservationLayout(scenario)
+    return SacLearner(
+        action_space(scenario),
+        config,
+        AdsacAgent.build_actor(scenario, config),
+        lambda: TokenCritic(layout, config.width, attention=config.attention),
+        UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay),
+        budget,
+    )

@@ -1,0 +1,54 @@
+"""`sac`: Tianshou's discrete soft actor-critic with perceptrons, its policy masked."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from torch import nn
+
+from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
+from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
+from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.soft_actor_critic.losses import SacLearner
+from edge_marl.agents.soft_actor_critic.settings import LearnerConfig, SacConfig
+from edge_marl.envs.spaces import action_space
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["TRAINED", "SacAgent", "make_learner"]
+
+
+class SacAgent(PolicyAgent[SacConfig]):
+    """A trained `sac`."""
+
+    name = "sac"
+    deterministic = True
+    config_class: ClassVar[type[LearnerConfig]] = SacConfig
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: SacConfig) -> nn.Module:
+        """Return an untrained actor."""
+        return FlatActor(ObservationLayout(scenario), config.hidden)
+
+
+TRAINED = SacAgent
+
+
+def make_learner(
+    scenario: Scenario,
+    config: SacConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+) -> SacLearner:
+    """Return an untrained learner (see `trainer.py`)."""
+    layout = ObservationLayout(scenario)
+    return SacLearner(
+        action_space(scenario),
+        config,
+        SacAgent.build_actor(scenario, config),
+        lambda: FlatNetwork(layout, config.hidden),
+        UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay),
+        budget,
+    )

@@ -1,0 +1,1 @@
+"""Training: settings, runs that can be stopped, and the choice of the best agent."""

@@ -1,0 +1,72 @@
+"""Settings of an agent as people write them: `adsac gamma=0.9 attention=false`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from edge_marl.agents.base import Agent, Trainer
+from edge_marl.agents.training.trainer import LearningTrainer
+from edge_marl.errors import AgentError
+
+__all__ = ["configure", "parse_spec", "read_setting"]
+
+
+def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
+    """Return an agent's id and the settings that follow it, as `name=value`."""
+    words = text.split()
+    settings = []
+    while len(words) > 1 and re.match(r"[a-z_]\w*=", words[-1]):
+        settings.append(read_setting(words.pop()))
+    return " ".join(words), dict(settings)
+
+
+def read_setting(text: str) -> tuple[str, Any]:
+    """Read `name=value`; the value is as in JSON, or else text.
+
+    Raises:
+        AgentError: if it has no `=`.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise AgentError(f"setting {text}: must be NAME=VALUE, such as gamma=0.95")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def configure(made: Agent | Trainer, chosen: Mapping[str, Any]) -> None:
+    """Replace settings of a trainer.
+
+    Raises:
+        AgentError: if it has no such setting, or the value is not one of it.
+    """
+    if not chosen:
+        return
+    if not isinstance(made, LearningTrainer):
+        raise AgentError(f"agent '{made.name}' has no settings: leave out {', '.join(chosen)}")
+    kind = made.config_class
+    known = [field.name for field in fields(kind)]
+    for name, value in chosen.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise AgentError(
+                f"setting {name}={value}: {hint}The settings of {made.name} are {', '.join(known)}"
+            )
+    try:
+        made.config = TypeAdapter(kind).validate_python(asdict(made.config) | dict(chosen))
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:  # the settings' own check says it all
+            raise AgentError(f"{made.name}: {first['ctx']['error']}") from None
+        raise AgentError(
+            f"setting {first['loc'][0]} = {first['input']!r}: {first['msg']}"
+        ) from None

@@ -1,0 +1,8 @@
+"""Learners of action values: `dqn`, `drqn`, `qrdqn`, `rainbow`.
+
+Importing it registers them.
+"""
+
+from edge_marl.agents.value_based import settings
+
+__all__ = ["settings"]

@@ -1,0 +1,146 @@
+"""What the agents that learn action values share: acting, exploring, how Tianshou calls them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
+from torch import Tensor, nn
+
+from edge_marl.agents.on_tianshou.learner import ReplayLearner
+from edge_marl.agents.on_tianshou.optimisers import adam_of
+from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
+from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.value_based.settings import ValueConfig
+
+__all__ = [
+    "Exploration",
+    "OnArray",
+    "ValueAgent",
+    "ValueLearner",
+    "Values",
+    "algorithm_parts",
+    "uniform_learner",
+]
+
+
+class Exploration(Protocol):
+    """Settings of the share of random actions."""
+
+    @property
+    def exploration_share(self) -> float:
+        """Share of the budget over which exploration falls."""
+
+    @property
+    def exploration_end(self) -> float:
+        """Share of decisions that stay random."""
+
+
+class Values(nn.Module):
+    """Q of legal actions from a network, the lowest number of others.
+
+    Args:
+        network: observation (B, D) -> Q (B, A), or what `mean` makes into Q.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return Q (B, A) of the network's outputs."""
+        return outputs
+
+    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+        """Return Q (B, A) for observations (B, D) and masks (B, A)."""
+        values = self.mean(self.network(observation))
+        return values.masked_fill(~mask, torch.finfo(values.dtype).min)
+
+
+class OnArray(nn.Module):
+    """A network on tensors as Tianshou's DQN calls networks; it sees to the masks itself."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, obs: Any, state: Any = None, info: Any = None) -> tuple[Tensor, Any]:
+        """Return the network's outputs and no state."""
+        return self.network(torch.as_tensor(obs)), state
+
+
+class ValueAgent(PolicyAgent[Any]):
+    """Takes the action of the largest value (its "log-probabilities" are values)."""
+
+    deterministic: ClassVar[bool] = True
+
+
+class ValueLearner(ReplayLearner):
+    """A learner whose share of random actions falls in a straight line.
+
+    Args:
+        policy: Tianshou's.
+        batch_size: transitions per gradient step.
+        exploration: settings.
+        start: share of random actions at the start.
+    """
+
+    def __init__(
+        self,
+        policy: DiscreteQLearningPolicy[Any],
+        batch_size: int,
+        exploration: Exploration,
+        start: float = 1.0,
+    ) -> None:
+        super().__init__(batch_size)
+        self._policy, self._exploration, self._start = policy, exploration, start
+
+    def explore(self, spent: float) -> None:
+        """Lower the share of random actions; Tianshou draws them among the legal ones."""
+        end = self._exploration.exploration_end
+        left = max(0.0, 1.0 - spent / max(self._exploration.exploration_share, 1e-9))
+        self._policy.set_eps_training(end + (self._start - end) * left)
+
+
+def algorithm_parts(
+    policy: DiscreteQLearningPolicy[Any], config: ValueConfig, budget: int
+) -> dict[str, Any]:
+    """Return what Tianshou's value-based algorithms are all made of."""
+    return {
+        "policy": policy,
+        "optim": adam_of(config, budget),
+        "gamma": config.gamma,
+        "n_step_return_horizon": config.n_step,
+        "target_update_freq": config.updates_per_target,
+    }
+
+
+def uniform_learner(
+    kind: type[Any],
+    actor: Values,
+    policy: DiscreteQLearningPolicy[Any],
+    config: ValueConfig,
+    rows: int,
+    budget: int,
+    for_replay: np.random.SeedSequence,
+    **own: Any,
+) -> ValueLearner:
+    """Return an untrained learner that replays uniformly.
+
+    Args:
+        kind: Tianshou's algorithm.
+        actor: the network that acts.
+        policy: Tianshou's, on the same network.
+        config: settings.
+        rows: rows of environments.
+        budget: decisions to train on.
+        for_replay: seed of the replay's draws.
+        own: what the algorithm takes beside the others' settings.
+    """
+    learner = ValueLearner(policy, config.batch_size, config, config.exploration_start)
+    learner.actor = actor
+    learner.replay = UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay)
+    learner.algorithm = kind(**algorithm_parts(policy, config, budget), **own)
+    return learner
