@@ -33,7 +33,7 @@ benchmark: $(MAIN)  ## train and evaluate the default agents on `paper`, print t
 	$(BIN)/python benchmarks/run_benchmark.py --scenario paper
 
 speed: $(MAIN)  ## measure how fast the environments are, each against the others
-	PYTHONPATH=. $(BIN)/python benchmarks/speed.py
+	PYTHONPATH=. $(BIN)/python benchmarks/measure/speed.py
 
 test: check  ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

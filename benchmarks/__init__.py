@@ -1,6 +1,6 @@
 """The harness: runs agents on scenarios, keeps their records, and makes tables and figures.
 
-`run_benchmark` holds the command; `cells` what a run consists of, `worker` and `evaluation` what
-one cell does, `runner` how they are done side by side, `records` what is kept, and `stats`,
-`tables` and `figures` what is made of it.
+A suite (`suites/`) becomes a plan of cells (`plan/`), which are done side by side (`run/`) and kept
+as records (`records/`); a report (`report/`) is made of records alone. `study/` is what was studied
+with it, `release/` what ships with the tiers, `measure/` what maintainers measure.
 """

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_marl.benchmarks.columns import COLUMNS, SCORE, Column
-from edge_marl.benchmarks.stats import MIN_RUNS, Estimate, estimate, normalise
+from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column
+from edge_marl.benchmarks.report.stats import MIN_RUNS, estimate, normalise
 from edge_marl.bound.anchor_pairs import shipped_pairs
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.checks import tier_of

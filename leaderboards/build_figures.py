@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
-from edge_marl.benchmarks.columns import COLUMNS, Column
-from edge_marl.benchmarks.stats import Estimate
+from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.columns import COLUMNS, Column
 from edge_marl.leaderboards.build_board import Board, Row
 
 __all__ = ["Scale", "interval", "score_scale", "trade_off", "workload_scores"]

@@ -11,8 +11,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from edge_marl.benchmarks.columns import SCORE
-from edge_marl.benchmarks.stats import MIN_RUNS
+from edge_marl.benchmarks.report.columns import SCORE
+from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.kernel import world as k
 from edge_marl.leaderboards import build_figures as figures
 from edge_marl.leaderboards.build_board import Board, Row

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_marl.benchmarks.cells import canonical_json
+from edge_marl.benchmarks.plan.cells import canonical_json
 
 __all__ = [
     "LEVELS",

@@ -17,16 +17,16 @@ from pydantic import ValidationError
 from edge_marl.agents import Agent, make
 from edge_marl.agents.registry import find
 from edge_marl.agents.training.settings_text import configure, parse_spec
-from edge_marl.benchmarks import checkpoints
-from edge_marl.benchmarks.cells import Arena, Cell
-from edge_marl.benchmarks.evaluation import draw_test_workloads
-from edge_marl.benchmarks.records import (
+from edge_marl.benchmarks.plan.cells import Arena, Cell
+from edge_marl.benchmarks.records.records import (
     CellResult,
     Provenance,
     read_plan,
     read_record,
     record_path,
 )
+from edge_marl.benchmarks.run import kept_agents
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import AgentError, SubmissionError
 from edge_marl.files import new_folder
 from edge_marl.leaderboards.checks import code_sha256, is_released, kind_of, means_of
@@ -235,7 +235,7 @@ def _kept(run_dir: Path, done: _Finished) -> Path:
             f"{run_dir}: the trained agent of {done.cell.label} was not kept: give the folder of "
             "each seed's with --checkpoint"
         )
-    if not checkpoints.is_intact(run_dir, kept):
+    if not kept_agents.is_intact(run_dir, kept):
         raise SubmissionError(
             f"{run_dir / kept.folder}: not the agent that the run has kept: files were changed"
         )

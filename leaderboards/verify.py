@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean, variance
 
 from edge_marl._version import __version__
-from edge_marl.benchmarks.evaluation import draw_test_workloads
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import EdgeMarlError, SubmissionError
 from edge_marl.leaderboards import checks, files
 from edge_marl.leaderboards.choosers import MAY_DIFFER, Again, Logged, Paired, checked

@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode
 
 from edge_marl import draw_workload, edge_aigc_v0, load_scenario
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.evaluation import evaluate, evaluate_gateways
+from edge_marl.benchmarks.run.evaluation import evaluate, evaluate_gateways
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 

@@ -1,7 +1,7 @@
 """Settings per tier, where they are not the defaults of an agent's dataclass.
 
-`presets.json` is written by `python -m edge_marl.benchmarks.search TIER --adopt` from trials on
-train and validation workloads; it has those of `paper`, which every scenario of the base model
+`presets.json` is written by `python -m edge_marl.benchmarks.study.search TIER --adopt` from trials
+on train and validation workloads; it has those of `paper`, which every scenario of the base model
 takes, and those of `campus`, which every other one takes.
 """
 

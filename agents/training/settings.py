@@ -1,8 +1,4 @@
-"""The Tianshou baselines' names and settings. No learning library is loaded before they train.
-
-The defaults; `presets.py` has what the search (`benchmarks/search.py`) found to be clearly better.
-Both were chosen on `train` and `validation` workloads, never on test workloads.
-"""
+"""Settings that every trainer of a learning library has. No such library is loaded here."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from torch.distributions import Categorical
 
 from edge_marl import Scenario, draw_workload, load_scenario
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.evaluation import evaluate
+from edge_marl.benchmarks.run.evaluation import evaluate
 
 NUM_ENVS, ROLLOUT = 16, 64
 EPOCHS, MINIBATCHES, LEARNING_RATE = 4, 4, 1e-3

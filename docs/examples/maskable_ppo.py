@@ -23,7 +23,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from edge_marl import ObservationLayout, Scenario, draw_workload, load_scenario
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.evaluation import evaluate
+from edge_marl.benchmarks.run.evaluation import evaluate
 
 
 class Masks:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from edge_marl import Scenario, draw_workload, edge_aigc_v0
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.evaluation import evaluate_gateways
+from edge_marl.benchmarks.run.evaluation import evaluate_gateways
 
 SHARED = "gateways"  # name of the one policy
 

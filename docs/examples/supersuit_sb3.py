@@ -31,7 +31,7 @@ from stable_baselines3.common.utils import set_random_seed
 
 from edge_marl import Scenario, draw_workload, edge_aigc_v0
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.evaluation import evaluate_gateways
+from edge_marl.benchmarks.run.evaluation import evaluate_gateways
 
 COPIES = 4
 

@@ -28,7 +28,7 @@ from torchrl.objectives.value import GAE
 
 from edge_marl import Scenario, draw_workload, edge_aigc_v0
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.evaluation import evaluate_gateways
+from edge_marl.benchmarks.run.evaluation import evaluate_gateways
 
 FRAMES, EPOCHS, MINIBATCHES = 512, 4, 4
 

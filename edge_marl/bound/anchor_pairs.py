@@ -1,7 +1,7 @@
 """The two ends of the normalised score for each workload: random dispatch and the upper bound.
 
 Both are functions of scenario and workload alone, so they are computed once: released tiers ship
-those of their test workloads (`edge_marl/tiers/anchors`, `edge_marl.benchmarks.make_anchors`),
+those of their test workloads (`edge_marl/tiers/anchors`, `edge_marl.benchmarks.release.anchors`),
 all others are kept in a folder of the user's, one small JSON file per workload.
 """
 

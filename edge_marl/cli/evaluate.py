@@ -136,7 +136,7 @@ def _per_episode(metrics: list[dict[str, float]]) -> dict[str, list[float | None
 def _rows(metrics: list[dict[str, float]]) -> list[tuple[str, str, str]]:
     import numpy as np
 
-    from edge_marl.benchmarks.stats import estimate
+    from edge_marl.benchmarks.report.stats import estimate
 
     rows = []
     for name in metrics[0]:

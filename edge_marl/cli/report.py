@@ -23,7 +23,7 @@ def report(
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files only.")] = False,
 ) -> None:
     """Make the tables, figures and page of a run again, from its records alone."""
-    from edge_marl.benchmarks.report import make_report
+    from edge_marl.benchmarks.report.report import make_report
 
     make_report(run_dir, _chosen(formats or []), show=not quiet)
 
@@ -34,7 +34,7 @@ def _chosen(texts: list[str]) -> tuple[str, ...]:
     Raises:
         RecordError: if one is unknown.
     """
-    from edge_marl.benchmarks.report import FORMATS
+    from edge_marl.benchmarks.report.report import FORMATS
     from edge_marl.errors import RecordError
 
     names = [part.strip() for text in texts for part in text.split(",") if part.strip()]

@@ -10,7 +10,7 @@ import typer
 from edge_marl.console import FAILED, print_rows, problems
 
 if TYPE_CHECKING:
-    from edge_marl.benchmarks.differences import Row
+    from edge_marl.benchmarks.records.differences import Row
 
 __all__ = ["reproduce"]
 
@@ -22,11 +22,11 @@ def reproduce(
 
     Exits with 1 if any differs.
     """
-    from edge_marl.benchmarks.cells import code_now
-    from edge_marl.benchmarks.differences import differences
-    from edge_marl.benchmarks.executors import run_in_process
-    from edge_marl.benchmarks.records import Record, load_record
-    from edge_marl.benchmarks.worker import Task
+    from edge_marl.benchmarks.plan.sources import code_now
+    from edge_marl.benchmarks.records.differences import differences
+    from edge_marl.benchmarks.records.records import Record, load_record
+    from edge_marl.benchmarks.run.executors import run_in_process
+    from edge_marl.benchmarks.run.task import Task
     from edge_marl.errors import RecordError
 
     try:

@@ -15,8 +15,8 @@ import typer
 from edge_marl.console import FAILED, INTERRUPTED, print_rows, problems
 
 if TYPE_CHECKING:
-    from edge_marl.benchmarks.cells import Plan
-    from edge_marl.benchmarks.executors import Executor
+    from edge_marl.benchmarks.plan.cells import Plan
+    from edge_marl.benchmarks.run.executors import Executor
 
 __all__ = ["run"]
 
@@ -164,7 +164,7 @@ def run(
     `edge-marl plan` is short for `edge-marl run --dry-run`: the time is estimated from cells that
     are done, of the same agent, if possible in the same place.
     """
-    from edge_marl.benchmarks.make_plan import make_plan
+    from edge_marl.benchmarks.plan.make_plan import make_plan
     from edge_marl.benchmarks.suites import DEFAULT, load_suite
     from edge_marl.errors import ScenarioError
 
@@ -196,7 +196,7 @@ def run(
 
 def _show(plan: Plan, folder: Path, jobs: int) -> None:
     """Print a plan's cells and what they will take."""
-    from edge_marl.benchmarks.status import rows_of
+    from edge_marl.benchmarks.run.status import rows_of
 
     print_rows(rows_of(plan, folder, jobs))
 
@@ -205,9 +205,9 @@ def _run(
     plan: Plan, folder: Path, does: Executor, *, retry_failed: bool, quiet: bool, as_json: bool
 ) -> None:
     """Do a plan's cells and make the report."""
-    from edge_marl.benchmarks.progress import make_display
-    from edge_marl.benchmarks.report import make_report
-    from edge_marl.benchmarks.runner import run_plan
+    from edge_marl.benchmarks.report.report import make_report
+    from edge_marl.benchmarks.run.progress import make_display
+    from edge_marl.benchmarks.run.runner import run_plan
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's way to say Ctrl-C
     try:
@@ -254,13 +254,13 @@ def _executor(
         SuiteError: options of the other executor; ray is not installed, there is no cluster, or it
             is too small.
     """
-    from edge_marl.benchmarks.executors import Processes
+    from edge_marl.benchmarks.run.executors import Processes
     from edge_marl.errors import SuiteError
 
     if gpus > 1 and gpus != int(gpus):
         raise SuiteError(f"--gpus-per-cell {gpus:g}: must be a whole number, or a share below 1")
     if name == "ray":
-        from edge_marl.benchmarks.ray_executor import RayExecutor
+        from edge_marl.benchmarks.run.ray_executor import RayExecutor
 
         return RayExecutor(address, threads=threads, gpus=gpus, most=jobs)
     if address is not None or gpus:
@@ -270,7 +270,7 @@ def _executor(
 
 def _at_a_time(jobs: int | None, threads: int) -> int:
     """Return how many cells run at a time on this machine: as asked for, or as cores allow."""
-    from edge_marl.benchmarks.provenance import usable_cores
+    from edge_marl.benchmarks.records.provenance import usable_cores
 
     return jobs or max(1, usable_cores() // threads)
 

@@ -10,7 +10,7 @@ import torch
 
 from edge_marl.agents import load
 from edge_marl.agents.networks.features import TokenFeatures
-from edge_marl.benchmarks.evaluation import evaluate
+from edge_marl.benchmarks.run.evaluation import evaluate
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError

@@ -30,7 +30,7 @@ from edge_marl.agents.on_tianshou.on_batch import GatewayActor, OnBatch
 from edge_marl.agents.on_tianshou.rows import TianshouRows
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
-from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads, evaluate, evaluate_gateways
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout

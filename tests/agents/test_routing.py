@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.evaluation import evaluate, evaluate_gateways
+from edge_marl.benchmarks.run.evaluation import evaluate, evaluate_gateways
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_marl.benchmarks.cells import AgentEntry, Anchors, Arena, Cell, Plan
-from edge_marl.benchmarks.columns import COLUMNS
-from edge_marl.benchmarks.records import (
+from edge_marl.benchmarks.plan.cells import AgentEntry, Anchors, Arena, Cell, Plan
+from edge_marl.benchmarks.records.records import (
     AnchorValues,
     CellResult,
     CurvePoint,
@@ -21,6 +20,7 @@ from edge_marl.benchmarks.records import (
     write_plan,
     write_record,
 )
+from edge_marl.benchmarks.report.columns import COLUMNS
 from edge_marl.scenario import load_scenario
 
 EPISODES = 4

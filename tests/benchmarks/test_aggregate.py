@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_marl.benchmarks.analysis import Report
-from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan
-from edge_marl.benchmarks.plots import draw_aggregate
-from edge_marl.benchmarks.records import record_path, write_record
-from edge_marl.benchmarks.report import to_html, to_json
-from edge_marl.benchmarks.sheets import print_sheets, sheets_of, to_csv, to_markdown
-from edge_marl.benchmarks.stats import iqm
-from edge_marl.benchmarks.tables import build_tables
+from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
+from edge_marl.benchmarks.records.records import record_path, write_record
+from edge_marl.benchmarks.report.as_json import to_json
+from edge_marl.benchmarks.report.as_page import to_html
+from edge_marl.benchmarks.report.as_text import print_sheets, sheets_of, to_csv, to_markdown
+from edge_marl.benchmarks.report.bootstrap import iqm
+from edge_marl.benchmarks.report.comparisons import Report
+from edge_marl.benchmarks.report.report_figures import draw_aggregate
+from edge_marl.benchmarks.report.tables import build_tables
 from tests.benchmarks import fakes
 
 WORLDS = tuple(Arena(scenario=fakes.SMOKE.in_world(world)) for world in range(4))

@@ -13,15 +13,17 @@ import numpy.typing as npt
 import pytest
 
 from edge_marl.agents import Agent, make
-from edge_marl.benchmarks.analysis import Report
-from edge_marl.benchmarks.cells import Arena, Cell, Plan, agent_code
-from edge_marl.benchmarks.evaluation import draw_test_workloads, evaluate, evaluate_gateways
-from edge_marl.benchmarks.make_plan import make_plan
-from edge_marl.benchmarks.records import Record
-from edge_marl.benchmarks.sheets import to_csv, to_markdown
+from edge_marl.benchmarks.plan.cells import Arena, Cell, Plan
+from edge_marl.benchmarks.plan.make_plan import make_plan
+from edge_marl.benchmarks.plan.sources import agent_code
+from edge_marl.benchmarks.records.records import Record
+from edge_marl.benchmarks.report.as_text import to_csv, to_markdown
+from edge_marl.benchmarks.report.comparisons import Report
+from edge_marl.benchmarks.report.tables import SLOTTED, build_tables
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads, evaluate, evaluate_gateways
+from edge_marl.benchmarks.run.task import Task
+from edge_marl.benchmarks.run.worker import execute
 from edge_marl.benchmarks.suites import DEFAULT, DEFAULT_AGENTS
-from edge_marl.benchmarks.tables import SLOTTED, build_tables
-from edge_marl.benchmarks.worker import Task, execute
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario import Scenario, load_scenario
 from tests.benchmarks import fakes

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl.benchmarks import study
-from edge_marl.benchmarks.curves import curves_figure
+from edge_marl.benchmarks.study import runs as study
+from edge_marl.benchmarks.study.curves import curves_figure
 
 
 def run(utilities: list[float], actions: int) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""The short version of `benchmarks/kill_test.py`."""
+"""The short version of `benchmarks/measure/kill_test.py`."""
 
 import sys
 
 import pytest
 
-from edge_marl.benchmarks.kill_test import kill_test
+from edge_marl.benchmarks.measure.kill_test import kill_test
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tells dead processes by /proc")

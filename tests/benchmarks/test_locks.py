@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.benchmarks import locks
-from edge_marl.benchmarks.locks import Locks, locked_jobs
+from edge_marl.benchmarks.run import locks
+from edge_marl.benchmarks.run.locks import Locks, locked_jobs
 from tests.benchmarks import fakes
 
 JOBS = fakes.plan().jobs()
@@ -29,7 +29,7 @@ def leave_lock(folder: Path) -> None:
     """Let a process claim the job and die with it, as under SIGKILL."""
     code = (
         "import os, sys\nfrom pathlib import Path\n"
-        "from edge_marl.benchmarks.locks import Locks\nfrom tests.benchmarks import fakes\n"
+        "from edge_marl.benchmarks.run.locks import Locks\nfrom tests.benchmarks import fakes\n"
         "assert Locks(Path(sys.argv[1])).__enter__().claim(fakes.plan().jobs()[0])\n"
         "os._exit(0)"
     )

@@ -1,10 +1,10 @@
-"""What `benchmarks/overhead.py` makes of records and a runner's clock."""
+"""What `benchmarks/measure/overhead.py` makes of records and a runner's clock."""
 
 import pytest
 
-from edge_marl.benchmarks.cells import Anchors, Cell
-from edge_marl.benchmarks.overhead import Shares, shares_at, shares_of
-from edge_marl.benchmarks.records import Record
+from edge_marl.benchmarks.measure.overhead import Shares, shares_at, shares_of
+from edge_marl.benchmarks.plan.cells import Anchors, Cell
+from edge_marl.benchmarks.records.records import Record
 from edge_marl.errors import SuiteError
 from tests.benchmarks import fakes
 

@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from edge_marl.benchmarks import progress
-from edge_marl.benchmarks.progress import Bars, Events, Lines, make_display
+from edge_marl.benchmarks.run import progress
+from edge_marl.benchmarks.run.progress import Bars, Events, Lines, make_display
 from tests.benchmarks import fakes
 
 PLAN = fakes.plan()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edge_marl.benchmarks.comparison import tables_without_clock
+from edge_marl.benchmarks.measure.without_clock import tables_without_clock
 from tests.benchmarks.test_runner import command, run, wait_for
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.benchmarks.cells import Cell, code_digest
-from edge_marl.benchmarks.records import (
+from edge_marl.benchmarks.plan.cells import Cell
+from edge_marl.benchmarks.plan.sources import code_digest
+from edge_marl.benchmarks.records.records import (
     read_plan,
     read_record,
     record_path,

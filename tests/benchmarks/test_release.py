@@ -8,7 +8,7 @@ import pytest
 
 from edge_marl import load_scenario
 from edge_marl.agents import names
-from edge_marl.benchmarks.release import rule, trajectory_hash
+from edge_marl.benchmarks.release.evidence import rule, trajectory_hash
 from edge_marl.draw import draw_workload
 from edge_marl.errors import DataError
 from edge_marl.scenario.evidence import read_evidence
@@ -21,7 +21,7 @@ NEED_NO_TRAINING = {"random", "round-robin", "crash-avoid", "prophet", "nearest"
 @pytest.mark.parametrize("tier", [*PLAYED, *REPLAYED])
 def test_evidence_is_of_the_tier_and_holds(tier: str) -> None:
     evidence = read_evidence(load_scenario(tier))
-    assert evidence is not None, f"run python -m edge_marl.benchmarks.release {tier}"
+    assert evidence is not None, f"run python -m edge_marl.benchmarks.release.evidence {tier}"
     bound = evidence["bound_per_task"] * evidence["requests"]
     assert rule(evidence["agents"], bound) == evidence["rule"]
     assert all(evidence["rule"].values())
@@ -49,7 +49,7 @@ def test_evidence_of_another_digest_is_none() -> None:
 
 def test_one_command_prints_all_tiers(tmp_path: Path) -> None:
     """From kept evidence: nothing is played again."""
-    code = "from edge_marl.benchmarks.release import main; main()"
+    code = "from edge_marl.benchmarks.release.evidence import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "--out", str(tmp_path), *PLAYED, *REPLAYED],
         capture_output=True,
@@ -63,7 +63,7 @@ def test_one_command_prints_all_tiers(tmp_path: Path) -> None:
 
 
 def test_new_evidence_is_written_and_shown(tmp_path: Path) -> None:
-    code = "from edge_marl.benchmarks.release import main; main()"
+    code = "from edge_marl.benchmarks.release.evidence import main; main()"
     args = ["agod", "--again", "--workloads", "2", "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True)
     assert "agod: 2 test workloads" in done.stdout, done.stderr

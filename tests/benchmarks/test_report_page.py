@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.benchmarks.records import write_record
-from edge_marl.benchmarks.report import make_report
+from edge_marl.benchmarks.records.records import write_record
+from edge_marl.benchmarks.report.report import make_report
 from tests.benchmarks import fakes
 from tests.leaderboards.test_site import ARGUMENTS, CHROMIUM
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.benchmarks.records import Record, load_record, without_clock, write_record
-from edge_marl.benchmarks.report import make_report
+from edge_marl.benchmarks.records.records import Record, load_record, without_clock, write_record
+from edge_marl.benchmarks.report.report import make_report
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.draw import draw_workload

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.benchmarks.records import load_record, without_clock, write_record
+from edge_marl.benchmarks.records.records import load_record, without_clock, write_record
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from tests.benchmarks.test_runner import records, run

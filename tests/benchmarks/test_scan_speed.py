@@ -1,14 +1,14 @@
-"""The short version of `benchmarks/scan_speed.py`: what it makes and measures, not how fast."""
+"""The short version of `measure/scan_speed.py`: what it makes and measures, not how fast."""
 
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from edge_marl.benchmarks.records import read_record
-from edge_marl.benchmarks.scan_speed import make_run, measure
+from edge_marl.benchmarks.measure.scan_speed import make_run, measure
+from edge_marl.benchmarks.records.records import read_record
+from edge_marl.benchmarks.report.tables import build_tables
 from edge_marl.benchmarks.suites import Suite
-from edge_marl.benchmarks.tables import build_tables
 
 SAMPLE = Suite(scenarios=("smoke",), agents=("random", "power-of-two"), seeds=1, episodes=3)
 

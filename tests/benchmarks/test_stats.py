@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from edge_marl.benchmarks import stats
-from edge_marl.benchmarks.stats import (
-    ENTROPY,
-    Estimate,
+from edge_marl.benchmarks.report import bootstrap
+from edge_marl.benchmarks.report.bootstrap import ENTROPY, Estimate, iqm, mean
+from edge_marl.benchmarks.report.stats import (
     aggregate,
     curve,
     difference,
     estimate,
-    iqm,
-    mean,
     normalise,
     probability_of_improvement,
     profile,
@@ -129,8 +126,8 @@ def test_weighted_resamples_are_the_statistic_of_drawn_matrices(
     statistic: Any, shape: tuple[int, int]
 ) -> None:
     values = sample(*shape).round(2)  # with ties
-    rows, columns = (stats._counts(n, 50, 1, "x") for n in values.shape)
-    resampled = stats._iqms if statistic is iqm else stats._means
+    rows, columns = (bootstrap.draw_counts(n, 50, 1, "x") for n in values.shape)
+    resampled = bootstrap.drawn_iqms if statistic is iqm else bootstrap.drawn_means
     found = resampled(values, rows, columns)
     for b in range(50):
         i, j = (np.repeat(np.arange(len(c[b])), c[b].astype(int)) for c in (rows, columns))
@@ -140,8 +137,8 @@ def test_weighted_resamples_are_the_statistic_of_drawn_matrices(
 def test_a_profile_is_that_of_drawn_matrices() -> None:
     values, at = sample(9, 60).round(2), np.linspace(0.2, 1.8, 9)
     rows, columns = (
-        stats._counts(9, 2000, ENTROPY, "runs", "a", "s"),
-        stats._counts(60, 2000, ENTROPY, "workloads", "s"),
+        bootstrap.draw_counts(9, 2000, ENTROPY, "runs", "a", "s"),
+        bootstrap.draw_counts(60, 2000, ENTROPY, "workloads", "s"),
     )
     weight = rows[:, :, None] * columns[:, None]
     drawn = np.stack([(weight * (values > t)).sum(axis=(1, 2)) for t in at], axis=1) / values.size
@@ -151,10 +148,10 @@ def test_a_profile_is_that_of_drawn_matrices() -> None:
 
 
 def test_draws_are_uniform_and_streams_are_apart() -> None:
-    counts = stats._counts(5, 4000, 1, "runs", "a")
+    counts = bootstrap.draw_counts(5, 4000, 1, "runs", "a")
     assert (counts.sum(axis=1) == 5).all()
     assert counts.mean(axis=0) == pytest.approx(np.ones(5), abs=0.06)
-    other = stats._counts(5, 4000, 1, "runs", "b")
+    other = bootstrap.draw_counts(5, 4000, 1, "runs", "b")
     assert abs(np.corrcoef(counts[:, 0], other[:, 0])[0, 1]) < 0.06
 
 

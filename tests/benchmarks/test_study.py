@@ -10,9 +10,10 @@ import pytest
 from edge_marl.agents import make
 from edge_marl.agents.training.presets import PRESETS_FILE, preset
 from edge_marl.agents.training.trainer import LearningTrainer
-from edge_marl.benchmarks import study
-from edge_marl.benchmarks.replication import report
-from edge_marl.benchmarks.search import (
+from edge_marl.benchmarks.study import runs as study
+from edge_marl.benchmarks.study.replication import report
+from edge_marl.benchmarks.study.runs import BUDGETS, EPISODES, GROUPS, KEPT, Run, do_runs, read_runs
+from edge_marl.benchmarks.study.search import (
     SEARCH,
     SPACES,
     TRIAL_BUDGET,
@@ -23,7 +24,6 @@ from edge_marl.benchmarks.search import (
     drawn,
     trial,
 )
-from edge_marl.benchmarks.study import BUDGETS, EPISODES, GROUPS, KEPT, Run, do_runs, read_runs
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
 from edge_marl.workload.parts import Split

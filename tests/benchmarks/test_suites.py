@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from edge_marl.benchmarks.cells import Cell
-from edge_marl.benchmarks.make_plan import make_plan
+from edge_marl.benchmarks.plan.cells import Cell
+from edge_marl.benchmarks.plan.make_plan import make_plan
 from edge_marl.benchmarks.suites import DEFAULT, list_suites, load_suite
 from edge_marl.errors import AgentError, EdgeMarlError, SuiteError
 

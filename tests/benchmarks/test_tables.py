@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_marl.benchmarks.analysis import Analysis, Report
-from edge_marl.benchmarks.cells import Cell
-from edge_marl.benchmarks.plots import draw_all
-from edge_marl.benchmarks.records import record_path, write_record
-from edge_marl.benchmarks.report import make_report, to_html, to_json
-from edge_marl.benchmarks.sheets import print_sheets, sheets_of, to_csv, to_markdown
-from edge_marl.benchmarks.stats import estimate, iqm
-from edge_marl.benchmarks.tables import build_tables
+from edge_marl.benchmarks.plan.cells import Cell
+from edge_marl.benchmarks.records.records import record_path, write_record
+from edge_marl.benchmarks.report.as_json import to_json
+from edge_marl.benchmarks.report.as_page import to_html
+from edge_marl.benchmarks.report.as_text import print_sheets, sheets_of, to_csv, to_markdown
+from edge_marl.benchmarks.report.bootstrap import iqm
+from edge_marl.benchmarks.report.comparisons import Analysis, Report
+from edge_marl.benchmarks.report.report import make_report
+from edge_marl.benchmarks.report.report_figures import draw_all
+from edge_marl.benchmarks.report.stats import estimate
+from edge_marl.benchmarks.report.tables import build_tables
 from edge_marl.errors import RecordError
 from tests.benchmarks import fakes
 
@@ -228,9 +231,9 @@ def test_a_figure_is_drawn_without_touching_matplotlibs_state(tmp_path: Path) ->
 
 def test_the_harness_loads_nothing_heavy_until_it_is_used() -> None:
     code = (
-        "import sys, edge_marl.benchmarks.tables, edge_marl.benchmarks.runner, "
-        "edge_marl.cli, edge_marl.benchmarks.plots, "
-        "edge_marl.benchmarks.report\n"
+        "import sys, edge_marl.benchmarks.report.tables, edge_marl.benchmarks.run.runner, "
+        "edge_marl.cli, edge_marl.benchmarks.report.report_figures, "
+        "edge_marl.benchmarks.report.report\n"
         "print([m for m in ('torch', 'tianshou', 'pandas', 'matplotlib', 'seaborn', 'numba') "
         "if m in sys.modules])"
     )

@@ -13,15 +13,17 @@ from edge_marl.agents import Agent, make
 from edge_marl.agents.play import play
 from edge_marl.agents.training import run_folder
 from edge_marl.agents.training.selection import Evaluation
-from edge_marl.benchmarks.cells import Anchors, Cell, agent_code, code_digest
-from edge_marl.benchmarks.evaluation import (
+from edge_marl.benchmarks.plan.cells import Anchors, Cell
+from edge_marl.benchmarks.plan.sources import agent_code, code_digest
+from edge_marl.benchmarks.records.records import CurvePoint, Load, Record, without_clock
+from edge_marl.benchmarks.run.evaluation import (
     decision_latency_us,
     draw_test_workloads,
     evaluate,
     load_over_time,
 )
-from edge_marl.benchmarks.records import CurvePoint, Load, Record, without_clock
-from edge_marl.benchmarks.worker import Task, execute
+from edge_marl.benchmarks.run.task import Task
+from edge_marl.benchmarks.run.worker import execute
 from edge_marl.kernel import world as k
 from edge_marl.scenario import load_scenario
 from tests.benchmarks.fakes import PROVENANCE, SMOKE

@@ -401,7 +401,7 @@ def test_shipped_anchors_of_another_scenario_are_not_used(
 def test_make_anchors_writes_what_anchors_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_marl.benchmarks import make_anchors as tool
+    from edge_marl.benchmarks.release import anchors as tool
 
     monkeypatch.setattr(tool, "PUBLIC_SEEDS", 2)
     tool.make_anchors("smoke", 1, out=tmp_path / "out", cache_dir=tmp_path / "cache")

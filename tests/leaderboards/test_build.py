@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_marl.benchmarks.stats import estimate, iqm, normalise
+from edge_marl.benchmarks.report.bootstrap import iqm
+from edge_marl.benchmarks.report.stats import estimate, normalise
 from edge_marl.bound.anchor_pairs import anchors
 from edge_marl.cli import app
 from edge_marl.console import run_app

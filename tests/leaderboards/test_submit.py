@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from edge_marl import draw_workload, load_scenario
-from edge_marl.benchmarks import checkpoints
-from edge_marl.benchmarks.cells import AgentEntry, Arena, Plan, agent_code
-from edge_marl.benchmarks.records import (
+from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
+from edge_marl.benchmarks.plan.sources import agent_code
+from edge_marl.benchmarks.records.records import (
     Record,
     read_plan,
     read_record,
@@ -23,7 +23,9 @@ from edge_marl.benchmarks.records import (
     write_plan,
     write_record,
 )
-from edge_marl.benchmarks.worker import Task, execute
+from edge_marl.benchmarks.run import kept_agents
+from edge_marl.benchmarks.run.task import Task
+from edge_marl.benchmarks.run.worker import execute
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards import season as seasons
 from edge_marl.leaderboards.episodes import play_episodes
@@ -61,8 +63,8 @@ def run_of(folder: Path, agents: tuple[AgentEntry, ...], seeds: int = 3, **chang
         for cell in plan.cells(plan.arenas[0], agent):
             outcome = execute(Task(job=cell), lambda *_: None)
             if files := outcome.pop("agent"):
-                kept = checkpoints.checkpoint_of(cell, files)
-                checkpoints.keep(folder, kept, files)
+                kept = kept_agents.checkpoint_of(cell, files)
+                kept_agents.keep(folder, kept, files)
                 outcome["result"]["checkpoint"] = kept.model_dump()
             record = {"job": cell, "provenance": PROVENANCE, **outcome}
             write_record(folder, Record.model_validate(record))

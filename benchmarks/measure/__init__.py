@@ -1,0 +1,1 @@
+"""Maintainers' measurements: speed, overhead, kills."""

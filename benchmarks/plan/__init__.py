@@ -1,0 +1,1 @@
+"""From a suite to its plan: cells with a key each."""

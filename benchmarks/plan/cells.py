@@ -1,0 +1,253 @@
+"""What a run consists of: a plan, the jobs it expands to, and the key that identifies each.
+
+A job is one cell (scenario, API, agent, seed) or the anchors of one scenario. Its key is a hash of
+all that its result depends on, the code included: a result is used again only for the very same
+job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_marl.scenario import Scenario
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AgentEntry",
+    "Anchors",
+    "Api",
+    "Arena",
+    "Cell",
+    "Job",
+    "Plan",
+    "label_of",
+    "spec_of",
+]
+
+
+SCHEMA_VERSION = 2
+"""Version of the files that a run leaves: `run.json` and the records in `cells/`."""
+
+LONGEST_NAME = 120
+"""Characters of a record's file name before its key."""
+
+Count = Annotated[int, Field(ge=1)]
+
+Api = Literal["single", "parallel"]
+"""What agents are evaluated on: the single environment, or as every gateway of the game."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Job(_Model):
+    scenario: Scenario
+    episodes: Annotated[int, Field(ge=1, le=100)]
+    """Test workloads 0..episodes-1 are used."""
+    code: str
+    """Digest of the sources that the result depends on."""
+
+    @property  # not cached: pydantic's model_copy would copy the cache with it
+    def key(self) -> str:
+        """SHA-256 (hex) of all that the result depends on."""
+        return _hash(self._identity() | {"episodes": self.episodes, "scenario": self._world})
+
+    def _identity(self) -> dict[str, Any]:
+        return {"code": self.code, "schema_version": SCHEMA_VERSION}
+
+    @property
+    def _world(self) -> str:
+        return self.scenario.digest
+
+    def _file_name(self, *parts: str) -> str:
+        # Readable in front, cut where an agent's path is long (file systems allow 255 bytes); the
+        # key makes it unique.
+        return f"{file_part('_'.join(parts))[-LONGEST_NAME:]}_{self.key[:16]}.json"
+
+
+class Cell(_Job):
+    """One agent with one seed on one scenario."""
+
+    kind: Literal["cell"] = "cell"
+    agent: str
+    """A registered name, `module:Class` or `file.py:Class`, and after it the settings that are not
+    its defaults, as `spec_of` writes them."""
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of the training and of the agent's own randomness; the workloads do not depend on it."""
+    budget: Count | None
+    """Decisions that the agent may train on; None for an agent that does not learn."""
+    api: Api = "single"
+    """What it is evaluated on."""
+    train_on: Scenario | None = None
+    """Where it is trained, if elsewhere than where it is evaluated."""
+    threads: Count = 1
+    """Threads of its process: they change the last bits of what a network computes."""
+
+    @property
+    def key(self) -> str:
+        """SHA-256 (hex) of all that the result depends on."""
+        world = {"scenario": self._world, "episodes": self.episodes, "api": self.api}
+        return _hash(self._identity() | world)
+
+    @property
+    def training_key(self) -> str:
+        """The same of the agent: cells that differ only in where it is evaluated share it."""
+        return _hash(self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        place = self.train_on or self.scenario
+        return super()._identity() | {
+            "agent": self.agent,
+            "seed": self.seed,
+            "budget": self.budget,
+            "threads": self.threads,
+            "train_on": place.digest if self.budget else None,
+        }
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return f"{label_of(self.scenario, self.api)} / {self.agent} / seed {self.seed}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file."""
+        return self._file_name(label_of(self.scenario, self.api), self.agent, f"s{self.seed}")
+
+
+class Anchors(_Job):
+    """The anchors of one scenario: what random dispatch gets and the bound, for each workload."""
+
+    kind: Literal["anchors"] = "anchors"
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return f"{self.scenario.label} / anchors"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file."""
+        return self._file_name(self.scenario.label, "anchors")
+
+
+Job = Annotated[Cell | Anchors, Field(discriminator="kind")]
+
+
+class AgentEntry(_Model):
+    """An agent of a plan, with what decides how many cells it has."""
+
+    name: str
+    """As in `Cell.agent`."""
+    learns: bool
+    """Whether it trains, so that the budget is part of its cells."""
+    deterministic: bool
+    """Whether its actions depend on no seed: then one cell says it all."""
+    code: str
+    """Digest of the sources that its results depend on."""
+
+
+class Arena(_Model):
+    """Where agents are evaluated: a scenario under one API. Each has a table of its own."""
+
+    scenario: Scenario
+    api: Api = "single"
+
+    @property
+    def label(self) -> str:
+        """Name for people; where the game is played, with gateways and clock."""
+        return label_of(self.scenario, self.api)
+
+
+class Plan(_Model):
+    """All that a run was asked for; kept in its folder, so that tables can be made again."""
+
+    schema_version: Literal[2] = 2
+    name: str
+    """Of the suite, or of the run's folder where none is given."""
+    arenas: Annotated[tuple[Arena, ...], Field(min_length=1)]
+    agents: Annotated[tuple[AgentEntry, ...], Field(min_length=1)]
+    seeds: Count
+    episodes: Annotated[int, Field(ge=1, le=100)]
+    budget: Count
+    code: str
+    """Digest of the sources that the anchors depend on."""
+    train_on: Scenario | None = None
+    """Where all agents are trained; None: each where it is evaluated."""
+    threads: Count = 1
+    """Threads of each cell's process."""
+
+    def anchors(self, scenario: Scenario) -> Anchors:
+        """Return the job that computes the anchors of one scenario: the same for both APIs."""
+        return Anchors(scenario=scenario, episodes=self.episodes, code=self.code)
+
+    def cells(self, arena: Arena, agent: AgentEntry) -> list[Cell]:
+        """Return the cells of an agent in an arena, by seed."""
+        elsewhere = self.train_on if agent.learns and self.train_on != arena.scenario else None
+        return [
+            Cell(
+                scenario=arena.scenario,
+                episodes=self.episodes,
+                code=agent.code,
+                agent=agent.name,
+                seed=seed,
+                budget=self.budget if agent.learns else None,
+                api=arena.api,
+                train_on=elsewhere,
+                threads=self.threads,
+            )
+            for seed in range(1 if agent.deterministic else self.seeds)
+        ]
+
+    def jobs(self) -> list[Cell | Anchors]:
+        """Return every job: per arena the anchors, if they are new, and the cells by agent."""
+        jobs: dict[str, Cell | Anchors] = {}
+        for arena in self.arenas:
+            anchors = self.anchors(arena.scenario)
+            jobs.setdefault(anchors.key, anchors)
+            for agent in self.agents:
+                jobs.update({cell.key: cell for cell in self.cells(arena, agent)})
+        return list(jobs.values())
+
+    def trained_by(self) -> dict[str, Cell]:
+        """Return for each training key the cell that does the training: the first that needs it."""
+        cells: dict[str, Cell] = {}
+        for job in self.jobs():
+            if isinstance(job, Cell) and job.budget:
+                cells.setdefault(job.training_key, job)
+        return cells
+
+
+def spec_of(agent: str, settings: dict[str, Any]) -> str:
+    """Return an agent and its settings as one text, such as `adsac gamma=0.9`."""
+    return " ".join([agent, *(f"{k}={canonical_json(v)}" for k, v in sorted(settings.items()))])
+
+
+def label_of(scenario: Scenario, api: Api) -> str:
+    """Return a scenario's name for people; where the game is played, with gateways and clock."""
+    if api == "single":
+        return scenario.label
+    count, clock = scenario.gateways.count, scenario.clock
+    parts = [scenario.label, "1 gateway" if count == 1 else f"{count} gateways"]
+    parts.append(f"slots of {clock.slot_s:.12g} s" if clock.slot_s else "event clock")
+    return ", ".join(parts + ["hold"] * clock.hold)
+
+
+def file_part(label: str) -> str:
+    """Return a label as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", label)
+
+
+def canonical_json(facts: Any) -> str:
+    """Return the one JSON text of `facts` that hashes are taken of."""
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _hash(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()

@@ -1,0 +1,74 @@
+"""From a suite to its plan: every scenario loaded, every agent made once."""
+
+from __future__ import annotations
+
+from edge_marl.agents import Trainer, make
+from edge_marl.agents.training.settings_text import configure, parse_spec
+from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan, file_part, spec_of
+from edge_marl.benchmarks.plan.sources import agent_code, code_digest
+from edge_marl.benchmarks.suites import Suite
+from edge_marl.envs.parallel import game_scenario
+from edge_marl.errors import ScenarioError
+from edge_marl.scenario import Scenario, load_scenario
+
+__all__ = ["make_plan"]
+
+
+def make_plan(suite: Suite) -> Plan:
+    """Return the plan of a suite.
+
+    Raises:
+        ScenarioError: if a scenario cannot be loaded, or has no such game; if a game is asked for
+            and not played.
+        AgentError: if an agent is unknown, or has no such setting.
+    """
+    worlds: tuple[int | None, ...] = suite.worlds or (None,)
+    named = [load_scenario(name, world) for name in suite.scenarios for world in worlds]
+    _check_game(suite)
+    arenas: dict[tuple[str, str], Arena] = {}
+    for scenario in named:
+        for api in sorted(set(suite.apis), reverse=True):  # single first
+            played = _in_game(scenario, suite) if api == "parallel" else scenario
+            arenas.setdefault((played.digest, api), Arena(scenario=played, api=api))
+    first = next(iter(arenas.values())).scenario
+    folder = "+".join(dict.fromkeys(file_part(arena.label) for arena in arenas.values()))
+    entries = {entry.name: entry for entry in (_entry(text, first) for text in suite.agents)}
+    return Plan(
+        name=suite.name or folder,
+        arenas=tuple(arenas.values()),
+        agents=tuple(entries.values()),
+        seeds=suite.seeds,
+        episodes=suite.episodes,
+        budget=suite.budget,
+        code=code_digest(),
+        train_on=load_scenario(suite.train_on) if suite.train_on else None,
+        threads=suite.threads,
+    )
+
+
+def _check_game(suite: Suite) -> None:
+    game = {"gateways": suite.gateways, "slot_s": suite.slot_s, "hold": suite.hold}
+    given = [f"{name} = {value}" for name, value in game.items() if value is not None]
+    if given and "parallel" not in suite.apis:
+        raise ScenarioError(
+            f"{', '.join(given)}: the single environment has one orchestrator and runs on "
+            "events; add --api parallel to play the game of gateways, or leave this out"
+        )
+
+
+def _in_game(scenario: Scenario, suite: Suite) -> Scenario:
+    if suite.gateways is None and suite.slot_s is None and suite.hold is None:
+        return scenario
+    return game_scenario(scenario, None, suite.gateways, suite.slot_s, suite.hold)
+
+
+def _entry(text: str, scenario: Scenario) -> AgentEntry:
+    name, settings = parse_spec(text)
+    made = make(name, scenario)
+    configure(made, settings)
+    return AgentEntry(
+        name=spec_of(name, settings),
+        learns=isinstance(made, Trainer),
+        deterministic=not isinstance(made, Trainer) and made.deterministic,
+        code=agent_code(name),
+    )

@@ -1,0 +1,1 @@
+"""Records: one file per finished job, checked when read."""

@@ -1,0 +1,210 @@
+"""The evidence that a tier measures something: every heuristic on its test workloads, and the rule.
+
+    python -m edge_marl.benchmarks.release.evidence            # every tier, and one table of all
+    python -m edge_marl.benchmarks.release.evidence campus --again
+
+A maintainer's tool, run when a tier is released. It writes one JSON file, shipped with the tier,
+that `edge-marl scenarios show` and the docs read and a test holds against the tier's digest. A tier
+is released if random < crash-avoid < prophet by intervals that do not overlap, and prophet stays
+under 97 % of the bound: one that every heuristic solves measures nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from gymnasium.vector import AutoresetMode
+
+from edge_marl.agents import Agent, Trainer, make, names
+from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.stats import estimate, normalise
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads, evaluate
+from edge_marl.bound.anchor_pairs import Anchors, anchors
+from edge_marl.console import FAILED, print_rows, problems, results, run_command
+from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.errors import AgentError, DataError, RecordError
+from edge_marl.files import write_file
+from edge_marl.kernel.world import STAGE
+from edge_marl.scenario import Scenario, list_tiers, load_scenario
+from edge_marl.scenario.evidence import read_evidence
+from edge_marl.tiers import FOLDER
+from edge_marl.workload import Workload
+from edge_marl.workload.parts import PUBLIC_SEEDS
+
+__all__ = ["main", "read_evidence", "release", "rule", "trajectory_hash"]
+
+SHOWN = ("lost_fraction", "server_crash_rate", "on_time_rate", "cold_start_rate", "cloud_share")
+"""Metrics of the evidence besides utility and score, as means."""
+
+LARGEST_SHARE = 0.97
+"""Of the bound that prophet may reach."""
+
+Row = dict[str, Any]
+
+
+def release(
+    tiers: Annotated[
+        list[str] | None, typer.Argument(help="Tiers' names.", show_default="all")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where there is evidence of the tier as it is.")
+    ] = False,
+    workloads: Annotated[int, typer.Option(min=2, max=PUBLIC_SEEDS, help="Of the test split.")] = (
+        PUBLIC_SEEDS
+    ),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to.", show_default="the package's")
+    ] = None,
+) -> None:
+    """Play every heuristic on the tiers' test workloads; write the evidence and say if it holds.
+
+    Ends with one table of all tiers and heuristics. A replay tier whose recording is not in the
+    data store is left out, and the table says so.
+    """
+    chosen = [load_scenario(name) for name in tiers or list_tiers()]
+    broken = False
+    for scenario in chosen:
+        evidence = None if again else read_evidence(scenario)
+        if evidence is None:
+            try:
+                evidence = _released(scenario, workloads, out)
+            except DataError as error:
+                problems().print(
+                    f"{scenario.name}: left out: {error}", style="yellow", markup=False
+                )
+                continue
+        broken |= not all(evidence["rule"].values()) and scenario.extended
+        _print_table(scenario, evidence)
+    if broken:
+        raise typer.Exit(FAILED)
+
+
+def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str, Any]:
+    """Make a tier's evidence, write it and return it."""
+    drawn = draw_test_workloads(scenario, workloads)
+    ends = anchors(scenario, drawn)
+    rows = {}
+    for name, agent in _heuristics(scenario).items():
+        rows[name] = _row(agent, scenario, drawn, ends)
+        told = f"{scenario.name} {name}: {rows[name]['utility_per_task']}"
+        problems().print(told, highlight=False)
+    verdict = rule(rows, float(ends.bound.sum()))
+    requests = sum(map(_requests, drawn))
+    evidence = {
+        "scenario": scenario.digest,
+        "workloads": workloads,
+        "trajectory": trajectory_hash(scenario, drawn[0]),
+        "requests": requests,
+        "bound_per_task": float(ends.bound.sum()) / requests,
+        "agents": rows,
+        "rule": verdict,
+    }
+    folder = out or Path(str(FOLDER)) / "evidence"
+    write_file(folder / f"{scenario.name}.json", json.dumps(evidence, indent=1) + "\n", RecordError)
+    return evidence
+
+
+def _print_table(scenario: Scenario, evidence: dict[str, Any]) -> None:
+    """Print what every heuristic got on a tier, the best first."""
+    missed = [part for part, holds in evidence["rule"].items() if not holds]
+    rule_told = f"not: {', '.join(missed)}" if missed else "the release rule holds"
+    count, bound = evidence["workloads"], evidence["bound_per_task"]
+    results().print(
+        f"\n{scenario.name}: {count} test workloads, bound {bound:.3f}, {rule_told}", markup=False
+    )
+    rows = [("", "utility per request", "score", "utilisation")]
+    by_utility = sorted(evidence["agents"].items(), key=lambda it: -it[1]["utility_per_task"][0])
+    for name, row in by_utility:
+        figures = [_told(row["utility_per_task"]), _told(row["score"])]
+        rows.append((name, *figures, f"{row['utilisation']:.3f}"))
+    print_rows(rows)
+
+
+def _told(found: list[float]) -> str:
+    return f"{found[0]:.3f} [{found[1]:.3f}, {found[2]:.3f}]"
+
+
+def rule(rows: dict[str, Row], bound: float) -> dict[str, bool]:
+    """Return which parts of the release rule hold.
+
+    Args:
+        rows: the evidence of agents, by name; random, crash-avoid and prophet among them.
+        bound: sum of the bounds of all workloads.
+    """
+    random, avoid, prophet = (rows[name] for name in ("random", "crash-avoid", "prophet"))
+    return {
+        "random < crash-avoid": random["utility_per_task"][2] < avoid["utility_per_task"][1],
+        "crash-avoid < prophet": avoid["utility_per_task"][2] < prophet["utility_per_task"][1],
+        "prophet < 97 % of the bound": prophet["utility"] < LARGEST_SHARE * bound,
+    }
+
+
+def trajectory_hash(scenario: Scenario, workload: Workload) -> str:
+    """Return the SHA-256 of all that is seen and paid if legal actions are taken in turn.
+
+    One number that changes with any rule of the simulator that this tier has on.
+    """
+    env = EdgeAIGCVectorEnv(1, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+    agent = make("round-robin", scenario)
+    assert isinstance(agent, Agent)
+    agent.reset(0)
+    sha = hashlib.sha256()
+    observation, info = env.reset(options={"workloads": [workload]})
+    over = False
+    while not over:
+        observation, reward, terminated, truncated, info = env.step(agent.act(observation, info))
+        over = bool(terminated[0] or truncated[0])
+        sha.update(observation.astype("<f4").tobytes() + reward.astype("<f8").tobytes())
+    return sha.hexdigest()
+
+
+def _heuristics(scenario: Scenario) -> dict[str, Agent]:
+    """All registered agents that need no training and can play the scenario."""
+    found: dict[str, Agent] = {}
+    for name in names():
+        agent = make(name, scenario)
+        if isinstance(agent, Trainer):
+            continue
+        try:
+            agent.reset(0)
+        except AgentError:  # such as of one that needs a cloud
+            continue
+        found[name] = agent
+    return found
+
+
+def _requests(workload: Workload) -> int:
+    details = workload.details
+    return workload.num_tasks if details is None else int((details[:, STAGE] == 0).sum())
+
+
+def _row(agent: Agent, scenario: Scenario, drawn: Sequence[Workload], ends: Anchors) -> Row:
+    metrics = evaluate(agent, scenario, drawn, seed=0)
+    per_task = np.array([[episode["utility_per_task"] for episode in metrics]])
+    utility = np.array([[episode["utility"] for episode in metrics]])
+    row: Row = {
+        "utility_per_task": _rounded(estimate(per_task)),
+        "score": _rounded(estimate(normalise(utility, ends.random, ends.bound))),
+        "utility": float(utility.sum()),
+        "utilisation": round(float(np.mean([m["utilisation"] for m in metrics])), 4),
+    }
+    return row | {name: round(float(np.mean([m[name] for m in metrics])), 4) for name in SHOWN}
+
+
+def _rounded(found: Estimate) -> list[float]:
+    return [round(value, 4) for value in (found.value, found.low, found.high)]
+
+
+def main() -> None:
+    """Run the command on this process's arguments."""
+    run_command(release)
+
+
+if __name__ == "__main__":
+    main()

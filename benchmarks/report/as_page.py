@@ -1,0 +1,49 @@
+"""A run's report as a page."""
+
+from __future__ import annotations
+
+from edge_marl.benchmarks.report.as_text import (
+    sheet_of,
+)
+from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.comparisons import (
+    Report,
+)
+
+__all__ = ["to_html"]
+
+
+def to_html(made: Report) -> bytes:
+    """Return the report as one page that needs nothing else: figures and style are inside."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from edge_marl.benchmarks.report.report_figures import draw_aggregate, draw_all
+
+    environment = Environment(
+        loader=PackageLoader("edge_marl.benchmarks.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [
+        {
+            "sheet": sheet_of(analysis.table),
+            "drawings": draw_all(analysis),
+            "comparisons": [
+                (c.agent, c.other, _text(c.difference), _text(c.improvement))
+                for c in analysis.comparisons
+            ],
+        }
+        for analysis in made.analyses
+    ]
+    overall = [
+        {"sheet": sheet_of(over), "drawings": draw_aggregate(over), "comparisons": []}
+        for over in made.aggregates
+    ]
+    page = environment.get_template("report.html.j2")
+    return page.render(sections=overall + sections).encode()
+
+
+def _text(found: Estimate) -> str:
+    return f"{found.value:z.3f} [{found.low:z.3f}, {found.high:z.3f}]"

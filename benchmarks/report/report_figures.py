@@ -1,0 +1,329 @@
+"""The figures of a report, each as SVG with its caption; equal tables give equal bytes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_marl.benchmarks.plan.cells import file_part
+from edge_marl.benchmarks.report import style
+from edge_marl.benchmarks.report.bootstrap import Band, Estimate
+from edge_marl.benchmarks.report.columns import SCORE
+from edge_marl.benchmarks.report.comparisons import (
+    THRESHOLDS,
+    Analysis,
+    learning_curve,
+    performance_profile,
+)
+from edge_marl.benchmarks.report.overall import Aggregate
+from edge_marl.benchmarks.report.score_figure import (
+    ScoreLine,
+    canvas,
+    panels_of,
+    score_figure,
+    short_name,
+    with_score,
+)
+from edge_marl.benchmarks.report.stats import MIN_RUNS
+from edge_marl.benchmarks.report.tables import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Drawing", "draw_aggregate", "draw_all"]
+
+MOST_LINES = 8
+"""Lines that one pair of axes can hold; more get a panel each, the others in grey behind."""
+FEW_RUNS = f"† fewer than {MIN_RUNS} runs"
+MISSING = "‡ runs missing"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of one scenario."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    place: int
+    """Of the agent in the table, which gives it the same look in all figures."""
+    row: Row
+    x: Any
+    band: Band
+    markers: bool
+    intervals: bool
+
+
+def draw_all(analysis: Analysis) -> list[Drawing]:
+    """Return the figures of a scenario, those that its records have data for."""
+    return list(_drawings(analysis))
+
+
+def draw_aggregate(over: Aggregate) -> list[Drawing]:
+    """Return the figure of scores over scenarios, if there is a score."""
+    if not over.rows:
+        return []
+    lines = [ScoreLine(row.name, row.agent.learns, row.score, row.means) for row in over.rows]
+    remarks = [FEW_RUNS] if any(row.has_few_runs for row in over.rows) else []
+    figure = score_figure(over.label, lines, "one scenario", remarks)
+    caption = (
+        "Interquartile mean over runs and scenarios with its 95 % interval; dots are the means of "
+        "single scenarios."
+    )
+    with canvas():
+        return [Drawing("scores", "Scores", caption, _to_svg(figure, file_part(over.label)))]
+
+
+def _drawings(analysis: Analysis) -> Iterator[Drawing]:
+    rows = analysis.table.rows
+    missing = [
+        f"{row.agent.name}: {row.count} of {row.runs.planned} runs"
+        for row in rows
+        if row.runs.holes
+    ]
+    tail = f" Runs are missing (‡): {'; '.join(missing)}." if missing else ""
+    if any(row.has_few_runs for row in rows):
+        tail += f" {FEW_RUNS}: the interval is likely too narrow."
+    with canvas():
+        for name, title, caption, figure in _figures(analysis):
+            svg = _to_svg(figure, f"{name}-{analysis.table.scenario.digest[:8]}")
+            yield Drawing(name, title, caption + tail, svg)
+
+
+def _figures(analysis: Analysis) -> Iterator[tuple[str, str, str, Figure]]:
+    table = analysis.table
+    scored = with_score(table)
+    if scored:
+        lines = [
+            ScoreLine(r.name, r.agent.learns, r.estimates[SCORE], r.scores.mean(axis=0))
+            for r in scored
+        ]
+        remarks = [FEW_RUNS] if any(row.has_few_runs for row in scored) else []
+        remarks += [MISSING] if any(row.runs.holes for row in scored) else []
+        yield (
+            "scores",
+            "Scores",
+            "Interquartile mean of the normalised score with its 95 % interval; dots are the "
+            "means over runs on single test workloads.",
+            score_figure(table.label, lines, "one test workload", remarks),
+        )
+    curves = [
+        _Line(place, row, found[0] / 1000, found[1], True, row.count > 1)
+        for place, row in enumerate(table.rows)
+        if (found := learning_curve(table, row)) is not None
+    ]
+    if curves:
+        yield (
+            "curves",
+            "Learning curves",
+            "Utility per task on validation workloads during training: interquartile mean over "
+            "runs, 95 % band where there is more than one run.",
+            _lines(curves, "decisions trained on (thousands)", "utility per task (validation)"),
+        )
+    if scored:
+        profiles = [
+            _Line(place, row, THRESHOLDS, performance_profile(table, row), False, True)
+            for place, row in enumerate(table.rows)
+            if row.scores.size
+        ]
+        lowest = min(0.0, *(float(row.scores.min()) for row in scored))
+        yield (
+            "profile",
+            "Performance profile",
+            "Share of runs and workloads whose score is above a threshold, with 95 % bands; "
+            "higher is better everywhere.",
+            _lines(
+                profiles,
+                "normalised score τ",
+                "share with score > τ",
+                (max(lowest, float(THRESHOLDS[0])), 1.0),
+            ),
+        )
+    if len(scored) > 1:
+        yield (
+            "improvement",
+            "Probability of improvement",
+            "Probability (%) that a run of the row's agent has a higher score than one of the "
+            "column's on a workload (ties count half). Bold: the 95 % interval excludes 50 %.",
+            _improvement(analysis, scored),
+        )
+    yield from _behaviour(table.rows)
+
+
+def _behaviour(rows: tuple[Row, ...]) -> Iterator[tuple[str, str, str, Figure]]:
+    both = {
+        place: row
+        for place, row in enumerate(rows)
+        if {"server_crash_rate", "utility_per_task"} <= row.estimates.keys()
+    }
+    if both:
+        yield (
+            "trade-off",
+            "Utility against crashes",
+            "Mean utility per task and server crashes per 100 tasks, with 95 % intervals; up and "
+            "left is better. Below one crash in 100 tasks the scale is linear, above logarithmic.",
+            _trade_off(both),
+        )
+    loaded = [row for row in rows if row.runs.load.share]
+    if loaded:
+        yield (
+            "load",
+            "Load over time",
+            "Capacity in use in the episode of the first test workload, for the first run of each "
+            "agent; ticks above mark intervals with a server crash.",
+            _load(loaded),
+        )
+
+
+def _lines(
+    lines: list[_Line],
+    xlabel: str,
+    ylabel: str,
+    xlim: tuple[float, float] | None = None,
+) -> Figure:
+    from matplotlib.figure import Figure
+
+    if len(lines) <= MOST_LINES:
+        figure = Figure(figsize=(style.WIDTH_IN, 3.6), layout="constrained")
+        axes = figure.subplots()
+        for line in lines:
+            _draw_line(axes, line)
+        figure.legend(loc="outside right upper", handlelength=3.2)
+        axes.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim)
+        return figure
+    figure, panels = panels_of(len(lines))
+    for axes, line in zip(panels, lines, strict=True):
+        for other in lines:
+            axes.plot(other.x, other.band.values, **style.OTHERS)
+        _draw_line(axes, line)
+        axes.set_title(short_name(line.row.name), fontsize=8.5)
+        axes.set(xlim=xlim)
+    figure.supxlabel(xlabel, fontsize=9.5)
+    figure.supylabel(ylabel, fontsize=9.5)
+    return figure
+
+
+def _draw_line(axes: Axes, line: _Line) -> None:
+    place = line.place
+    look = style.line(place, line.row.agent.learns)
+    if not line.markers:  # a dense line: some marks along it, not one per point
+        look["markevery"] = (5 * (place % 4), 20)
+    axes.plot(line.x, line.band.values, label=short_name(line.row.name), **look)
+    if line.intervals:
+        axes.fill_between(
+            line.x, line.band.low, line.band.high, color=look["color"], alpha=0.15, linewidth=0
+        )
+
+
+def _improvement(analysis: Analysis, rows: list[Row]) -> Figure:
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    count = len(rows)
+    values = np.full((count, count), np.nan)
+    weights = {}
+    for i, row in enumerate(rows):
+        for j, other in enumerate(rows):
+            if i != j:
+                found = analysis.improvement(row, other)
+                values[i, j] = 100 * found.value
+                weights[i, j] = "bold" if not found.low <= 0.5 <= found.high else "normal"
+    names = [short_name(row.name) for row in rows]
+    figure = Figure(figsize=(style.WIDTH_IN, 1.8 + 0.3 * count), layout="constrained")
+    axes = figure.subplots()
+    size = 9 if count <= 10 else 6.5
+    sns.heatmap(
+        values,
+        ax=axes,
+        vmin=0,
+        vmax=100,
+        cmap="Blues",
+        annot=True,
+        fmt=".0f",
+        annot_kws={"size": size},
+        linewidths=0.5,
+        xticklabels=names,
+        yticklabels=names,
+        cbar_kws={"label": "P(row better than column) (%)"},
+    )
+    cells = [(i, j) for i in range(count) for j in range(count) if i != j]
+    for text, cell in zip(axes.texts, cells, strict=True):
+        text.set_fontweight(weights[cell])
+    axes.grid(False)
+    axes.tick_params(axis="x", rotation=90)
+    axes.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def _trade_off(rows: dict[int, Row]) -> Figure:
+    from matplotlib.figure import Figure
+
+    height = max(3.8, 0.8 + 0.2 * len(rows))
+    figure = Figure(figsize=(style.WIDTH_IN, height), layout="constrained")
+    axes = figure.subplots()
+    for place, row in rows.items():
+        crash, utility = row.estimates["server_crash_rate"], row.estimates["utility_per_task"]
+        look = style.line(place, row.agent.learns) | {"linestyle": ""}
+        axes.errorbar(
+            100 * crash.value,
+            utility.value,
+            xerr=100 * _arms(crash),
+            yerr=_arms(utility),
+            elinewidth=1,
+            label=short_name(row.name),
+            **look,
+        )
+    axes.set_xscale("symlog", linthresh=1.0)
+    axes.set_xlim(left=-0.05)  # room for marks at 0
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(True, axis="both")
+    axes.set(xlabel="server crashes per 100 tasks", ylabel="utility per task (net of penalties)")
+    figure.legend(loc="outside right upper")
+    return figure
+
+
+def _arms(found: Estimate) -> Any:
+    """Lengths of an interval's arms; of a skewed sample it may lie beside its point."""
+    return np.maximum([[found.value - found.low], [found.high - found.value]], 0.0)
+
+
+def _load(rows: list[Row]) -> Figure:
+    figure, panels = panels_of(len(rows))
+    for axes, row in zip(panels, rows, strict=True):
+        load = row.runs.load
+        hours = np.array(load.time_s) / 3600
+        axes.fill_between(hours, 100 * np.array(load.share), color="#9db8cc", linewidth=0)
+        axes.plot(hours, 100 * np.array(load.share), color="#0b3c5d", linewidth=0.8)
+        crashed = hours[np.array(load.crashes) > 0]
+        axes.plot(crashed, np.full(len(crashed), 106.0), "|", color="0.1", markersize=5)
+        axes.set_title(short_name(row.name), fontsize=8.5)
+        axes.set_ylim(0, 112)
+        axes.set_yticks([0, 50, 100])
+    figure.supxlabel("time (h)", fontsize=9.5)
+    figure.supylabel("capacity in use (%)", fontsize=9.5)
+    return figure
+
+
+def _to_svg(figure: Figure, name: str) -> str:
+    """Return a figure as an SVG element for a page, its ids apart from other figures'."""
+    from matplotlib import rc_context
+
+    out = io.StringIO()
+    with rc_context({"svg.hashsalt": name}):
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'href="#', f'href="#{name}-', text)
+    return re.sub(r"url\(#", f"url(#{name}-", text)

@@ -1,0 +1,184 @@
+"""Tables of a run, made from its plan and its records alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
+from edge_marl.benchmarks.records.records import AnchorValues, read_plan
+from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.columns import COLUMNS, SCORE
+from edge_marl.benchmarks.report.results import (
+    OTHER_WORKLOADS,
+    HoleError,
+    Runs,
+    read_anchors,
+    read_runs,
+)
+from edge_marl.benchmarks.report.stats import MIN_RUNS, MIN_WORKLOADS, estimate, normalise
+from edge_marl.errors import RecordError
+from edge_marl.scenario import Scenario
+
+__all__ = ["FEW_RUNS", "Row", "Table", "build_tables"]
+
+FloatArray = NDArray[np.float64]
+
+
+FEW_WORKLOADS = (
+    f"Fewer than {MIN_WORKLOADS} test workloads: too few for intervals over workloads; those shown "
+    "are likely too narrow."
+)
+SLOTTED = (
+    "The anchors are those of the event clock: in slots tasks start later, so that a score of 1 is "
+    "no certified bound."
+)
+FEW_RUNS = (
+    f"† fewer than {MIN_RUNS} runs: too few for an interval over runs; the one shown is likely too "
+    "narrow."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What one agent got on one scenario."""
+
+    agent: AgentEntry
+    runs: Runs
+    scores: FloatArray
+    """Normalised scores (runs, workloads); no entries where there are no anchors or no runs."""
+    estimates: dict[str, Estimate]
+    """By column name; a column without values is missing."""
+    gaps: tuple[str, ...]
+    """Why it has no value in a column although it has runs."""
+
+    @property
+    def count(self) -> int:
+        """Runs that have a result."""
+        return len(self.runs.seeds)
+
+    @property
+    def decision_latency_us(self) -> float:
+        """Median over the runs, NaN without any."""
+        return float(np.median(self.runs.decision_latency_us)) if self.count else math.nan
+
+    @property
+    def has_few_runs(self) -> bool:
+        """Whether its interval cannot speak of runs."""
+        return not self.agent.deterministic and 0 < self.count < MIN_RUNS
+
+    @property
+    def name(self) -> str:
+        """The agent's name with the marks of its notes."""
+        marks = ("†" if self.has_few_runs else "") + ("‡" if self.runs.holes else "")
+        return f"{self.agent.name} {marks}".rstrip()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one scenario, best score first."""
+
+    plan: Plan
+    arena: Arena
+    subtitle: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The scenario's name for people, with its game where agents are the policy of gateways."""
+        return self.arena.label
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was played."""
+        return self.arena.scenario
+
+
+def build_tables(folder: Path) -> list[Table]:
+    """Return one table per scenario of the run in a folder.
+
+    Raises:
+        RecordError: if the folder holds no run, or its records are not of the same workloads.
+    """
+    plan = read_plan(folder)
+    return [_build(folder, plan, arena) for arena in plan.arenas]
+
+
+def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
+    scenario, notes = arena.scenario, []
+    try:
+        anchors = read_anchors(folder, plan.anchors(scenario))
+    except HoleError as hole:
+        anchors = None
+        notes.append(f"No scores, for want of the anchors: {hole}")
+    rows = [_row(folder, plan, arena, agent, anchors) for agent in plan.agents]
+    rows.sort(key=_rank)
+    if arena.api == "parallel" and scenario.clock.slot_s > 0:
+        notes.append(SLOTTED)
+    if plan.episodes < MIN_WORKLOADS:
+        notes.append(FEW_WORKLOADS)
+    if any(row.has_few_runs for row in rows):
+        notes.append(FEW_RUNS)
+    for row in rows:
+        notes += [f"‡ {row.agent.name}: {hole}" for hole in row.runs.holes]
+        notes += [f"{row.agent.name}: {gap}" for gap in row.gaps]
+    seeds = "seed 0" if plan.seeds == 1 else f"seeds 0..{plan.seeds - 1}"
+    facts = [f"{plan.episodes} test workloads", seeds]
+    if any(agent.learns for agent in plan.agents):
+        place = f" of {plan.train_on.label}" if plan.train_on else ""
+        facts.append(f"trained on {plan.budget:,} decisions{place}")
+    if arena.api == "parallel":
+        facts.append("as policy of all gateways")
+    subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])
+    return Table(plan, arena, subtitle, tuple(rows), tuple(notes))
+
+
+def _rank(row: Row) -> tuple[float, float, str]:
+    """Sort key: the best score first, then the best utility; those without either last."""
+
+    def descending(name: str) -> float:
+        found = row.estimates.get(name)
+        return math.inf if found is None else -found.value
+
+    return descending(SCORE), descending("utility_per_task"), row.agent.name
+
+
+def _row(
+    folder: Path,
+    plan: Plan,
+    arena: Arena,
+    agent: AgentEntry,
+    anchors: tuple[AnchorValues, ...] | None,
+) -> Row:
+    runs = read_runs(folder, plan, arena, agent)
+    scores = _scores(runs, anchors)
+    estimates, gaps = {}, []
+    for column in COLUMNS:
+        values = scores if column.name == SCORE else runs.metrics.get(column.name)
+        if values is None or not values.size:
+            continue
+        undefined = int(np.isnan(values).sum())
+        if undefined:
+            gaps.append(f"{column.heading} is undefined in {undefined} of {values.size} episodes")
+        else:
+            estimates[column.name] = estimate(
+                values, column.statistic, agent=agent.name, scenario=arena.scenario.digest
+            )
+    return Row(agent, runs, scores, estimates, tuple(gaps))
+
+
+def _scores(runs: Runs, anchors: tuple[AnchorValues, ...] | None) -> FloatArray:
+    if anchors is None or not runs.seeds:
+        return np.empty((0, 0))
+    if runs.workloads != tuple(values.workload for values in anchors):
+        raise RecordError(OTHER_WORKLOADS)
+    return normalise(
+        runs.metrics["utility"],
+        np.array([values.random for values in anchors]),
+        np.array([values.bound for values in anchors]),
+    )

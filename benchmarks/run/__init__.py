@@ -1,0 +1,1 @@
+"""Doing a plan's jobs: runner, workers, locks and progress."""

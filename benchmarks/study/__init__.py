@@ -1,0 +1,1 @@
+"""The replication study: its runs, its search and its report."""
