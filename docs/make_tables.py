@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from edge_marl import METRICS, ObservationLayout, load_scenario
-from edge_marl.leaderboards.schema import Submission
+from edge_marl.leaderboards.submission.schema import Submission
 from edge_marl.scenario.evidence import read_evidence
 
 DOCS = Path(__file__).parent

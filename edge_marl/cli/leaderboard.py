@@ -30,7 +30,7 @@ def build(
 ) -> None:
     """Make every table and the static site from the submissions, and from nothing else."""
     from edge_marl.console import problems, results
-    from edge_marl.leaderboards.build import build as make
+    from edge_marl.leaderboards.boards.build import build as make
 
     with problems().status("reading the submissions") as status:
         boards = make(

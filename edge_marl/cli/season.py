@@ -10,7 +10,7 @@ import typer
 from edge_marl.cli.submit import SUBMISSIONS
 
 if TYPE_CHECKING:
-    from edge_marl.leaderboards.season import Season
+    from edge_marl.leaderboards.verification.season import Season
 
 __all__ = ["app"]
 
@@ -26,7 +26,7 @@ SecretFile = Annotated[Path, typer.Option(help="Where its secret is kept; never 
 @app.command()
 def commit(path: SeasonFile, secret_file: SecretFile) -> None:
     """Draw a season's secret, and write the digest that is published now."""
-    from edge_marl.leaderboards import season as seasons
+    from edge_marl.leaderboards.verification import season as seasons
 
     _say(path, seasons.commit(path, secret_file))
 
@@ -38,7 +38,7 @@ def reveal(
     submissions: Annotated[Path, typer.Option(help="Folder of all submissions.")] = SUBMISSIONS,
 ) -> None:
     """Write the secret to the season's file, and which submissions were there in time."""
-    from edge_marl.leaderboards import season as seasons
+    from edge_marl.leaderboards.verification import season as seasons
 
     _say(path, seasons.reveal(path, secret_file, submissions))
 

@@ -38,7 +38,7 @@ def submit(
     out: Annotated[Path, typer.Option(help="Folder of all submissions.")] = SUBMISSIONS,
 ) -> None:
     """Make a submission of a run's agent: it plays again, and every decision is logged."""
-    from edge_marl.leaderboards.submit import make_submission, read_about
+    from edge_marl.leaderboards.submission.make import make_submission, read_about
 
     said: dict[str, Any] = read_about(about) if about else {}
     said |= {key: given for key, given in (("authors", author), ("links", link)) if given}

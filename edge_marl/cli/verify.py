@@ -10,7 +10,7 @@ import typer
 from edge_marl.console import FAILED
 
 if TYPE_CHECKING:
-    from edge_marl.leaderboards.verify import Fresh, Verdict
+    from edge_marl.leaderboards.verification.verify import Fresh, Verdict
 
 __all__ = ["verify"]
 
@@ -42,8 +42,8 @@ def verify(
     ] = False,
 ) -> None:
     """Check submissions, level by level; exit code 1 if any check fails."""
-    from edge_marl.leaderboards.ledger import record_verdict
-    from edge_marl.leaderboards.verify import verify as check
+    from edge_marl.leaderboards.verification.ledger import record_verdict
+    from edge_marl.leaderboards.verification.verify import verify as check
 
     fresh = _fresh(season, beacon)
     failed = False
@@ -74,7 +74,7 @@ def _conclude(verdict: Verdict) -> bool:
 
 def _fresh(season: Path | None, beacon: str | None) -> Fresh | None:
     from edge_marl.errors import SubmissionError
-    from edge_marl.leaderboards.season import from_beacon, from_season
+    from edge_marl.leaderboards.verification.season import from_beacon, from_season
 
     if season is not None and beacon is not None:
         raise SubmissionError("give either --season or --beacon")

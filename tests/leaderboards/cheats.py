@@ -14,7 +14,7 @@ from edge_marl import ObservationLayout, Workload
 from edge_marl.agents import Agent
 from edge_marl.bound import upper_bound
 from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE
-from edge_marl.leaderboards.episodes import Moment
+from edge_marl.leaderboards.submission.chain import Moment
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.utility import task_utilities
 

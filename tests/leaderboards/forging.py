@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl.leaderboards.checks import code_sha256, means_of
-from edge_marl.leaderboards.episodes import Episode
-from edge_marl.leaderboards.files import Actions, read_actions, sha256_of
-from edge_marl.leaderboards.schema import WORKLOADS, ChainRun, Run, seal_of
+from edge_marl.leaderboards.submission.chain import Episode
+from edge_marl.leaderboards.submission.facts import code_sha256, means_of
+from edge_marl.leaderboards.submission.files import Actions, read_actions, sha256_of
+from edge_marl.leaderboards.submission.schema import WORKLOADS, ChainRun, Run, seal_of
 
 GOOD = next((Path(__file__).parents[1] / "submissions" / "good").glob("*/*"))
 """The good submission: prophet on smoke."""

@@ -18,8 +18,8 @@ from gymnasium.vector import AutoresetMode
 from edge_marl.agents import Agent, make
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.envs import EdgeAIGCVectorEnv
-from edge_marl.leaderboards.files import ACTIONS, LEDGER, SUBMISSION, Actions, sha256_of
-from edge_marl.leaderboards.schema import (
+from edge_marl.leaderboards.submission.files import ACTIONS, LEDGER, SUBMISSION, Actions, sha256_of
+from edge_marl.leaderboards.submission.schema import (
     RUNS,
     WORKLOADS,
     Kind,

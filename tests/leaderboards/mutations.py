@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge_marl.leaderboards.verify import verify
+from edge_marl.leaderboards.verification.verify import verify
 from tests.leaderboards.forging import copy_of_good, edit, edit_actions, read
 
 FILES = ("submission.json", "actions.npz", "chain.json", "policy/seed-0/config.json")

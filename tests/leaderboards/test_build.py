@@ -20,11 +20,11 @@ from edge_marl.bound.anchor_pairs import anchors
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards import build_figures as figures
-from edge_marl.leaderboards.build import build, tables
-from edge_marl.leaderboards.build_board import Board, read_boards
-from edge_marl.leaderboards.files import ACTIONS, SUBMISSION, Actions, read_actions
-from edge_marl.leaderboards.schema import seal_of
+from edge_marl.leaderboards.boards import figures
+from edge_marl.leaderboards.boards.board import Board, read_boards
+from edge_marl.leaderboards.boards.build import build, tables
+from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION, Actions, read_actions
+from edge_marl.leaderboards.submission.schema import seal_of
 from edge_marl.scenario import list_tiers, load_scenario
 from tests.leaderboards import made_up
 
@@ -272,7 +272,7 @@ def test_the_command(submissions: Path, tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_the_players_facts_give_the_metrics(board: Board, submissions: Path) -> None:
     """What the player counts is what the metrics say: decisions, crashes, losses, utility."""
-    from edge_marl.leaderboards.build_episodes import episodes_of
+    from edge_marl.leaderboards.boards.player_episodes import episodes_of
 
     row = board.rows[2]
     for episode in episodes_of(board, row):

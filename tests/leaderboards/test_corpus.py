@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.leaderboards.verify import verify
+from edge_marl.leaderboards.verification.verify import verify
 from tests.leaderboards.forging import GOOD, copy_of_good
 from tests.submissions.bad import BAD, Bad
 

@@ -13,10 +13,10 @@ import pytest
 from edge_marl import draw_workload, load_scenario
 from edge_marl.agents import Agent, make
 from edge_marl.kernel.world import ARRIVAL
-from edge_marl.leaderboards.episodes import Moment, play_episodes
-from edge_marl.leaderboards.season import from_beacon
-from edge_marl.leaderboards.twins import draw_fresh, draw_twin
-from edge_marl.leaderboards.verify import verify
+from edge_marl.leaderboards.submission.chain import Moment, play_episodes
+from edge_marl.leaderboards.verification.fresh import draw_fresh, draw_twin
+from edge_marl.leaderboards.verification.season import from_beacon
+from edge_marl.leaderboards.verification.verify import verify
 from tests.leaderboards import cheats, forging
 
 SMOKE = load_scenario("smoke")
@@ -148,7 +148,7 @@ def test_fresh_workloads_are_no_public_ones_and_depend_on_every_part() -> None:
 def test_a_chain_is_what_its_description_says() -> None:
     """Computed anew from `Chain`'s words, on the environment of one episode."""
     from edge_marl.envs import EdgeAIGCEnv
-    from edge_marl.leaderboards.files import read_actions, read_chain
+    from edge_marl.leaderboards.submission.files import read_actions, read_chain
 
     actions = read_actions(forging.GOOD).episode(0, 7)
     env = EdgeAIGCEnv(scenario="smoke")

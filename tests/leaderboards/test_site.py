@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge_marl.leaderboards.build import build
+from edge_marl.leaderboards.boards.build import build
 from tests.leaderboards import made_up
 
 CHROMIUM = shutil.which("chromium")

@@ -27,14 +27,14 @@ from edge_marl.benchmarks.run import kept_agents
 from edge_marl.benchmarks.run.task import Task
 from edge_marl.benchmarks.run.worker import execute
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards import season as seasons
-from edge_marl.leaderboards.episodes import play_episodes
-from edge_marl.leaderboards.files import list_submissions, read_chain, read_ledger
-from edge_marl.leaderboards.ledger import record_verdict
-from edge_marl.leaderboards.policies import policies_of
-from edge_marl.leaderboards.schema import slug_of
-from edge_marl.leaderboards.submit import make_submission, read_about
-from edge_marl.leaderboards.verify import verify
+from edge_marl.leaderboards.submission.chain import play_episodes
+from edge_marl.leaderboards.submission.files import list_submissions, read_chain, read_ledger
+from edge_marl.leaderboards.submission.make import make_submission, read_about
+from edge_marl.leaderboards.submission.schema import slug_of
+from edge_marl.leaderboards.verification import season as seasons
+from edge_marl.leaderboards.verification.ledger import record_verdict
+from edge_marl.leaderboards.verification.policies import policies_of
+from edge_marl.leaderboards.verification.verify import verify
 from tests.benchmarks.fakes import PROVENANCE
 from tests.leaderboards import forging
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from edge_marl.leaderboards.build import build
+from edge_marl.leaderboards.boards.build import build
 from tests.leaderboards.made_up import write_submission
 
 

@@ -94,8 +94,8 @@ def swap_episodes(arrays: dict[str, Any]) -> None:
 
 def better_everywhere(facts: Any) -> None:
     """All that is summed up agrees; only the replay can tell."""
-    from edge_marl.leaderboards.checks import means_of
-    from edge_marl.leaderboards.schema import Run
+    from edge_marl.leaderboards.submission.facts import means_of
+    from edge_marl.leaderboards.submission.schema import Run
 
     values = metrics(facts)
     values["utility"][3] += 1.0
@@ -104,8 +104,8 @@ def better_everywhere(facts: Any) -> None:
 
 
 def less_late(facts: Any) -> None:
-    from edge_marl.leaderboards.checks import means_of
-    from edge_marl.leaderboards.schema import Run
+    from edge_marl.leaderboards.submission.facts import means_of
+    from edge_marl.leaderboards.submission.schema import Run
 
     metrics(facts)["latency_p95_s"][8] -= 0.001
     facts["means"] = means_of([Run.model_validate(run) for run in facts["runs"]])
@@ -317,7 +317,7 @@ BAD = [
 
 
 def edit_files(folder: Path, place: str) -> None:
-    from edge_marl.leaderboards.schema import seal_of
+    from edge_marl.leaderboards.submission.schema import seal_of
 
     facts = read(folder)
     facts["files"][place] = "0" * 64

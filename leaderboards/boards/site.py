@@ -14,15 +14,15 @@ from markupsafe import Markup
 from edge_marl.benchmarks.report.columns import SCORE
 from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.kernel import world as k
-from edge_marl.leaderboards import build_figures as figures
-from edge_marl.leaderboards.build_board import Board, Row
-from edge_marl.leaderboards.build_episodes import episodes_of
-from edge_marl.leaderboards.build_tables import LEVEL_NOTES, RANK_NOTE, SCORE_NOTE
-from edge_marl.leaderboards.schema import LEVELS
+from edge_marl.leaderboards.boards import figures
+from edge_marl.leaderboards.boards.board import Board, Row
+from edge_marl.leaderboards.boards.player_episodes import episodes_of
+from edge_marl.leaderboards.boards.tables import LEVEL_NOTES, RANK_NOTE, SCORE_NOTE
+from edge_marl.leaderboards.submission.schema import LEVELS
 
 __all__ = ["make_site"]
 
-PACKAGE = "edge_marl.leaderboards"
+PACKAGE = "edge_marl.leaderboards.boards"
 ASSETS = ("site.css", "theme.js", "tables.js", "player.js")
 FATES = {
     k.ADMITTED: "served",

@@ -15,8 +15,8 @@ import numpy as np
 from edge_marl.draw import draw_workload
 from edge_marl.errors import SubmissionError
 from edge_marl.kernel import world as k
-from edge_marl.leaderboards.build_board import Board, Row
-from edge_marl.leaderboards.files import read_actions
+from edge_marl.leaderboards.boards.board import Board, Row
+from edge_marl.leaderboards.submission.files import read_actions
 from edge_marl.metrics import episode_metrics
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog, Simulator

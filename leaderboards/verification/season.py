@@ -21,9 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_marl.errors import SubmissionError
 from edge_marl.files import write_file
-from edge_marl.leaderboards import files
-from edge_marl.leaderboards.schema import Sha256
-from edge_marl.leaderboards.verify import Fresh
+from edge_marl.leaderboards.submission import files
+from edge_marl.leaderboards.submission.schema import Sha256
+from edge_marl.leaderboards.verification.verify import Fresh
 
 __all__ = ["Season", "commit", "from_beacon", "from_season", "read_season", "reveal"]
 

@@ -11,12 +11,10 @@ from statistics import fmean, variance
 from edge_marl._version import __version__
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import EdgeMarlError, SubmissionError
-from edge_marl.leaderboards import checks, files
-from edge_marl.leaderboards.choosers import MAY_DIFFER, Again, Logged, Paired, checked
-from edge_marl.leaderboards.episodes import Episode, first_difference, play_episodes
-from edge_marl.leaderboards.files import ACTIONS, CHAIN, SUBMISSION, Actions
-from edge_marl.leaderboards.policies import OpenPolicy, policies_of
-from edge_marl.leaderboards.schema import (
+from edge_marl.leaderboards.submission import files
+from edge_marl.leaderboards.submission.chain import Episode, first_difference, play_episodes
+from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION, Actions
+from edge_marl.leaderboards.submission.schema import (
     LEVELS,
     WORKLOADS,
     Chain,
@@ -28,7 +26,10 @@ from edge_marl.leaderboards.schema import (
     Submission,
     Verification,
 )
-from edge_marl.leaderboards.twins import draw_fresh, draw_twin
+from edge_marl.leaderboards.verification import claims
+from edge_marl.leaderboards.verification.choosers import MAY_DIFFER, Again, Logged, Paired, checked
+from edge_marl.leaderboards.verification.fresh import draw_fresh, draw_twin
+from edge_marl.leaderboards.verification.policies import OpenPolicy, policies_of
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
@@ -193,7 +194,7 @@ class _Work:
     # claimed
 
     def _check_folder(self) -> str:
-        checks.check_folder(self.folder)
+        claims.check_folder(self.folder)
         return "files only, where they may be, of bounded size"
 
     def _check_schema(self) -> str:
@@ -201,33 +202,33 @@ class _Work:
         return f"{SUBMISSION} is of version {self.submission.schema_version}"
 
     def _check_seal(self) -> str:
-        checks.check_seal(self.folder, self.submission)
+        claims.check_seal(self.folder, self.submission)
         return f"{len(self.submission.files)} files as stated, seal {self.submission.seal[:12]}"
 
     def _check_place(self) -> str:
-        checks.check_place(self.folder, self.submission)
+        claims.check_place(self.folder, self.submission)
         return self.submission.entry
 
     def _check_scenario(self) -> str:
-        self.scenario = checks.released_scenario(self.folder, self.submission)
+        self.scenario = claims.released_scenario(self.folder, self.submission)
         return f"'{self.scenario.label}' as released, digest {self.scenario.digest[:12]}"
 
     def _check_runs(self) -> str:
-        checks.check_runs(self.folder, self.submission)
+        claims.check_runs(self.folder, self.submission)
         agent = self.submission.agent
         return f"{len(self.submission.runs)} of {agent.name}, a {agent.kind} agent"
 
     def _check_workloads(self) -> str:
         self.workloads = draw_test_workloads(self.scenario, WORKLOADS)
-        checks.check_workloads(self.folder, self.submission, self.workloads)
+        claims.check_workloads(self.folder, self.submission, self.workloads)
         return f"all {WORKLOADS} test workloads"
 
     def _check_sums(self) -> str:
-        checks.check_metrics(self.folder, self.submission)
+        claims.check_metrics(self.folder, self.submission)
         return f"utility per task {self.submission.means['utility_per_task']:.4f}"
 
     def _check_policies(self) -> str:
-        checks.check_policies(self.folder, self.submission)
+        claims.check_policies(self.folder, self.submission)
         return f"{len(self.submission.policy_seeds)} brought"
 
     def _check_log(self) -> str:
@@ -247,13 +248,13 @@ class _Work:
 
     def _check_ledger(self) -> str:
         ledger = files.read_ledger(self.root) if self._ledger is None else self._ledger
-        checks.check_ledger(self.folder, self.submission, ledger)
+        claims.check_ledger(self.folder, self.submission, ledger)
         known = self.submission.entry in ledger.entries
         return "unchanged since it was taken in" if known else "new"
 
     def _check_duplicates(self) -> str:
         others = files.list_submissions(self.root)
-        checks.check_against_others(self.folder, self.submission, self.chain, others)
+        claims.check_against_others(self.folder, self.submission, self.chain, others)
         return f"none among {len(others)} submissions"
 
     # replayed
@@ -311,7 +312,7 @@ class _Work:
         if lack := self._policy_lack():
             raise SubmissionError(f"{self.folder}: {lack}")
         if self._code is not None:
-            checks.check_code(self.folder, self.submission, self._code)
+            claims.check_code(self.folder, self.submission, self._code)
             return f"code of {self._code}"
         return "a registered agent's" if self._open is None else "given"
 

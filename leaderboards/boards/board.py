@@ -14,9 +14,9 @@ from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column
 from edge_marl.benchmarks.report.stats import MIN_RUNS, estimate, normalise
 from edge_marl.bound.anchor_pairs import shipped_pairs
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.checks import tier_of
-from edge_marl.leaderboards.files import Entry, list_submissions, read_ledger
-from edge_marl.leaderboards.schema import Submission, Verification, board_of
+from edge_marl.leaderboards.submission.facts import tier_of
+from edge_marl.leaderboards.submission.files import Entry, list_submissions, read_ledger
+from edge_marl.leaderboards.submission.schema import Submission, Verification, board_of
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
 __all__ = ["Board", "Row", "read_boards"]

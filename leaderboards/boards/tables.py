@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_marl.benchmarks.report.columns import COLUMNS
 from edge_marl.benchmarks.report.stats import MIN_RUNS
-from edge_marl.leaderboards.build_board import Board, Row
+from edge_marl.leaderboards.boards.board import Board, Row
 
 __all__ = ["LEVEL_NOTES", "RANK_NOTE", "SCORE_NOTE", "to_csv", "to_json", "to_markdown", "to_page"]
 

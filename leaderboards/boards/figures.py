@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from edge_marl.benchmarks.report.bootstrap import Estimate
 from edge_marl.benchmarks.report.columns import COLUMNS, Column
-from edge_marl.leaderboards.build_board import Board, Row
+from edge_marl.leaderboards.boards.board import Board, Row
 
 __all__ = ["Scale", "interval", "score_scale", "trade_off", "workload_scores"]
 

@@ -29,10 +29,10 @@ from edge_marl.benchmarks.run import kept_agents
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import AgentError, SubmissionError
 from edge_marl.files import new_folder
-from edge_marl.leaderboards.checks import code_sha256, is_released, kind_of, means_of
-from edge_marl.leaderboards.episodes import Episode, Moment, play_episodes
-from edge_marl.leaderboards.files import ACTIONS, CHAIN, SUBMISSION, Actions, sha256_of
-from edge_marl.leaderboards.schema import (
+from edge_marl.leaderboards.submission.chain import Episode, Moment, play_episodes
+from edge_marl.leaderboards.submission.facts import code_sha256, is_released, kind_of, means_of
+from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION, Actions, sha256_of
+from edge_marl.leaderboards.submission.schema import (
     RUNS,
     SCHEMA_VERSION,
     WORKLOADS,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from edge_marl.errors import SubmissionError
 from edge_marl.files import new_folder, write_file
-from edge_marl.leaderboards import build_tables
-from edge_marl.leaderboards.build_board import Board, read_boards
-from edge_marl.leaderboards.build_site import make_site
+from edge_marl.leaderboards.boards import tables as build_tables
+from edge_marl.leaderboards.boards.board import Board, read_boards
+from edge_marl.leaderboards.boards.site import make_site
 
 __all__ = ["build", "tables"]
 

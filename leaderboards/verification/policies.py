@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from edge_marl.errors import SubmissionError
 from edge_marl.layout import ObservationLayout
-from edge_marl.leaderboards.episodes import Moment
+from edge_marl.leaderboards.submission.chain import Moment
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 

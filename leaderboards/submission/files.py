@@ -22,7 +22,13 @@ import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.schema import SCHEMA_VERSION, WORKLOADS, Chain, Ledger, Submission
+from edge_marl.leaderboards.submission.schema import (
+    SCHEMA_VERSION,
+    WORKLOADS,
+    Chain,
+    Ledger,
+    Submission,
+)
 
 __all__ = [
     "ACTIONS",

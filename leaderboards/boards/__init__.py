@@ -1,0 +1,1 @@
+"""From submissions to tables, pages and a static site."""

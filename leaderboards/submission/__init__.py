@@ -1,0 +1,1 @@
+"""A submission: what it holds, and how it is made."""

@@ -1,0 +1,71 @@
+"""Facts of a submission that follow from others: its tier, its kind, its means."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+from edge_marl.agents import Trainer
+from edge_marl.agents.registry import find
+from edge_marl.errors import ScenarioError
+from edge_marl.leaderboards.submission import files
+from edge_marl.leaderboards.submission.schema import (
+    Kind,
+    Run,
+)
+from edge_marl.scenario import Scenario, list_tiers, load_scenario
+
+__all__ = ["code_sha256", "is_released", "kind_of", "means_of", "tier_of"]
+
+
+def is_released(scenario: Scenario) -> bool:
+    """Whether a scenario is a released tier, or another world of one."""
+    released = tier_of(scenario.label)
+    return released is not None and released.digest == scenario.digest
+
+
+def tier_of(label: str) -> Scenario | None:
+    """Return the released tier with a label, `paper` or `paper-w3`; None if there is none."""
+    tier, _, world = label.partition("-w")
+    if tier not in list_tiers() or not re.fullmatch(r"[0-9]{0,9}", world):
+        return None
+    try:
+        scenario = load_scenario(tier, int(world) if world else None)
+    except ScenarioError:
+        return None
+    return scenario if scenario.label == label else None
+
+
+def kind_of(agent: str) -> Kind:
+    """Return what a registered agent is, or one given as `module:Class` or `file.py:Class`."""
+    found = find(agent)
+    if issubclass(found, Trainer):
+        return "learner"
+    return "deterministic" if found.deterministic else "randomised"
+
+
+def code_sha256(agent: str) -> str:
+    """Return the digest of the file of an agent given as `module:Class` or `file.py:Class`.
+
+    Raises:
+        SubmissionError: if there is no such file.
+    """
+    place = agent.rpartition(":")[0]
+    try:
+        spec = None if place.endswith(".py") else importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        spec = None
+    path = Path(spec.origin if spec and spec.origin else place)
+    return files.sha256_of(files.read_bytes(path, files.MIB))
+
+
+def means_of(runs: Sequence[Run]) -> dict[str, float | None]:
+    """Return the mean of every metric over all runs and workloads that have it."""
+    means: dict[str, float | None] = {}
+    for name in runs[0].metrics:
+        values = [value for run in runs for value in run.metrics[name] if value is not None]
+        means[name] = fmean(values) if values else None
+    return means

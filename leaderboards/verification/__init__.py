@@ -1,0 +1,1 @@
+"""Checking submissions, level by level."""
