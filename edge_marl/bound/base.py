@@ -23,7 +23,7 @@ each crash to the return never lowers it, and the sum falls apart into one choic
 The tolls that cost nothing are taken: c[e, j] = (v[e] + penalty) / capacity[j], where v[e] is
 already known because the decisions are gone through backwards. They price what a crash costs at
 least, its fixed penalty and the utility that its trigger does not earn, and bring the bound within
-0.1 % of the linear program on `paper` (checked in `tests/edge_marl/test_bound.py`).
+0.1 % of the linear program on `paper` (checked in `tests/edge_marl/bound/test_base.py`).
 
 The capacity rows are per decision, not per time, so tasks that arrive together, and finishes at the
 very time of an arrival (the capacity is free again), are as in the simulator.

@@ -19,7 +19,7 @@ from edge_marl.agents.value_based.drqn import DrqnAgent
 from edge_marl.agents.value_based.rainbow import support
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
-from tests.agents.test_training import PLAIN, utility_per_task
+from tests.agents.training.test_training import PLAIN, utility_per_task
 
 SMOKE = load_scenario("smoke")
 VALUE_BASED = ["dqn", "drqn", "qrdqn", "rainbow"]

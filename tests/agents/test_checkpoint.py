@@ -9,8 +9,8 @@ import pytest
 from edge_marl.agents import Agent, Trainer, load, make
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
-from tests.agents.learners import HEURISTICS, LEARNERS, trained
 from tests.agents.test_contract import agent_of, play, some_observations
+from tests.worlds.learners import HEURISTICS, LEARNERS, trained
 
 SMOKE = load_scenario("smoke")
 

@@ -12,7 +12,7 @@ from edge_marl.agents import Agent, make
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import load_scenario
-from tests.agents.learners import HEURISTICS, LEARNERS, RANDOMISED, trained
+from tests.worlds.learners import HEURISTICS, LEARNERS, RANDOMISED, trained
 
 SMOKE = load_scenario("smoke")
 ROWS = 12

@@ -10,7 +10,7 @@ from edge_marl.agents import Agent, Trainer, load, make, names, register
 from edge_marl.agents.heuristics.basic import Prophet
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
-from tests.agents.learners import HEURISTICS
+from tests.worlds.learners import HEURISTICS
 
 SMOKE = load_scenario("smoke")
 LEARNERS = ["adsac", "iadsac", "idqn", "ippo", "sac"]

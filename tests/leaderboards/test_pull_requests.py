@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.leaderboards.forging import GOOD, copy_of_good, edit
+from tests.worlds.forging import GOOD, copy_of_good, edit
 
 SCRIPT = Path(__file__).parents[2] / ".github" / "verify_proposed.sh"
 SUBMISSIONS = Path("leaderboards/submissions")

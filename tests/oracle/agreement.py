@@ -1,6 +1,6 @@
 """Plays episodes on the package's environments and on the oracle, and compares every bit.
 
-Used by the suite (`tests/test_extended_oracle.py`) and by the long run (`long_run.py`).
+Used by the suite (`tests/oracle/test_extended_oracle.py`) and by the long run (`long_run.py`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from gymnasium.vector import AutoresetMode
 
 from edge_marl import EdgeAIGCRows, edge_aigc_v0
 from edge_marl.kernel import world as k
-from tests.extended_strategies import FOR_MEMORY, PARTS, Recipe, simplest
 from tests.oracle.reference_sim import Choice, Fate, OracleEnv, ReferenceSimulator
 from tests.oracle.sight import Sight
 from tests.oracle.slotted_game import EventGame, SlottedGame
+from tests.worlds.extended_strategies import FOR_MEMORY, PARTS, Recipe, simplest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edge_marl.scenario import Scenario
     from edge_marl.simulator import EpisodeLog
     from edge_marl.workload import Workload
-    from tests.extended_strategies import ExtendedEpisode
+    from tests.worlds.extended_strategies import ExtendedEpisode
 
 MAX_STEPS = 500
 NUM_ROWS = 3

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.leaderboards.forging import edit, edit_actions, read, seal, write
+from tests.worlds.forging import edit, edit_actions, read, seal, write
 
 DEEP = "[" * 500 + "]" * 500
 

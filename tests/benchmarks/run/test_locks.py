@@ -1,0 +1,84 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_marl.benchmarks.run import locks
+from edge_marl.benchmarks.run.locks import Locks, locked_jobs
+from tests.worlds import fakes
+
+JOBS = fakes.plan().jobs()
+CELL = JOBS[0]
+
+
+def test_a_job_is_one_runners_until_it_is_released(tmp_path: Path) -> None:
+    with Locks(tmp_path) as one, Locks(tmp_path) as other:
+        assert one.claim(CELL)
+        assert not other.claim(CELL)
+        assert not one.claim(CELL)
+        assert locked_jobs(tmp_path, JOBS) == [CELL]
+        one.release(CELL)
+        assert other.claim(CELL)
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+def leave_lock(folder: Path) -> None:
+    """Let a process claim the job and die with it, as under SIGKILL."""
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from edge_marl.benchmarks.run.locks import Locks\nfrom tests.benchmarks import fakes\n"
+        "assert Locks(Path(sys.argv[1])).__enter__().claim(fakes.plan().jobs()[0])\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, cwd=Path.cwd())
+
+
+def test_a_dead_processs_lock_is_taken_over_by_one(tmp_path: Path) -> None:
+    leave_lock(tmp_path)
+    assert locked_jobs(tmp_path, JOBS) == []
+    with Locks(tmp_path) as one, Locks(tmp_path) as other:
+        assert one.claim(CELL)
+        assert one.holds(CELL)
+        assert not other.claim(CELL)
+
+
+def test_a_job_that_was_cut_twice_can_be_claimed(tmp_path: Path) -> None:
+    leave_lock(tmp_path)
+    leave_lock(tmp_path)
+    with Locks(tmp_path) as one:
+        assert one.claim(CELL)
+        one.release(CELL)
+        assert list((tmp_path / "locks").iterdir()) == [one._own]
+
+
+def test_what_killed_runners_leave_is_removed(tmp_path: Path) -> None:
+    leave_lock(tmp_path)
+    (tmp_path / "cells").mkdir()
+    part = tmp_path / "cells" / ".a.json.0.part"
+    part.touch()
+    with Locks(tmp_path) as one:
+        assert not part.exists()
+        part.touch()
+        with Locks(tmp_path):
+            assert part.exists()  # it may be the first one's
+        one.clear(JOBS)
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+def test_another_hosts_lock_is_stale_only_when_it_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "STALE_S", -1.0)  # any time of watching is enough
+    with Locks(tmp_path) as one, Locks(tmp_path) as other:
+        assert one.claim(CELL)
+        own = next((tmp_path / "locks").glob("*.1"))
+        own.write_text(json.dumps(json.loads(own.read_text()) | {"host": "elsewhere"}))
+        os.utime(own, ns=(1, 1))
+        other._seen[own] = (0, 0.0)  # it was touched since the last look
+        assert not other.claim(CELL)
+        assert other.claim(CELL)
+        assert not one.holds(CELL)
+        assert other.holds(CELL)

@@ -1,0 +1,188 @@
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edge_marl import __version__
+from edge_marl.agents.centralised import settings
+from edge_marl.cli import app
+from edge_marl.console import run_app
+from edge_marl.scenario import list_tiers, load_scenario
+from tests.worlds import fakes
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        run_app(app, list(args))
+    said = capsys.readouterr()
+    return int(end.value.code or 0), said.out, said.err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"edge-marl {__version__}\n", "")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom edge_marl.console import run_app\n"
+        "from edge_marl.cli import app\n"
+        "try:\n    run_app(app, ['--help'])\n"
+        "finally:\n    print([m for m in ('torch', 'tianshou', 'pandas', 'matplotlib', 'numba', "
+        "'scipy') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    told = " ".join(done.stdout.split())
+    for word in ("run", "report", "scenarios", "agents", "130 interrupted"):
+        assert word in told
+
+
+def test_the_script_in_the_clone_is_the_same_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/run_benchmark.py", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    for option in (
+        *("--scenario", "--world", "--agents", "--seeds", "--episodes", "--jobs", "--out"),
+        *("--budget", "--api", "--gateways", "--slot-s", "--hold", "--quiet"),
+    ):
+        assert option in done.stdout
+
+
+def test_the_installed_command_is_this_one() -> None:
+    facts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert facts["project"]["scripts"]["edge-marl"] == "edge_marl.cli:main"
+
+
+def test_scenarios_list(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "scenarios", "list")
+    assert code == 0
+    listed = [line.split()[0] for line in out.splitlines() if line[:1].strip()]
+    assert sorted(listed) == list_tiers()
+    assert listed[0] == "smoke"  # the base model first, then by size
+    assert listed[-1] == "planet"
+
+
+def test_scenarios_export_and_validate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    assert run(capsys, "scenarios", "export", "campus", str(own))[0] == 0
+    code, out, _ = run(capsys, "scenarios", "validate", str(own))
+    assert code == 0
+    assert load_scenario("campus").digest in out
+    code, _, said = run(capsys, "scenarios", "export", "campus", str(own))
+    assert code == 2
+    assert "is there already" in said
+    own.write_text(own.read_text().replace("refund = true", "refnd = true"))
+    code, out, said = run(capsys, "scenarios", "validate", str(own))
+    assert (code, out) == (2, "")
+    assert "did you mean 'refund'" in said.replace("\n", " ")
+    assert "Traceback" not in said
+    code, _, said = run(capsys, "scenarios", "export", "campos", str(own))
+    assert code == 2
+    assert "must be one of" in said
+
+
+def test_scenarios_show_the_parts_that_are_on(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "scenarios", "show", "metro")
+    assert code == 0
+    for part in ("cloud", "telemetry every 5 s", "1.48% of tasks fail", "of 12 neighbours each"):
+        assert part in out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("name", "load"), [("agod", "0.41"), ("paper", "0.70")])
+def test_scenarios_show(capsys: pytest.CaptureFixture[str], name: str, load: str) -> None:
+    code, out, _ = run(capsys, "scenarios", "show", name)
+    assert code == 0
+    assert f"{load} of capacity" in out
+    assert load_scenario(name).digest in out.replace("\n", "")
+
+
+def test_scenarios_show_of_another_world(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "scenarios", "show", "paper", "--world", "3")
+    assert "paper-w3" in out
+
+
+def test_agents(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "agents")
+    assert code == 0
+    for name in ("random", "round-robin", "crash-avoid", "crash-avoid-best", "prophet", "adsac"):
+        assert name in out
+
+
+def test_agents_are_listed_where_their_library_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, everything, _ = run(capsys, "agents")
+    monkeypatch.setattr(settings, "find_spec", lambda module: None)
+    assert run(capsys, "agents") == (0, everything, "")
+
+
+def test_table_is_made_from_records_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    code, out, _ = run(capsys, "report", str(tmp_path))
+    assert code == 0
+    assert "student" in out
+    assert {"table.md", "table.csv", "report.json", "report.html"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["run", "--scenario", "papr"], "did you mean 'paper'"),
+        (["run", "--scenario", "nowhere.toml"], "no such scenario file"),
+        (["run", "--scenario", "smoke", "--agents", "profet"], "did you mean 'prophet'"),
+        (["run", "--scenario", "smoke", "--agents", "none.py:Agent"], "no such file"),
+        (["run", "--scenario", ","], "no scenario"),
+        (["run", "--gateways", "10"], "gateways = 10: the single environment"),
+        (["run", "--slot-s", "60", "--no-hold"], "slot_s = 60.0, hold = False: the single"),
+        (["run", "--hold"], "add --api parallel"),
+        (["run", "--api", "parallel", "--gateways", "all"], "gateways = 'all': must be a whole"),
+        (["run", "--api", "parallel", "--gateways", "0"], "gateways = 0: must be at least 1"),
+        (["run", "--api", "parallel", "--hold"], "hold = true needs slots"),
+        (["run", "--api", "parallel", "--slot-s", "-1"], "slot_s = -1.0"),
+        (["report", "."], "holds no run"),
+        (["scenarios", "show", "papr"], "did you mean 'paper'"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    args: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *args)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert message in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["run", "--seeds", "0"],
+        ["run", "--episodes", "101"],
+        ["run", "--jobs", "x"],
+        ["run", "--unknown"],
+        ["nothing"],
+    ],
+)
+def test_wrong_usage_exits_with_code_2(capsys: pytest.CaptureFixture[str], args: list[str]) -> None:
+    code, _, err = run(capsys, *args)
+    assert code == 2
+    assert "Traceback" not in err

@@ -1,0 +1,136 @@
+"""`edge-marl train` and `edge-marl evaluate`, end to end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from edge_marl.agents import Agent, make
+from edge_marl.agents.play import play
+from edge_marl.draw import draw_workload
+from edge_marl.scenario import load_scenario
+
+SMOKE = load_scenario("smoke")
+TRAIN = (
+    *("train", "--agent", "sac", "--scenario", "smoke", "--budget", 400, "--seed", 3),
+    *("--set", "hidden=[16]", "--set", "num_envs=8"),
+)
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "my_agent.py"
+
+
+def command(*args: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "from edge_marl.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True, cwd=folder
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a short training of `sac`."""
+    folder = tmp_path_factory.mktemp("training")
+    done = command(*TRAIN, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "selected at" in done.stdout
+    return folder / "results" / "train" / "smoke" / "sac" / "3"
+
+
+def test_training_leaves_an_agent_a_curve_and_tensorboard(trained: Path) -> None:
+    assert {path.name for path in trained.iterdir()} == {
+        "agent", "curve.csv", "run.json", "tensorboard"
+    }  # fmt: skip
+    curve = (trained / "curve.csv").read_text("utf-8").splitlines()
+    assert len(curve) == 11
+    assert json.loads((trained / "run.json").read_text("utf-8"))["settings"]["hidden"] == [16]
+
+
+def test_a_finished_training_is_not_done_again(trained: Path) -> None:
+    before = (trained / "agent" / "weights.safetensors").stat().st_mtime_ns
+    done = command(*TRAIN, "--out", trained)
+    assert done.returncode == 0
+    assert (trained / "agent" / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_tensorboard_has_the_curve(trained: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(trained / "tensorboard")).Reload()
+    points = events.Scalars("validation/utility")
+    rows = (trained / "curve.csv").read_text("utf-8").splitlines()[1:]
+    assert [point.step for point in points] == [int(row.split(",")[0]) for row in rows]
+
+
+def test_a_checkpoint_is_evaluated_in_its_own_scenario(trained: Path) -> None:
+    done = command("evaluate", "--checkpoint", trained / "agent", "--episodes", 3, "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["scenario"] == "smoke"
+    assert facts["agent"] == "sac"
+    assert len(facts["metrics"]["utility"]) == 3
+    assert facts["distinct_actions"] >= 1
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_figures_are_those_of_the_episodes(split: Literal["test", "validation"]) -> None:
+    agent = make("prophet", SMOKE)
+    assert isinstance(agent, Agent)
+    workloads = [draw_workload(SMOKE, k, split=split) for k in range(4)]
+    expected = [e["utility"] for e in play(agent, SMOKE, workloads, 0).metrics]
+    args = ("--agent", "prophet", "--scenario", "smoke", "--split", split, "--episodes", 4)
+    facts = json.loads(command("evaluate", *args, "--json").stdout)
+    assert facts["metrics"]["utility"] == expected
+    shown = command("evaluate", *args).stdout
+    assert f"{np.mean(expected):.4f}" in shown
+
+
+def test_an_agent_of_ones_own() -> None:
+    args = ("--agent", f"{EXAMPLE}:MostRoom", "--scenario", "smoke", "--episodes", 2)
+    done = command("evaluate", *args)
+    assert done.returncode == 0
+    assert "utility_per_task" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "give either --checkpoint FOLDER or --agent NAME"),
+        (["--agent", "random", "--checkpoint", "x"], "give either --checkpoint"),
+        (["--checkpoint", "nowhere"], "holds no agent: there is no config.json"),
+        (["--agent", "randon"], "did you mean 'random'?"),
+        (["--agent", "ppo"], "has to learn first"),
+        (["--checkpoint", "TRAINED", "--scenario", "paper"], "made for scenario 'smoke'"),
+        (["--checkpoint", "TRAINED", "--scenario", "paper", "--transfer"], "its sizes are those"),
+    ],
+)
+def test_bad_input_is_one_message(args: list[str], message: str, trained: Path) -> None:
+    given = [str(trained / "agent") if arg == "TRAINED" else arg for arg in args]
+    done = command("evaluate", *given)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--agent", "prophet"], "does not learn"),
+        (["--agent", "sac", "--set", "gama=1"], "did you mean 'gamma'?"),
+        (["--agent", "sac", "--set", "gamma"], "must be NAME=VALUE"),
+        (["--agent", "sac", "--set", "gamma=high"], "should be a valid number"),
+        (["--agent", "sac", "--set", "gamma=1.4"], "gamma = 1.4: must be from 0 to 1"),
+        (["--agent", "sac", "--scenario", "papper"], "paper"),
+    ],
+)
+def test_bad_settings_are_one_message(args: list[str], message: str, tmp_path: Path) -> None:
+    done = command("train", *args, folder=tmp_path)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())

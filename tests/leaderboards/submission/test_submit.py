@@ -1,0 +1,292 @@
+"""From a run to a submission to the ledger; seasons; the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_marl import draw_workload, load_scenario
+from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
+from edge_marl.benchmarks.plan.sources import agent_code
+from edge_marl.benchmarks.records.records import (
+    Record,
+    read_plan,
+    read_record,
+    record_path,
+    write_plan,
+    write_record,
+)
+from edge_marl.benchmarks.run import kept_agents
+from edge_marl.benchmarks.run.task import Task
+from edge_marl.benchmarks.run.worker import execute
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.submission.chain import play_episodes
+from edge_marl.leaderboards.submission.files import list_submissions, read_chain, read_ledger
+from edge_marl.leaderboards.submission.make import make_submission, read_about
+from edge_marl.leaderboards.submission.schema import slug_of
+from edge_marl.leaderboards.verification import season as seasons
+from edge_marl.leaderboards.verification.ledger import record_verdict
+from edge_marl.leaderboards.verification.policies import policies_of
+from edge_marl.leaderboards.verification.verify import verify
+from tests.worlds import forging, tiny_learner
+from tests.worlds.fakes import PROVENANCE
+
+SMOKE = load_scenario("smoke")
+WORKLOADS = [draw_workload(SMOKE, k, split="test") for k in range(100)]
+VECTOR_UNITS = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+"""Of this CPU, as far as NumPy would use them."""
+ROOT = Path(__file__).parents[3]
+EXAMPLE = f"{ROOT / 'docs' / 'examples' / 'my_agent.py'}:MostRoom"
+LEARNER = f"{Path(tiny_learner.__file__)}:DrawsWeights"
+ABOUT: dict[str, Any] = {"authors": ["Ada"], "links": ["https://example.org"]}
+SECRET = "kept.secret"
+
+
+def entry(name: str, learns: bool = False, deterministic: bool = True) -> AgentEntry:
+    code = agent_code(name)
+    return AgentEntry(name=name, learns=learns, deterministic=deterministic, code=code)
+
+
+def run_of(folder: Path, agents: tuple[AgentEntry, ...], seeds: int = 3, **changes: Any) -> Path:
+    """A run's folder, as `edge-marl run` leaves one."""
+    facts = {"arenas": (Arena(scenario=SMOKE),), "episodes": 100, "budget": 40, "code": "1"}
+    plan = Plan(name="test", agents=agents, seeds=seeds, **{**facts, **changes})
+    write_plan(folder, plan)
+    for agent in agents:
+        for cell in plan.cells(plan.arenas[0], agent):
+            outcome = execute(Task(job=cell), lambda *_: None)
+            if files := outcome.pop("agent"):
+                kept = kept_agents.checkpoint_of(cell, files)
+                kept_agents.keep(folder, kept, files)
+                outcome["result"]["checkpoint"] = kept.model_dump()
+            record = {"job": cell, "provenance": PROVENANCE, **outcome}
+            write_record(folder, Record.model_validate(record))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    agents = (entry("random", deterministic=False), entry("nearest"), entry(EXAMPLE))
+    return run_of(tmp_path_factory.mktemp("run"), agents)
+
+
+def test_a_randomised_agent_has_three_runs(run_dir: Path, tmp_path: Path) -> None:
+    folder = make_submission(run_dir, "random", ABOUT, tmp_path, with_policy=True)
+    verdict = verify(folder, "replayed")
+    assert verdict.failure is None
+    [found] = list_submissions(tmp_path)
+    assert found.submission.policy_seeds == (0, 1, 2)
+    assert [run.seed for run in found.submission.runs] == [0, 1, 2]
+    assert found.submission.about.training.budget == 0
+
+
+def test_an_agent_of_ones_own_goes_all_the_way(run_dir: Path, tmp_path: Path) -> None:
+    folder = make_submission(run_dir, EXAMPLE, ABOUT, tmp_path, with_policy=True)
+    assert folder.name.endswith("-most-room")
+    assert str(ROOT) not in (folder / "submission.json").read_text("utf-8")
+    assert str(ROOT) not in (folder / "policy/seed-0/config.json").read_text("utf-8")
+    verdict = verify(folder, code=EXAMPLE)
+    assert verdict.failure is None
+    assert verdict.level == "re-executed"
+
+
+def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", (entry(LEARNER, learns=True, deterministic=False),))
+    folder = make_submission(run, LEARNER, ABOUT, tmp_path / "a", with_policy=True)
+    assert verify(folder, "replayed").failure is None
+    with policies_of(folder, SMOKE, LEARNER)(2, WORKLOADS) as ask:
+        decided = play_episodes(SMOKE, WORKLOADS, ask)
+    assert [e.head for e in decided] == list(read_chain(folder).runs[2].heads)
+    plan = read_plan(run)
+    cells = plan.cells(plan.arenas[0], plan.agents[0])
+    kept = [run / "agents" / Path(cell.file_name).stem for cell in cells]
+    moved = [shutil.copytree(place, tmp_path / str(k)) for k, place in enumerate(kept)]
+    (kept[0] / "config.json").write_text("{}")
+    with pytest.raises(SubmissionError, match="not the agent that the run has kept"):
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c")
+    shutil.rmtree(run / "agents")
+    again = make_submission(run, LEARNER, ABOUT, tmp_path / "b", trained=moved)
+    assert (again / "actions.npz").read_bytes() == (folder / "actions.npz").read_bytes()
+    with pytest.raises(SubmissionError, match="seed 0 was not kept: give the folder"):
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c")
+    with pytest.raises(SubmissionError, match=r"1 checkpoint\(s\): give 3"):
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c", trained=moved[:1])
+    with pytest.raises(SubmissionError, match="it is not the one of the run"):
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c", trained=[moved[1]] * 3)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_run_that_will_not_do_is_refused(run_dir: Path, tmp_path: Path) -> None:
+    def refused(says: str, run: Path, agent: str = "nearest", **options: Any) -> None:
+        with pytest.raises(SubmissionError, match=says):
+            make_submission(run, agent, options.pop("about", ABOUT), tmp_path / "out", **options)
+
+    refused("has no agent 'prophet', only random", run_dir, "prophet")
+    refused("has no scenario 'paper', only smoke", run_dir, scenario="paper")
+    refused("about.authors: Field required: give --author", run_dir, about={})
+    refused("about.motto: Extra inputs", run_dir, about=ABOUT | {"motto": "win"})
+    few = run_of(tmp_path / "few", (entry("nearest"),), episodes=3)
+    refused("has 3 test workloads: a submission has all 100", few)
+    one = run_of(tmp_path / "one", (entry("random", deterministic=False),), seeds=1)
+    refused(r"has 1 seed\(s\) of 'random'", one, "random")
+    own = SMOKE.model_copy(update={"name": "own"})
+    refused(
+        "is no released tier",
+        run_of(tmp_path / "own", (entry("nearest"),), arenas=(Arena(scenario=own),)),
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unfinished_run_and_another_result_are_refused(run_dir: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(run_dir, tmp_path / "run")
+    plan = read_plan(run)
+    [cell] = plan.cells(plan.arenas[0], plan.agents[1])
+    record = read_record(run, cell)
+    assert record is not None
+    facts = record.model_dump(mode="json")
+    facts["result"]["episodes"][5]["metrics"]["utility"] += 1
+    write_record(run, Record.model_validate(facts))
+    with pytest.raises(SubmissionError, match="workload 5: utility: the record has"):
+        make_submission(run, "nearest", ABOUT, tmp_path / "out")
+    record_path(run, cell).unlink()
+    with pytest.raises(SubmissionError, match="has not been run"):
+        make_submission(run, "nearest", ABOUT, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_decisions_twice_are_a_duplicate(run_dir: Path, tmp_path: Path) -> None:
+    first = make_submission(run_dir, "nearest", ABOUT, tmp_path)
+    with pytest.raises(SubmissionError, match="is there already"):
+        make_submission(run_dir, "nearest", ABOUT, tmp_path)
+    second = first.with_name(first.name.replace("nearest", "mine"))
+    shutil.copytree(first, second)
+    forging.edit(second, lambda s: s["agent"].update(name="mine", registered=False))
+    verdict = verify(second)
+    assert verdict.failure is not None
+    assert verdict.failure.startswith("duplicates: ")
+    assert verdict.failure.endswith(f"{first.parent.name}/{first.name}: a duplicate")
+
+
+def test_a_run_counts_once(run_dir: Path, tmp_path: Path) -> None:
+    folder = make_submission(run_dir, "random", ABOUT, tmp_path)
+
+    def copy_first(chain: Any) -> None:
+        chain["runs"][2] = chain["runs"][0] | {"seed": 2}
+
+    forging.edit(folder, copy_first, "chain.json")
+    verdict = verify(folder)
+    assert verdict.failure is not None
+    assert "runs 0 and 2 took the same decisions" in verdict.failure
+
+
+def test_what_was_taken_in_may_not_change(tmp_path: Path) -> None:
+    folder = forging.copy_of_good(tmp_path)
+    record_verdict(tmp_path, verify(folder, "replayed"))
+    [known] = read_ledger(tmp_path).entries.values()
+    assert known.level == "replayed"
+    record_verdict(tmp_path, verify(folder, "claimed"))
+    assert list(read_ledger(tmp_path).entries.values()) == [known]  # a level never falls
+    forging.edit(folder, lambda s: s["about"].update(description="even better"))
+    verdict = verify(folder, "replayed")
+    assert verdict.failure is not None
+    assert "what was taken in may not change" in verdict.failure
+    assert read_ledger(tmp_path).level_of(list_submissions(tmp_path)[0].submission) == "claimed"
+
+
+def test_a_season_from_commit_to_held_out(tmp_path: Path) -> None:
+    folder = forging.copy_of_good(tmp_path / "submissions")
+    path, secret = tmp_path / "spring.json", tmp_path / SECRET
+    season = seasons.commit(path, secret)
+    assert secret.read_text() not in path.read_text()
+    assert oct(os.stat(secret).st_mode & 0o777) == "0o600"
+    with pytest.raises(SubmissionError, match="not revealed yet"):
+        seasons.from_season(path)
+    with pytest.raises(SubmissionError, match="is there already"):
+        seasons.commit(path, tmp_path / "other")
+    (tmp_path / "wrong").write_text("0" * 64)
+    with pytest.raises(SubmissionError, match="not the secret whose SHA-256"):
+        seasons.reveal(path, tmp_path / "wrong", tmp_path / "submissions")
+    record_verdict(tmp_path / "submissions", verify(folder, "claimed"))
+    revealed = seasons.reveal(path, secret, tmp_path / "submissions")
+    assert revealed.commitment == season.commitment
+    with pytest.raises(SubmissionError, match="is revealed already"):
+        seasons.reveal(path, secret, tmp_path / "submissions")
+    fresh = seasons.from_season(path)
+    assert fresh.entrants is not None
+    assert verify(folder, fresh=fresh).level == "held-out"
+    late = type(fresh)(fresh.source, fresh.value, {})
+    verdict = verify(folder, fresh=late)
+    assert verdict.failure is not None
+    assert verdict.failure.startswith("frozen: ")
+    path.write_text(path.read_text().replace(revealed.secret or "", "1" * 64))
+    with pytest.raises(SubmissionError, match="secret: expected SHA-256"):
+        seasons.from_season(path)
+
+
+def test_a_beacon_is_long_enough() -> None:
+    with pytest.raises(SubmissionError, match="a public random value has at least 16"):
+        seasons.from_beacon("lucky 7")
+
+
+@pytest.mark.parametrize(
+    ("agent", "slug"),
+    [("adsac-published", "adsac-published"), ("x/my_agent.py:MyAgent", "my-agent"),
+     ("pkg.mod:DQN2", "dqn2"), ("a:_Odd__Name_", "odd-name")],
+)  # fmt: skip
+def test_names_on_the_boards(agent: str, slug: str) -> None:
+    assert slug_of(agent) == slug
+
+
+def test_what_authors_say_is_read_from_toml(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('authors = ["Ada"]\n[training]\ndata = "logs"\nbudget = 0\n')
+    assert read_about(tmp_path / "a.toml")["training"] == {"data": "logs", "budget": 0}
+    (tmp_path / "b.toml").write_text("authors =")
+    with pytest.raises(SubmissionError, match="not TOML"):
+        read_about(tmp_path / "b.toml")
+
+
+def command(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+    code = "from edge_marl.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)],
+        capture_output=True,
+        text=True,
+        env=os.environ | env,
+    )
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"NPY_DISABLE_CPU_FEATURES": " ".join(VECTOR_UNITS)},
+        {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
+        {"NUMBA_DISABLE_JIT": "1"},
+    ],
+    ids=lambda env: next(iter(env)),
+)
+def test_the_good_one_verifies_on_other_settings_of_the_platform(env: dict[str, str]) -> None:
+    done = command("verify", forging.GOOD, "--level", "replayed", **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(": replayed\n")
+
+
+def test_a_failure_on_the_command_line_is_one_line(tmp_path: Path) -> None:
+    folder = forging.copy_of_good(tmp_path)
+    (folder / "chain.json").write_text("{}")
+    done = command("verify", folder, "--record")
+    assert done.returncode == 1
+    assert "FAIL  seal: " in done.stdout
+    assert not done.stderr
+    assert not (tmp_path / "digests.json").exists()
+    done = command("verify", folder, "--season", tmp_path / "none.json")
+    assert done.returncode == 2
+    assert "there is no such file" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,463 @@
+"""What must hold of every episode of the extended model, whatever the world and the choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from edge_marl import edge_aigc_v0
+from edge_marl.kernel import world as k
+from edge_marl.scenario import Scenario
+from edge_marl.simulator import Simulator
+from edge_marl.simulator.utility import task_utilities
+from edge_marl.workload import Workload
+from tests.worlds import strategies
+from tests.worlds.extended_strategies import ExtendedEpisode, Recipe, episodes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_marl.simulator import EpisodeLog
+    from edge_marl.workload.topology import Topology
+
+MAX_STEPS = 500
+SENT = (k.ADMITTED, k.CRASHED, k.FAILED, k.OUTAGE)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What there was at one decision, or at the end of the episode."""
+
+    clock: int
+    seen: NDArray[np.float32]  # (G, size)
+    masks: NDArray[np.int8]
+    rewards: list[float]  # of the step that led here
+    log: EpisodeLog
+
+    @property
+    def facts(self) -> tuple[int, bytes, bytes]:
+        """All that is seen here, to compare."""
+        return self.clock, self.seen.tobytes(), self.masks.tobytes()
+
+
+Policy = Callable[[int], list[int]]
+"""Choice of every gateway by step."""
+
+
+def policy_of(episode: ExtendedEpisode) -> Policy:
+    """The episode's choices, gateway by gateway and step by step; some are illegal."""
+    count, choices = episode.scenario.gateways.count, episode.choices
+    return lambda step: [choices[(step * count + g) % len(choices)] for g in range(count)]
+
+
+def play(scenario: Scenario, workload: Workload, policy: Policy) -> list[Moment]:
+    """Every moment of a game, from its start to its end."""
+    env: Any = edge_aigc_v0.parallel_env(scenario=scenario, reward="local")
+    observations, infos = env.reset(options={"workload": workload})
+    rewards: list[float] = []
+    moments: list[Moment] = []
+    for step in range(MAX_STEPS):
+        masks = np.stack([info["action_mask"] for info in infos.values()])
+        seen = np.stack(list(observations.values()))
+        moments.append(Moment(env.log().clock_ms, seen, masks, rewards, env.log()))
+        if not env.agents:
+            return moments
+        choices = dict(zip(env.agents, policy(step), strict=True))
+        observations, paid, _, _, infos = env.step(choices)
+        rewards = list(paid.values())
+    raise AssertionError(f"no end after {MAX_STEPS} steps")
+
+
+# ------------------------------------------------------------ accounts
+
+
+@settings(strategies.THOROUGH, max_examples=150)
+@given(episodes(always=("refund",)))
+def test_with_refunds_the_sum_of_rewards_is_the_value_of_what_was_served(
+    episode: ExtendedEpisode,
+) -> None:
+    """Value of requests served or in service at the end, less prices and penalties."""
+    scenario, workload = episode.scenario, episode.workload
+    moments = play(scenario, workload, policy_of(episode))
+    log = moments[-1].log
+    status = log.tasks[:, k.STATUS]
+    lost_time = part_still_to_run(moments)
+    penalties = scenario.overload.penalty * (
+        np.isin(status, (k.REFUSED, k.DROPPED, k.DENIED)).sum() + lost_time
+    )
+    prices = sum(price_of(scenario, workload, row) for row in log.tasks[np.isin(status, SENT)])
+    total = math.fsum(reward for moment in moments for reward in moment.rewards)
+    expected = value_served(scenario, workload, log) - prices - penalties
+    assert math.isclose(total, expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def part_still_to_run(moments: list[Moment]) -> float:
+    """Sum of 1 - progress of all tasks lost in crashes."""
+    lost = 0.0
+    ends: dict[int, int] = {}
+    for moment in moments:
+        for number, row in enumerate(moment.log.tasks.tolist()):
+            if row[k.STATUS] == k.ADMITTED:
+                ends.setdefault(number, row[k.END])
+    for number, row in enumerate(moments[-1].log.tasks.tolist()):
+        if row[k.STATUS] == k.CRASHED:
+            ran = row[k.END] - row[k.START]  # 0 in the slot that it was sent in
+            lost += 1 - ran / (ends[number] - row[k.START]) if ran else 1
+    return lost
+
+
+def price_of(scenario: Scenario, workload: Workload, row: NDArray[np.int64]) -> float:
+    """What an admitted task costs."""
+    server, service = divmod(int(row[k.PLACE]), scenario.num_services)
+    energy = workload.topology.energy
+    price = 0.0 if energy is None else scenario.energy.weight * int(energy[server, service]) / 1000
+    if scenario.cloud and server == scenario.num_servers - 1:
+        price += scenario.cloud.price_per_step
+    return int(row[k.DEMAND]) * price
+
+
+def value_served(scenario: Scenario, workload: Workload, log: EpisodeLog) -> float:
+    """Value of the requests whose last stage is admitted and not lost."""
+    tasks, details = log.tasks, workload.details
+    if details is None:
+        details = np.zeros((len(tasks), k.NUM_DETAILS), np.int64)
+    quality = task_utilities(workload.topology, tasks[:, k.TYPE], tasks[:, k.DEMAND])
+    values = []
+    for last in np.flatnonzero((tasks[:, k.STATUS] == k.ADMITTED) & (details[:, k.AFTER] == 0)):
+        stages = range(last - details[last, k.STAGE], last + 1)
+        value = np.mean([quality[i, tasks[i, k.PLACE]] for i in stages])
+        due = int(details[last, k.DEADLINE])
+        back = way_back(scenario, workload.topology, tasks[last], int(details[last, k.DOWNLOAD]))
+        latency = int(tasks[last, k.END] - workload.tasks[last, k.ARRIVAL]) + back
+        late = (latency - due) / due if due else 0.0
+        values.append(value * min(1.0, max(0.0, 1 - late)))
+    return math.fsum(values)
+
+
+def way_back(scenario: Scenario, topology: Topology, row: NDArray[np.int64], kilobytes: int) -> int:
+    """Time that a result takes to its gateway."""
+    if scenario.network is None or topology.neighbours is None:
+        return 0
+    server, gateway = row[k.PLACE] // scenario.num_services, row[k.GATEWAY]
+    link = gateway, int(np.flatnonzero(topology.neighbours[gateway] == server)[0])
+    way = 0 if topology.propagation is None else int(topology.propagation[link])
+    slow = 0 if topology.us_per_kb is None else int(topology.us_per_kb[link])
+    return way + math.ceil(kilobytes * slow / 1000)
+
+
+# ------------------------------------------------------------ parts that do nothing
+
+
+def without_arrays(workload: Workload, *names: str) -> Workload:
+    return with_arrays(workload, **dict.fromkeys(names))
+
+
+def with_arrays(workload: Workload, **arrays: Any) -> Workload:
+    return replace(workload, topology=replace(workload.topology, **arrays))
+
+
+def with_details(workload: Workload, **columns: int) -> Workload:
+    details = np.zeros((workload.num_tasks, k.NUM_DETAILS), np.int64)
+    if workload.details is not None:
+        details = workload.details.copy()
+    for name, value in columns.items():
+        details[:, getattr(k, name)] = value
+    return replace(workload, details=details)
+
+
+def changed(scenario: Scenario, **sections: Any) -> Scenario:
+    """The scenario with sections replaced, or with fields of sections where they are dicts."""
+    update = {
+        name: getattr(scenario, name).model_copy(update=value) if isinstance(value, dict) else value
+        for name, value in sections.items()
+    }
+    return scenario.model_copy(update=update)
+
+
+Pair = tuple[Scenario, Workload]
+
+
+def assert_same_games(
+    policy: Policy,
+    pairs: tuple[Pair, Pair],
+    hidden: Callable[[Any], Any] = lambda seen: seen,
+) -> None:
+    """Equal clocks, masks, rewards and logs, and equal views but for what `hidden` leaves out."""
+    left, right = (play(scenario, workload, policy) for scenario, workload in pairs)
+    assert len(left) == len(right)
+    for one, other in zip(left, right, strict=True):
+        assert one.clock == other.clock
+        assert one.masks.tobytes() == other.masks.tobytes()
+        assert np.array(one.rewards).tobytes() == np.array(other.rewards).tobytes()
+        assert one.log.tasks.tobytes() == other.log.tasks.tobytes()
+        assert hidden(one.seen).tobytes() == hidden(other.seen).tobytes()
+
+
+def network_without_latency(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    """Links that take no time, against none."""
+    links = ("propagation", "us_per_kb")
+    zeros = {name: getattr(workload.topology, name) * 0 for name in links}
+    neutral = with_arrays(workload, **zeros)
+    return (scenario, neutral), (changed(scenario, network=None), without_arrays(workload, *links))
+
+
+def network_off(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    """A workload with links where the network is off, against one without links."""
+    off = changed(scenario, network=None)
+    return (off, workload), (off, without_arrays(workload, "propagation", "us_per_kb"))
+
+
+def links_without_sizes(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    """Slow links where nothing is sent, against infinitely fast ones."""
+    light = with_details(workload, UPLOAD=0, DOWNLOAD=0)
+    return (scenario, light), (scenario, without_arrays(light, "us_per_kb"))
+
+
+def residency_off(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    """A workload with memory where residency is off, against one without."""
+    off = changed(scenario, residency=None)
+    plain = with_details(without_arrays(workload, "memory", "model_memory"), LOAD_TIME=0)
+    return (off, workload), (off, plain)
+
+
+def energy_without_weight(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    off = changed(scenario, energy={"weight": 0.0})
+    return (off, workload), (off, without_arrays(workload, "energy"))
+
+
+def outages_without_failures(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    none = replace(workload, outages=np.zeros((0, 3), np.int64))
+    return (scenario, none), (changed(scenario, outages=None), replace(workload, outages=None))
+
+
+def failing_without_failures(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    sound = with_details(workload, FAILS=0)
+    return (scenario, sound), (changed(scenario, tasks={"fail_share": 0.0}), sound)
+
+
+def stages_without_workflows(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    """Stages that are requests of their own. The scale of deadlines would differ."""
+    details = with_details(workload, STAGE=0, AFTER=0, DEADLINE=0)
+    one = changed(scenario, tasks={"stages": (1.0,)})
+    return (scenario, details), (one, details)
+
+
+def neutral_arrays(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    """Servers at the reference's speed that host everything, against saying nothing."""
+    shape = workload.topology.baseline.shape[:2]
+    neutral = {
+        "slowdown": np.full(shape, 1000),
+        "hosted": np.ones(shape, bool),
+        "energy": np.zeros(shape, np.int64),
+    }
+    return (scenario, with_arrays(workload, **neutral)), (
+        scenario,
+        without_arrays(workload, *neutral),
+    )
+
+
+def all_servers_in_order(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    """A neighbourhood of everything, against none."""
+    count, servers = scenario.gateways.count, scenario.num_servers
+    plain = without_arrays(workload, "propagation", "us_per_kb", "neighbours")
+    order = np.tile(np.arange(servers), (count, 1))
+    everything = changed(scenario, gateways={"neighbourhood": servers})
+    none = changed(scenario, gateways={"neighbourhood": 0})
+    return (everything, with_arrays(plain, neighbours=order)), (none, plain)
+
+
+NEUTRAL: list[tuple[Any, list[str], list[str]]] = [  # what is on, what is off besides
+    (network_without_latency, ["network", "devices"], []),
+    (network_off, ["network", "devices"], []),
+    (links_without_sizes, ["network"], []),
+    (residency_off, ["residency"], []),
+    (energy_without_weight, ["energy", "devices"], []),
+    (outages_without_failures, ["outages", "devices"], []),
+    (failing_without_failures, ["failing tasks", "devices"], []),
+    (stages_without_workflows, ["stages", "devices"], ["deadlines"]),
+    (neutral_arrays, ["devices"], []),
+    (all_servers_in_order, ["devices"], ["cloud", "neighbourhood", "network"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("neutral", "on", "off"), NEUTRAL, ids=[row[0].__name__ for row in NEUTRAL]
+)
+def test_a_part_without_effect_changes_no_bit(neutral: Any, on: list[str], off: list[str]) -> None:
+    @settings(strategies.THOROUGH, max_examples=25)
+    @given(episodes(always=tuple(on), never=tuple(off)))
+    def same(episode: ExtendedEpisode) -> None:
+        assert_same_games(policy_of(episode), neutral(episode.scenario, episode.workload))
+
+    same()
+
+
+@settings(strategies.THOROUGH, max_examples=40)
+@given(episodes(always=("residency",)))
+def test_residency_with_room_for_all_and_no_load_time_costs_nothing(
+    episode: ExtendedEpisode,
+) -> None:
+    """What is seen differs in what is warm."""
+    scenario = episode.scenario
+    workload = with_details(episode.workload, LOAD_TIME=0)
+    memory = workload.topology.memory
+    assert memory is not None
+    roomy = with_arrays(workload, memory=np.full_like(memory, 1000))
+    pairs = (scenario, roomy), (changed(scenario, residency=None), workload)
+    services = slice(service_features(scenario) + 2, None, 4)
+
+    def but_warm(seen: Any) -> Any:
+        seen = seen.copy()
+        seen[:, services] = 0
+        return seen
+
+    assert_same_games(policy_of(episode), pairs, but_warm)
+
+
+@settings(strategies.THOROUGH, max_examples=40)
+@given(episodes(always=("deadlines",)))
+def test_deadlines_beyond_any_latency_cost_nothing(episode: ExtendedEpisode) -> None:
+    """What is seen differs in the time that is left."""
+    scenario = episode.scenario
+    late = with_details(episode.workload, DEADLINE=10**9)
+    none = with_details(episode.workload, DEADLINE=0)
+    left = (scenario.num_types if scenario.num_types > 1 else 0) + 2
+    pairs = (scenario, late), (scenario, none)
+    assert_same_games(policy_of(episode), pairs, lambda seen: np.delete(seen, left, axis=1))
+
+
+@settings(strategies.THOROUGH, max_examples=40)
+@given(episodes(always=("telemetry", "devices")))
+def test_telemetry_changes_what_is_seen_of_others_and_nothing_else(
+    episode: ExtendedEpisode,
+) -> None:
+    present = changed(episode.scenario, telemetry={"period_s": 0.0})
+    pairs = (episode.scenario, episode.workload), (present, episode.workload)
+    stale = state_features(episode.scenario, range(1, episode.scenario.num_neighbours))
+    assert_same_games(policy_of(episode), pairs, lambda seen: np.delete(seen, stale, axis=1))
+
+
+@settings(strategies.THOROUGH, max_examples=80)
+@given(strategies.episodes())
+def test_with_all_parts_off_it_is_the_base_model(episode: strategies.Episode) -> None:
+    """The same tasks where one part is on that none of them uses."""
+    scenario = episode.scenario
+    extended = changed(scenario, tasks={"fail_share": 0.5})
+    assert extended.extended
+    assert not scenario.extended
+    base, twin = Simulator(scenario), Simulator(extended)
+    first = base.layout.task_size
+    servers = np.arange(scenario.num_servers)
+    known = [*range(first), *np.ravel(first + 2 + 5 * servers[:, None] + [0, 1])]
+    for simulator in (base, twin):
+        simulator.load(0, episode.workload)
+    for action in episode.actions:
+        assert base.observations[0].tobytes() == twin.observations[0, known].tobytes()
+        assert base.step_row(0, action) == twin.step_row(0, action)
+        assert base.log(0).tasks.tobytes() == twin.log(0).tasks.tobytes()
+    assert base.log(0).clock_ms == twin.log(0).clock_ms
+    assert base.done[0] == twin.done[0]
+
+
+# ------------------------------------------------------------ what nobody can know
+
+
+def service_features(scenario: Scenario) -> int:
+    """Where the features of services begin."""
+    one_hot = scenario.num_types if scenario.num_types > 1 else 0
+    return one_hot + 4 + 5 * scenario.num_neighbours
+
+
+def state_features(scenario: Scenario, neighbours: range) -> list[int]:
+    """Free share and up of servers, and what is warm there."""
+    services, v = service_features(scenario), scenario.num_services
+    servers = services - 5 * scenario.num_neighbours
+    at = [servers + 5 * n + feature for n in neighbours for feature in (1, 2)]
+    return at + [services + 4 * (n * v + i) + 2 for n in neighbours for i in range(v)]
+
+
+@settings(strategies.THOROUGH, max_examples=120)
+@given(episodes(rows=2), st.floats(0, 1))
+def test_the_future_is_not_seen(episode: ExtendedEpisode, share: float) -> None:
+    """With other tasks, failures and ends after some time, all is as it was up to then."""
+    scenario, (first, second) = episode.scenario, episode.workloads
+    last = min(int(first.tasks[-1, k.ARRIVAL]), int(second.tasks[-1, k.ARRIVAL]))
+    assume(last > 0)
+    until = int(share * (last - 1))  # the last arrival decides the end of some episodes
+    moments = play(scenario, first, policy_of(episode))
+    twin = with_another_future(first, second, until, moments[-1].log)
+    others = play(scenario, twin, policy_of(episode))
+    known = [moment for moment in moments if moment.clock <= until]
+    assert [moment.facts for moment in known] == [moment.facts for moment in others[: len(known)]]
+    rewards = [[moment.rewards for moment in part[: len(known)]] for part in (moments, others)]
+    assert rewards[0] == rewards[1]
+
+
+def with_another_future(first: Workload, second: Workload, until: int, log: EpisodeLog) -> Workload:
+    """The first workload up to a time, then the second; tasks that end later may fail, or not."""
+    keep, then = first.tasks[:, k.ARRIVAL] <= until, second.tasks[:, k.ARRIVAL] > until
+    details = outages = None
+    if first.details is not None and second.details is not None:
+        changed = first.details.copy()
+        undecided = (log.tasks[:, k.STATUS] == k.WAITING) | (log.tasks[:, k.END] > until)
+        changed[undecided, k.FAILS] ^= 1
+        details = np.concatenate([changed[keep], second.details[then]])
+    if first.outages is not None and second.outages is not None:
+        early, late = first.outages[:, k.TIME] <= until, second.outages[:, k.TIME] > until
+        outages = np.concatenate([first.outages[early], second.outages[late]])
+    tasks = np.concatenate([first.tasks[keep], second.tasks[then]])
+    return Workload(first.topology, tasks, details, outages)
+
+
+@settings(strategies.THOROUGH, max_examples=120)
+@given(episodes(always=("telemetry",)), st.integers(0, 20), st.integers(1, 50))
+def test_a_report_knows_no_decision_of_its_time_or_later(
+    episode: ExtendedEpisode, step: int, shift: int
+) -> None:
+    """Other choices from a step on change no report of a tick up to that step's time."""
+    scenario, policy = episode.scenario, policy_of(episode)
+    count = scenario.num_actions + 1
+
+    def other(at: int) -> list[int]:
+        return [(c + shift * (at >= step)) % count for c in policy(at)]
+
+    games = [play(scenario, episode.workload, choose) for choose in (policy, other)]
+    assume(step < len(games[0]) - 1)
+    when, period = games[0][step].clock, scenario.telemetry.period_ms
+    remote = state_features(scenario, range(1, scenario.num_neighbours))
+    # Several decisions of one time: what is seen there is the same for all of them.
+    seen = [
+        {
+            (moment.clock, moment.seen[:, remote].tobytes())
+            for moment in game
+            if moment.clock // period * period <= when
+        }
+        for game in games
+    ]
+    views = [dict(part) for part in seen]
+    assert [len(part) for part in seen] == [len(part) for part in views]
+    for clock in views[0].keys() & views[1].keys():
+        assert views[0][clock] == views[1][clock]
+
+
+@settings(strategies.THOROUGH, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10), st.integers(1, 50))
+def test_nobody_sees_a_choice_of_the_same_slot(seed: int, step: int, shift: int) -> None:
+    """Other choices in one slot change nothing that was seen up to and in that slot."""
+    episode = Recipe(seed, slotted=True).episode()
+    scenario, policy = episode.scenario, policy_of(episode)
+    count = scenario.num_actions + 1
+
+    def other(at: int) -> list[int]:
+        return [(c + shift * (at == step)) % count for c in policy(at)]
+
+    games = [play(scenario, episode.workload, choose) for choose in (policy, other)]
+    known = slice(step + 1)
+    assert [m.facts for m in games[0][known]] == [m.facts for m in games[1][known]]

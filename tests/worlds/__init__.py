@@ -1,0 +1,1 @@
+"""Worlds, agents, records and submissions that tests of several folders take."""
