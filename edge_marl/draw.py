@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from edge_marl.data.replay import replay_workload
 from edge_marl.errors import WorkloadError
+from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 from edge_marl.workload.episode_servers import draw_episode_topology
-from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS, Ints, Split, draw_outages
+from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS, Split, draw_outages
 from edge_marl.workload.requests import draw_requests, draw_rows
 from edge_marl.workload.sampling import (
     Streams,

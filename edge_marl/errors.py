@@ -1,4 +1,4 @@
-"""Every error that edge-marl raises on purpose.
+"""Every error that edge-marl raises on purpose, and the hint that messages share.
 
 EdgeMarlError
 ├── ScenarioError (ValueError)      a tier, a scenario file or a scenario's field
@@ -6,12 +6,16 @@ EdgeMarlError
 ├── DataError (ValueError)          a recorded data set, or a file that should belong to one
 ├── ActionError (ValueError)        an action outside the action space
 ├── AgentError (ValueError)         an unknown agent, or settings or a checkpoint it cannot take
+├── SuiteError (ValueError)         a suite's name, file or field, or what it asks of a machine
 ├── RecordError (ValueError)        a benchmark record that cannot be used
 ├── SubmissionError (ValueError)    a submission to a leaderboard, or a file of one
 └── EpisodeOverError (RuntimeError) a step where no episode is running
 
 Messages name the value, the rule and the fix; the command line prints them without a traceback.
 """
+
+import difflib
+from collections.abc import Iterable
 
 
 class EdgeMarlError(Exception):
@@ -52,3 +56,9 @@ class SubmissionError(EdgeMarlError, ValueError):
 
 class EpisodeOverError(EdgeMarlError, RuntimeError):
     """A step was taken before the first reset or after the end of an episode."""
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return `did you mean 'x'? ` for the known name that is most like one, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"did you mean '{near[0]}'? " if near else ""

@@ -3,77 +3,135 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 import edge_marl
 
 ROOT = Path(__file__).parents[1]
 
-# Each package may import itself and those to its right; the command line puts them all together.
-LAYERS = ["leaderboards", "benchmarks", "agents", "edge_marl"]
-# The same within edge_marl, from what is used by all to what uses all.
-MODULES = [
-    {"errors", "_version"},
-    {"sections"},
-    {"scenario", "scenarios"},
-    {"topology"},
-    {"workload"},
-    {"sampling"},
-    {"devices"},
-    {"arrivals"},
-    {"data", "draw", "kernel"},
-    {"game"},
-    {"layout", "compiled"},
-    {"packing"},
-    {"utility"},
-    {"simulator"},
-    {"metrics", "render", "bound", "gateways"},
-    {"envs"},
-    {"edge_aigc_v0"},
-]
-COMPOSITION_ROOTS = {"cli", "cli_evaluate", "cli_scenarios", "cli_train", "testing", "__init__"}
+PACKAGES = {
+    "edge_marl": [
+        *({"errors", "_version"}, {"files", "console", "tiers", "kernel"}, {"scenario"}),
+        *({"workload", "layout"}, {"data"}, {"draw"}, {"simulator"}, {"metrics", "render"}),
+        *({"bound"}, {"envs"}, {"edge_aigc_v0"}),
+    ],
+    "agents": [
+        *({"checkpoint"}, {"base"}, {"play", "registry", "policy_agent"}, {"training", "networks"}),
+        *({"on_tianshou"}, {"policy_gradient", "soft_actor_critic", "value_based"}),
+        {"centralised", "heuristics", "independent", "published_diffusion"},
+    ],
+    "benchmarks": [
+        *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"release", "study", "measure"}),
+    ],
+    "leaderboards": [{"submission"}, {"verification", "boards"}],
+}
+"""The four packages and their parts, from what is used by all to what uses all. Each part may
+import those before it, and each package those before it."""
+
+COMPOSITION_ROOT = ("edge_marl/cli", "edge_marl/__main__.py", "edge_marl/testing.py")
+"""What knows all parts, by path: it may import anything, and only what lies above imports it."""
+
+ABOVE = ("benchmarks/run_benchmark.py",)
+"""Scripts that start a command from a file."""
+
+
+def sources() -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts if parts[0] == "edge_marl" else ("edge_marl", *parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in sources()}
 
 
 def imports(path: Path) -> set[str]:
-    """Dotted names that a file imports, in functions as well."""
+    """Modules of ours that a file imports, in functions and for type checkers as well."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+            for alias in node.names:
+                inside = f"{node.module}.{alias.name}"
+                names.add(inside if inside in MODULES else node.module)
+    return names & MODULES.keys()
 
 
-def test_packages_import_downwards_only() -> None:
-    for rank, package in enumerate(LAYERS):
-        above = {f"edge_marl.{name}" for name in LAYERS[:rank]}
-        for path in (ROOT / package).rglob("*.py"):
-            if package == "edge_marl" and path.stem in COMPOSITION_ROOTS:
-                continue
-            found = {name for name in imports(path) if any(name.startswith(up) for up in above)}
-            assert not found, f"{path} imports upwards: {found}"
+def is_root(path: Path) -> bool:
+    place = path.relative_to(ROOT).as_posix()
+    return place.startswith(COMPOSITION_ROOT) or place in ABOVE
 
 
-def test_modules_of_edge_marl_import_downwards_only() -> None:
-    rank_of = {name: rank for rank, group in enumerate(MODULES) for name in group}
-    for path in (ROOT / "edge_marl").rglob("*.py"):
-        relative = path.relative_to(ROOT / "edge_marl").with_suffix("").parts
-        if relative[0] in COMPOSITION_ROOTS:
+def rank(module: str) -> tuple[int, int] | None:
+    """Place of a module: of its package, and of its part in it (None: it holds no part's code)."""
+    parts = module.split(".")
+    package = parts[1] if len(parts) > 1 and parts[1] in PACKAGES else "edge_marl"
+    inside = parts[1:] if package == "edge_marl" else parts[2:]
+    if not inside:
+        return None
+    found = [i for i, group in enumerate(PACKAGES[package]) if inside[0] in group]
+    assert found, f"{module}: give '{inside[0]}' a place in PACKAGES (tests/test_imports.py)"
+    return list(PACKAGES).index(package), found[0]
+
+
+def part(module: str) -> tuple[str, ...]:
+    """The part that a module lies in: a folder of a package, or a file beside them."""
+    parts = module.split(".")
+    return tuple(parts[:3]) if len(parts) > 1 and parts[1] in PACKAGES else tuple(parts[:2])
+
+
+def test_nothing_imports_upwards_or_sideways() -> None:
+    for module, path in MODULES.items():
+        if is_root(path) or (here := rank(module)) is None:
             continue
         for name in imports(path):
-            parts = name.split(".")
-            if parts[0] == "edge_marl" and len(parts) > 1 and parts[1] in rank_of:
-                same = parts[1] == relative[0]
-                assert same or rank_of[parts[1]] <= rank_of[relative[0]], f"{path} imports {name}"
+            assert not is_root(MODULES[name]), f"{path} imports the composition root: {name}"
+            there = rank(name)
+            below = there is None or there < here or part(name) == part(module)
+            assert below, f"{path} imports {name}, which is not below it"
 
 
-def test_every_module_has_a_place() -> None:
-    placed = {name for group in MODULES for name in group} | COMPOSITION_ROOTS
-    found = {path.stem for path in (ROOT / "edge_marl").iterdir() if path.suffix == ".py"}
-    found |= {path.parent.name for path in (ROOT / "edge_marl").glob("*/__init__.py")}
-    assert found == placed
+def test_no_import_goes_in_a_circle() -> None:
+    """No module reaches itself; imports of a package by its parts' importers are not counted."""
+    arrows = {module: imports(path) - {module} for module, path in MODULES.items()}
+    while arrows:
+        free = {module for module, names in arrows.items() if not names & arrows.keys()}
+        assert free, f"these import one another: {sorted(arrows)}"
+        arrows = {module: names for module, names in arrows.items() if module not in free}
+
+
+def test_every_part_has_a_place() -> None:
+    for package, layers in PACKAGES.items():
+        found = {path.stem for path in (ROOT / package).glob("*.py")}
+        found |= {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+        beside = {"__init__", "__main__", "cli", "testing", "run_benchmark"}
+        assert found - beside == set().union(*layers)
+
+
+def test_the_list_of_packages_is_that_of_the_folders() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    listed = project["tool"]["setuptools"]["packages"]
+    folders = {path.parent for path in sources() if path.name == "__init__.py"}
+    folders |= {path.parent for path in (ROOT / "edge_marl" / "tiers").rglob("*.json")}
+    assert sorted(listed) == sorted(module_of(folder / "__init__.py") for folder in folders)
+
+
+def test_folders_and_files_are_small() -> None:
+    folders = {path.parent for path in sources()}
+    for folder in folders:
+        files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(files) <= 15, f"{folder} has {len(files)} source files: at most 15"
+    for path in sources():
+        lines = len(path.read_text("utf-8").splitlines())
+        assert lines <= 400, f"{path} has {lines} lines: at most 400"
 
 
 def test_import_is_light_and_silent() -> None:
@@ -94,13 +152,14 @@ def test_public_names_exist_and_are_listed() -> None:
     assert set(dir(edge_marl)) == set(edge_marl.__all__)
 
 
-def test_modules_export_what_they_define() -> None:
-    for path in (ROOT / "edge_marl").glob("*.py"):
-        if path.stem in {"__init__", "cli", "kernel", "game", "errors", "_version"}:
-            continue
-        module = import_module(f"edge_marl.{path.stem}")
-        for name in module.__all__:
-            assert hasattr(module, name), f"{module.__name__}.{name}"
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_modules_export_what_they_define(module: str) -> None:
+    path = MODULES[module]
+    if "torchrl" in path.read_text("utf-8"):
+        pytest.importorskip("torchrl")
+    loaded = import_module(module)
+    for name in getattr(loaded, "__all__", ()):
+        assert hasattr(loaded, name), f"{module}.{name}"
 
 
 def test_nothing_of_ours_is_importable_under_a_generic_name() -> None:

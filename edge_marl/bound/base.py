@@ -42,19 +42,16 @@ from collections.abc import Iterator
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from edge_marl.bound.certificate import FRACTION_BITS, Bound, round_up, rounding_margin
 from edge_marl.errors import WorkloadError
-from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE
+from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE, Floats, Ints
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.utility import task_utilities
 from edge_marl.workload import Workload
 
 __all__ = ["base_bound"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SHARE_BITS = 20
 """Parts of a run time still to go are rounded down to multiples of 2**-SHARE_BITS."""

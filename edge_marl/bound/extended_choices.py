@@ -13,13 +13,21 @@ from edge_marl.bound.extended_facts import (
     UNIT,
     WORST,
     Facts,
-    Floats,
     Grid,
-    Ints,
     least_duration,
     return_time,
 )
-from edge_marl.kernel.world import AFTER, ARRIVAL, DEADLINE, DEMAND, GATEWAY, SERVER, STAGE
+from edge_marl.kernel.world import (
+    AFTER,
+    ARRIVAL,
+    DEADLINE,
+    DEMAND,
+    GATEWAY,
+    SERVER,
+    STAGE,
+    Floats,
+    Ints,
+)
 
 __all__ = [
     "BEGIN",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -31,10 +31,12 @@ from edge_marl.kernel.world import (
     TYPE,
     UPLOAD,
     US_PER_KB,
+    Floats,
+    Ints,
 )
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.compiled import compiled, task_utility
-from edge_marl.simulator.packing import pack_links, pack_prices, pack_services
+from edge_marl.simulator.packing import or_else, pack_links, pack_prices, pack_services
 from edge_marl.workload import Workload
 
 __all__ = [
@@ -56,9 +58,6 @@ __all__ = [
     "return_time",
 ]
 
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 UNIT = 2.0**FRACTION_BITS  # multiplying by a power of two is exact
 PART_BITS = 12
@@ -132,7 +131,7 @@ def gather(scenario: Scenario, workload: Workload) -> Facts:
     topology = workload.topology
     per_server = scenario.num_servers, scenario.num_services
     no_details = np.zeros((workload.num_tasks, NUM_DETAILS), dtype=np.int64)
-    details = np.array(_or_else(workload.details, no_details))
+    details = np.array(or_else(workload.details, no_details))
     at_last_task = scenario.episode.end == "last-task"
     if at_last_task and details[:, AFTER].any():
         raise WorkloadError(
@@ -141,7 +140,7 @@ def gather(scenario: Scenario, workload: Workload) -> Facts:
         )
     decisions = workload.num_decisions(scenario)
     tasks = np.array(workload.tasks[:decisions])
-    takes = np.array(_or_else(topology.hosted, np.ones(per_server, np.bool_)))
+    takes = np.array(or_else(topology.hosted, np.ones(per_server, np.bool_)))
     room = np.array(topology.capacity)
     cloud = scenario.num_servers - 1 if scenario.cloud else -1
     if scenario.residency and topology.memory is not None and topology.model_memory is not None:
@@ -150,7 +149,7 @@ def gather(scenario: Scenario, workload: Workload) -> Facts:
         takes &= fits
     if scenario.cloud:
         room[cloud] = NEVER
-    outages = np.array(_or_else(workload.outages, np.zeros((0, 3), np.int64)))
+    outages = np.array(or_else(workload.outages, np.zeros((0, 3), np.int64)))
     outages = outages[np.argsort(outages[:, LOCATION], kind="stable")]
     links = pack_links(topology, scenario)
     end = workload.tasks[-1, ARRIVAL] if at_last_task else scenario.arrivals.horizon_ms
@@ -159,7 +158,7 @@ def gather(scenario: Scenario, workload: Workload) -> Facts:
         details=details[:decisions],
         quality=_link_qualities(pack_services(topology)[None], links, tasks, scenario.num_services),
         takes=takes,
-        slowdown=np.array(_or_else(topology.slowdown, np.full(per_server, 1000))),
+        slowdown=np.array(or_else(topology.slowdown, np.full(per_server, 1000))),
         price=pack_prices(topology, scenario).reshape(per_server),
         room=room,
         links=links,
@@ -169,10 +168,6 @@ def gather(scenario: Scenario, workload: Workload) -> Facts:
         longest_load=int(details[:, LOAD_TIME].max()) if scenario.residency else 0,
         end=int(end),
     )
-
-
-def _or_else(array: npt.NDArray[Any] | None, default: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return default if array is None else array
 
 
 @compiled

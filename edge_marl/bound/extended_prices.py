@@ -24,11 +24,9 @@ from edge_marl.bound.extended_facts import (
     UNIT,
     WORST,
     Facts,
-    Floats,
     Grid,
-    Ints,
 )
-from edge_marl.kernel.world import AFTER, DEMAND, STAGE
+from edge_marl.kernel.world import AFTER, DEMAND, STAGE, Floats, Ints
 
 __all__ = ["ROUNDS", "search"]
 

@@ -7,7 +7,6 @@ something wrong are its values looked at one by one, to say where.
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import tarfile
 import zlib
@@ -18,12 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.errors import DataError
+from edge_marl.errors import DataError, did_you_mean
+from edge_marl.kernel.world import Floats, Ints
 
 __all__ = ["Table", "read_archive", "read_table", "read_text"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
 
 FIX = "mend that line, or get the file again"
@@ -198,8 +196,7 @@ def _check_header(
     allowed = (*needed, *(optional or ()))
     unknown = [name for name in names if name not in allowed]
     if optional is not None and unknown:
-        near = difflib.get_close_matches(unknown[0], allowed, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = did_you_mean(unknown[0], allowed)
         raise DataError(
             f"{path}:1: unknown column '{unknown[0]}': {hint}Allowed are {', '.join(allowed)}"
         )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-from edge_marl.errors import DataError
+from edge_marl.errors import DataError, did_you_mean
 
 __all__ = ["DataFile", "Dataset", "datasets", "find_dataset"]
 
@@ -63,7 +62,6 @@ def find_dataset(name: str) -> Dataset:
     known = datasets()
     named = [known[name]] if name in known else [known[full] for full in known if name in full]
     if len(named) != 1:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = did_you_mean(name, known, 0.5)
         raise DataError(f"unknown data set '{name}': {hint}The data sets are {', '.join(known)}")
     return named[0]

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from edge_marl.data.csv_tables import FIX, read_archive, read_table, read_text
 from edge_marl.errors import DataError
+from edge_marl.kernel.world import Floats, Ints
 
 __all__ = [
     "ClientRates",
@@ -36,8 +37,6 @@ __all__ = [
     "load_token_histograms",
 ]
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 KINDS = ("TXT_2_IMG", "IMG_2_IMG", "INPAINTING")
 STATES = ("SUCCEED", "FAILED", "PENDING", "PROCESSING")

@@ -11,16 +11,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_marl.data.copies import file_of
 from edge_marl.data.loaders import Places, load_places
 from edge_marl.errors import ScenarioError
+from edge_marl.kernel.world import Ints
 from edge_marl.workload.episode_servers import squared_distances
 
 __all__ = ["Site", "settle"]
 
-Ints = npt.NDArray[np.int64]
 
 SITES = ("eua-melbourne", "edge-servers/site-optus-melbCBD.csv")
 USERS = ("eua-melbourne", "users/users-melbcbd-generated.csv")

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_marl.data.copies import file_of
 from edge_marl.data.csv_tables import Table, read_table
@@ -21,12 +20,12 @@ from edge_marl.data.loaders import (
     load_prefix_requests,
 )
 from edge_marl.errors import DataError
+from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.replay import Replay, Tokens
 
 __all__ = ["Recording", "read_recording", "source_of"]
 
-Ints = npt.NDArray[np.int64]
 
 TRACES = {
     "gentd26": ("alibaba-gentd26", "lora_request_trace.csv"),

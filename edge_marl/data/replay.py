@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_marl.data.places import Site, settle
 from edge_marl.data.recordings import Recording, read_recording, source_of
@@ -31,6 +30,7 @@ from edge_marl.kernel.world import (
     RUN_TIME,
     TYPE,
     UPLOAD,
+    Ints,
 )
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_TASKS
@@ -48,8 +48,6 @@ from edge_marl.workload.sampling import (
 from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = ["replay_workload"]
-
-Ints = npt.NDArray[np.int64]
 
 
 def replay_workload(scenario: Scenario, streams: Streams) -> Workload:

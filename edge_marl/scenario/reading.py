@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from edge_marl import tiers
-from edge_marl.errors import ScenarioError
+from edge_marl.errors import ScenarioError, did_you_mean
 from edge_marl.scenario.scenario import Scenario
 from edge_marl.scenario.section import Section
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
@@ -58,8 +57,7 @@ def _read(source: str | Path) -> Scenario:
         return parse_scenario(text, f"{source}.toml")
     path = Path(source)
     if path.suffix != ".toml":
-        near = difflib.get_close_matches(str(source), names, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = did_you_mean(str(source), names)
         raise ScenarioError(
             f"unknown tier '{source}': {hint}The tiers are {', '.join(names)}; "
             "a scenario of your own is given by the path of its .toml file"
@@ -101,8 +99,7 @@ def _explain(problem: Any, text: str, where: str) -> str:
     place = f"{where}:{_line_of(text, loc)}"
     if problem["type"] == "extra_forbidden":
         allowed = _allowed_fields(problem["loc"][:-1])
-        near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = did_you_mean(str(loc[-1]), allowed)
         return f"{place}: unknown field '{field}': {hint}Allowed here: {', '.join(allowed)}"
     if problem["type"] == "missing":
         return f"{place}: field '{field}' is missing: it has no default"

@@ -135,12 +135,6 @@ class DeviceServers(Section):
         """Every capacity that a server may have."""
         return tuple(sorted({c for device in self.devices for c in device.capacity}))
 
-    @property
-    def max_slowdown(self) -> float:
-        """Slowdown of the slowest model on the slowest device."""
-        slowest = max(model.slowdown for model in self.models)
-        return slowest * max(device.slowdown for device in self.devices)
-
     @model_validator(mode="after")
     def _hosts_what_there_is(self) -> Self:
         if self.hosted > self.services:

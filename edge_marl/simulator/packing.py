@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.kernel import world as k
+from edge_marl.kernel.world import Floats, Ints
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.workload.topology import Topology
 
 __all__ = [
+    "or_else",
     "pack_links",
     "pack_offers",
     "pack_prices",
@@ -21,9 +23,6 @@ __all__ = [
     "pack_spec",
     "services_alike",
 ]
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def pack_spec(scenario: Scenario, layout: ObservationLayout) -> Ints:
@@ -77,8 +76,8 @@ def pack_offers(topology: Topology) -> npt.NDArray[np.int32]:
     """Return the kernel's `offers` row of a topology, (S * V, 2)."""
     s, v, _ = topology.baseline.shape
     packed = np.empty((s, v, k.NUM_OFFER_COLUMNS), dtype=np.int32)
-    packed[..., k.SLOWDOWN] = _or_else(topology.slowdown, 1000)
-    packed[..., k.NEEDS] = _or_else(topology.model_memory, 0)
+    packed[..., k.SLOWDOWN] = or_else(topology.slowdown, 1000)
+    packed[..., k.NEEDS] = or_else(topology.model_memory, 0)
     if topology.hosted is not None:
         packed[..., k.SLOWDOWN] *= topology.hosted
     return packed.reshape(s * v, k.NUM_OFFER_COLUMNS)
@@ -107,13 +106,14 @@ def pack_links(topology: Topology, scenario: Scenario) -> Ints:
     """Return the kernel's `links` row of a topology, (G, N, 3); no times without a network."""
     shape = (scenario.gateways.count, scenario.num_neighbours, k.NUM_LINK_COLUMNS)
     packed = np.empty(shape, dtype=np.int64)
-    packed[..., k.SERVER] = _or_else(topology.neighbours, np.arange(scenario.num_neighbours))
+    packed[..., k.SERVER] = or_else(topology.neighbours, np.arange(scenario.num_neighbours))
     packed[..., k.PROPAGATION :] = 0
     if scenario.network is not None:
-        packed[..., k.PROPAGATION] = _or_else(topology.propagation, 0)
-        packed[..., k.US_PER_KB] = _or_else(topology.us_per_kb, 0)
+        packed[..., k.PROPAGATION] = or_else(topology.propagation, 0)
+        packed[..., k.US_PER_KB] = or_else(topology.us_per_kb, 0)
     return packed
 
 
-def _or_else(array: Any, default: Any) -> Any:
+def or_else(array: Any, default: Any) -> Any:
+    """Return an array of a topology or a workload, or what stands for one that is not there."""
     return default if array is None else array

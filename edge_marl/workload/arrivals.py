@@ -11,6 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from edge_marl.kernel.world import Floats, Ints
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.arrivals import Bursts
 from edge_marl.scenario.section import MAX_TASKS
@@ -29,9 +30,6 @@ from edge_marl.workload.sampling import (
 )
 
 __all__ = ["draw_arrivals", "draw_bursts", "draw_rates", "has_processes"]
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def has_processes(scenario: Scenario) -> bool:

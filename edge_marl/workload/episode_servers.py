@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.servers import Device, DeviceServers, Model
 from edge_marl.workload.sampling import (
@@ -26,7 +27,6 @@ from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = ["draw_episode_topology", "draw_gateway_places", "spread", "squared_distances"]
 
-Ints = npt.NDArray[np.int64]
 Arrays = dict[str, npt.NDArray[Any]]
 
 NOMINAL = 1000

@@ -6,12 +6,13 @@ import math
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
 from edge_marl.workload.sampling import (
     OUTAGE_STREAM,
     Streams,
+    Words,
     choose_evenly,
     durations_ms,
     exponentials,
@@ -26,9 +27,7 @@ __all__ = [
     "PUBLIC_SEEDS",
     "SPLITS",
     "WORDS_PER_DETAIL",
-    "Ints",
     "Split",
-    "Words",
     "draw_details",
     "draw_outages",
     "threshold",
@@ -42,8 +41,6 @@ SPLITS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 PUBLIC_SEEDS = 100
 """`validation` and `test` have the seeds 0..99."""
 
-Words = npt.NDArray[np.uint64]
-Ints = npt.NDArray[np.int64]
 
 # Words of a stage: what its load time (3), input, result and failure come from.
 LOAD_WORDS, UPLOAD_WORD, DOWNLOAD_WORD, FAIL_WORD = slice(0, 3), 3, 4, 5

@@ -21,12 +21,13 @@ from edge_marl.kernel.world import (
     STAGE,
     TYPE,
     UPLOAD,
+    Ints,
 )
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_STAGES, MAX_TASKS
 from edge_marl.scenario.tasks import Tasks
 from edge_marl.workload.arrivals import draw_arrivals, has_processes
-from edge_marl.workload.parts import WORDS_PER_DETAIL, Ints, Words, draw_details, threshold
+from edge_marl.workload.parts import WORDS_PER_DETAIL, draw_details, threshold
 from edge_marl.workload.sampling import (
     DEMAND_WORD,
     DETAIL_STREAM,
@@ -36,6 +37,7 @@ from edge_marl.workload.sampling import (
     USER_STREAM,
     WORDS_PER_TASK,
     Streams,
+    Words,
     choose,
     choose_evenly,
     fill_tasks,

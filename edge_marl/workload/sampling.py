@@ -18,7 +18,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.kernel.world import ARRIVAL, DEMAND, GATEWAY, RUN_TIME, TYPE
+from edge_marl.kernel.world import ARRIVAL, DEMAND, GATEWAY, RUN_TIME, TYPE, Floats, Ints
 
 __all__ = [
     "ARRIVAL_STREAM",
@@ -56,8 +56,6 @@ __all__ = [
 ]
 
 Words = npt.NDArray[np.uint64]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 TASK_STREAM = 0
 ARRIVAL_STREAM = 1
