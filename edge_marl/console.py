@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import typer
 from rich.console import Console
@@ -29,13 +30,18 @@ INTERRUPTED = 130
 WIDE = 160
 """Width of a file or a pipe, which have none of their own: enough for a whole table."""
 
+LIKE = {"µ": "u", "\u03bc": "u", "†": "+", "±": "+-", "\u00d7": "x", "…": "...", "\u2013": "-"}
+LIKE |= dict.fromkeys("─━═╌╍┄┅┈┉╭╮╰╯┌┐└┘├┤┬┴┼╞╡╪┡┩╇", "-") | dict.fromkeys("│┃║", "|")
+LIKE |= dict.fromkeys("•●█▉▊▋▌▍▎▏⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "*")
+"""What stands for a character on a terminal without Unicode."""
+
 EXIT_CODES = "Exit codes: 0 all well, 1 a cell has failed, 2 bad input, 130 interrupted."
 
 
 def results() -> Console:
     """Console for what was asked for: standard output, wide where it is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
+    # Asked of the stream: Rich takes a pipe for a terminal where FORCE_COLOR asks for colours.
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)
 
 
 def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
@@ -54,8 +60,26 @@ def problems() -> Console:
     return Console(stderr=True)
 
 
+def in_its_encoding(stream: TextIO) -> None:
+    """Have a stream write something like a character where its encoding has not got it."""
+    if hasattr(stream, "reconfigure"):  # what a test or a notebook puts there may not have it
+        stream.reconfigure(errors="edge-marl")
+
+
+def _like_it(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(LIKE.get(character, "?") for character in missing), error.end
+
+
+codecs.register_error("edge-marl", _like_it)
+
+
 def run_app(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit; errors raised on purpose become one message, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        in_its_encoding(stream)
     try:
         app(args)
     except EdgeMarlError as error:

@@ -22,8 +22,12 @@ CACHE_VARIABLE = "EDGE_MARL_CACHE"
 
 
 def cache_folder() -> Path:
-    """Return the folder of all caches: `$EDGE_MARL_CACHE`, or else the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("edge-marl"))
+    """Return the folder of all caches: `$EDGE_MARL_CACHE`, or else the user's cache folder.
+
+    A `~` is the home folder, as it is to a shell that is not told the value in quotes.
+    """
+    named = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("edge-marl")
+    return Path(os.path.expanduser(named))
 
 
 def write_file(path: Path, content: bytes | str, failure: type[Exception]) -> None:

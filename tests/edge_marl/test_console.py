@@ -1,0 +1,48 @@
+"""What commands print survives any encoding and any width."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PRINT = (
+    "from edge_marl.console import results, run_command\n"
+    "def show() -> None:\n"
+    "    results().print('decision (\\u00b5s) \\u2020 \\u4e2d', '-' * 120, '|')\n"
+    "run_command(show)\n"
+)
+
+
+def printed(*, code: str = PRINT, **environment: str) -> str:
+    wanted = {**os.environ, "PYTHONUTF8": "0", **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=wanted, check=True)
+    return done.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "utf-8"])
+def test_a_character_that_an_encoding_lacks_has_something_in_its_place(encoding: str) -> None:
+    text = printed(PYTHONIOENCODING=encoding)
+    if encoding == "utf-8":
+        assert "(\u00b5s) \u2020 \u4e2d" in text
+    else:
+        assert "s) + ?" in text
+    assert ("(us)" in text) == (encoding == "ascii")
+
+
+def test_colours_in_a_pipe_leave_it_wide() -> None:
+    lines = printed(FORCE_COLOR="1", PYTHONIOENCODING="utf-8").splitlines()
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_report_on_a_terminal_without_unicode(tmp_path: Path, encoding: str) -> None:
+    code = (
+        "from edge_marl.cli import app\nfrom edge_marl.console import run_app\n"
+        f"run_app(app, ['run', '--scenario', 'smoke', '--agents', 'random', '--seeds', '1', "
+        f"'--episodes', '2', '--out', {str(tmp_path / 'r')!r}])"
+    )
+    text = printed(code=code, PYTHONIOENCODING=encoding)
+    assert "decision" in text
+    assert (tmp_path / "r" / "table.md").is_file()
