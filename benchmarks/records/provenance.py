@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -69,10 +70,22 @@ class Meter:
 
 
 def usable_cores() -> int:
-    """Logical cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Logical cores that this process may use: as many as it may run on, and has a share of."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, math.ceil(min(cores or 1, _quota())))
+
+
+def _quota(group: Path = Path("/sys/fs/cgroup")) -> float:
+    """Cores' worth of time that a control group (v2 or v1) allows; infinite without a limit."""
+    try:
+        quota, period = (group / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (group / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (group / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return math.inf
+    return int(quota) / int(period) if quota.isdigit() else math.inf
 
 
 def _cpu_s() -> float:

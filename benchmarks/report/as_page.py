@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
 from edge_marl.benchmarks.report.as_text import (
     sheet_of,
 )
@@ -9,6 +13,9 @@ from edge_marl.benchmarks.report.bootstrap import Estimate
 from edge_marl.benchmarks.report.comparisons import (
     Report,
 )
+
+if TYPE_CHECKING:
+    from edge_marl.benchmarks.report.report_figures import Drawing
 
 __all__ = ["to_html"]
 
@@ -29,7 +36,7 @@ def to_html(made: Report) -> bytes:
     sections = [
         {
             "sheet": sheet_of(analysis.table),
-            "drawings": draw_all(analysis),
+            **_pictures(partial(draw_all, analysis)),
             "comparisons": [
                 (c.agent, c.other, _text(c.difference), _text(c.improvement))
                 for c in analysis.comparisons
@@ -38,11 +45,23 @@ def to_html(made: Report) -> bytes:
         for analysis in made.analyses
     ]
     overall = [
-        {"sheet": sheet_of(over), "drawings": draw_aggregate(over), "comparisons": []}
+        {
+            "sheet": sheet_of(over),
+            **_pictures(partial(draw_aggregate, over)),
+            "comparisons": [],
+        }
         for over in made.aggregates
     ]
     page = environment.get_template("report.html.j2")
     return page.render(sections=overall + sections).encode()
+
+
+def _pictures(draw: Callable[[], list[Drawing]]) -> dict[str, Any]:
+    """Return a section's figures; where they cannot be drawn, why, for the rest is as good."""
+    try:
+        return {"drawings": draw(), "undrawn": ""}
+    except Exception as error:  # whatever matplotlib meets on a machine: fonts, memory, back ends
+        return {"drawings": [], "undrawn": f"{type(error).__name__}: {error}"}
 
 
 def _text(found: Estimate) -> str:

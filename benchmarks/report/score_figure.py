@@ -80,11 +80,13 @@ def panels_of(count: int) -> tuple[Figure, list[Axes]]:
 
 @contextmanager
 def canvas() -> Iterator[None]:
-    """Draw and save in the one style, without leaving a trace in matplotlib's settings."""
+    """Draw and save in the one style: no setting of the user's takes part, and none is changed."""
     import seaborn as sns
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcdefaults, rcParams
 
-    with rc_context({**sns.axes_style("white"), **style.RC}):
+    with rc_context():
+        rcdefaults()
+        rcParams.update({**sns.axes_style("white"), **style.RC})
         yield
 
 

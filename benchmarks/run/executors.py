@@ -92,7 +92,8 @@ class _Live:
             if self._closed:
                 raise RuntimeError("the workers are closed")
             process = subprocess.Popen(
-                [sys.executable, "-m", "edge_marl.benchmarks.run.worker"],
+                # -P: a file of the working folder must not stand in for a library's.
+                [sys.executable, "-P", "-m", "edge_marl.benchmarks.run.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=noise,

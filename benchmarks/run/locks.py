@@ -5,14 +5,14 @@ claim a job is to make a hard link to that file under the job's name: one step t
 name is taken, on a local disk and on NFS, and the lock's content and time are the runner's.
 
 A lock is stale when its process is dead (seen at once on its own host), or when it has not been
-touched for `STALE_S` seconds of watching (another host; no clocks are compared). It is not removed
+touched for `STALE_S` seconds of watching (another host, or a file that says nothing; no clocks are
+compared). It is not removed
 but surpassed: names end in a generation, the highest holds, and only one runner can make the next
 one. So a runner that was believed dead can tell that it has lost its job (`Locks.holds`).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -20,7 +20,10 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 from edge_marl.benchmarks.plan.cells import Anchors, Cell
 from edge_marl.errors import RecordError
@@ -50,10 +53,10 @@ class Locks:
         self._over = threading.Event()
 
     def __enter__(self) -> Locks:
-        facts = {"token": self._token, "host": _host(), "pid": os.getpid(), "start": _start()}
+        own = _Owner(token=self._token, host=_host(), pid=os.getpid(), start=_start())
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._own.write_text(json.dumps(facts), "utf-8")
+            self._own.write_text(own.model_dump_json(), "utf-8")
             self._clean()
         except OSError as error:
             raise RecordError(f"{self._own}: cannot be written ({error.strerror})") from None
@@ -135,26 +138,22 @@ class Locks:
     def _token_if_stale(self, path: Path) -> str | None:
         """Return whose lock it is, if that runner is gone."""
         try:
-            facts, touched = json.loads(path.read_text("utf-8")), path.stat().st_mtime_ns
-        except (OSError, ValueError):  # just removed, or not readable yet
+            owner, touched = _owner(path), path.stat().st_mtime_ns
+        except OSError:  # just removed
             return None
-        token = str(facts["token"])
-        if facts["host"] == _host():
-            dead = _start(facts["pid"]) != facts["start"]
-            return token if dead else None
+        if owner.host == _host():
+            return owner.token if _start(owner.pid) != owner.start else None
         now = time.monotonic()
         before, since = self._seen.setdefault(path, (touched, now))
         if before != touched:
             self._seen[path] = (touched, now)
             return None
-        return token if now - since > STALE_S else None
+        return owner.token if now - since > STALE_S else None
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_S):
-            try:
+            with suppress(OSError):  # a network's file system that does not answer may again
                 os.utime(self._own)
-            except OSError:
-                return
 
 
 def locked_jobs(folder: Path, jobs: list[Cell | Anchors]) -> list[Cell | Anchors]:
@@ -173,9 +172,29 @@ def _sorted(paths: list[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: int(path.suffix[1:]))
 
 
+class _Owner(BaseModel):
+    """Whose lock a file is."""
+
+    token: str = "unreadable"
+    host: str = ""
+    pid: int = 0
+    start: str | None = None
+
+
+def _owner(path: Path) -> _Owner:
+    """Return what a lock's file says; nobody's, which only time makes stale, where it says nothing.
+
+    A power cut or a full disk leaves empty files, and files of something else.
+    """
+    try:
+        return _Owner.model_validate_json(path.read_bytes())
+    except ValidationError:
+        return _Owner()
+
+
 def _token(path: Path) -> str | None:
     try:
-        return str(json.loads(path.read_text("utf-8"))["token"])
+        return _owner(path).token
     except FileNotFoundError:
         return None
 

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from edge_marl.benchmarks.plan.cells import Cell
 from edge_marl.benchmarks.plan.sources import code_digest
+from edge_marl.benchmarks.records import provenance
 from edge_marl.benchmarks.records.records import (
     read_plan,
     read_record,
@@ -160,3 +162,23 @@ def test_a_plan_has_one_cell_for_an_agent_that_depends_on_no_seed() -> None:
     (cell,) = plan.cells(fakes.ARENA, fakes.HEURISTIC)
     assert (cell.seed, cell.budget) == (0, None)
     assert len({job.file_name for job in plan.jobs()}) == len(plan.jobs()) == 5
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "50000 100000\n"}, 0.5),
+        ({"cpu.max": "max 100000\n"}, math.inf),
+        ({"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf),
+        ({}, math.inf),
+    ],
+)
+def test_a_control_groups_share_of_the_cores(
+    tmp_path: Path, files: dict[str, str], cores: float
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert provenance._quota(tmp_path) == cores
+    assert provenance.usable_cores() >= 1

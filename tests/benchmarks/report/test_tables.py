@@ -14,6 +14,7 @@ from rich.console import Console
 
 from edge_marl.benchmarks.plan.cells import Cell
 from edge_marl.benchmarks.records.records import record_path, write_record
+from edge_marl.benchmarks.report import report_figures
 from edge_marl.benchmarks.report.as_json import to_json
 from edge_marl.benchmarks.report.as_page import to_html
 from edge_marl.benchmarks.report.as_text import print_sheets, sheets_of, to_csv, to_markdown
@@ -227,6 +228,32 @@ def test_a_figure_is_drawn_without_touching_matplotlibs_state(tmp_path: Path) ->
     assert [d.name for d in drawings] == ["scores", "profile", "improvement", "trade-off"]
     assert dict(dict.items(mpl.rcParams)) == before
     assert drawings == draw_all(Analysis(table))
+
+
+def test_the_users_settings_of_matplotlib_take_no_part(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    analysis = Analysis(build_tables(tmp_path)[0])
+    before = draw_all(analysis)
+    with mpl.rc_context({"text.usetex": True, "font.size": 30, "axes.facecolor": "red"}):
+        assert draw_all(analysis) == before
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no font here")
+
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    monkeypatch.setattr(report_figures, "_to_svg", fail)
+    make_report(tmp_path, show=False)
+    for name in ("table.md", "table.csv", "report.json"):
+        assert (tmp_path / name).stat().st_size
+    assert "could not be drawn (RuntimeError: no font here)" in (
+        tmp_path / "report.html"
+    ).read_text("utf-8")
 
 
 def test_the_harness_loads_nothing_heavy_until_it_is_used() -> None:

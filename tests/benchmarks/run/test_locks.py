@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def leave_lock(folder: Path) -> None:
     """Let a process claim the job and die with it, as under SIGKILL."""
     code = (
         "import os, sys\nfrom pathlib import Path\n"
-        "from edge_marl.benchmarks.run.locks import Locks\nfrom tests.benchmarks import fakes\n"
+        "from edge_marl.benchmarks.run.locks import Locks\nfrom tests.worlds import fakes\n"
         "assert Locks(Path(sys.argv[1])).__enter__().claim(fakes.plan().jobs()[0])\n"
         "os._exit(0)"
     )
@@ -82,3 +83,33 @@ def test_another_hosts_lock_is_stale_only_when_it_is_not_touched(
         assert other.claim(CELL)
         assert not one.holds(CELL)
         assert other.holds(CELL)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"token": 3}', "half of a li"])
+def test_a_lock_that_says_nothing_is_stale_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / f"{CELL.key[:32]}.1").write_text(content)
+    with Locks(tmp_path) as one:
+        assert not one.claim(CELL)
+        monkeypatch.setattr(locks, "STALE_S", -1.0)  # any time of watching is enough
+        assert one.claim(CELL)
+        assert one.holds(CELL)
+        one.release(CELL)
+        assert list((tmp_path / "locks").iterdir()) == [one._own]
+
+
+def test_one_beat_that_fails_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_S", 0.01)
+    beats = threading.Semaphore(0)
+
+    def fail(path: Path) -> None:
+        beats.release()
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(os, "utime", fail)
+    with Locks(tmp_path):
+        assert all(beats.acquire(timeout=60) for _ in range(3))

@@ -109,6 +109,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.parametrize("name", ["secrets", "random"])
+def test_a_file_of_the_working_folder_does_not_stand_in_for_a_librarys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / f"{name}.py").write_text("API_KEY = 'x'")
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--scenario", "smoke", "--agents", "random", "--seeds", "1", "--episodes", "2")
+    assert edge_marl("run", *arguments, "--out", "r", "--quiet") == 0
+
+
 def test_a_full_disk_is_one_message_and_no_wrong_record(
     small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
