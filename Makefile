@@ -1,7 +1,9 @@
 # Needs Python 3.11 and make, nothing else. Everything is installed into .venv with pinned versions.
 
 PYTHON ?= python3.11
-VENV := .venv
+# Another Python (`make test PYTHON=python3.12`) has its own folder: an environment keeps its Python.
+VENV := $(if $(filter python3.11,$(PYTHON)),.venv,build/venv-$(shell $(PYTHON) -c \
+	'import sys; print("%d.%d" % sys.version_info[:2])'))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
 # One marker per set of dependencies: it is older than the files that state them when they change.
@@ -73,4 +75,4 @@ rllib-example: $(RLLIB)/.installed  ## train RLlib's PPO on the multi-agent game
 	$(RLLIB)/bin/python docs/examples/rllib_multi_agent.py
 
 clean:  ## remove what was built and installed
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf .venv build dist *.egg-info
