@@ -11,7 +11,7 @@ MAIN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 STATED := pyproject.toml requirements/constraints.txt
 
-.PHONY: help install benchmark speed test lint types check format build rllib-example clean
+.PHONY: help install benchmark speed test lint types check format build check-build rllib-example clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 16
@@ -57,7 +57,24 @@ format: $(DEV)  ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 build: $(DEV)  ## build sdist and wheel into dist/
+	@rm -rf dist
 	$(BIN)/python -m build
+
+# What the workflow of a release publishes. It sets TAG; without one any version will do. The wheel
+# is played from its own folder, where nothing of the source tree can be imported.
+WHEEL := build/wheel
+
+check-build: build  ## check what was built: its metadata and version, and a run of the wheel alone
+	$(INSTALL) -e '.[release]'
+	$(BIN)/twine check --strict dist/*
+	rm -rf $(WHEEL) && $(PYTHON) -m venv $(WHEEL)
+	$(WHEEL)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c requirements/constraints.txt torch
+	$(WHEEL)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c requirements/constraints.txt dist/*.whl
+	version=$$($(WHEEL)/bin/edge-marl --version) && echo "$$version" && \
+		test "$${TAG:-v$${version#edge-marl }}" = "v$${version#edge-marl }"
+	cd $(WHEEL) && bin/edge-marl run --suite smoke --agents random,prophet --episodes 2 --out results
 
 # RLlib pins an older Gymnasium: an environment of its own, with every other version as above.
 RLLIB := build/rllib
