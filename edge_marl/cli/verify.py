@@ -10,7 +10,8 @@ import typer
 from edge_marl.console import FAILED
 
 if TYPE_CHECKING:
-    from edge_marl.leaderboards.verification.verify import Fresh, Verdict
+    from edge_marl.leaderboards.verification.fresh import Fresh
+    from edge_marl.leaderboards.verification.verify import Verdict
 
 __all__ = ["verify"]
 
@@ -55,7 +56,7 @@ def verify(
             root=submissions,
             code=agent_code,
             fresh=fresh,
-            report=lambda name, found: typer.echo(f"  ok    {name}: {found}"),
+            report=lambda name, finding: typer.echo(f"  ok    {name}: {finding}"),
         )
         failed |= _conclude(verdict)
         if record and verdict.failure is None:

@@ -1,6 +1,6 @@
-"""Who chooses when a submission is verified: its log, its policy on the log, its policy on twins.
+"""The choosers of a verification: the log, the policy on the log, the policy on twins.
 
-Each is the `choose` of `episodes.play_episodes` for all test workloads of one run.
+Each is the `choose` of `chain.play_episodes` for all test workloads of one run.
 """
 
 from __future__ import annotations

@@ -1,48 +1,44 @@
-"""The checks of the level `claimed`: what can be said of a submission without playing it.
+"""The checks of the level `claimed`: a submission is whole, and its claims agree, unplayed.
 
-Each raises SubmissionError with one line: the file, the value, the rule.
+Each returns what it found as a sentence, or raises SubmissionError with one line: the file, the
+value, the rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from edge_marl.agents import names
 from edge_marl.agents.checkpoint import FORMAT
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission import files
-from edge_marl.leaderboards.submission.facts import code_sha256, kind_of, means_of, tier_of
+from edge_marl.leaderboards.submission.facts import kind_of, means_of, tier_of
 from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION
-from edge_marl.leaderboards.submission.schema import (
-    RUNS,
-    Chain,
-    Ledger,
-    Run,
-    Submission,
-    seal_of,
-)
+from edge_marl.leaderboards.submission.schema import RUNS, WORKLOADS, Submission, seal_of
+from edge_marl.leaderboards.verification.case import Case, expect
 from edge_marl.metrics import METRICS
-from edge_marl.scenario import Scenario
-from edge_marl.workload import Workload
 
 __all__ = [
-    "check_against_others",
-    "check_code",
+    "check_duplicates",
     "check_folder",
     "check_ledger",
-    "check_metrics",
+    "check_log",
     "check_place",
     "check_policies",
     "check_runs",
+    "check_scenario",
+    "check_schema",
     "check_seal",
+    "check_sums",
     "check_workloads",
-    "released_scenario",
 ]
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(case: Case) -> str:
     """Raise unless a folder holds files of bounded size where they may be, and no links."""
+    folder = case.folder
     if folder.is_symlink() or not folder.is_dir():
         raise SubmissionError(f"{folder}: no folder of a submission")
     for path in _inside(folder):
@@ -58,6 +54,7 @@ def check_folder(folder: Path) -> None:
             raise SubmissionError(
                 f"{path}: {path.stat().st_size} bytes: at most {files.limit_of(place)} are allowed"
             )
+    return "files only, where they may be, of bounded size"
 
 
 def _inside(folder: Path) -> Iterator[Path]:
@@ -68,8 +65,15 @@ def _inside(folder: Path) -> Iterator[Path]:
             yield from _inside(path)
 
 
-def check_seal(folder: Path, submission: Submission) -> None:
+def check_schema(case: Case) -> str:
+    """Raise unless `submission.json` is there and of the schema."""
+    case.submission = files.read_submission(case.folder)
+    return f"{SUBMISSION} is of version {case.submission.schema_version}"
+
+
+def check_seal(case: Case) -> str:
     """Raise unless every file is stated, there, and as stated, and so is `submission.json`."""
+    folder, submission = case.folder, case.submission
     present = {p.relative_to(folder).as_posix() for p in _inside(folder) if not p.is_dir()}
     present -= {SUBMISSION}
     for place in sorted(present - submission.files.keys()):
@@ -78,145 +82,163 @@ def check_seal(folder: Path, submission: Submission) -> None:
         raise SubmissionError(f"{folder / place}: there is no such file")
     for place in sorted(present):
         content = files.read_bytes(folder / place, files.limit_of(place))
-        _expect(folder / place, "SHA-256", submission.files[place], files.sha256_of(content))
+        expect(folder / place, "SHA-256", submission.files[place], files.sha256_of(content))
     path = folder / SUBMISSION
     facts = files.parse_json(path, files.read_bytes(path, files.limit_of(SUBMISSION)))
-    _expect(path, "seal", submission.seal, seal_of(facts))
+    expect(path, "seal", submission.seal, seal_of(facts))
+    return f"{len(submission.files)} files as stated, seal {submission.seal[:12]}"
 
 
-def check_place(folder: Path, submission: Submission) -> None:
+def check_place(case: Case) -> str:
     """Raise unless a submission lies where its board, date and agent say."""
-    _expect(folder, "folder", submission.folder_name, folder.resolve().name)
-    _expect(folder, "folder of the board", submission.board, folder.resolve().parent.name)
+    folder, submission = case.folder, case.submission
+    expect(folder, "folder", submission.folder_name, folder.resolve().name)
+    expect(folder, "folder of the board", submission.board, folder.resolve().parent.name)
+    return submission.entry
 
 
-def released_scenario(folder: Path, submission: Submission) -> Scenario:
-    """Return the scenario of a submission.
-
-    Raises:
-        SubmissionError: if it is no released tier, or another version of one.
-    """
-    path, label = folder / SUBMISSION, submission.scenario.name
-    scenario = tier_of(label)
+def check_scenario(case: Case) -> str:
+    """Raise unless the scenario is a released tier, in the version that is released."""
+    path, facts = case.folder / SUBMISSION, case.submission.scenario
+    scenario = tier_of(facts.name)
     if scenario is None:
-        raise SubmissionError(f"{path}: scenario '{label}' is no released tier")
-    _expect(path, "scenario digest", scenario.digest, submission.scenario.digest)
-    return scenario
+        raise SubmissionError(f"{path}: scenario '{facts.name}' is no released tier")
+    expect(path, "scenario digest", scenario.digest, facts.digest)
+    case.scenario = scenario
+    return f"'{scenario.label}' as released, digest {scenario.digest[:12]}"
 
 
-def check_code(folder: Path, submission: Submission, code: str) -> None:
-    """Raise unless the code that a verifier has is what the submission was made with."""
-    what = f"SHA-256 of the file of {code}"
-    _expect(folder / SUBMISSION, what, submission.agent.code_sha256, code_sha256(code))
-
-
-def check_runs(folder: Path, submission: Submission) -> None:
+def check_runs(case: Case) -> str:
     """Raise unless there are the runs that the kind of agent has, with the seeds from 0 up."""
-    path, agent = folder / SUBMISSION, submission.agent
+    path, agent = case.folder / SUBMISSION, case.submission.agent
     if agent.registered:
         if agent.name not in names():
             raise SubmissionError(f"{path}: agent '{agent.name}' is not registered")
-        _expect(path, "agent.kind", kind_of(agent.name), agent.kind)
-    if agent.kind != "learner" and submission.about.training.budget:
+        expect(path, "agent.kind", kind_of(agent.name), agent.kind)
+    budget = case.submission.about.training.budget
+    if agent.kind != "learner" and budget:
         raise SubmissionError(
-            f"{path}: about.training.budget is {submission.about.training.budget}, but "
-            f"agent.kind is '{agent.kind}': what was trained is a 'learner'"
+            f"{path}: about.training.budget is {budget}, but agent.kind is '{agent.kind}': what "
+            "was trained is a 'learner'"
         )
-    seeds = [run.seed for run in submission.runs]
+    seeds = [run.seed for run in case.submission.runs]
     wanted = list(range(RUNS[agent.kind]))
     if seeds != wanted:
         raise SubmissionError(
             f"{path}: runs have the seeds {seeds}: a {agent.kind} agent has {wanted}, all of them"
         )
+    return f"{len(seeds)} of {agent.name}, a {agent.kind} agent"
 
 
-def check_workloads(folder: Path, submission: Submission, workloads: Sequence[Workload]) -> None:
+def check_workloads(case: Case) -> str:
     """Raise unless the test workloads are the scenario's, in order."""
-    for number, workload in enumerate(workloads):
+    case.workloads = draw_test_workloads(case.scenario, WORKLOADS)
+    for number, workload in enumerate(case.workloads):
         what = f"workload {number}: digest"
-        _expect(folder / SUBMISSION, what, workload.digest, submission.workloads[number])
+        claimed = case.submission.workloads[number]
+        expect(case.folder / SUBMISSION, what, workload.digest, claimed)
+    return f"all {WORKLOADS} test workloads"
 
 
-def check_metrics(folder: Path, submission: Submission) -> None:
+def check_sums(case: Case) -> str:
     """Raise unless every metric is claimed, and the claims agree with each other."""
-    path = folder / SUBMISSION
+    path, submission = case.folder / SUBMISSION, case.submission
     for run in submission.runs:
         if odd := sorted(run.metrics.keys() ^ METRICS.keys()):
             state = "missing" if odd[0] in METRICS else "unknown"
             raise SubmissionError(f"{path}: run {run.seed}: metric '{odd[0]}' is {state}")
-        for number, values in enumerate(zip(*_sums(run), strict=True)):
-            utility, requests, per_task = values
+        columns = [run.metrics[name] for name in ("utility", "requests", "utility_per_task")]
+        for number, (utility, requests, per_task) in enumerate(zip(*columns, strict=True)):
             if utility is None or not requests or per_task is None:
                 raise SubmissionError(
                     f"{path}: run {run.seed}, workload {number}: utility, requests and "
                     "utility_per_task must be numbers, requests above 0"
                 )
             what = f"run {run.seed}, workload {number}: utility_per_task"
-            _expect(path, what, utility / requests, per_task)
+            expect(path, what, utility / requests, per_task)
     means = means_of(submission.runs)
     for name in sorted(means.keys() | submission.means.keys()):
-        _expect(path, f"means.{name}", means.get(name), submission.means.get(name))
+        expect(path, f"means.{name}", means.get(name), submission.means.get(name))
+    return f"utility per task {submission.means['utility_per_task']:.4f}"
 
 
-def _sums(run: Run) -> list[tuple[float | None, ...]]:
-    return [run.metrics[name] for name in ("utility", "requests", "utility_per_task")]
-
-
-def check_policies(folder: Path, submission: Submission) -> None:
+def check_policies(case: Case) -> str:
     """Raise unless there are policies of all runs or of none, each of this agent and scenario."""
+    folder, submission = case.folder, case.submission
     seeds = submission.policy_seeds
     weights = {p.partition("/weights")[0] for p in submission.files if p.endswith(".safetensors")}
     for place in sorted(weights):
         if f"{place}/config.json" not in submission.files:
             raise SubmissionError(f"{folder / place}: weights without a config.json")
-    if not seeds:
-        return
     runs = [run.seed for run in submission.runs]
-    if list(seeds) != runs:
+    if seeds and list(seeds) != runs:
         raise SubmissionError(f"{folder}/policy: of seeds {list(seeds)}, the runs have {runs}")
     for seed in seeds:
-        path = folder / "policy" / f"seed-{seed}" / "config.json"
-        config = files.parse_json(path, files.read_bytes(path, files.LIMITS[SUBMISSION]))
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            raise SubmissionError(f"{path}: not a config of format '{FORMAT}'")
-        made_for = config.get("scenario")
-        digest = made_for.get("digest") if isinstance(made_for, dict) else None
-        _expect(path, "scenario digest", submission.scenario.digest, digest)
-        if submission.agent.registered:
-            _expect(path, "agent", submission.agent.name, config.get("agent"))
+        _check_config(folder / "policy" / f"seed-{seed}" / "config.json", submission)
+    return f"{len(seeds)} brought"
 
 
-def check_ledger(folder: Path, submission: Submission, ledger: Ledger) -> None:
-    """Raise if a submission that was taken in is no longer what it was."""
-    known = ledger.entries.get(submission.entry)
-    if known and known.seal != submission.seal:
+def _check_config(path: Path, submission: Submission) -> None:
+    config = files.parse_json(path, files.read_bytes(path, files.LIMITS[SUBMISSION]))
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise SubmissionError(f"{path}: not a config of format '{FORMAT}'")
+    trained_for = config.get("scenario")
+    digest = trained_for.get("digest") if isinstance(trained_for, dict) else None
+    expect(path, "scenario digest", submission.scenario.digest, digest)
+    if submission.agent.registered:
+        expect(path, "agent", submission.agent.name, config.get("agent"))
+
+
+def check_log(case: Case) -> str:
+    """Raise unless the decisions and their chains are there, of the runs that are claimed."""
+    case.chain = files.read_chain(case.folder)
+    case.actions = files.read_actions(case.folder)
+    seeds = [run.seed for run in case.submission.runs]
+    if (logged := [run.seed for run in case.chain.runs]) != seeds:
         raise SubmissionError(
-            f"{folder}: seal {submission.seal[:12]}, {files.LEDGER} has {known.seal[:12]}: what "
-            "was taken in may not change; submit again under another date"
+            f"{case.folder / CHAIN}: runs have the seeds {logged}, {SUBMISSION} has {seeds}"
         )
+    if (rows := len(case.actions.lengths)) != len(seeds):
+        raise SubmissionError(
+            f"{case.folder / ACTIONS}: has {rows} runs, {SUBMISSION} has {len(seeds)}"
+        )
+    return f"{case.decisions} decisions"
 
 
-def check_against_others(
-    folder: Path, submission: Submission, chain: Chain, others: Sequence[files.Entry]
-) -> None:
+def check_ledger(case: Case) -> str:
+    """Raise if a submission that was taken in is no longer what it was."""
+    ledger = files.read_ledger(case.root) if case.ledger is None else case.ledger
+    known = ledger.entries.get(case.submission.entry)
+    if known and known.seal != case.submission.seal:
+        raise SubmissionError(
+            f"{case.folder}: seal {case.submission.seal[:12]}, {files.LEDGER} has "
+            f"{known.seal[:12]}: what was taken in may not change; submit again under another date"
+        )
+    return "unchanged since it was taken in" if known else "new"
+
+
+def check_duplicates(case: Case) -> str:
     """Raise if two runs are the same, within a submission or of two on one board."""
-    mine: dict[tuple[str, ...], int] = {}
-    for run in chain.runs:
-        if run.heads in mine and not _differ(submission, mine[run.heads], run.seed):
+    others = files.list_submissions(case.root)
+    seeds: dict[tuple[str, ...], int] = {}
+    for run in case.chain.runs:
+        if run.heads in seeds and not _differ(case.submission, seeds[run.heads], run.seed):
             raise SubmissionError(
-                f"{folder / CHAIN}: runs {mine[run.heads]} and {run.seed} took the same decisions "
-                "in every episode, and no policies show that they are two: a run counts once"
+                f"{case.folder / CHAIN}: runs {seeds[run.heads]} and {run.seed} took the same "
+                "decisions in every episode, and no policies show that they are two: a run counts "
+                "once"
             )
-        mine[run.heads] = run.seed
+        seeds[run.heads] = run.seed
     for other in others:
-        if other.submission.board != submission.board or other.name == submission.entry:
+        if other.submission.board != case.submission.board or other.name == case.submission.entry:
             continue
         for run in files.read_chain(other.folder).runs:
-            if run.heads in mine:
+            if run.heads in seeds:
                 raise SubmissionError(
-                    f"{folder / ACTIONS}: run {mine[run.heads]} took the same decisions as run "
-                    f"{run.seed} of {other.name}: a duplicate"
+                    f"{case.folder / ACTIONS}: run {seeds[run.heads]} took the same decisions as "
+                    f"run {run.seed} of {other.name}: a duplicate"
                 )
+    return f"none among {len(others)} submissions"
 
 
 def _differ(submission: Submission, one: int, other: int) -> bool:
@@ -225,8 +247,3 @@ def _differ(submission: Submission, one: int, other: int) -> bool:
         submission.files.get(f"policy/seed-{seed}/weights.safetensors") for seed in (one, other)
     ]
     return None not in weights and weights[0] != weights[1]
-
-
-def _expect(path: Path, what: str, expected: object, found: object) -> None:
-    if repr(expected) != repr(found):  # of floats every bit counts; 0.0 is not -0.0
-        raise SubmissionError(f"{path}: {what}: expected {expected}, found {found}")

@@ -1,12 +1,13 @@
-"""Twins: workloads that are one and the same up to a time, and go on differently after it.
+"""Workloads made for a verification: held-out ones, and twins of the public ones.
 
-A policy cannot tell twins apart until then, so its decisions are the same until then, unless it
-knows what is to come.
+Twins are one and the same up to a time, and go on differently after it. A policy cannot tell them
+apart until then, so its decisions are the same until then, unless it knows what is to come.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,9 +17,22 @@ from edge_marl.kernel.world import ARRIVAL, TIME
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
-__all__ = ["draw_fresh", "draw_twin", "number_from"]
+__all__ = ["Fresh", "draw_fresh", "draw_twin", "number_from"]
 
 TRIES = 20
+"""Times of parting that are tried before a workload is said to have no twin."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Where held-out workloads come from: something that was not known when a policy was frozen."""
+
+    source: str
+    """For people."""
+    value: str
+    """What the workloads are drawn from."""
+    entrants: dict[str, str] | None = None
+    """Seal of each submission that was there in time; None where that is for others to check."""
 
 
 def number_from(*parts: object) -> int:

@@ -14,20 +14,20 @@ __all__ = ["record_verdict"]
 
 
 def record_verdict(root: Path, verdict: Verdict) -> None:
-    """Add what a submission was found to be to the ledger, or raise its level there.
+    """Add a submission's verification to the ledger, or raise its level there.
 
     Raises:
         SubmissionError: if it reached no level, or the ledger has another seal of it.
     """
-    found = verdict.verification
-    if found is None:
+    verification = verdict.verification
+    if verification is None:
         raise SubmissionError(f"{verdict.entry}: reached no level: nothing to record")
     ledger = read_ledger(root)
     known = ledger.entries.get(verdict.entry)
-    if known and known.seal != found.seal:
+    if known and known.seal != verification.seal:
         raise SubmissionError(f"{root / LEDGER}: {verdict.entry} has another seal there")
-    if known and LEVELS.index(known.level) > LEVELS.index(found.level):
+    if known and LEVELS.index(known.level) > LEVELS.index(verification.level):
         return
-    entries = dict(sorted({**ledger.entries, verdict.entry: found}.items()))
+    entries = dict(sorted({**ledger.entries, verdict.entry: verification}.items()))
     content = Ledger(entries=entries).model_dump_json(indent=1, exclude_none=True)
     write_file(root / LEDGER, content + "\n", SubmissionError)

@@ -23,7 +23,7 @@ from edge_marl.errors import SubmissionError
 from edge_marl.files import write_file
 from edge_marl.leaderboards.submission import files
 from edge_marl.leaderboards.submission.schema import Sha256
-from edge_marl.leaderboards.verification.verify import Fresh
+from edge_marl.leaderboards.verification.fresh import Fresh
 
 __all__ = ["Season", "commit", "from_beacon", "from_season", "read_season", "reveal"]
 

@@ -1,0 +1,73 @@
+"""The case of a verification: what it was given, and what its checks have found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.submission.files import Actions
+from edge_marl.leaderboards.submission.schema import Chain, HeldOut, Ledger, Submission
+from edge_marl.leaderboards.verification.choosers import Again
+from edge_marl.leaderboards.verification.fresh import Fresh
+from edge_marl.leaderboards.verification.policies import Ask, OpenPolicy, policies_of
+from edge_marl.scenario import Scenario
+from edge_marl.workload import Workload
+
+__all__ = ["Case", "expect"]
+
+
+@dataclass
+class Case:
+    """One submission under verification; each check may use what those before it have found."""
+
+    folder: Path
+    """The submission's."""
+    root: Path
+    """Of all submissions."""
+    ledger: Ledger | None
+    """None is the one in `root`."""
+    code: str | None
+    """`module:Class` or `file.py:Class` of its agent, where that is not registered."""
+    fresh: Fresh | None
+    """None where no held-out workloads are asked for."""
+    opener: OpenPolicy | None
+    """None opens the policies in the folder, each in its own process."""
+
+    # Found by the checks of `claims`, which come first: the others have them all.
+    submission: Submission = field(init=False)
+    scenario: Scenario = field(init=False)
+    workloads: list[Workload] = field(init=False)
+    chain: Chain = field(init=False)
+    actions: Actions = field(init=False)
+
+    again: list[Again] = field(default_factory=list)
+    """What the policy of each run chose on the test workloads; from re-execution."""
+    differing: int | None = None
+    """Decisions that it makes otherwise than the log says; from re-execution."""
+    twins: int | None = None
+    """Twin episodes that it was asked in."""
+    held_out: HeldOut | None = None
+    """Its result on held-out workloads."""
+
+    @property
+    def decisions(self) -> int:
+        """All decisions of all runs."""
+        return len(self.actions.actions)
+
+    def open_policy(self, seed: int, workloads: Sequence[Workload]) -> AbstractContextManager[Ask]:
+        """Open the policy of a run at the start of episodes, one per workload."""
+        opener = self.opener or policies_of(self.folder, self.scenario, self.code)
+        return opener(seed, workloads)
+
+
+def expect(path: Path, what: str, expected: object, claimed: object) -> None:
+    """Raise unless a claim is what it must be.
+
+    Raises:
+        SubmissionError: where it is another: the file, the claim and both values.
+    """
+    if repr(expected) != repr(claimed):  # of floats every bit counts; 0.0 is not -0.0
+        raise SubmissionError(f"{path}: {what}: expected {expected}, found {claimed}")

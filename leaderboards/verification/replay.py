@@ -1,0 +1,46 @@
+"""The check of the level `replayed`: the logged decisions, simulated, give what is claimed."""
+
+from __future__ import annotations
+
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.submission.chain import Episode, first_difference, play_episodes
+from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION
+from edge_marl.leaderboards.verification.case import Case, expect
+from edge_marl.leaderboards.verification.choosers import Logged
+
+__all__ = ["check_replay"]
+
+
+def check_replay(case: Case) -> str:
+    """Raise unless the log gives every claimed metric and hash, bit for bit."""
+    for number, run in enumerate(case.submission.runs):
+        where = f"{case.folder / ACTIONS}: run {run.seed}"
+        logged = Logged(case.actions, number, case.scenario, where)
+        episodes = play_episodes(case.scenario, case.workloads, logged.choose)
+        logged.check_all_used(episodes)
+        for workload, episode in enumerate(episodes):
+            _check_episode(case, number, workload, episode)
+    return f"{case.decisions} decisions give the claimed metrics and hashes, bit for bit"
+
+
+def _check_episode(case: Case, number: int, workload: int, episode: Episode) -> None:
+    """Raise unless an episode is what was claimed of it."""
+    run, chain = case.submission.runs[number], case.chain.runs[number]
+    where, path = f"run {run.seed}, workload {workload}", case.folder / CHAIN
+    if (marks := chain.marks[workload]) != episode.marks:
+        at = first_difference(marks, episode.marks)
+        raise SubmissionError(
+            f"{path}: {where}, decision {at}: mark of the chain: expected "
+            f"{_mark(episode.marks, at)}, found {_mark(marks, at)}: what was seen, done or "
+            "earned is not what the log says"
+        )
+    if (head := chain.heads[workload]) != episode.head:
+        raise SubmissionError(
+            f"{path}: {where}: head of the chain: expected {episode.head[:12]}, found {head[:12]}"
+        )
+    for name, value in episode.metrics.items():
+        expect(case.folder / SUBMISSION, f"{where}: {name}", value, run.metrics[name][workload])
+
+
+def _mark(marks: str, at: int) -> str:
+    return f"'{marks[at]}'" if at < len(marks) else "none"
