@@ -40,12 +40,12 @@ def submit(
     """Make a submission of a run's agent: it plays again, and every decision is logged."""
     from edge_marl.leaderboards.submission.make import make_submission, read_about
 
-    said: dict[str, Any] = read_about(about) if about else {}
-    said |= {key: given for key, given in (("authors", author), ("links", link)) if given}
+    statement: dict[str, Any] = read_about(about) if about else {}
+    statement |= {key: given for key, given in (("authors", author), ("links", link)) if given}
     folder = make_submission(
         run_dir,
         agent,
-        said,
+        statement,
         out,
         with_policy=with_policy,
         trained=checkpoint or (),

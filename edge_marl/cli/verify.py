@@ -51,26 +51,24 @@ def verify(
     for path in paths:
         typer.echo(f"{path}")
         verdict = check(
-            path,
-            level,
-            root=submissions,
-            code=agent_code,
-            fresh=fresh,
-            report=lambda name, finding: typer.echo(f"  ok    {name}: {finding}"),
+            path, level, root=submissions, code=agent_code, fresh=fresh, report=_say_passed
         )
-        failed |= _conclude(verdict)
+        _say_verdict(verdict)
+        failed |= verdict.failure is not None
         if record and verdict.failure is None:
             record_verdict(submissions or path.resolve().parent.parent, verdict)
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _conclude(verdict: Verdict) -> bool:
-    """Print what came of a verification, and return whether it failed."""
+def _say_passed(name: str, finding: str) -> None:
+    typer.echo(f"  ok    {name}: {finding}")
+
+
+def _say_verdict(verdict: Verdict) -> None:
     if verdict.failure is not None:
         typer.echo(f"  FAIL  {verdict.failure}")
     typer.echo(f"{verdict.entry}: {verdict.level or 'not even its claims hold together'}")
-    return verdict.failure is not None
 
 
 def _fresh(season: Path | None, beacon: str | None) -> Fresh | None:

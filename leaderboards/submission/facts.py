@@ -12,10 +12,7 @@ from edge_marl.agents import Trainer
 from edge_marl.agents.registry import find
 from edge_marl.errors import ScenarioError
 from edge_marl.leaderboards.submission import files
-from edge_marl.leaderboards.submission.schema import (
-    Kind,
-    Run,
-)
+from edge_marl.leaderboards.submission.schema import Kind, Run
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
 __all__ = ["code_sha256", "is_released", "kind_of", "means_of", "tier_of"]
@@ -41,10 +38,10 @@ def tier_of(label: str) -> Scenario | None:
 
 def kind_of(agent: str) -> Kind:
     """Return what a registered agent is, or one given as `module:Class` or `file.py:Class`."""
-    found = find(agent)
-    if issubclass(found, Trainer):
+    agent_class = find(agent)
+    if issubclass(agent_class, Trainer):
         return "learner"
-    return "deterministic" if found.deterministic else "randomised"
+    return "deterministic" if agent_class.deterministic else "randomised"
 
 
 def code_sha256(agent: str) -> str:

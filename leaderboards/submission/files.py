@@ -150,9 +150,9 @@ def read_actions(folder: Path) -> Actions:
         raise SubmissionError(f"{path}: not a readable .npz archive ({error})") from None
     except RuntimeError as error:  # an encrypted member
         raise SubmissionError(f"{path}: cannot be unpacked ({error})") from None
-    found = Actions(arrays["actions"], arrays["lengths"])
-    _check_layout(path, found)
-    return found
+    log = Actions(arrays["actions"], arrays["lengths"])
+    _check_layout(path, log)
+    return log
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
@@ -206,12 +206,12 @@ def parse_json(path: Path, content: bytes) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in facts:
             raise ValueError(f"key '{key[:60]}' is there twice")
-        found[key] = value
-    return found
+        facts[key] = value
+    return facts
 
 
 def _finite(text: str) -> float:
@@ -287,9 +287,9 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[
     return array
 
 
-def _check_layout(path: Path, found: Actions) -> None:
+def _check_layout(path: Path, log: Actions) -> None:
     """Raise SubmissionError unless the arrays have the types and shapes of `Actions`."""
-    actions, lengths = found.actions, found.lengths
+    actions, lengths = log.actions, log.lengths
     if actions.dtype != np.dtype("<u2") or actions.ndim != 1:
         raise SubmissionError(
             f"{path}: actions is {actions.dtype} {actions.shape}: must be uint16 (decisions,)"

@@ -1,4 +1,4 @@
-"""What a submission's files hold: models of `submission.json`, `chain.json` and the ledger.
+"""Models of a submission's files: `submission.json`, `chain.json` and the ledger.
 
 A submission is a folder `<board>/<date>-<agent>/` below `leaderboards/submissions`:
 
@@ -18,7 +18,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_marl.benchmarks.plan.cells import canonical_json
 
@@ -42,6 +42,7 @@ __all__ = [
     "Training",
     "Verification",
     "board_of",
+    "problem_of",
     "seal_of",
     "slug_of",
 ]
@@ -204,8 +205,8 @@ class Submission(_Model):
     @property
     def policy_seeds(self) -> tuple[int, ...]:
         """Seeds of the runs whose policy it brings."""
-        found = (re.fullmatch(r"policy/seed-(\d+)/config\.json", place) for place in self.files)
-        return tuple(sorted(int(match[1]) for match in found if match))
+        matches = (re.fullmatch(r"policy/seed-(\d+)/config\.json", place) for place in self.files)
+        return tuple(sorted(int(match[1]) for match in matches if match))
 
     @property
     def policy_digest(self) -> str:
@@ -233,7 +234,7 @@ class Chain(_Model):
     """`chain.json`: a hash chain per episode over what was seen, done and earned.
 
     It starts with the hash of the workload's digest, and each decision adds its observation
-    (float32), action (int64) and reward (float64), little-endian (`episodes.py`).
+    (float32), action (int64) and reward (float64), little-endian (`chain.py`).
     """
 
     schema_version: Literal[1] = 1
@@ -276,10 +277,15 @@ class Ledger(_Model):
     schema_version: Literal[1] = 1
     entries: dict[str, Verification] = {}
 
+    def verification_of(self, submission: Submission) -> Verification | None:
+        """Return the entry of a submission; None if it has none, or one of another seal."""
+        entry = self.entries.get(submission.entry)
+        return entry if entry and entry.seal == submission.seal else None
+
     def level_of(self, submission: Submission) -> Level:
         """Return how far a submission was checked: as claimed, unless the ledger knows it."""
-        found = self.entries.get(submission.entry)
-        return found.level if found and found.seal == submission.seal else "claimed"
+        verification = self.verification_of(submission)
+        return verification.level if verification else "claimed"
 
 
 def board_of(label: str) -> str:
@@ -292,6 +298,12 @@ def slug_of(agent: str) -> str:
     own = agent.rpartition(":")[2]
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", own).lower()
     return re.sub(r"[^a-z0-9.]+", "-", words).strip("-.")[:60].strip("-.")
+
+
+def problem_of(error: ValidationError) -> tuple[str, str]:
+    """Return the first field that is not of a model, with dots between, and what is wrong."""
+    first = error.errors(include_url=False)[0]
+    return ".".join(str(part) for part in first["loc"]), first["msg"]
 
 
 def seal_of(facts: dict[str, Any]) -> str:

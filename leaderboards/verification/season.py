@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge_marl.errors import SubmissionError
 from edge_marl.files import write_file
 from edge_marl.leaderboards.submission import files
-from edge_marl.leaderboards.submission.schema import Sha256
+from edge_marl.leaderboards.submission.schema import Sha256, problem_of
 from edge_marl.leaderboards.verification.fresh import Fresh
 
 __all__ = ["Season", "commit", "from_beacon", "from_season", "read_season", "reveal"]
@@ -97,9 +97,8 @@ def read_season(path: Path) -> Season:
     try:
         season = Season.model_validate(facts)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise SubmissionError(f"{path}: {field}: {first['msg']}") from None
+        field, problem = problem_of(error)
+        raise SubmissionError(f"{path}: {field}: {problem}") from None
     if season.secret is not None and _digest(season.secret) != season.commitment:
         raise SubmissionError(
             f"{path}: secret: expected SHA-256 {season.commitment[:12]}, found "

@@ -33,6 +33,17 @@ from edge_marl.metrics import METRICS
 from edge_marl.scenario import load_scenario
 from edge_marl.workload import Workload
 
+MACHINE: dict[str, Any] = {
+    "versions": {"edge-marl": "0.1.0", "python": "3.11.9"},
+    "hardware": {
+        "system": "Linux 6.1",
+        "machine": "x86_64",
+        "processor": "Example CPU",
+        "cores": 2,
+        "memory_gib": 16.0,
+    },
+}
+
 Played = tuple[list[np.ndarray[Any, Any]], list[dict[str, float]]]
 
 
@@ -77,7 +88,6 @@ def write_submission(
     about: dict[str, Any] | None = None,
 ) -> Submission:
     """Write a submission below a folder, without its chain, which no page shows."""
-    scenario = load_scenario(tier)
     runs = [played(tier, agent, lots, seed) for seed in range(RUNS[kind])]
     actions = Actions(
         np.concatenate([episode for episodes, _ in runs for episode in episodes]),
@@ -87,26 +97,12 @@ def write_submission(
         "schema_version": 1,
         "date": on.isoformat(),
         "agent": {"name": name, "kind": kind, "registered": False, "settings": {"lots": lots}},
-        "about": about
-        or {
-            "authors": ["A. Researcher", "B. Engineer"],
-            "links": ["https://example.org/paper"],
-            "description": f"Draws lots in {lots:.0%} of decisions.",
-            "training": {"data": f"train workloads of {tier}", "budget": 200_000},
-        },
-        "scenario": {"name": scenario.label, "digest": scenario.digest},
-        "versions": {"edge-marl": "0.1.0", "python": "3.11.9"},
-        "hardware": {
-            "system": "Linux 6.1",
-            "machine": "x86_64",
-            "processor": "Example CPU",
-            "cores": 2,
-            "memory_gib": 16.0,
-        },
-        "workloads": [workload.digest for workload in workloads_of(tier)],
+        "about": about or _about(tier, lots),
+        **_world(tier),
+        **MACHINE,
         "runs": [
-            {"seed": seed, "metrics": {metric: _values(found, metric) for metric in METRICS}}
-            for seed, (_, found) in enumerate(runs)
+            {"seed": seed, "metrics": {metric: _values(episodes, metric) for metric in METRICS}}
+            for seed, (_, episodes) in enumerate(runs)
         ],
         "means": {},
         "files": {ACTIONS: sha256_of(actions)},
@@ -119,16 +115,32 @@ def write_submission(
     return submission
 
 
-def _values(found: Sequence[dict[str, float]], metric: str) -> list[float | None]:
-    return [None if value[metric] != value[metric] else value[metric] for value in found]
+def _about(tier: str, lots: float) -> dict[str, Any]:
+    return {
+        "authors": ["A. Researcher", "B. Engineer"],
+        "links": ["https://example.org/paper"],
+        "description": f"Draws lots in {lots:.0%} of decisions.",
+        "training": {"data": f"train workloads of {tier}", "budget": 200_000},
+    }
+
+
+def _world(tier: str) -> dict[str, Any]:
+    scenario = load_scenario(tier)
+    return {
+        "scenario": {"name": scenario.label, "digest": scenario.digest},
+        "workloads": [workload.digest for workload in workloads_of(tier)],
+    }
+
+
+def _values(episodes: Sequence[dict[str, float]], metric: str) -> list[float | None]:
+    return [None if value[metric] != value[metric] else value[metric] for value in episodes]
 
 
 def write_ledger(root: Path, levels: Sequence[tuple[Submission, Level]]) -> None:
-    """Write what submissions were found to be."""
-    pairs = levels
+    """Write a ledger that has submissions at levels."""
     entries = {
         sub.entry: Verification(seal=sub.seal, level=level, decisions=6000, verifier="0.1.0")
-        for sub, level in pairs
+        for sub, level in levels
     }
     root.mkdir(parents=True, exist_ok=True)
     (root / LEDGER).write_text(Ledger(entries=entries).model_dump_json())
@@ -148,9 +160,9 @@ NAMES: tuple[tuple[str, Kind, str, float, Level], ...] = (
 
 def write_board(root: Path, tier: str = "smoke") -> list[Submission]:
     """Write a board of eight, of all levels and kinds, with its ledger."""
-    found = [
+    levels = [
         (write_submission(root, tier, name, kind=kind, agent=agent, lots=lots), level)
         for name, kind, agent, lots, level in NAMES
     ]
-    write_ledger(root, found)
-    return [sub for sub, _ in found]
+    write_ledger(root, levels)
+    return [sub for sub, _ in levels]

@@ -1,0 +1,162 @@
+"""A finished run as what a submission is made of: its cells, their records and their agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_marl.agents import Agent, make
+from edge_marl.agents.registry import find
+from edge_marl.agents.training.settings_text import configure, parse_spec
+from edge_marl.benchmarks.plan.cells import Arena, Cell
+from edge_marl.benchmarks.records.records import (
+    CellResult,
+    Provenance,
+    read_plan,
+    read_record,
+    record_path,
+)
+from edge_marl.benchmarks.run import kept_agents
+from edge_marl.errors import AgentError, SubmissionError
+from edge_marl.leaderboards.submission.facts import is_released, kind_of
+from edge_marl.leaderboards.submission.schema import RUNS, WORKLOADS
+
+__all__ = ["FinishedCell", "arena_of", "finished_cells", "load_agents"]
+
+
+@dataclass(frozen=True)
+class FinishedCell:
+    """A cell of a run, with its result."""
+
+    cell: Cell
+    result: CellResult
+    provenance: Provenance
+
+
+def arena_of(run_dir: Path, wanted: str | None) -> Arena:
+    """Return where a run's agents were evaluated: the single environment of a released tier.
+
+    Args:
+        run_dir: the run's folder.
+        wanted: label of its scenario; None will do where the run has one.
+
+    Raises:
+        SubmissionError: there is no such scenario, it is no released tier, or it was played as the
+            game of gateways.
+    """
+    arenas = [arena for arena in read_plan(run_dir).arenas if arena.api == "single"]
+    if not arenas:
+        raise SubmissionError(
+            f"{run_dir}: its agents played the game of gateways: boards are of the single "
+            "environment; run without --api parallel"
+        )
+    labels = [arena.scenario.label for arena in arenas]
+    if wanted is None and len(labels) > 1:
+        raise SubmissionError(
+            f"{run_dir}: has the scenarios {', '.join(labels)}: say which with --scenario"
+        )
+    if wanted is not None and wanted not in labels:
+        raise SubmissionError(f"{run_dir}: has no scenario '{wanted}', only {', '.join(labels)}")
+    arena = arenas[labels.index(wanted) if wanted else 0]
+    if not is_released(arena.scenario):
+        raise SubmissionError(
+            f"{run_dir}: scenario '{arena.scenario.label}' (digest {arena.scenario.digest[:12]}) "
+            "is no released tier: boards are of released tiers"
+        )
+    return arena
+
+
+def finished_cells(run_dir: Path, agent: str, arena: Arena) -> list[FinishedCell]:
+    """Return the cells that a submission is made of, by seed.
+
+    Raises:
+        SubmissionError: the run lacks the agent, test workloads or seeds, or is not at its end.
+    """
+    plan = read_plan(run_dir)
+    entries = {entry.name: entry for entry in plan.agents}
+    if agent not in entries:
+        raise SubmissionError(f"{run_dir}: has no agent '{agent}', only {', '.join(entries)}")
+    if plan.episodes != WORKLOADS:
+        raise SubmissionError(
+            f"{run_dir}: has {plan.episodes} test workloads: a submission has all {WORKLOADS}; "
+            f"run with --episodes {WORKLOADS}"
+        )
+    kind = kind_of(parse_spec(agent)[0])
+    cells = [cell for cell in plan.cells(arena, entries[agent]) if cell.seed < RUNS[kind]]
+    if len(cells) < RUNS[kind]:
+        raise SubmissionError(
+            f"{run_dir}: has {len(cells)} seed(s) of '{agent}': a {kind} agent needs "
+            f"{RUNS[kind]}; run with --seeds {RUNS[kind]}"
+        )
+    return [_finished(run_dir, cell) for cell in cells]
+
+
+def _finished(run_dir: Path, cell: Cell) -> FinishedCell:
+    record = read_record(run_dir, cell)
+    if record is None or record.result is None:
+        state = "has not been run" if record is None or record.failure is None else "has failed"
+        raise SubmissionError(
+            f"{record_path(run_dir, cell)}: {cell.label} {state}: run it to its end first"
+        )
+    return FinishedCell(cell, record.result, record.provenance)
+
+
+def load_agents(
+    run_dir: Path, finished: Sequence[FinishedCell], trained: Sequence[Path]
+) -> list[Agent]:
+    """Return the agent of each cell.
+
+    Args:
+        run_dir: the run's folder.
+        finished: cells of one agent, by seed.
+        trained: folders of the trained agents by seed; none are those that the run has kept.
+
+    Raises:
+        SubmissionError: the run has kept no trained agents, or others than it recorded.
+        AgentError: a checkpoint cannot be read.
+    """
+    places: Sequence[Path | None] = [None] * len(finished)
+    if kind_of(parse_spec(finished[0].cell.agent)[0]) == "learner":
+        places = _checkpoints(run_dir, finished, trained)
+    return [_load(done.cell, place) for done, place in zip(finished, places, strict=True)]
+
+
+def _checkpoints(
+    run_dir: Path, finished: Sequence[FinishedCell], given: Sequence[Path]
+) -> list[Path]:
+    """Return the folder of each trained agent, by seed."""
+    if given and len(given) != len(finished):
+        raise SubmissionError(
+            f"{len(given)} checkpoint(s): give {len(finished)}, one per seed from 0 up"
+        )
+    if given:
+        return list(given)
+    return [_kept_folder(run_dir, done) for done in finished]
+
+
+def _kept_folder(run_dir: Path, done: FinishedCell) -> Path:
+    """Return the folder where a run has kept the trained agent of a cell."""
+    checkpoint = done.result.checkpoint
+    if checkpoint is None or not (run_dir / checkpoint.folder).is_dir():
+        raise SubmissionError(
+            f"{run_dir}: the trained agent of {done.cell.label} was not kept: give the folder of "
+            "each seed's with --checkpoint"
+        )
+    folder = run_dir / checkpoint.folder
+    if not kept_agents.is_intact(run_dir, checkpoint):
+        raise SubmissionError(f"{folder}: not the agent that the run has kept: files were changed")
+    return folder
+
+
+def _load(cell: Cell, checkpoint: Path | None) -> Agent:
+    """Return the agent of a cell: from its checkpoint, or as it is made."""
+    name, settings = parse_spec(cell.agent)
+    if checkpoint is not None:
+        transfer = cell.train_on is not None
+        return find(name).load(checkpoint, cell.scenario, transfer=transfer)
+    agent = make(name, cell.scenario)
+    configure(agent, settings)
+    if not isinstance(agent, Agent):
+        raise AgentError(f"agent '{name}' has to learn first")
+    return agent
