@@ -16,21 +16,23 @@ from edge_marl.bound.anchor_pairs import shipped_pairs
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.facts import tier_of
 from edge_marl.leaderboards.submission.files import Entry, list_submissions, read_ledger
-from edge_marl.leaderboards.submission.schema import Submission, Verification, board_of
+from edge_marl.leaderboards.submission.schema import Level, Submission, Verification, board_of
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
-__all__ = ["Board", "Row", "read_boards"]
+__all__ = ["Board", "BoardRow", "read_boards"]
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class BoardRow:
     """What one submission got."""
 
     entry: Entry
-    found: Verification | None
-    """What the ledger says of it; None if it is only claimed."""
+    level: Level
+    """How far it was checked."""
+    verification: Verification | None
+    """The ledger's entry of it; None if it is only claimed."""
     scores: FloatArray
     """(runs, workloads) normalised scores; (0, 0) where the scenario has no anchors."""
     estimates: dict[str, Estimate]
@@ -45,11 +47,6 @@ class Row:
     def submission(self) -> Submission:
         """What it says of itself."""
         return self.entry.submission
-
-    @property
-    def level(self) -> str:
-        """How far it was checked."""
-        return self.found.level if self.found else "claimed"
 
     @property
     def has_few_runs(self) -> bool:
@@ -76,7 +73,7 @@ class Board:
     name: str
     """Such as `paper-v0`."""
     scenario: Scenario
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
 
     @property
     def ranked_by(self) -> Column:
@@ -89,7 +86,7 @@ class Board:
         return COLUMNS if self.ranked_by is COLUMNS[0] else COLUMNS[1:]
 
     @property
-    def leaders(self) -> tuple[Row, ...]:
+    def leaders(self) -> tuple[BoardRow, ...]:
         """The rows that nothing is certainly better than."""
         return tuple(row for row in self.rows if row.best_rank == 1)
 
@@ -103,7 +100,7 @@ def read_boards(submissions: Path) -> list[Board]:
     """
     ledger = read_ledger(submissions)
     scenarios = {board_of(name): load_scenario(name) for name in list_tiers()}
-    rows: dict[str, list[Row]] = {name: [] for name in scenarios}
+    rows: dict[str, list[BoardRow]] = {name: [] for name in scenarios}
     for entry in list_submissions(submissions):
         sub = entry.submission
         if entry.name != sub.entry:
@@ -111,9 +108,9 @@ def read_boards(submissions: Path) -> list[Board]:
                 f"{entry.folder}: says that it is {sub.entry}: put it into the folder of that name"
             )
         scenario = scenarios.setdefault(sub.board, _scenario_of(entry))
-        found = ledger.entries.get(sub.entry)
-        known = found if found and found.seal == sub.seal else None
-        rows.setdefault(sub.board, []).append(_row(entry, scenario, known))
+        level, verification = ledger.level_of(sub), ledger.verification_of(sub)
+        row = BoardRow(entry, level, verification, np.empty((0, 0)), {})
+        rows.setdefault(sub.board, []).append(_with_estimates(row, scenario))
     return [_board(name, scenarios[name], rows[name]) for name in sorted(scenarios)]
 
 
@@ -130,13 +127,13 @@ def _scenario_of(entry: Entry) -> Scenario:
     return scenario
 
 
-def _row(entry: Entry, scenario: Scenario, found: Verification | None) -> Row:
-    row = Row(entry, found, np.empty((0, 0)), {})
+def _with_estimates(row: BoardRow, scenario: Scenario) -> BoardRow:
+    folder = row.entry.folder
     try:
         row = replace(row, scores=_scores(row, scenario))
         values = {column.name: row.metric(column.name) for column in COLUMNS[1:]}
     except KeyError as error:
-        raise SubmissionError(f"{entry.folder}: metric {error} is missing") from None
+        raise SubmissionError(f"{folder}: metric {error} is missing") from None
     values[SCORE] = row.scores
     estimates = {
         column.name: _rounded(estimate(values[column.name], column.statistic))
@@ -144,11 +141,11 @@ def _row(entry: Entry, scenario: Scenario, found: Verification | None) -> Row:
         if values[column.name].size and np.isfinite(values[column.name]).all()
     }
     if values["utility_per_task"].size and "utility_per_task" not in estimates:
-        raise SubmissionError(f"{entry.folder}: utility_per_task is missing for a workload")
+        raise SubmissionError(f"{folder}: utility_per_task is missing for a workload")
     return replace(row, estimates=estimates)
 
 
-def _scores(row: Row, scenario: Scenario) -> FloatArray:
+def _scores(row: BoardRow, scenario: Scenario) -> FloatArray:
     pairs = shipped_pairs(scenario)
     if not pairs:
         return np.empty((0, 0))
@@ -162,22 +159,22 @@ def _scores(row: Row, scenario: Scenario) -> FloatArray:
     return normalise(row.metric("utility"), anchors[:, 0], anchors[:, 1])
 
 
-def _rounded(found: Estimate) -> Estimate:
+def _rounded(exact: Estimate) -> Estimate:
     """Six digits, which no machine's last bit reaches: the same ranks and bytes everywhere."""
-    return Estimate(*(float(f"{x:.6g}") for x in (found.value, found.low, found.high)))
+    return Estimate(*(float(f"{x:.6g}") for x in (exact.value, exact.low, exact.high)))
 
 
-def _board(name: str, scenario: Scenario, rows: Sequence[Row]) -> Board:
+def _board(name: str, scenario: Scenario, rows: Sequence[BoardRow]) -> Board:
     board = Board(name, scenario, ())
     key = board.ranked_by.name
-    found = [row.estimates[key] for row in rows]
+    estimates = [row.estimates[key] for row in rows]
     ranked = [
         replace(
             row,
-            best_rank=1 + sum(other.low > own.high for other in found),
-            worst_rank=len(rows) - sum(other.high < own.low for other in found),
+            best_rank=1 + sum(other.low > own.high for other in estimates),
+            worst_rank=len(rows) - sum(other.high < own.low for other in estimates),
         )
-        for row, own in zip(rows, found, strict=True)
+        for row, own in zip(rows, estimates, strict=True)
     ]
     ranked.sort(key=lambda row: (-row.estimates[key].value, row.entry.name))
     return replace(board, rows=tuple(ranked))

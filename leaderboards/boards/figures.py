@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from edge_marl.benchmarks.report.bootstrap import Estimate
 from edge_marl.benchmarks.report.columns import COLUMNS, Column
-from edge_marl.leaderboards.boards.board import Board, Row
+from edge_marl.leaderboards.boards.board import Board, BoardRow
 
 __all__ = ["Scale", "interval", "score_scale", "trade_off", "workload_scores"]
 
@@ -59,13 +59,13 @@ def _scale(values: Sequence[float], start: float, end: float) -> Scale:
 
 def score_scale(board: Board, width: float = 170.0) -> Scale:
     """Return the common axis of a board's intervals."""
-    found = [row.estimates[board.ranked_by.name] for row in board.rows]
-    return _scale([x for e in found for x in (e.low, e.high, e.value)], 4.0, width - 4.0)
+    estimates = [row.estimates[board.ranked_by.name] for row in board.rows]
+    return _scale([x for e in estimates for x in (e.low, e.high, e.value)], 4.0, width - 4.0)
 
 
-def interval(found: Estimate, scale: Scale, learned: bool) -> Markup:
+def interval(estimate: Estimate, scale: Scale, learned: bool) -> Markup:
     """Return one row of a forest plot, an interval with its point."""
-    low, value, high = scale(found.low), scale(found.value), scale(found.high)
+    low, value, high = scale(estimate.low), scale(estimate.value), scale(estimate.high)
     width = scale.end + scale.start
     return Markup(
         f'<svg class="interval" viewBox="0 0 {width:g} 16" width="{width:g}" height="16" '
@@ -116,7 +116,7 @@ def trade_off(board: Board) -> Markup:
 
 
 def _point(
-    row: Row,
+    row: BoardRow,
     crashes: tuple[Estimate, Column],
     utility: tuple[Estimate, Column],
     axes: tuple[Scale, Scale],
@@ -175,7 +175,7 @@ def _grid(x: Scale, y: Scale, across: str, up: str) -> str:
     return "".join(parts)
 
 
-def workload_scores(board: Board, row: Row) -> Markup:
+def workload_scores(board: Board, row: BoardRow) -> Markup:
     """Return every workload's result, sorted; a dot per run, a line through the means."""
     values = row.scores if row.scores.size else row.metric("utility_per_task")
     values = values[:, np.argsort(values.mean(axis=0), kind="stable")]

@@ -15,7 +15,7 @@ import numpy as np
 from edge_marl.draw import draw_workload
 from edge_marl.errors import SubmissionError
 from edge_marl.kernel import world as k
-from edge_marl.leaderboards.boards.board import Board, Row
+from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.submission.files import read_actions
 from edge_marl.metrics import episode_metrics
 from edge_marl.scenario import Scenario
@@ -37,7 +37,7 @@ class Pick:
     workload: int
 
 
-def episodes_of(board: Board, row: Row) -> list[dict[str, Any]]:
+def episodes_of(board: Board, row: BoardRow) -> list[dict[str, Any]]:
     """Return episodes of a submission, ready for JSON; none where the trace is not the project's.
 
     Raises:
@@ -60,7 +60,7 @@ def episodes_of(board: Board, row: Row) -> list[dict[str, Any]]:
     return episodes
 
 
-def _picks(row: Row) -> list[Pick]:
+def _picks(row: BoardRow) -> list[Pick]:
     """The middle and the worst workload of the first run."""
     values = row.scores[0] if row.scores.size else row.metric("utility_per_task")[0]
     order = np.argsort(values, kind="stable")
@@ -76,7 +76,7 @@ def _workload(scenario: Scenario, seed: int) -> Workload:
 
 
 def _replay(
-    scenario: Scenario, workload: Workload, actions: np.ndarray[Any, Any], row: Row, pick: Pick
+    scenario: Scenario, workload: Workload, actions: np.ndarray[Any, Any], row: BoardRow, pick: Pick
 ) -> EpisodeLog:
     if actions.max() >= scenario.num_actions:
         raise _problem(
@@ -93,7 +93,7 @@ def _replay(
     return simulator.log(0)
 
 
-def _problem(row: Row, pick: Pick, what: str) -> SubmissionError:
+def _problem(row: BoardRow, pick: Pick, what: str) -> SubmissionError:
     return SubmissionError(
         f"{row.entry.folder}: run {pick.run}, workload {pick.workload}: {what}; edge-marl verify "
         "says more"

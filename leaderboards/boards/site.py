@@ -13,9 +13,10 @@ from markupsafe import Markup
 
 from edge_marl.benchmarks.report.columns import SCORE
 from edge_marl.benchmarks.report.stats import MIN_RUNS
+from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.kernel import world as k
 from edge_marl.leaderboards.boards import figures
-from edge_marl.leaderboards.boards.board import Board, Row
+from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.boards.player_episodes import episodes_of
 from edge_marl.leaderboards.boards.tables import LEVEL_NOTES, RANK_NOTE, SCORE_NOTE
 from edge_marl.leaderboards.submission.schema import LEVELS
@@ -45,7 +46,7 @@ def make_site(
         progress: called with the number of submissions whose pages are made.
 
     Raises:
-        SubmissionError: if a logged episode cannot be played (`build_episodes.episodes_of`).
+        SubmissionError: if a logged episode cannot be played (`player_episodes.episodes_of`).
     """
     environment = _environment()
     for name in ASSETS:
@@ -89,6 +90,7 @@ def _environment() -> Environment:
         LEVEL_NOTES=LEVEL_NOTES,
         SCORE_NOTE=SCORE_NOTE,
         RANK_NOTE=RANK_NOTE,
+        FEW_RUNS=FEW_RUNS,
         MIN_RUNS=MIN_RUNS,
         FATES=FATES,
     )
@@ -106,7 +108,7 @@ def _web(url: str) -> str | None:
     return url if url.startswith(("https://", "http://")) else None
 
 
-def _workload_rows(board: Board, row: Row) -> list[list[tuple[float | None, str]]]:
+def _workload_rows(board: Board, row: BoardRow) -> list[list[tuple[float | None, str]]]:
     """Cells (value to sort by, text) of the columns by workload; means over runs."""
     columns = []
     for column in board.columns:

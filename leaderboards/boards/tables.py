@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from edge_marl.benchmarks.report.columns import COLUMNS
-from edge_marl.benchmarks.report.stats import MIN_RUNS
-from edge_marl.leaderboards.boards.board import Board, Row
+from edge_marl.benchmarks.report.tables import FEW_RUNS
+from edge_marl.leaderboards.boards.board import Board, BoardRow
 
 __all__ = ["LEVEL_NOTES", "RANK_NOTE", "SCORE_NOTE", "to_csv", "to_json", "to_markdown", "to_page"]
 
@@ -21,10 +21,6 @@ SCORE_NOTE = (
 RANK_NOTE = (
     "Rank: the places that the intervals allow. Submissions whose intervals overlap cannot be told "
     "apart, and share places."
-)
-FEW_RUNS_NOTE = (
-    f"† fewer than {MIN_RUNS} runs: too few for an interval over runs; the one shown is likely too "
-    "narrow."
 )
 LEVEL_NOTES = {
     "claimed": "the files are complete and agree with each other",
@@ -69,7 +65,7 @@ def to_page(board: Board) -> str:
     lines += [_line(headings), _line([":---"] * 3 + ["---:"] * (len(headings) - 3))]
     lines += [_line(_cells(board, row)) for row in board.rows]
     notes = [SCORE_NOTE, RANK_NOTE]
-    notes += [FEW_RUNS_NOTE] if any(row.has_few_runs for row in board.rows) else []
+    notes += [FEW_RUNS] if any(row.has_few_runs for row in board.rows) else []
     lines += [text for note in notes for text in ("", note)]
     return "\n".join(lines) + "\n"
 
@@ -102,7 +98,7 @@ def _all_facts(boards: list[Board]) -> list[dict[str, Any]]:
     return [_facts(board, row) for board in boards for row in board.rows]
 
 
-def _facts(board: Board, row: Row) -> dict[str, Any]:
+def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
     sub = row.submission
     facts: dict[str, Any] = {
         "board": board.name,
@@ -119,20 +115,20 @@ def _facts(board: Board, row: Row) -> dict[str, Any]:
         "training_budget": sub.about.training.budget,
     }
     for name in (column.name for column in COLUMNS):
-        found = row.estimates.get(name)
-        facts[name] = found.value if found else None
-        facts[f"{name}_low"] = found.low if found else None
-        facts[f"{name}_high"] = found.high if found else None
+        estimate = row.estimates.get(name)
+        facts[name] = estimate.value if estimate else None
+        facts[f"{name}_low"] = estimate.low if estimate else None
+        facts[f"{name}_high"] = estimate.high if estimate else None
     return facts | {"submission": row.entry.name, "seal": sub.seal}
 
 
-def _cells(board: Board, row: Row) -> list[str]:
+def _cells(board: Board, row: BoardRow) -> list[str]:
     sub = row.submission
     dagger = " †" if row.has_few_runs else ""
     cells = [row.rank, f"**{_escape(sub.agent.name)}**{dagger}", row.level]
     for column in board.columns:
-        found = row.estimates.get(column.name)
-        cells.append("-" if found is None else column.interval(found))
+        estimate = row.estimates.get(column.name)
+        cells.append("-" if estimate is None else column.interval(estimate))
     return [*cells, str(len(sub.runs)), sub.date.isoformat()]
 
 

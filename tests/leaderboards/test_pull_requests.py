@@ -1,4 +1,4 @@
-"""What the workflow runs on a pull request, on repositories made for it."""
+"""The script that the workflow runs on a pull request, on repositories made for it."""
 
 from __future__ import annotations
 
