@@ -1,7 +1,7 @@
 # Needs Python 3.11 and make, nothing else. Everything is installed into .venv with pinned versions.
 
 PYTHON ?= python3.11
-# Another Python (`make test PYTHON=python3.12`) has its own folder: an environment keeps its Python.
+# Another Python (make test PYTHON=python3.12) has its own folder: an environment keeps its Python.
 VENV := $(if $(filter python3.11,$(PYTHON)),.venv,build/venv-$(shell $(PYTHON) -c \
 	'import sys; print("%d.%d" % sys.version_info[:2])'))
 BIN := $(VENV)/bin
@@ -11,7 +11,8 @@ MAIN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 STATED := pyproject.toml requirements/constraints.txt
 
-.PHONY: help install benchmark speed test lint types check format build check-build rllib-example clean
+.PHONY: help install benchmark speed test coverage check lint types format build check-build \
+	rllib-example clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 16
@@ -39,6 +40,13 @@ speed: $(MAIN)  ## measure how fast the environments are, each against the other
 
 test: check  ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Not in `test`: every line that is traced takes longer.
+coverage: $(DEV)  ## all tests, and which lines of the packages they ran
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 check: lint types
 
