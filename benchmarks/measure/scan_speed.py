@@ -99,7 +99,7 @@ def make_run(
             "arenas": tuple(
                 Arena(scenario=load_scenario(suite.scenarios[0], w)) for w in range(worlds)
             ),
-            "agents": tuple(e.model_copy(update={"name": name}) for name, e in original.items()),
+            "agents": tuple(e.model_copy(update={"agent": name}) for name, e in original.items()),
             "seeds": -(-cells // (worlds * names)),
         }
     )

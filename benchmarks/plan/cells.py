@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edge_marl.benchmarks.suites import PUBLIC, Split
 from edge_marl.scenario import Scenario
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the files that a run leaves: `run.json` and the records in `cells/`."""
 
 LONGEST_NAME = 120
@@ -46,24 +47,37 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _Job(_Model):
+class _Judged(_Model):
+    """Which workloads agents are judged on: `first..first+episodes-1` of a split."""
+
+    split: Split = "test"
+    first: Annotated[int, Field(ge=0)] = 0
+    episodes: Annotated[int, Field(ge=1, le=PUBLIC)]
+
+
+class _Job(_Judged):
     scenario: Scenario
-    episodes: Annotated[int, Field(ge=1, le=100)]
-    """Test workloads 0..episodes-1 are used."""
     code: str
     """Digest of the sources that the result depends on."""
 
     @property  # not cached: pydantic's model_copy would copy the cache with it
     def key(self) -> str:
         """SHA-256 (hex) of all that the result depends on."""
-        return _hash(self._identity() | {"episodes": self.episodes, "scenario": self._world})
+        return _hash(self._identity() | self._place)
 
     def _identity(self) -> dict[str, Any]:
         return {"code": self.code, "schema_version": SCHEMA_VERSION}
 
     @property
-    def _world(self) -> str:
-        return self.scenario.digest
+    def _place(self) -> dict[str, Any]:
+        workloads = {"split": self.split, "first": self.first, "episodes": self.episodes}
+        return workloads | {"scenario": self.scenario.digest}
+
+    def _labelled(self, where: str) -> str:
+        """Name a place, with its workloads where they are not the usual ones."""
+        if (self.split, self.first) == ("test", 0):
+            return where
+        return f"{where}, {self.split} {self.first}..{self.first + self.episodes - 1}"
 
     def _file_name(self, *parts: str) -> str:
         # Readable in front, cut where an agent's path is long (file systems allow 255 bytes); the
@@ -78,6 +92,8 @@ class Cell(_Job):
     agent: str
     """A registered name, `module:Class` or `file.py:Class`, and after it the settings that are not
     its defaults, as `spec_of` writes them."""
+    variant: str | None = None
+    """Name that the agent with these settings has in its suite, if it has one."""
     seed: Annotated[int, Field(ge=0)]
     """Seed of the training and of the agent's own randomness; the workloads do not depend on it."""
     budget: Count | None
@@ -92,8 +108,8 @@ class Cell(_Job):
     @property
     def key(self) -> str:
         """SHA-256 (hex) of all that the result depends on."""
-        world = {"scenario": self._world, "episodes": self.episodes, "api": self.api}
-        return _hash(self._identity() | world)
+        # The name too: two of one agent and one training are two rows, a record each.
+        return _hash(self._identity() | self._place | {"api": self.api, "variant": self.variant})
 
     @property
     def training_key(self) -> str:
@@ -111,14 +127,23 @@ class Cell(_Job):
         }
 
     @property
+    def name(self) -> str:
+        """The agent's name for people: its variant's, or else with its settings."""
+        return self.variant or self.agent
+
+    @property
     def label(self) -> str:
         """Name for people."""
-        return f"{label_of(self.scenario, self.api)} / {self.agent} / seed {self.seed}"
+        return f"{self._where} / {self.name} / seed {self.seed}"
 
     @property
     def file_name(self) -> str:
         """Name of the record's file."""
-        return self._file_name(label_of(self.scenario, self.api), self.agent, f"s{self.seed}")
+        return self._file_name(self._where, self.name, f"s{self.seed}")
+
+    @property
+    def _where(self) -> str:
+        return self._labelled(label_of(self.scenario, self.api))
 
 
 class Anchors(_Job):
@@ -129,12 +154,12 @@ class Anchors(_Job):
     @property
     def label(self) -> str:
         """Name for people."""
-        return f"{self.scenario.label} / anchors"
+        return f"{self._labelled(self.scenario.label)} / anchors"
 
     @property
     def file_name(self) -> str:
         """Name of the record's file."""
-        return self._file_name(self.scenario.label, "anchors")
+        return self._file_name(self._labelled(self.scenario.label), "anchors")
 
 
 Job = Annotated[Cell | Anchors, Field(discriminator="kind")]
@@ -143,14 +168,23 @@ Job = Annotated[Cell | Anchors, Field(discriminator="kind")]
 class AgentEntry(_Model):
     """An agent of a plan, with what decides how many cells it has."""
 
-    name: str
+    agent: str
     """As in `Cell.agent`."""
+    variant: str | None = None
+    """As in `Cell.variant`."""
+    budget: Count | None = None
+    """Decisions that it trains on, if they are not the plan's."""
     learns: bool
     """Whether it trains, so that the budget is part of its cells."""
     deterministic: bool
     """Whether its actions depend on no seed: then one cell says it all."""
     code: str
     """Digest of the sources that its results depend on."""
+
+    @property
+    def name(self) -> str:
+        """Name for people, as in `Cell.name`."""
+        return self.variant or self.agent
 
 
 class Arena(_Model):
@@ -165,16 +199,15 @@ class Arena(_Model):
         return label_of(self.scenario, self.api)
 
 
-class Plan(_Model):
+class Plan(_Judged):
     """All that a run was asked for; kept in its folder, so that tables can be made again."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     name: str
     """Of the suite, or of the run's folder where none is given."""
     arenas: Annotated[tuple[Arena, ...], Field(min_length=1)]
     agents: Annotated[tuple[AgentEntry, ...], Field(min_length=1)]
     seeds: Count
-    episodes: Annotated[int, Field(ge=1, le=100)]
     budget: Count
     code: str
     """Digest of the sources that the anchors depend on."""
@@ -185,7 +218,7 @@ class Plan(_Model):
 
     def anchors(self, scenario: Scenario) -> Anchors:
         """Return the job that computes the anchors of one scenario: the same for both APIs."""
-        return Anchors(scenario=scenario, episodes=self.episodes, code=self.code)
+        return Anchors(scenario=scenario, code=self.code, **self._judged)
 
     def cells(self, arena: Arena, agent: AgentEntry) -> list[Cell]:
         """Return the cells of an agent in an arena, by seed."""
@@ -193,17 +226,28 @@ class Plan(_Model):
         return [
             Cell(
                 scenario=arena.scenario,
-                episodes=self.episodes,
                 code=agent.code,
-                agent=agent.name,
+                agent=agent.agent,
+                variant=agent.variant,
                 seed=seed,
-                budget=self.budget if agent.learns else None,
+                budget=(agent.budget or self.budget) if agent.learns else None,
                 api=arena.api,
                 train_on=elsewhere,
                 threads=self.threads,
+                **self._judged,
             )
             for seed in range(1 if agent.deterministic else self.seeds)
         ]
+
+    @property
+    def workloads(self) -> str:
+        """Which workloads the agents are judged on, for people."""
+        told = f"{self.episodes} {self.split} workloads"
+        return f"{told} from number {self.first}" if self.first else told
+
+    @property
+    def _judged(self) -> dict[str, Any]:
+        return {"split": self.split, "first": self.first, "episodes": self.episodes}
 
     def jobs(self) -> list[Cell | Anchors]:
         """Return every job: per arena the anchors, if they are new, and the cells by agent."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edge_marl.agents import Trainer, make
 from edge_marl.agents.training.settings_text import configure, parse_spec
 from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan, file_part, spec_of
 from edge_marl.benchmarks.plan.sources import agent_code, code_digest
-from edge_marl.benchmarks.suites import Suite
+from edge_marl.benchmarks.suites import Suite, Variant
 from edge_marl.envs.parallel import game_scenario
-from edge_marl.errors import ScenarioError
+from edge_marl.errors import ScenarioError, SuiteError
 from edge_marl.scenario import Scenario, load_scenario
 
 __all__ = ["make_plan"]
@@ -21,6 +23,7 @@ def make_plan(suite: Suite) -> Plan:
         ScenarioError: if a scenario cannot be loaded, or has no such game; if a game is asked for
             and not played.
         AgentError: if an agent is unknown, or has no such setting.
+        SuiteError: if a variant has an agent's name, or what it cannot have.
     """
     worlds: tuple[int | None, ...] = suite.worlds or (None,)
     named = [load_scenario(name, world) for name in suite.scenarios for world in worlds]
@@ -32,12 +35,13 @@ def make_plan(suite: Suite) -> Plan:
             arenas.setdefault((played.digest, api), Arena(scenario=played, api=api))
     first = next(iter(arenas.values())).scenario
     folder = "+".join(dict.fromkeys(file_part(arena.label) for arena in arenas.values()))
-    entries = {entry.name: entry for entry in (_entry(text, first) for text in suite.agents)}
     return Plan(
         name=suite.name or folder,
         arenas=tuple(arenas.values()),
-        agents=tuple(entries.values()),
+        agents=_entries(suite, first),
         seeds=suite.seeds,
+        split=suite.split,
+        first=suite.first,
         episodes=suite.episodes,
         budget=suite.budget,
         code=code_digest(),
@@ -62,12 +66,33 @@ def _in_game(scenario: Scenario, suite: Suite) -> Scenario:
     return game_scenario(scenario, None, suite.gateways, suite.slot_s, suite.hold)
 
 
-def _entry(text: str, scenario: Scenario) -> AgentEntry:
-    name, settings = parse_spec(text)
+def _entries(suite: Suite, scenario: Scenario) -> tuple[AgentEntry, ...]:
+    agents = (_entry(*parse_spec(text), scenario) for text in suite.agents)
+    entries = {entry.name: entry for entry in agents}
+    for name, variant in suite.variants.items():
+        if name in entries:
+            raise SuiteError(
+                f"variant '{name}': an agent of the suite has this name; choose another"
+            )
+        entries[name] = _variant(name, variant, scenario)
+    return tuple(entries.values())
+
+
+def _variant(name: str, variant: Variant, scenario: Scenario) -> AgentEntry:
+    entry = _entry(variant.agent, variant.settings, scenario)
+    if variant.budget and not entry.learns:
+        raise SuiteError(
+            f"variant '{name}': budget = {variant.budget}: agent '{variant.agent}' does not learn; "
+            "leave it out"
+        )
+    return entry.model_copy(update={"variant": name, "budget": variant.budget})
+
+
+def _entry(name: str, settings: dict[str, Any], scenario: Scenario) -> AgentEntry:
     made = make(name, scenario)
     configure(made, settings)
     return AgentEntry(
-        name=spec_of(name, settings),
+        agent=spec_of(name, settings),
         learns=isinstance(made, Trainer),
         deterministic=not isinstance(made, Trainer) and made.deterministic,
         code=agent_code(name),

@@ -45,7 +45,7 @@ class _Model(BaseModel):
 
 
 class EpisodeResult(_Model):
-    """What an agent got on one test workload."""
+    """What an agent got on one workload."""
 
     workload: str
     """SHA-256 (hex) of the workload."""
@@ -85,13 +85,15 @@ class Checkpoint(_Model):
     folder: str
     """Where it is, below the run's folder: `agents/` and the stem of a record's file name."""
     sha256: str
-    """Of its files (`benchmarks.checkpoints.digest_of`)."""
+    """Of its files (`benchmarks.run.kept_agents.digest_of`)."""
 
 
 class CellResult(_Model):
     """What one agent with one seed got."""
 
     episodes: tuple[EpisodeResult, ...]
+    distinct_actions: int
+    """Different actions that it took, over all episodes: 1 is an agent that has collapsed."""
     settings: dict[str, Any]
     """The agent's settings as they were resolved."""
     decision_latency_us: float
@@ -102,13 +104,13 @@ class CellResult(_Model):
     curve: tuple[CurvePoint, ...] = ()
     """The learning curve; empty for heuristics and for a user's own trainer."""
     load: Load = Load()
-    """Of the first test workload's episode."""
+    """Of the first workload's episode."""
     checkpoint: Checkpoint | None = None
     """The trained agent; None for one that does not learn, or that cannot be saved."""
 
 
 class AnchorValues(_Model):
-    """The anchors on one test workload, as total utility."""
+    """The anchors on one workload, as total utility."""
 
     workload: str
     random: float
@@ -157,7 +159,7 @@ class Provenance(_Model):
 class Record(_Model):
     """What a job found: a result, anchors, or the failure that left it without."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     job: Job
     result: CellResult | None = None
     anchors: tuple[AnchorValues, ...] | None = None
@@ -327,8 +329,10 @@ def read_plan(folder: Path) -> Plan:
             f"{path}: {error.strerror}: '{folder}' holds no run; give the folder of one (its --out)"
         ) from None
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise RecordError(f"{path}: damaged ({reason}): start the run again to renew it") from None
+        first = error.errors()[0]
+        other = first["loc"] == ("schema_version",)
+        reason = _other_schema(first["input"]) if other else f"damaged ({first['msg']})"
+        raise RecordError(f"{path}: {reason}: start the run again to renew it") from None
 
 
 def _sha256(content: bytes) -> str:

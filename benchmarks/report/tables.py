@@ -128,10 +128,11 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
         notes += [f"‡ {row.agent.name}: {hole}" for hole in row.runs.holes]
         notes += [f"{row.agent.name}: {gap}" for gap in row.gaps]
     seeds = "seed 0" if plan.seeds == 1 else f"seeds 0..{plan.seeds - 1}"
-    facts = [f"{plan.episodes} test workloads", seeds]
+    facts = [plan.workloads, seeds]
     if any(agent.learns for agent in plan.agents):
         place = f" of {plan.train_on.label}" if plan.train_on else ""
-        facts.append(f"trained on {plan.budget:,} decisions{place}")
+        others = "".join(f", {a.name} on {a.budget:,}" for a in plan.agents if a.budget)
+        facts.append(f"trained on {plan.budget:,} decisions{place}{others}")
     if arena.api == "parallel":
         facts.append("as policy of all gateways")
     subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])

@@ -19,6 +19,7 @@ from edge_marl.metrics import UNSENT
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
+from edge_marl.workload.parts import Split
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "decision_latency_us",
     "draw_test_workloads",
+    "draw_workloads",
     "evaluate",
     "evaluate_gateways",
     "load_over_time",
@@ -41,7 +43,12 @@ LATENCY_WARM_UP = 20
 
 def draw_test_workloads(scenario: Scenario, episodes: int) -> list[Workload]:
     """Return test workloads 0..episodes-1, the same for every agent and seed."""
-    return [draw_workload(scenario, k, split="test") for k in range(episodes)]
+    return draw_workloads(scenario, "test", 0, episodes)
+
+
+def draw_workloads(scenario: Scenario, split: Split, first: int, episodes: int) -> list[Workload]:
+    """Return workloads first..first+episodes-1 of a split, the same for every agent and seed."""
+    return [draw_workload(scenario, k, split=split) for k in range(first, first + episodes)]
 
 
 def evaluate(

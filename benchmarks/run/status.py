@@ -84,7 +84,7 @@ class _Times:
 def _group(job: Cell | Anchors) -> tuple[str, ...]:
     if isinstance(job, Anchors):
         return (job.scenario.digest, "anchors")
-    return (job.scenario.digest, job.api, job.agent)
+    return (job.scenario.digest, job.api, job.name)
 
 
 def _duration(seconds: float | None) -> str:

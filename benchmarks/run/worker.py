@@ -105,7 +105,7 @@ def _run_cell(cell: Cell, task: Task, report: Report) -> dict[str, Any]:
         _trained(made, cell, task, report) if isinstance(made, Trainer) else (made, (), None)
     )
     trained = time.perf_counter()
-    workloads = evaluation.draw_test_workloads(cell.scenario, cell.episodes)
+    workloads = evaluation.draw_workloads(cell.scenario, cell.split, cell.first, cell.episodes)
     played = play(
         agent,
         cell.scenario,
@@ -120,6 +120,7 @@ def _run_cell(cell: Cell, task: Task, report: Report) -> dict[str, Any]:
             EpisodeResult(workload=workload.digest, metrics=_defined(values))
             for workload, values in zip(workloads, played.metrics, strict=True)
         ),
+        distinct_actions=len(played.actions),
         settings=made.settings,
         decision_latency_us=evaluation.decision_latency_us(
             agent, cell.scenario, workloads, cell.seed
@@ -148,7 +149,7 @@ def _trained(
         files = None
     if cell.train_on is not None:
         if files is None:
-            raise AgentError(f"agent '{cell.agent}' cannot be saved, so it cannot be transferred")
+            raise AgentError(f"agent '{cell.name}' cannot be saved, so it cannot be transferred")
         agent = _loaded(trainer, files, cell.scenario)
     return agent, curve, files
 
@@ -165,7 +166,7 @@ def _train(trainer: Trainer, cell: Cell, state: Path | None, report: Report) -> 
 
     budget = cell.budget
     if budget is None:
-        raise ValueError(f"agent '{cell.agent}' learns, but its cell has no budget")
+        raise ValueError(f"agent '{cell.name}' learns, but its cell has no budget")
 
     def progress(now: TrainProgress) -> None:
         report("train", now.decisions, budget, now.utility_per_task)
@@ -204,7 +205,7 @@ def _anchors(job: Anchors, report: Report) -> list[AnchorValues]:
     from edge_marl.benchmarks.run import evaluation
 
     values = []
-    workloads = evaluation.draw_test_workloads(job.scenario, job.episodes)
+    workloads = evaluation.draw_workloads(job.scenario, job.split, job.first, job.episodes)
     for done, workload in enumerate(workloads):
         report("bound", done, len(workloads), None)
         anchors = bound.anchors(job.scenario, [workload])

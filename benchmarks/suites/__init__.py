@@ -1,6 +1,7 @@
 """Suites: what a run is asked for, as values in Python and as TOML files beside this one.
 
-A suite is all its axes: scenarios x worlds x APIs x agents x seeds, with a budget.
+A suite is all its axes: scenarios x worlds x APIs x agents x seeds, with a budget, and the
+workloads that they are judged on.
 """
 
 from __future__ import annotations
@@ -11,14 +12,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_marl.errors import SuiteError
 
-__all__ = ["DEFAULT", "Suite", "list_suites", "load_suite"]
+__all__ = ["DEFAULT", "PUBLIC", "Split", "Suite", "Variant", "list_suites", "load_suite"]
 
 Count = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+# Those of `edge_marl.workload.parts`, whose import takes a second (a test holds them equal).
+Split = Literal["train", "validation", "test"]
+PUBLIC = 100
+"""Workloads of `validation` and of `test`."""
 
 DEFAULT_AGENTS = (
     "random",
@@ -32,10 +38,23 @@ DEFAULT_AGENTS = (
 """The published heuristics and what the papers are about; the other agents run where named."""
 
 
-class Suite(BaseModel):
-    """What a run is asked for."""
-
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Variant(_Model):
+    """An agent with settings of its own, under a name of its own."""
+
+    agent: str
+    """A registered name, `module:Class` or `file.py:Class`."""
+    settings: dict[str, Any] = {}
+    """Those that are not the agent's own."""
+    budget: Count | None = None
+    """Decisions that it trains on; None: the suite's."""
+
+
+class Suite(_Model):
+    """What a run is asked for."""
 
     name: str | None = None
     """Of its file; None for one that was made up."""
@@ -45,12 +64,19 @@ class Suite(BaseModel):
     """Tiers' names or paths of TOML files."""
     worlds: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Worlds of each scenario; none means the one that it states."""
-    agents: Names = DEFAULT_AGENTS
+    agents: tuple[str, ...] = DEFAULT_AGENTS
     """Names, `module:Class` or `file.py:Class`, with settings after it: `adsac gamma=0.9`."""
+    variants: dict[Annotated[str, Field(min_length=1, max_length=80)], Variant] = {}
+    """What is run beside the agents, by the name that it is shown under."""
     seeds: Count = 2
     """Training runs, with seeds 0..seeds-1."""
-    episodes: Annotated[int, Field(ge=1, le=100)] = 20
-    """Test workloads 0..episodes-1 are used."""
+    split: Split = "test"
+    """Whose workloads the agents are judged on: `test` is for reported results, `validation` for
+    choosing settings (trainings choose their policy on its first ten)."""
+    first: Annotated[int, Field(ge=0)] = 0
+    """Number of the first workload."""
+    episodes: Annotated[int, Field(ge=1, le=PUBLIC)] = 20
+    """Workloads first..first+episodes-1 are used."""
     budget: Count = 48_000
     """Decisions that a learning agent trains on: some 32 episodes of `paper`, and two seeds each of
     `sac` and `adsac` in under five minutes on two cores."""
@@ -67,13 +93,30 @@ class Suite(BaseModel):
     threads: Count = 1
     """Threads of each cell's process."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Suite:
+        end = self.first + self.episodes
+        if self.split != "train" and end > PUBLIC:
+            raise ValueError(
+                f"first = {self.first}, episodes = {self.episodes}: split '{self.split}' has the "
+                f"workloads 0..{PUBLIC - 1}: first + episodes must be at most {PUBLIC}, not {end}; "
+                "lower one of them"
+            )
+        if not self.agents and not self.variants:
+            raise ValueError("agents = (): must name at least one agent, or [variants] give one")
+        return self
+
     def replaced(self, axes: dict[str, Any]) -> Suite:
         """Return the suite with the axes that are given, those of None left as they are.
+
+        Agents that are given also replace its variants.
 
         Raises:
             SuiteError: if a value breaks a rule.
         """
         given = {name: value for name, value in axes.items() if value is not None}
+        if "agents" in given:
+            given = {"variants": {}} | given
         return _checked({**self.model_dump(), **given}, "the run")
 
 
@@ -125,10 +168,13 @@ def _checked(facts: dict[str, Any], where: str) -> Suite:
 
 
 def _explain(problem: Any, where: str) -> str:
+    if not problem["loc"]:  # the suite's own check says it all
+        return f"{where}: {problem['ctx']['error']}"
     field = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        allowed = sorted(Suite.model_fields.keys() - {"name"})
-        near = difflib.get_close_matches(field, allowed, n=1)
+        model = Suite if len(problem["loc"]) == 1 else Variant
+        allowed = sorted(model.model_fields.keys() - {"name"})
+        near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         return f"{where}: unknown field '{field}': {hint}Allowed: {', '.join(allowed)}"
     return f"{where}: {field} = {problem['input']!r}: {problem['msg']}"

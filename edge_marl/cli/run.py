@@ -53,9 +53,20 @@ Agents = Annotated[
 Seeds = Annotated[
     int | None, typer.Option(min=1, help="Training runs: seeds 0 to N - 1.", show_default=SUITE)
 ]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        metavar="test|validation|train",
+        help="Whose workloads to evaluate on: `test` for results, `validation` to choose settings.",
+        show_default=SUITE,
+    ),
+]
+First = Annotated[
+    int | None, typer.Option(min=0, help="Number of the first workload.", show_default=SUITE)
+]
 Episodes = Annotated[
     int | None,
-    typer.Option(min=1, max=100, help="Test workloads to evaluate on.", show_default=SUITE),
+    typer.Option(min=1, max=100, help="Workloads to evaluate on.", show_default=SUITE),
 ]
 Budget = Annotated[
     int | None,
@@ -116,6 +127,8 @@ def run(
     world: Worlds = None,
     agents: Agents = None,
     seeds: Seeds = None,
+    split: Split = None,
+    first: First = None,
     episodes: Episodes = None,
     budget: Budget = None,
     api: Apis = None,
@@ -173,6 +186,8 @@ def run(
         "worlds": _split(world),
         "agents": _split(agents),
         "seeds": seeds,
+        "split": split,
+        "first": first,
         "episodes": episodes,
         "budget": budget,
         "apis": _split(api),

@@ -77,12 +77,12 @@ def finished_cells(run_dir: Path, agent: str, arena: Arena) -> list[FinishedCell
     entries = {entry.name: entry for entry in plan.agents}
     if agent not in entries:
         raise SubmissionError(f"{run_dir}: has no agent '{agent}', only {', '.join(entries)}")
-    if plan.episodes != WORKLOADS:
+    if (plan.split, plan.episodes) != ("test", WORKLOADS):
         raise SubmissionError(
-            f"{run_dir}: has {plan.episodes} test workloads: a submission has all {WORKLOADS}; "
-            f"run with --episodes {WORKLOADS}"
+            f"{run_dir}: has {plan.workloads}: a submission has all {WORKLOADS} of test; "
+            f"run with --split test --episodes {WORKLOADS}"
         )
-    kind = kind_of(parse_spec(agent)[0])
+    kind = kind_of(parse_spec(entries[agent].agent)[0])
     cells = [cell for cell in plan.cells(arena, entries[agent]) if cell.seed < RUNS[kind]]
     if len(cells) < RUNS[kind]:
         raise SubmissionError(

@@ -36,8 +36,8 @@ PROVENANCE = Provenance(
     versions={},
     commit=None,
 )
-HEURISTIC = AgentEntry(name="greedy", learns=False, deterministic=True, code="1")
-LEARNER = AgentEntry(name="student", learns=True, deterministic=False, code="1")
+HEURISTIC = AgentEntry(agent="greedy", learns=False, deterministic=True, code="1")
+LEARNER = AgentEntry(agent="student", learns=True, deterministic=False, code="1")
 
 
 def plan(*agents: AgentEntry, seeds: int = 2) -> Plan:
@@ -63,6 +63,7 @@ def cell_record(cell: Cell, level: float, **metrics: float | None) -> Record:
         episodes.append(EpisodeResult(workload=f"w{k}", metrics=values))
     result = CellResult(
         episodes=tuple(episodes),
+        distinct_actions=1 + cell.seed,
         settings={},
         decision_latency_us=10.0 + cell.seed,
         train_s=0.0,

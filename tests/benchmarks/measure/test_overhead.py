@@ -35,7 +35,8 @@ def test_the_harness_is_all_that_is_neither_training_nor_evaluation() -> None:
 def test_a_longer_training_takes_its_time_and_the_harness_what_it_took() -> None:
     records = measured()
     shares = shares_of(records, run_s=20.0, reports_s=5.0)
-    other = fakes.LEARNER.model_copy(update={"name": "other"})  # not measured: as the other learner
+    # Not measured: as the other learner.
+    other = fakes.LEARNER.model_copy(update={"agent": "other"})
     whole = fakes.plan(fakes.HEURISTIC, fakes.LEARNER, other, seeds=2).model_copy(
         update={"budget": 5000}
     )

@@ -42,6 +42,9 @@ def test_a_job_without_a_file_has_no_record(tmp_path: Path) -> None:
         {"seed": 7},
         {"budget": 2000},
         {"episodes": 5},
+        {"first": 1},
+        {"split": "validation"},
+        {"variant": "a name"},
         {"code": "2"},
         {"agent": "other"},
     ],
@@ -81,7 +84,7 @@ def damage(path: Path, how: str) -> None:
     elif how == "NaN":
         path.write_text(text.replace("52.0", "NaN"))
     elif how == "newer":
-        path.write_text(json.dumps(json.loads(text) | {"schema_version": 3}))
+        path.write_text(json.dumps(json.loads(text) | {"schema_version": 4}))
     elif how == "another job":
         other = fakes.cell_record(CELL.model_copy(update={"seed": 0}), 1.0)
         path.write_bytes(write_record(path.parents[1] / "other", other).read_bytes())
@@ -96,7 +99,7 @@ def damage(path: Path, how: str) -> None:
         ("empty", "not JSON"),
         ("foreign", "not a record"),
         ("NaN", "checksum"),
-        ("newer", "schema 3, this version reads 2"),
+        ("newer", "schema 4, this version reads 3"),
         ("another job", "another job's result"),
     ],
 )

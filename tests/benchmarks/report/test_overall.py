@@ -97,7 +97,7 @@ def test_without_anchors_in_one_scenario_there_is_no_aggregate(tmp_path: Path) -
 
 
 def test_another_agent_changes_no_other_aggregate(tmp_path: Path) -> None:
-    best, worst = (fakes.LEARNER.model_copy(update={"name": n}) for n in ("best", "worst"))
+    best, worst = (fakes.LEARNER.model_copy(update={"agent": n}) for n in ("best", "worst"))
     fakes.make_run(tmp_path / "few", plan_of(), LEVELS)
     fakes.make_run(tmp_path / "many", plan_of(best, fakes.LEARNER, worst, fakes.HEURISTIC), LEVELS)
     few, many = (report_of(tmp_path / name) for name in ("few", "many"))

@@ -54,7 +54,7 @@ def test_a_row_holds_the_statistics_of_its_records(tmp_path: Path) -> None:
 
 
 def test_rows_are_sorted_by_score_and_holes_come_last(tmp_path: Path) -> None:
-    agents = [fakes.HEURISTIC.model_copy(update={"name": name}) for name in "dcba"]
+    agents = [fakes.HEURISTIC.model_copy(update={"agent": name}) for name in "dcba"]
     fakes.make_run(tmp_path, fakes.plan(*agents), {"a": 20.0, "b": 60.0, "c": 20.0})
     assert [row["agent"] for row in rows_of(tmp_path)] == ["b", "a", "c", "d"]
 
@@ -71,7 +71,7 @@ def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
 
 def test_another_agent_changes_no_other_row(tmp_path: Path) -> None:
     levels = {"greedy": 20.0, "student": 50.0, "other": 90.0}
-    other = fakes.LEARNER.model_copy(update={"name": "other"})
+    other = fakes.LEARNER.model_copy(update={"agent": "other"})
     fakes.make_run(tmp_path / "two", fakes.plan(), levels)
     fakes.make_run(tmp_path / "three", fakes.plan(fakes.LEARNER, other, fakes.HEURISTIC), levels)
     assert rows_of(tmp_path / "three")[1:] == rows_of(tmp_path / "two")
@@ -95,7 +95,7 @@ def is_of(part: Any, agent: str) -> bool:
 
 def test_another_agent_changes_no_other_number_of_any_report(tmp_path: Path) -> None:
     levels = {"greedy": 20.0, "student": 50.0, "best": 90.0, "worst": -400.0}
-    more = [fakes.LEARNER.model_copy(update={"name": name}) for name in ("best", "worst")]
+    more = [fakes.LEARNER.model_copy(update={"agent": name}) for name in ("best", "worst")]
     few = fakes.plan(fakes.HEURISTIC, fakes.LEARNER)
     many = fakes.plan(more[0], fakes.LEARNER, more[1], fakes.HEURISTIC)
     pages = []
@@ -208,7 +208,7 @@ def test_the_terminal_shows_what_the_file_has(tmp_path: Path) -> None:
 
 
 def test_a_narrow_terminal_keeps_names_and_figures_whole(tmp_path: Path) -> None:
-    long = fakes.HEURISTIC.model_copy(update={"name": "crash-avoid-best"})
+    long = fakes.HEURISTIC.model_copy(update={"agent": "crash-avoid-best"})
     fakes.make_run(tmp_path, fakes.plan(long, fakes.LEARNER), {long.name: 20.0, "student": 5.0})
     shown = io.StringIO()
     console = Console(file=shown, width=80)
@@ -271,7 +271,7 @@ def test_the_harness_loads_nothing_heavy_until_it_is_used() -> None:
 def test_a_long_name_leaves_room_for_the_figure(tmp_path: Path) -> None:
     """Warnings are errors here: matplotlib warns where labels leave the axes no room."""
     name = f"/{'some/folder/' * 20}my_agents.py:ACarefullyNamedAgentOfMine"
-    agent = fakes.HEURISTIC.model_copy(update={"name": name})
+    agent = fakes.HEURISTIC.model_copy(update={"agent": name})
     fakes.make_run(tmp_path, fakes.plan(agent), {name: 20.0})
     (table,) = build_tables(tmp_path)
     assert draw_all(Analysis(table))
@@ -279,7 +279,7 @@ def test_a_long_name_leaves_room_for_the_figure(tmp_path: Path) -> None:
 
 def test_every_figure_is_drawn_from_few_and_many_agents_with_holes(tmp_path: Path) -> None:
     agents = [
-        (fakes.LEARNER if i % 2 else fakes.HEURISTIC).model_copy(update={"name": f"agent-{i}"})
+        (fakes.LEARNER if i % 2 else fakes.HEURISTIC).model_copy(update={"agent": f"agent-{i}"})
         for i in range(12)
     ]
     plan = fakes.plan(*agents)
@@ -300,7 +300,7 @@ def test_every_figure_is_drawn_from_few_and_many_agents_with_holes(tmp_path: Pat
 
 def test_the_page_asks_the_network_for_nothing_and_shows_text_as_text(tmp_path: Path) -> None:
     name = "own.py:<script>alert(1)</script>"
-    agent = fakes.HEURISTIC.model_copy(update={"name": name})
+    agent = fakes.HEURISTIC.model_copy(update={"agent": name})
     fakes.make_run(tmp_path, fakes.plan(agent), {name: 20.0})
     page = to_html(report_of(tmp_path)).decode()
     assert "<script>alert" not in page

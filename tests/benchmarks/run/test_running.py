@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_marl.benchmarks.plan.cells import Cell
 from edge_marl.benchmarks.records.records import load_record, without_clock, write_record
 from edge_marl.cli import app
 from edge_marl.console import run_app
@@ -159,3 +160,42 @@ def test_clocks_are_all_that_differs(tmp_path: Path) -> None:
     assert one != other
     still = {name: without_clock(record) for name, record in other.items()}
     assert {name: without_clock(record) for name, record in one.items()} == still
+
+
+VARIANTS = """
+scenarios = ["smoke"]
+agents = ["prophet", "ppo"]
+split = "validation"
+first = 10
+episodes = 2
+seeds = 2
+budget = 128
+
+[variants."ppo, patient"]
+agent = "ppo"
+settings = { gamma = 0.99 }
+budget = 192
+"""
+
+
+def test_variants_on_validation_workloads_end_in_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite, out = tmp_path / "mine.toml", tmp_path / "run"
+    suite.write_text(VARIANTS)
+    assert edge_marl("run", "--suite", str(suite), "--out", str(out), "--quiet") == 0
+    for name in ("table.md", "report.json", "report.html"):
+        text = (out / name).read_text("utf-8")
+        assert "ppo, patient" in text, name
+        assert "2 validation workloads from number 10" in text, name
+        assert "trained on 128 decisions, ppo, patient on 192" in text, name
+    kept = {record.job.file_name: record for record in records(out).values()}
+    patient = next(r for name, r in kept.items() if "ppo-patient_s1" in name)
+    assert isinstance(patient.job, Cell)
+    assert patient.result is not None
+    assert (patient.job.budget, patient.result.settings["gamma"]) == (192, 0.99)
+    assert patient.result.distinct_actions >= 1
+    assert (patient.job.split, patient.job.first) == ("validation", 10)
+    capsys.readouterr()
+    assert edge_marl("plan", "--suite", str(suite), "--out", str(out)) == 0
+    assert row_of(capsys.readouterr().out, "ppo, patient")[:2] == ["2", "2"]  # jobs, done

@@ -24,6 +24,7 @@ from edge_marl.benchmarks.run.evaluation import (
 )
 from edge_marl.benchmarks.run.task import Task
 from edge_marl.benchmarks.run.worker import execute
+from edge_marl.draw import draw_workload
 from edge_marl.kernel import world as k
 from edge_marl.scenario import load_scenario
 from tests.worlds.fakes import PROVENANCE, SMOKE
@@ -177,6 +178,27 @@ def test_an_undefined_metric_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     found = record(job, execute(Task(job=job), no_report))
     assert found.result is not None
     assert found.result.episodes[0].metrics == {"utility": 1.0, "latency_p95_s": None}
+
+
+def test_a_cell_is_judged_on_the_workloads_that_it_names() -> None:
+    job = cell("prophet").model_copy(update={"split": "validation", "first": 5})
+    anchors = Anchors(scenario=SMOKE, split="validation", first=5, episodes=3, code=code_digest())
+    found = record(job, execute(Task(job=job), no_report)).result
+    ends = record(anchors, execute(Task(job=anchors), no_report)).anchors
+    assert found is not None
+    assert ends is not None
+    drawn = [draw_workload(SMOKE, number, split="validation").digest for number in (5, 6, 7)]
+    assert [episode.workload for episode in found.episodes] == drawn
+    assert [values.workload for values in ends] == drawn
+
+
+def test_a_result_says_how_many_actions_the_agent_took() -> None:
+    for agent in ("round-robin", "prophet"):
+        job = cell(agent)
+        found = record(job, execute(Task(job=job), no_report)).result
+        played = play(heuristic(agent), SMOKE, draw_test_workloads(SMOKE, 3), seed=0)
+        assert found is not None
+        assert found.distinct_actions == len(played.actions) > 1
 
 
 def test_a_point_of_a_curve_is_an_evaluation_of_the_training() -> None:

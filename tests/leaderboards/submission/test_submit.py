@@ -51,7 +51,7 @@ SECRET = "kept.secret"
 
 def entry(name: str, learns: bool = False, deterministic: bool = True) -> AgentEntry:
     code = agent_code(name)
-    return AgentEntry(name=name, learns=learns, deterministic=deterministic, code=code)
+    return AgentEntry(agent=name, learns=learns, deterministic=deterministic, code=code)
 
 
 def run_of(folder: Path, agents: tuple[AgentEntry, ...], seeds: int = 3, **changes: Any) -> Path:
