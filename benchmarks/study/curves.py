@@ -21,7 +21,7 @@ def curves_figure(
 
     Args:
         title: of the whole.
-        runs: kept runs of `study.py`, the seeds of each agent, in the order of the panels. Titles
+        runs: kept runs (`keep.py`), the seeds of each agent, in the order of the panels. Titles
             say how many distinct actions the trained agents take.
         levels: test utility per task of agents that do not learn, as lines to compare with.
     """

@@ -1,4 +1,4 @@
-"""The replication study, from the runs that `study.py` kept.
+"""The replication study, from the runs that `keep.py` kept.
 
     python -m edge_marl.benchmarks.study.replication
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from edge_marl.benchmarks.report.bootstrap import Estimate, iqm
 from edge_marl.benchmarks.report.score_figure import canvas
 from edge_marl.benchmarks.report.stats import MIN_RUNS, estimate, probability_of_improvement, ratio
 from edge_marl.benchmarks.study.curves import curves_figure
-from edge_marl.benchmarks.study.runs import BUDGETS, RUNS, read_runs
+from edge_marl.benchmarks.study.keep import BUDGETS, RUNS, Line, read_lines
 from edge_marl.console import results, run_command
 from edge_marl.errors import RecordError
 from edge_marl.files import write_file
@@ -37,14 +37,13 @@ CLAIMED_UTILITY, CLAIMED_CRASHES = 30.4, -17.2
 """Per cent against the best existing method (ADSAC paper, IEEE TCCN 2025)."""
 
 Floats = npt.NDArray[np.float64]
-Row = dict[str, Any]
-Key = tuple[str, str, str, int | None, int | None, str | None]
+Key = tuple[str, str, str, int, int | None, str | None]
 """Scenario, agent, variant, world, budget, and where it was trained if that is elsewhere."""
 
 
 def replicate() -> None:
     """Write the report from the kept runs."""
-    runs = read_runs()
+    runs = read_lines()
     write_file(REPORT, report(runs), RecordError)
     for tier, figure in _figures(_grouped(runs)).items():
         with canvas():
@@ -52,7 +51,7 @@ def replicate() -> None:
     results().print(str(REPORT), markup=False)
 
 
-def report(runs: list[Row]) -> str:
+def report(runs: list[Line]) -> str:
     """Return the report, in Markdown."""
     groups = _grouped(runs)
     parts = [
@@ -83,26 +82,27 @@ def report(runs: list[Row]) -> str:
         _tier(groups, "metro"),
         _tier(groups, "nation"),
         "## Learning curves\n",
-        *(f"![{tier}]({CURVES.format(tier=tier)})\n" for tier in CURVE_WORLDS),
+        *(f"![{tier}]({CURVES.format(tier=tier)})\n" for tier in CURVES_OF),
         _collapsed(runs),
         _curves(groups),
     ]
     return "\n".join(parts)
 
 
-def _grouped(runs: list[Row]) -> dict[Key, list[Row]]:
+def _grouped(runs: list[Line]) -> dict[Key, list[Line]]:
     """Return the seeds of each kind of run."""
-    groups: dict[Key, list[Row]] = defaultdict(list)
+    groups: dict[Key, list[Line]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: run["seed"]):
-        facts = (run[name] for name in ("scenario", "agent", "variant", "world", "budget"))
-        groups[*facts, run.get("trained_on")].append(run)
+        facts = (run[name] for name in ("scenario", "agent", "variant"))
+        world = run["world"] or 0  # the tier's own
+        groups[*facts, world, run["budget"], run.get("trained_on")].append(run)
     return groups
 
 
 HEAD = """# Replication of the ADSAC paper's two claims
 
-Made by `python -m edge_marl.benchmarks.study.replication` from the runs that
-`python -m edge_marl.benchmarks.study.runs GROUP` kept in `benchmarks/study/runs.jsonl`.
+Made by `python -m edge_marl.benchmarks.study.replication` from runs of the suites `paper` and
+`study-*`, as `python -m edge_marl.benchmarks.study.keep` keeps them in `runs.jsonl`.
 
 The paper claims at least +30.4 % user utility and -17.2 % server crash rate against the best
 existing method. Two questions are kept apart: whether the table comes out with the settings that
@@ -138,12 +138,12 @@ several worlds it is their mean, each training seed drawn in all of them at once
 """
 
 
-def _values(rows: list[Row], metric: str) -> Floats:
+def _values(rows: list[Line], metric: str) -> Floats:
     """Return a metric of every seed's test episodes, (seeds, 100)."""
     return np.array([row["test"][metric] for row in rows])
 
 
-def _line(name: str, rows: list[Row]) -> list[str]:
+def _line(name: str, rows: list[Line]) -> list[str]:
     utility, crashes = _values(rows, "utility_per_task"), _values(rows, "server_crash_rate")
     learns = _learns(rows)
     if len(rows) >= MIN_RUNS or not learns:
@@ -172,8 +172,8 @@ def _markdown(columns: list[str], lines: list[list[str]]) -> str:
 
 
 def _rows_of(
-    groups: dict[Key, list[Row]], scenario: str, world: int | None, elsewhere: bool = False
-) -> dict[str, list[Row]]:
+    groups: dict[Key, list[Line]], scenario: str, world: int, elsewhere: bool = False
+) -> dict[str, list[Line]]:
     """Return the runs with an agent's own settings in one world, by agent, the best first."""
     found = {
         agent if home is None else f"{agent}, trained on {home}": rows
@@ -185,24 +185,24 @@ def _rows_of(
     return dict(sorted(found.items(), key=lambda pair: -_mean(pair[1])))
 
 
-def _learns(rows: list[Row]) -> bool:
+def _learns(rows: list[Line]) -> bool:
     return rows[0]["budget"] is not None
 
 
-def _learners(found: dict[str, list[Row]]) -> dict[str, list[Row]]:
+def _learners(found: dict[str, list[Line]]) -> dict[str, list[Line]]:
     return {name: rows for name, rows in found.items() if _learns(rows)}
 
 
-def _mean(rows: list[Row]) -> float:
+def _mean(rows: list[Line]) -> float:
     return float(iqm(_values(rows, "utility_per_task").ravel()))
 
 
-def _world_0(groups: dict[Key, list[Row]]) -> str:
+def _world_0(groups: dict[Key, list[Line]]) -> str:
     found = _rows_of(groups, "paper", 0)
     return _markdown(COLUMNS, [_line(agent, rows) for agent, rows in found.items()])
 
 
-def _verdict(groups: dict[Key, list[Row]]) -> str:
+def _verdict(groups: dict[Key, list[Line]]) -> str:
     """Say what becomes of the two claims on world 0."""
     found = _rows_of(groups, "paper", 0)
     if "adsac" not in found:
@@ -221,7 +221,7 @@ claim on crashes {_holds(crashes.value <= CLAIMED_CRASHES)}.
 """
 
 
-def _more(found: dict[str, list[Row]], one: str, other: str, metric: str) -> Estimate:
+def _more(found: dict[str, list[Line]], one: str, other: str, metric: str) -> Estimate:
     """How much more of a metric one agent has than another, in per cent of the other's."""
     share = ratio(_values(found[one], metric), _values(found[other], metric), agents=(one, other))
     return Estimate(*(100 * (x - 1) for x in (share.value, share.low, share.high)))
@@ -240,7 +240,7 @@ WORLD_COLUMNS += ["of the prophet's", "crashes: adsac", "crash-avoid", "prophet"
 WORLD_COLUMNS += ["utility against crash-avoid", "crashes against it"]
 
 
-def _worlds(groups: dict[Key, list[Row]]) -> str:
+def _worlds(groups: dict[Key, list[Line]]) -> str:
     """Compare `adsac` with heuristics in every world."""
     needed = {"adsac", "prophet", "crash-avoid", "bid-price"}
     worlds = {world: _rows_of(groups, "paper", world) for world in range(10)}
@@ -258,7 +258,7 @@ qualities, {_claims(list(worlds.values()), ["crash-avoid"] * len(worlds))}.
 """
 
 
-def _claims(worlds: list[dict[str, list[Row]]], others: list[str]) -> str:
+def _claims(worlds: list[dict[str, list[Line]]], others: list[str]) -> str:
     """Say in how many worlds each claim holds against the other agent of each."""
     utility, crashes = (
         [
@@ -275,7 +275,7 @@ def _claims(worlds: list[dict[str, list[Row]]], others: list[str]) -> str:
     )
 
 
-def _against_learners(groups: dict[Key, list[Row]]) -> str:
+def _against_learners(groups: dict[Key, list[Line]]) -> str:
     """Compare `adsac` with the best other learner in every world but the first."""
     lines, worlds, others = [], [], []
     for world in range(1, 10):
@@ -300,7 +300,7 @@ def _against_learners(groups: dict[Key, list[Row]]) -> str:
 """
 
 
-def _world_line(world: int, found: dict[str, list[Row]]) -> list[str]:
+def _world_line(world: int, found: dict[str, list[Line]]) -> list[str]:
     share = _share(found)
     names = ("adsac", "crash-avoid", "prophet")
     crashes = [float(_values(found[name], "server_crash_rate").mean()) for name in names]
@@ -315,14 +315,14 @@ def _world_line(world: int, found: dict[str, list[Row]]) -> list[str]:
     ]
 
 
-def _share(found: dict[str, list[Row]]) -> Estimate:
+def _share(found: dict[str, list[Line]]) -> Estimate:
     """`adsac`'s return in per cent of the prophet's."""
     returns = [_values(found[name], "utility") for name in ("adsac", "prophet")]
     share = ratio(*returns, agents=("adsac", "prophet"))
     return Estimate(*(100 * x for x in (share.value, share.low, share.high)))
 
 
-def _table(groups: dict[Key, list[Row]], agent: str, published: bool) -> str:
+def _table(groups: dict[Key, list[Line]], agent: str, published: bool) -> str:
     """An agent with its own settings and others on the published world."""
     found = {
         (variant, budget): rows
@@ -336,10 +336,10 @@ def _table(groups: dict[Key, list[Row]], agent: str, published: bool) -> str:
     return _markdown(COLUMNS, lines) if lines else f"`{agent}`: not run yet.\n"
 
 
-def _verdict_published(groups: dict[Key, list[Row]]) -> str:
+def _verdict_published(groups: dict[Key, list[Line]]) -> str:
     """Say which margins are there with the published settings, at equal numbers of steps."""
 
-    def rows(agent: str, variant: str, budget: int) -> list[Row]:
+    def rows(agent: str, variant: str, budget: int) -> list[Line]:
         return groups.get(("paper", agent, variant, 0, budget, None), [])
 
     own = rows("adsac-published", "published", 2_000)
@@ -364,11 +364,11 @@ whole million of gradient steps was not tested: it would take days per seed.
 """
 
 
-def _improvement(groups: dict[Key, list[Row]]) -> str:
-    places: dict[str, tuple[str, list[int | None]]] = {
+def _improvement(groups: dict[Key, list[Line]]) -> str:
+    places: dict[str, tuple[str, list[int]]] = {
         "paper": ("paper", [0]),
         "paper, worlds 1 to 9": ("paper", list(range(1, 10))),
-        "metro": ("metro", [None]),
+        "metro": ("metro", [0]),
     }
     lines = []
     for place, (tier, worlds) in places.items():
@@ -384,14 +384,14 @@ def _improvement(groups: dict[Key, list[Row]]) -> str:
     return _markdown(["tier", "than", "seeds", "probability"], lines)
 
 
-def _side_by_side(worlds: list[list[Row]]) -> Floats:
+def _side_by_side(worlds: list[list[Line]]) -> Floats:
     """Return an agent's utility per task, (seeds, 100 of each world): of the seeds all have."""
     seeds = min(map(len, worlds))
     return np.hstack([_values(rows[:seeds], "utility_per_task") for rows in worlds])
 
 
-def _tier(groups: dict[Key, list[Row]], tier: str) -> str:
-    found = _rows_of(groups, tier, None, elsewhere=True)
+def _tier(groups: dict[Key, list[Line]], tier: str) -> str:
+    found = _rows_of(groups, tier, 0, elsewhere=True)
     lines = [_line(agent, rows) for agent, rows in found.items()]
     if "adsac" not in found:
         return ""
@@ -400,21 +400,21 @@ def _tier(groups: dict[Key, list[Row]], tier: str) -> str:
     return f"### {tier}\n\n{_markdown(COLUMNS, lines)}\nAbove `adsac` trained here: {told}.\n"
 
 
-CURVE_WORLDS: dict[str, int | None] = {"paper": 0, "metro": None}
-"""Where curves are drawn, and of which world."""
+CURVES_OF = ("paper", "metro")
+"""Tiers whose curves are drawn, of their own world."""
 
 
-def _figures(groups: dict[Key, list[Row]]) -> dict[str, Figure]:
+def _figures(groups: dict[Key, list[Line]]) -> dict[str, Figure]:
     """Return a figure of the learning curves of all learners, by tier."""
     figures = {}
-    for tier, world in CURVE_WORLDS.items():
-        found = _rows_of(groups, tier, world)
+    for tier in CURVES_OF:
+        found = _rows_of(groups, tier, 0)
         levels = {name: _mean(found[name]) for name in ("prophet", "crash-avoid")}
         figures[tier] = curves_figure(f"Learning curves on {tier}", _learners(found), levels)
     return figures
 
 
-def _collapsed(runs: list[Row]) -> str:
+def _collapsed(runs: list[Line]) -> str:
     """Say which trained agents take a single action whatever they see."""
     learners = [run for run in runs if run["budget"] is not None]
     lost = sorted(
@@ -428,11 +428,11 @@ Distinct actions are those taken on the workloads in question.
 """
 
 
-def _curves(groups: dict[Key, list[Row]]) -> str:
+def _curves(groups: dict[Key, list[Line]]) -> str:
     """Utility per task on validation workloads at each tenth of the budget, every seed."""
     lines = []
     for (tier, agent, variant, world, budget, home), rows in sorted(groups.items(), key=str):
-        if budget is None or home or (tier == "paper" and world != 0):
+        if budget is None or home or world != 0:
             continue
         lines += [
             [

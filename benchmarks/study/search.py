@@ -1,15 +1,16 @@
 """The search for the learners' settings: the same number of trials for every agent.
 
-    python -m edge_marl.benchmarks.study.search paper --processes 2
+    python -m edge_marl.benchmarks.study.search paper --jobs 2
     python -m edge_marl.benchmarks.study.search paper --confirm
     python -m edge_marl.benchmarks.study.search paper --adopt
 
-A trial trains an agent once, with seed 0, on 24,000 decisions of a tier's `train` workloads,
-selects on validation workloads 0 to 9 as every training does, and is judged on validation workloads
-10 to 49. Test workloads take no part. Trial 0 has the defaults of the agent's dataclass, each
-further one settings drawn at random from the agent's space below. Results are kept in
-`benchmarks/study/search.jsonl`; `--adopt` writes what comes of them to
-`agents/training/presets.json`, which trainers take their settings from.
+The trials of a tier are a suite: variants of the agents, which the harness trains once each, with
+seed 0, on 24,000 decisions of `train` workloads. A training selects on validation workloads 0 to 9,
+as all do, and is judged on validation workloads 10 to 49. Test workloads take no part.
+
+Trial 0 has the defaults of the agent's dataclass, each further one settings drawn at random from
+the agent's space below. Results are kept as lines of `search.jsonl` (`keep.py`); `--adopt` writes
+what comes of them to `agents/training/presets.json`, which trainers take their settings from.
 
 A trial replaces the defaults only where it is better by more than `CLEARLY` (seeds of one setting
 alone differ by as much, and the best of several noisy figures looks better than it is) and is
@@ -22,16 +23,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import typer
 
+from edge_marl.agents.registry import find
 from edge_marl.agents.training.presets import PRESETS_FILE
-from edge_marl.benchmarks.study.runs import BUDGETS, Run, defaults_of, do_runs, read_runs
-from edge_marl.console import print_rows, run_command
-from edge_marl.errors import AgentError, RecordError
+from edge_marl.benchmarks.plan.make_plan import make_plan
+from edge_marl.benchmarks.run.executors import Processes
+from edge_marl.benchmarks.run.progress import Lines
+from edge_marl.benchmarks.run.runner import run_plan
+from edge_marl.benchmarks.study.keep import BUDGETS, Line, keep, read_lines
+from edge_marl.benchmarks.suites import Suite, Variant
+from edge_marl.console import FAILED, print_rows, problems, run_command
+from edge_marl.errors import AgentError, RecordError, SuiteError
 from edge_marl.files import write_file
 
 __all__ = [
@@ -41,16 +49,17 @@ __all__ = [
     "TRIAL_BUDGET",
     "adopted",
     "candidates",
+    "confirmation",
     "drawn",
     "main",
-    "trial",
+    "trials",
 ]
 
 SEARCH = Path(__file__).with_name("search.jsonl")
 TRIAL_BUDGET = 24_000
 TRIALS = 6
-JUDGED = range(10, 50)
-"""Validation workloads that trials are judged on."""
+JUDGED: dict[str, Any] = {"split": "validation", "first": 10, "episodes": 40}
+"""What trials are judged on: no workload that trainings select on, and none of the test split."""
 CLEARLY = 0.01
 """Share of the defaults' utility per task that a trial has to add."""
 
@@ -97,10 +106,39 @@ SPACES: dict[str, Space] = {
 """What each agent's settings are drawn from, independently and with equal probability."""
 
 
-def trial(agent: str, tier: str, number: int, budget: int = TRIAL_BUDGET) -> Run:
-    """Return a trial; trials of one number have the same settings in every tier."""
-    settings = defaults_of(agent) | drawn(agent, number)
-    return Run(agent, tier, None, budget, 0, f"trial {number}", settings)
+def trials(tier: str, count: int = TRIALS) -> Suite:
+    """Return a tier's trials: those of one number have the same settings in every tier."""
+    return _suite(tier, TRIAL_BUDGET, [(agent, k) for k in range(count) for agent in SPACES])
+
+
+def confirmation(kept: list[Line], tier: str) -> Suite:
+    """Return the longer trainings of the defaults and of what is ahead of them.
+
+    Raises:
+        SuiteError: if nothing is.
+    """
+    ahead = candidates(kept, tier)
+    if not ahead:
+        raise SuiteError(f"no trial on {tier} is clearly ahead of the defaults: none to confirm")
+    return _suite(tier, BUDGETS[tier], [(a, k) for a, best in ahead.items() for k in (0, best)])
+
+
+def _suite(tier: str, budget: int, chosen: list[tuple[str, int]]) -> Suite:
+    variants = {}
+    for agent, number in chosen:
+        kind: Any = find(agent)
+        # All of them, so that no tier's presets come between.
+        settings = asdict(kind.config_class()) | drawn(agent, number)
+        variants[f"{agent}, trial {number}"] = Variant(agent=agent, settings=settings)
+    return Suite(
+        name=f"search-{tier}",
+        scenarios=(tier,),
+        agents=(),
+        variants=variants,
+        seeds=1,
+        budget=budget,
+        **JUDGED,
+    )
 
 
 def drawn(agent: str, number: int) -> dict[str, Any]:
@@ -115,9 +153,11 @@ def drawn(agent: str, number: int) -> dict[str, Any]:
 
 def search(
     tier: Annotated[Tier, typer.Argument(help="Where to search.")],
-    processes: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 1,
-    trials: Annotated[int, typer.Option(min=1, help="Per agent.")] = TRIALS,
-    work: Annotated[Path, typer.Option(help="Folder of the trainings.")] = Path("results/search"),
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 1,
+    count: Annotated[int, typer.Option("--trials", min=1, help="Per agent.")] = TRIALS,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run.", show_default="results/search-TIER")
+    ] = None,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Train the defaults and what is ahead of them longer.")
     ] = False,
@@ -125,24 +165,23 @@ def search(
         bool, typer.Option("--adopt", help="Only write the presets, from the trials kept.")
     ] = False,
 ) -> None:
-    """Run the trials that have no result yet, and print what each agent's settings come to."""
+    """Run the trials, keep what is finished, and print what each agent's settings come to."""
+    failed = 0
     if adopt:
-        presets = {place: adopted(read_runs(SEARCH), place) for place in get_args(Tier)}
+        presets = {place: adopted(read_lines(SEARCH), place) for place in get_args(Tier)}
         write_file(PRESETS_FILE, json.dumps(presets, indent=1) + "\n", RecordError)
     else:
-        if confirm:
-            runs = [
-                trial(agent, tier, number, BUDGETS[tier])
-                for agent, ahead in candidates(read_runs(SEARCH), tier).items()
-                for number in (0, ahead)
-            ]
-        else:
-            runs = [trial(agent, tier, number) for number in range(trials) for agent in SPACES]
-        do_runs(runs, SEARCH, processes, work, ("validation", JUDGED))
-    print_rows(_summary(read_runs(SEARCH), tier))
+        suite = confirmation(read_lines(SEARCH), tier) if confirm else trials(tier, count)
+        folder = out or Path("results") / f"search-{tier}"
+        with Lines(problems()) as display:
+            failed = run_plan(make_plan(suite), folder, Processes(jobs), display)
+        keep(folder, SEARCH)
+    print_rows(_summary(read_lines(SEARCH), tier))
+    if failed:
+        raise typer.Exit(FAILED)
 
 
-def candidates(kept: list[dict[str, Any]], tier: str) -> dict[str, int]:
+def candidates(kept: list[Line], tier: str) -> dict[str, int]:
     """Return each agent's best trial where it is clearly ahead of the defaults."""
     ahead = {}
     for agent in SPACES:
@@ -153,7 +192,7 @@ def candidates(kept: list[dict[str, Any]], tier: str) -> dict[str, int]:
     return ahead
 
 
-def adopted(kept: list[dict[str, Any]], tier: str) -> dict[str, dict[str, Any]]:
+def adopted(kept: list[Line], tier: str) -> dict[str, dict[str, Any]]:
     """Return the settings that replace the defaults in a tier, by agent.
 
     Raises:
@@ -172,7 +211,7 @@ def adopted(kept: list[dict[str, Any]], tier: str) -> dict[str, dict[str, Any]]:
     return presets
 
 
-def _means(kept: list[dict[str, Any]], agent: str, tier: str, budget: int) -> dict[int, float]:
+def _means(kept: list[Line], agent: str, tier: str, budget: int) -> dict[int, float]:
     """Utility per task of an agent's trials on a budget, by number."""
     return {
         int(run["variant"].removeprefix("trial ")): float(np.mean(run["test"]["utility_per_task"]))
@@ -181,7 +220,7 @@ def _means(kept: list[dict[str, Any]], agent: str, tier: str, budget: int) -> di
     }
 
 
-def _summary(kept: list[dict[str, Any]], tier: str) -> list[tuple[str, ...]]:
+def _summary(kept: list[Line], tier: str) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("", "trials", "defaults", "best", "whole budget", "settings")]
     ahead = candidates(kept, tier)
     for agent in SPACES:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_marl.benchmarks.study import runs as study
 from edge_marl.benchmarks.study.curves import curves_figure
+from edge_marl.benchmarks.study.replication import REPORT
 
 
 def run(utilities: list[float], actions: int) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def test_a_panel_per_learner_and_a_line_per_seed() -> None:
 
 
 def test_the_report_shows_figures_that_are_there() -> None:
-    folder = Path(study.__file__).parent
-    pictures = re.findall(r"!\[.*\]\((.*)\)", (folder / "replication.md").read_text("utf-8"))
+    folder = REPORT.parent
+    pictures = re.findall(r"!\[.*\]\((.*)\)", REPORT.read_text("utf-8"))
     assert pictures
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
