@@ -2,15 +2,16 @@
 
     python -m edge_marl.benchmarks.study.replication
 
-Writes `benchmarks/study/replication.md`. All figures are of the 100 test workloads; agents were
-selected on validation workloads. An interval is over training seeds and workloads (`stats.py`).
+Writes `benchmarks/study/replication.md`, whose prose is in `templates/replication.md.j2`. All
+figures are of the 100 test workloads; agents were selected on validation workloads. An interval is
+over training seeds and workloads (`stats.py`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,14 @@ CURVES = "learning_curves_{tier}.png"
 
 CLAIMED_UTILITY, CLAIMED_CRASHES = 30.4, -17.2
 """Per cent against the best existing method (ADSAC paper, IEEE TCCN 2025)."""
+CLAIMS = {"utility": "utility_per_task", "crashes": "server_crash_rate"}
+"""The metric that each claim is about."""
+PUBLISHED = ("ppo", "dqn", "d2sac", "adsac-published")
+"""Agents that were run with published settings."""
+TIERS = ("campus", "metro", "nation")
+"""Where topologies are drawn anew."""
+CURVES_OF = ("paper", "metro")
+"""Tiers whose curves are drawn, of their own world."""
 
 Floats = npt.NDArray[np.float64]
 Key = tuple[str, str, str, int, int | None, str | None]
@@ -52,41 +61,46 @@ def replicate() -> None:
 
 
 def report(runs: list[Line]) -> str:
-    """Return the report, in Markdown."""
+    """Return the report, in Markdown: the prose is the template's, the figures are of the runs."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("edge_marl.benchmarks.study"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"percent": _percent, "holds": _holds, "mean": np.mean}
+    return environment.get_template("replication.md.j2").render(_facts(runs))
+
+
+def _facts(runs: list[Line]) -> dict[str, Any]:
+    """Return what the template shows."""
     groups = _grouped(runs)
-    parts = [
-        HEAD,
-        "## World 0: who is best\n",
-        _world_0(groups),
-        _verdict(groups),
-        "## How often `adsac` is better\n",
-        IMPROVEMENT,
-        _improvement(groups),
-        "## Worlds 0 to 9\n",
-        _worlds(groups),
-        "## Worlds 1 to 9: against tuned learners\n",
-        LEARNERS,
-        _against_learners(groups),
-        "## What `adsac` is without its parts\n",
-        _table(groups, "adsac", published=False),
-        "## The published settings, as far as they were run\n",
-        PUBLISHED,
-        *(
-            _table(groups, name, published=True)
-            for name in ("ppo", "dqn", "d2sac", "adsac-published")
+    learners = [run for run in runs if run["budget"] is not None]
+    return {
+        "claimed": {"utility": CLAIMED_UTILITY, "crashes": CLAIMED_CRASHES},
+        "columns": COLUMNS,
+        "world_0": [_line(*pair) for pair in _rows_of(groups, "paper", 0).items()],
+        "verdict": _verdict(groups),
+        "improvement": _improvement(groups),
+        "world_columns": WORLD_COLUMNS,
+        "worlds": _worlds(groups),
+        "learners": _against_learners(groups),
+        "ablation": _settings(groups, "adsac", published=False),
+        "published": {name: _settings(groups, name, published=True) for name in PUBLISHED},
+        "published_verdict": _verdict_published(groups),
+        "tiers": [_tier(groups, tier) for tier in TIERS if _rows_of(groups, tier, 0)],
+        "figures": {tier: CURVES.format(tier=tier) for tier in CURVES_OF},
+        "trained": len(learners),
+        "collapsed": sorted(
+            f"`{run['agent']}` on {run['scenario']}, seed {run['seed']}"
+            for run in learners
+            if run["distinct_actions"] == 1
         ),
-        _verdict_published(groups),
-        "## Tiers with new topologies\n",
-        TIERS,
-        _tier(groups, "campus"),
-        _tier(groups, "metro"),
-        _tier(groups, "nation"),
-        "## Learning curves\n",
-        *(f"![{tier}]({CURVES.format(tier=tier)})\n" for tier in CURVES_OF),
-        _collapsed(runs),
-        _curves(groups),
-    ]
-    return "\n".join(parts)
+        "curves": _curves(groups),
+    }
 
 
 def _grouped(runs: list[Line]) -> dict[Key, list[Line]]:
@@ -99,48 +113,9 @@ def _grouped(runs: list[Line]) -> dict[Key, list[Line]]:
     return groups
 
 
-HEAD = """# Replication of the ADSAC paper's two claims
-
-Made by `python -m edge_marl.benchmarks.study.replication` from runs of the suites `paper` and
-`study-*`, as `python -m edge_marl.benchmarks.study.keep` keeps them in `runs.jsonl`.
-
-The paper claims at least +30.4 % user utility and -17.2 % server crash rate against the best
-existing method. Two questions are kept apart: whether the table comes out with the settings that
-were published, and whether ADSAC is better than baselines that were tuned with the same care.
-
-Utility per task is the interquartile mean over training seeds and the 100 test workloads, with a
-95 % interval where there are at least five seeds; with fewer, the range of the seeds' means.
-Shares and percentages are of means over seeds and workloads, with a 95 % interval over both.
-Crashes are server crashes per dispatched task. A learner's decisions are those it trained on;
-which of its policies plays was selected on validation workloads.
-"""
-
-PUBLISHED = """A million updates are published. One update of `d2sac` takes 0.07 s here and one of
-`adsac-published` 0.26 s (`python -m edge_marl.benchmarks.measure.learning_speed`): nineteen
-hours, and three days, per seed.
-What follows is a small part of that budget, stated per row, and says nothing about where the
-published runs end. Only PPO goes to its end, as it takes one gradient step per 1,000 decisions,
-where the others take 1,000; with *equal steps* it takes as many as they do.
-"""
-
-TIERS = """Settings are those that the search chose on `campus`
-(`python -m edge_marl.benchmarks.study.search campus`). An agent *trained on campus* plays as it is
-in a tier that it was never trained in.
-"""
-
-LEARNERS = """The learners that were best on world 0, with the settings they have there; in
-brackets the number of seeds.
-"""
-
-IMPROVEMENT = """The probability that a run of `adsac` gets more than a run of the other agent on
-the same workload, with a 95 % interval over runs and workloads; † fewer than five seeds. Over
-several worlds it is their mean, each training seed drawn in all of them at once.
-"""
-
-
 def _values(rows: list[Line], metric: str) -> Floats:
     """Return a metric of every seed's test episodes, (seeds, 100)."""
-    return np.array([row["test"][metric] for row in rows])
+    return np.array([row["test"][metric] for row in rows], dtype=np.float64)
 
 
 def _line(name: str, rows: list[Line]) -> list[str]:
@@ -164,11 +139,6 @@ def _line(name: str, rows: list[Line]) -> list[str]:
 
 
 COLUMNS = ["agent", "decisions", "seeds", "utility per task", "", "crashes", "distinct actions"]
-
-
-def _markdown(columns: list[str], lines: list[list[str]]) -> str:
-    head = [columns, ["---"] * len(columns)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in [*head, *lines])
 
 
 def _rows_of(
@@ -197,34 +167,26 @@ def _mean(rows: list[Line]) -> float:
     return float(iqm(_values(rows, "utility_per_task").ravel()))
 
 
-def _world_0(groups: dict[Key, list[Line]]) -> str:
-    found = _rows_of(groups, "paper", 0)
-    return _markdown(COLUMNS, [_line(agent, rows) for agent, rows in found.items()])
-
-
-def _verdict(groups: dict[Key, list[Line]]) -> str:
-    """Say what becomes of the two claims on world 0."""
+def _verdict(groups: dict[Key, list[Line]]) -> dict[str, Any] | None:
+    """Return what becomes of the two claims on world 0."""
     found = _rows_of(groups, "paper", 0)
     if "adsac" not in found:
-        return ""
+        return None
     # The paper compares with learners and with heuristics that do not know the qualities.
     others = [name for name in found if name not in ("adsac", "prophet", "bid-price")]
     best = next(name for name in others if not name.startswith("crash-avoid-best"))
-    utility = _more(found, "adsac", best, "utility_per_task")
-    crashes = _more(found, "adsac", best, "server_crash_rate")
-    return f"""
-**Verdict, tuned baselines, world 0.** The best existing method that does not know the qualities
-is `{best}`. Against it `adsac` gets {_percent(utility)} utility per task (claimed: at least
-{CLAIMED_UTILITY:+.1f} %) and {_percent(crashes)} server crashes (claimed:
-{CLAIMED_CRASHES:+.1f} %). The claim on utility {_holds(utility.value >= CLAIMED_UTILITY)}, the
-claim on crashes {_holds(crashes.value <= CLAIMED_CRASHES)}.
-"""
+    return {"best": best} | {name: _more(found, best, metric) for name, metric in CLAIMS.items()}
 
 
-def _more(found: dict[str, list[Line]], one: str, other: str, metric: str) -> Estimate:
-    """How much more of a metric one agent has than another, in per cent of the other's."""
-    share = ratio(_values(found[one], metric), _values(found[other], metric), agents=(one, other))
-    return Estimate(*(100 * (x - 1) for x in (share.value, share.low, share.high)))
+def _more(found: dict[str, list[Line]], other: str, metric: str) -> Estimate:
+    """How much more of a metric `adsac` has than another agent, in per cent of the other's."""
+    return _ratio(found, other, metric, offset=1)
+
+
+def _ratio(found: dict[str, list[Line]], other: str, metric: str, offset: int = 0) -> Estimate:
+    both = [_values(found[name], metric) for name in ("adsac", other)]
+    share = ratio(*both, agents=("adsac", other))
+    return Estimate(*(100 * (x - offset) for x in (share.value, share.low, share.high)))
 
 
 def _percent(found: Estimate) -> str:
@@ -240,42 +202,28 @@ WORLD_COLUMNS += ["of the prophet's", "crashes: adsac", "crash-avoid", "prophet"
 WORLD_COLUMNS += ["utility against crash-avoid", "crashes against it"]
 
 
-def _worlds(groups: dict[Key, list[Line]]) -> str:
+def _worlds(groups: dict[Key, list[Line]]) -> dict[str, Any]:
     """Compare `adsac` with heuristics in every world."""
     needed = {"adsac", "prophet", "crash-avoid", "bid-price"}
     worlds = {world: _rows_of(groups, "paper", world) for world in range(10)}
     worlds = {world: found for world, found in worlds.items() if needed <= found.keys()}
-    table = _markdown(WORLD_COLUMNS, [_world_line(*pair) for pair in worlds.items()])
-    shares = [_share(found).value for found in worlds.values()]
-    if len(shares) < 2:
-        return table
-    return f"""{table}
-`adsac` gets {shares[0]:.1f} % of the prophet's return on world 0 and {np.mean(shares[1:]):.1f} % on
-average over worlds 1 to 9 (means over seeds and workloads).
-
-**Verdict, heuristics alone.** Against crash-avoid, the best of the heuristics that do not know the
-qualities, {_claims(list(worlds.values()), ["crash-avoid"] * len(worlds))}.
-"""
+    return {
+        "lines": [_world_line(*pair) for pair in worlds.items()],
+        "shares": [_ratio(found, "prophet", "utility").value for found in worlds.values()],
+        **_margins(list(worlds.values()), ["crash-avoid"] * len(worlds)),
+    }
 
 
-def _claims(worlds: list[dict[str, list[Line]]], others: list[str]) -> str:
-    """Say in how many worlds each claim holds against the other agent of each."""
-    utility, crashes = (
-        [
-            _more(found, "adsac", other, metric).value
-            for found, other in zip(worlds, others, strict=True)
-        ]
-        for metric in ("utility_per_task", "server_crash_rate")
-    )
-    return (
-        f"the claim on utility holds in {sum(x >= CLAIMED_UTILITY for x in utility)} of\n"
-        f"{len(worlds)} worlds ({min(utility):+.1f} to {max(utility):+.1f} %), that on crashes in "
-        f"{sum(x <= CLAIMED_CRASHES for x in crashes)} ({min(crashes):+.1f} to "
-        f"{max(crashes):+.1f} %)"
-    )
+def _margins(worlds: list[dict[str, list[Line]]], others: list[str]) -> dict[str, list[float]]:
+    """Return what each claim comes to in each world, against the other agent of each."""
+    pairs = list(zip(worlds, others, strict=True))
+    return {
+        name: [_more(found, other, metric).value for found, other in pairs]
+        for name, metric in CLAIMS.items()
+    }
 
 
-def _against_learners(groups: dict[Key, list[Line]]) -> str:
+def _against_learners(groups: dict[Key, list[Line]]) -> dict[str, Any]:
     """Compare `adsac` with the best other learner in every world but the first."""
     lines, worlds, others = [], [], []
     for world in range(1, 10):
@@ -285,23 +233,14 @@ def _against_learners(groups: dict[Key, list[Line]]) -> str:
             continue
         worlds.append(found)
         others.append(other)
-        utility, crashes = (
-            _percent(_more(found, "adsac", other, metric))
-            for metric in ("utility_per_task", "server_crash_rate")
-        )
+        margins = (_percent(_more(found, other, metric)) for metric in CLAIMS.values())
         told = (f"{name} {_mean(rows):.3f} [{len(rows)}]" for name, rows in found.items())
-        lines.append([str(world), ", ".join(told), other, utility, crashes])
-    if not worlds:
-        return "Not run yet.\n"
-    columns = ["world", "learners", "best but `adsac`", "utility against it", "crashes against it"]
-    return f"""{_markdown(columns, lines)}
-**Verdict, tuned learners, worlds 1 to 9.** Against the best other learner of each world
-{_claims(worlds, others)}.
-"""
+        lines.append([str(world), ", ".join(told), other, *margins])
+    return {"lines": lines, **_margins(worlds, others)}
 
 
 def _world_line(world: int, found: dict[str, list[Line]]) -> list[str]:
-    share = _share(found)
+    share = _ratio(found, "prophet", "utility")
     names = ("adsac", "crash-avoid", "prophet")
     crashes = [float(_values(found[name], "server_crash_rate").mean()) for name in names]
     return [
@@ -310,34 +249,25 @@ def _world_line(world: int, found: dict[str, list[Line]]) -> list[str]:
         str(len(found["adsac"])),
         f"{share.value:.1f} % [{share.low:.1f}, {share.high:.1f}]",
         *(f"{100 * rate:.2f} %" for rate in crashes),
-        _percent(_more(found, "adsac", "crash-avoid", "utility_per_task")),
-        _percent(_more(found, "adsac", "crash-avoid", "server_crash_rate")),
+        *(_percent(_more(found, "crash-avoid", metric)) for metric in CLAIMS.values()),
     ]
 
 
-def _share(found: dict[str, list[Line]]) -> Estimate:
-    """`adsac`'s return in per cent of the prophet's."""
-    returns = [_values(found[name], "utility") for name in ("adsac", "prophet")]
-    share = ratio(*returns, agents=("adsac", "prophet"))
-    return Estimate(*(100 * x for x in (share.value, share.low, share.high)))
-
-
-def _table(groups: dict[Key, list[Line]], agent: str, published: bool) -> str:
-    """An agent with its own settings and others on the published world."""
+def _settings(groups: dict[Key, list[Line]], agent: str, published: bool) -> list[list[str]]:
+    """Return an agent with its own settings and others on the published world."""
     found = {
         (variant, budget): rows
         for (tier, name, variant, world, budget, _), rows in groups.items()
         if (tier, name, world) == ("paper", agent, 0) and ("published" in variant) == published
     }
-    lines = [
+    return [
         _line(agent if variant == "default" else f"{agent}, {variant}", rows)
         for (variant, _), rows in sorted(found.items(), key=lambda it: -_mean(it[1]))
     ]
-    return _markdown(COLUMNS, lines) if lines else f"`{agent}`: not run yet.\n"
 
 
-def _verdict_published(groups: dict[Key, list[Line]]) -> str:
-    """Say which margins are there with the published settings, at equal numbers of steps."""
+def _verdict_published(groups: dict[Key, list[Line]]) -> dict[str, Any] | None:
+    """Return which margins are there with the published settings, at equal numbers of steps."""
 
     def rows(agent: str, variant: str, budget: int) -> list[Line]:
         return groups.get(("paper", agent, variant, 0, budget, None), [])
@@ -350,21 +280,17 @@ def _verdict_published(groups: dict[Key, list[Line]]) -> str:
         "`d2sac` at equal steps": ("published", 2_000, "d2sac"),
     }
     if not own:
-        return "`adsac-published` was not run: no verdict.\n"
+        return None
     told = []
     for name, (variant, budget, agent) in others.items():
         theirs = rows(agent, variant, budget)
         if theirs:
             word = "above" if _mean(own) > _mean(theirs) else "below"
             told.append(f"{word} {name} ({_mean(theirs):.3f})")
-    return f"""
-**Verdict, published settings.** After 2,000 gradient steps `adsac-published` stands at
-{_mean(own):.3f} utility per task: {"; ".join(told)}. Whether the paper's table comes out after the
-whole million of gradient steps was not tested: it would take days per seed.
-"""
+    return {"own": f"{_mean(own):.3f}", "told": told}
 
 
-def _improvement(groups: dict[Key, list[Line]]) -> str:
+def _improvement(groups: dict[Key, list[Line]]) -> list[list[str]]:
     places: dict[str, tuple[str, list[int]]] = {
         "paper": ("paper", [0]),
         "paper, worlds 1 to 9": ("paper", list(range(1, 10))),
@@ -381,7 +307,7 @@ def _improvement(groups: dict[Key, list[Line]]) -> str:
             few = "" if min(len(own), len(other)) >= MIN_RUNS else " †"
             told = f"{p.value:.3f} [{p.low:.3f}, {p.high:.3f}]{few}"
             lines.append([place, name, f"{len(own)}, {len(other)}", told])
-    return _markdown(["tier", "than", "seeds", "probability"], lines)
+    return lines
 
 
 def _side_by_side(worlds: list[list[Line]]) -> Floats:
@@ -390,18 +316,11 @@ def _side_by_side(worlds: list[list[Line]]) -> Floats:
     return np.hstack([_values(rows[:seeds], "utility_per_task") for rows in worlds])
 
 
-def _tier(groups: dict[Key, list[Line]], tier: str) -> str:
+def _tier(groups: dict[Key, list[Line]], tier: str) -> dict[str, Any]:
     found = _rows_of(groups, tier, 0, elsewhere=True)
-    lines = [_line(agent, rows) for agent, rows in found.items()]
-    if "adsac" not in found:
-        return ""
-    above = [name for name in found if _mean(found[name]) > _mean(found["adsac"])]
-    told = ", ".join(f"`{name}`" for name in above) or "none"
-    return f"### {tier}\n\n{_markdown(COLUMNS, lines)}\nAbove `adsac` trained here: {told}.\n"
-
-
-CURVES_OF = ("paper", "metro")
-"""Tiers whose curves are drawn, of their own world."""
+    own = _mean(found["adsac"]) if "adsac" in found else np.inf
+    above = [f"`{name}`" for name in found if _mean(found[name]) > own]
+    return {"name": tier, "lines": [_line(*pair) for pair in found.items()], "above": above}
 
 
 def _figures(groups: dict[Key, list[Line]]) -> dict[str, Figure]:
@@ -414,21 +333,7 @@ def _figures(groups: dict[Key, list[Line]]) -> dict[str, Figure]:
     return figures
 
 
-def _collapsed(runs: list[Line]) -> str:
-    """Say which trained agents take a single action whatever they see."""
-    learners = [run for run in runs if run["budget"] is not None]
-    lost = sorted(
-        f"`{run['agent']}` on {run['scenario']}, seed {run['seed']}"
-        for run in learners
-        if run["distinct_actions"] == 1
-    )
-    told = f": {', '.join(lost)}" if lost else ""
-    return f"""{len(lost)} of the {len(learners)} trained agents end in a single action{told}.
-Distinct actions are those taken on the workloads in question.
-"""
-
-
-def _curves(groups: dict[Key, list[Line]]) -> str:
+def _curves(groups: dict[Key, list[Line]]) -> list[list[str]]:
     """Utility per task on validation workloads at each tenth of the budget, every seed."""
     lines = []
     for (tier, agent, variant, world, budget, home), rows in sorted(groups.items(), key=str):
@@ -443,8 +348,7 @@ def _curves(groups: dict[Key, list[Line]]) -> str:
             ]
             for row in rows
         ]
-    columns = ["agent", "seed", "utility per task, validation", "distinct actions"]
-    return _markdown(columns, lines)
+    return lines
 
 
 def main() -> None:
