@@ -7,7 +7,20 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from edge_marl.data.dataset import DataFile, Dataset
+from edge_marl.data.replay import replay_workload
+from edge_marl.errors import EdgeMarlError
+from edge_marl.scenario import Scenario
+from edge_marl.workload import Workload
+from edge_marl.workload.parts import SPLITS
+from edge_marl.workload.sampling import Streams
+
+TRACES = Path(__file__).parents[3] / "shared" / "traces"
+needs_traces = pytest.mark.skipif(
+    not TRACES.is_dir(), reason="the recorded data sets are not at ../shared/traces"
+)
 
 IMAGE_HEADER = (
     "gmt_create,predict_type,predict_status,exec_time_seconds,groupId,prompt_length,"
@@ -107,3 +120,140 @@ def production_day() -> dict[str, str | bytes]:
             }
         ),
     }
+
+
+def check_message(error: EdgeMarlError, *parts: str) -> None:
+    """One paragraph that holds all parts and ends with what to do."""
+    text = str(error)
+    assert "\n" not in text
+    assert len(text) < 700
+    for part in parts:
+        assert part in text
+    assert ": " in text
+
+
+PRODUCTION = """
+name = "of-a-day"
+version = 1
+summary = "made up"
+
+[servers]
+law = "devices"
+count = 3
+
+[[servers.devices]]
+name = "gpu"
+capacity = [300, 400]
+memory_mib = 100
+
+[[servers.models]]
+name = "first"
+memory_mib = 40
+quality = [0.1, 0.5]
+
+[[servers.models]]
+name = "second"
+memory_mib = 40
+quality = [0.1, 0.5]
+
+[tasks]
+types = 3
+demand = [30, 120]
+run_time_minutes = [0.0, 0.01, 0.0]
+deadline_s = [60, 60, 90]
+upload_kb = [1, 500]
+download_kb = [100, 300]
+fail_share = 0.5
+
+[arrivals]
+rate_per_s = 0.5
+horizon_s = 600
+
+[gateways]
+count = 2
+neighbourhood = 2
+
+[network]
+latency_ms = 2
+bandwidth_mbit = [100, 100]
+
+[residency]
+load = [{ share = 1, median_s = 100, sd_log = 0 }]
+
+[overload]
+penalty = 1.0
+loss_sum = "in-order"
+refund = true
+
+[episode]
+end = "horizon"
+
+[replay]
+trace = "gentd26"
+window_s = 1200
+compress = 4
+places = "eua-melbourne"
+own_quality = 0.9
+
+[replay.windows]
+train = ["2024-03-01 00:00:00", "2024-03-01 01:30:00"]
+validation = ["2024-03-01T01:30:00", 2024-03-01T02:15:00]
+test = [2024-03-01 02:15:00, 2024-03-02]
+"""
+
+OWN = """
+name = "of-mine"
+version = 1
+summary = "made up"
+
+[servers]
+law = "agod"
+count = 2
+services = 1
+capacity = [400]
+
+[tasks]
+types = 2
+demand = [10, 20]
+run_time_minutes = [0.0, 1.0, 0.0]
+
+[arrivals]
+rate_per_s = 1
+horizon_s = 10
+
+[gateways]
+count = 2
+
+[overload]
+penalty = 2.0
+loss_sum = "in-order"
+
+[episode]
+end = "horizon"
+
+[replay]
+csv = "mine.csv"
+window_s = 8
+
+[replay.windows]
+train = [0, 20]
+validation = [20, 30]
+test = [30, 50]
+"""
+EXTENDED = OWN.replace("run_time_minutes", "deadline_s = [50, 60]\nrun_time_minutes")
+
+OWN_HEADER = "arrival_s,type,demand,run_time_s,gateway"
+OWN_ROWS = [f"{k}.25,{k % 2},{10 + k % 3},{60 + k}.5,{k // 3 % 2}" for k in range(50)]
+
+
+def own_text(*changes: tuple[str, str]) -> str:
+    text = "\n".join((OWN_HEADER, *OWN_ROWS)) + "\n"
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
+
+
+def replay(scenario: Scenario, seed: int, split: str = "train", episode: int = 0) -> Workload:
+    numbers = {str(name): number for name, number in SPLITS.items()}
+    return replay_workload(scenario, Streams(seed, numbers[split], episode))
