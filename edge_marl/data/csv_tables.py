@@ -1,7 +1,6 @@
 """Tables as text: columns by name, each value checked, errors with file, line and column.
 
-A recorded file is read whole, column by column, which NumPy does quickly; only where a column has
-something wrong are its values looked at one by one, to say where.
+A recorded file is read whole, column by column; `fields.py` says what a field's text means.
 """
 
 from __future__ import annotations
@@ -11,20 +10,35 @@ import io
 import tarfile
 import zlib
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_marl.data.fields import (
+    TIME_RULE,
+    parse_decimal,
+    parse_number,
+    parse_times,
+    to_milliseconds,
+)
 from edge_marl.errors import DataError, did_you_mean
 from edge_marl.kernel.world import Floats, Ints
 
-__all__ = ["Table", "read_archive", "read_table", "read_text"]
+__all__ = ["FIX", "Table", "read_archive", "read_table", "read_text", "show"]
 
 Times = npt.NDArray[np.datetime64]
+Number = TypeVar("Number", float, Decimal)
 
 FIX = "mend that line, or get the file again"
+
+
+def show(text: str) -> str:
+    """Return what a file holds as one short line, for an error."""
+    text = text if len(text) <= 40 else f"{text[:40]}..."
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 class Table:
@@ -46,11 +60,9 @@ class Table:
 
     def error(self, row: int, name: str, rule: str) -> DataError:
         """Return the error for a value that breaks a rule."""
-        value = self.columns[name][row]
-        shown = value if len(value) <= 40 else f"{value[:40]}..."
         return DataError(
-            f"{self.place}:{row + self.first_line}: column '{name}' holds '{shown}': "
-            f"must be {rule}: {FIX}"
+            f"{self.place}:{row + self.first_line}: column '{name}' holds "
+            f"'{show(self.columns[name][row])}': must be {rule}: {FIX}"
         )
 
     def numbers(self, name: str, low: float, high: float, missing: float | None = None) -> Floats:
@@ -61,18 +73,34 @@ class Table:
             low: least value.
             high: largest value.
             missing: what stands for an empty field; None allows none.
+
+        Raises:
+            DataError: a field that is no such number (with its line).
         """
-        rule = f"a number from {low:.12g} to {high:.12g}"
-        texts = self.columns[name]
-        if missing is not None:
-            texts = [text or repr(missing) for text in texts]
-        values: Floats = self._convert(name, texts, float, np.float64, rule)
-        wrong = ~((values >= low) & (values <= high))
-        if missing is not None:
-            wrong &= np.array([bool(text) for text in self.columns[name]], dtype=np.bool_)
-        if wrong.any():
-            raise self.error(int(wrong.argmax()), name, rule)
-        return values
+        return np.array(self._parse(name, parse_number, low, high, missing), dtype=np.float64)
+
+    def milliseconds(
+        self, name: str, low: float, high: float, missing: int | None = None, *, cut: bool = False
+    ) -> Ints:
+        """Return a column of seconds from `low` to `high` in whole ms, (N,).
+
+        Times are read as they are written, not as the floats next to them: 1.001 is 1001 ms, while
+        1000 times the float is a little less.
+
+        Args:
+            name: of the column.
+            low: least value in seconds.
+            high: largest value in seconds.
+            missing: the ms that stand for an empty field; None allows none.
+            cut: cut down to whole ms, where otherwise they are rounded.
+
+        Raises:
+            DataError: a field that is no such number (with its line).
+        """
+        empty = None if missing is None else Decimal(missing) / 1000
+        span = Decimal(repr(low)), Decimal(repr(high))
+        seconds = self._parse(name, parse_decimal, *span, empty)
+        return np.array([to_milliseconds(value, cut=cut) for value in seconds], dtype=np.int64)
 
     def whole(self, name: str, low: int, high: int, missing: int | None = None) -> Ints:
         """Return a column of whole numbers from `low` to `high`, (N,); 30.0 is whole, too."""
@@ -97,12 +125,14 @@ class Table:
         return np.array(found, dtype=np.int64), tuple(number)[1:]
 
     def times(self, name: str) -> Times:
-        """Return a column of dates with times in order, (N,) datetime64[ns]."""
-        rule = "a time such as 2024-11-15 16:57:50"
-        texts = self.columns[name]
-        values: Times = self._convert(name, texts, lambda text: np.datetime64(text), "M8[ns]", rule)
-        if np.isnat(values).any():
-            raise self.error(int(np.isnat(values).argmax()), name, rule)
+        """Return a column of times in order, (N,) datetime64[ns]: dates or seconds since 1970.
+
+        Raises:
+            DataError: a field that is neither, or earlier than the one before (with its line).
+        """
+        values, wrong = parse_times(self.columns[name])
+        if wrong is not None:
+            raise self.error(wrong, name, TIME_RULE)
         self.check_order(name, values)
         return values
 
@@ -112,25 +142,29 @@ class Table:
         if down.any():
             row = int(down.argmax()) + 1
             before = self.columns[name][row - 1]
-            raise self.error(row, name, f"no earlier than '{before}' on the line before")
+            raise self.error(row, name, f"no earlier than '{show(before)}' on the line before")
 
-    def _convert(
+    def _parse(
         self,
         name: str,
-        texts: list[str],
-        convert: Callable[[str], object],
-        dtype: npt.DTypeLike,
-        rule: str,
-    ) -> npt.NDArray[Any]:
-        try:
-            return np.array(texts, dtype=np.str_).astype(dtype)
-        except ValueError:
-            for row, text in enumerate(texts):
-                try:
-                    convert(text)
-                except ValueError:
-                    raise self.error(row, name, rule) from None
-            raise
+        parse: Callable[[str], Number],
+        low: Number,
+        high: Number,
+        missing: Number | None,
+    ) -> list[Number]:
+        """The values of a column, one by one: a long field costs no more than itself."""
+        values: list[Number] = []
+        for row, text in enumerate(self.columns[name]):
+            try:
+                value = parse(text) if text or missing is None else missing
+            except ValueError:
+                value = None
+            if value is None or not (value is missing or low <= value <= high):
+                raise self.error(
+                    row, name, f"a number from {float(low):.12g} to {float(high):.12g}"
+                )
+            values.append(value)
+        return values
 
 
 def read_table(
@@ -152,18 +186,13 @@ def read_table(
     Raises:
         DataError: unreadable, empty, another header, or a row with too few or too many fields.
     """
-    rows = csv.reader(io.StringIO(read_text(path) if text is None else text, newline=""))
-    try:
-        lines = list(rows)
-    except csv.Error as error:
-        raise DataError(f"{path}:{rows.line_num}: not a table ({error}): {FIX}") from None
+    lines = _read_lines(path, read_text(path) if text is None else text)
     names = list(needed)
     if header:
         names = lines.pop(0) if lines else []
+        names = _without_unnamed(path, names, lines)
         _check_header(path, names, needed, optional)
     first = 2 if header else 1
-    while lines and not lines[-1]:
-        lines.pop()
     for row, line in enumerate(lines):
         if len(line) != len(names):
             raise DataError(
@@ -181,24 +210,54 @@ def read_table(
     )
 
 
+def _read_lines(path: Path | str, text: str) -> list[list[str]]:
+    """Fields of all lines without spaces around them, up to the last line that has any."""
+    rows = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        lines = [[field.strip(" ") for field in row] for row in rows]
+    except csv.Error as error:
+        raise DataError(f"{path}:{rows.line_num}: not a table ({error}): {FIX}") from None
+    while lines and not any(lines[-1]):
+        lines.pop()
+    return lines
+
+
+def _without_unnamed(
+    path: Path | str, names: Sequence[str], lines: Sequence[list[str]]
+) -> list[str]:
+    """Take out the empty columns at the end, as spreadsheets leave them; return the others."""
+    count = len(names)
+    while count and not names[count - 1]:
+        count -= 1
+    for row, line in enumerate(lines, start=2):
+        held = next((field for field in line[count : len(names)] if field), None)
+        if held is not None:
+            raise DataError(
+                f"{path}:{row}: holds '{show(held)}' in a column without a name: name the column "
+                "in the header, or take it out"
+            )
+        del line[count : len(names)]
+    return list(names[:count])
+
+
 def _check_header(
     path: Path | str, names: Sequence[str], needed: Sequence[str], optional: Sequence[str] | None
 ) -> None:
     missing = [name for name in needed if name not in names]
     if missing:
         raise DataError(
-            f"{path}:1: column '{missing[0]}' is missing (found: {','.join(names) or 'nothing'}): "
-            f"the header must name {', '.join(needed)}"
+            f"{path}:1: column '{missing[0]}' is missing (found: "
+            f"{show(','.join(names)) or 'nothing'}): the header must name {', '.join(needed)}"
         )
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None:
-        raise DataError(f"{path}:1: column '{twice}' is named twice: take one of them out")
+        raise DataError(f"{path}:1: column '{show(twice)}' is named twice: take one of them out")
     allowed = (*needed, *(optional or ()))
     unknown = [name for name in names if name not in allowed]
     if optional is not None and unknown:
         hint = did_you_mean(unknown[0], allowed)
         raise DataError(
-            f"{path}:1: unknown column '{unknown[0]}': {hint}Allowed are {', '.join(allowed)}"
+            f"{path}:1: unknown column '{show(unknown[0])}': {hint}Allowed are {', '.join(allowed)}"
         )
 
 
@@ -239,7 +298,7 @@ def read_archive(path: Path) -> tuple[str, str]:
                 )
             file = archive.extractfile(members[0])
             content = file.read() if file else b""
-        return f"{path}/{members[0].name}", content.decode("utf-8")
+        return f"{path}/{members[0].name}", content.decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file: check the name") from None
     except (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeDecodeError) as error:

@@ -7,7 +7,6 @@ the file, which is that of time.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.data.csv_tables import FIX, read_archive, read_table, read_text
+from edge_marl.data.csv_tables import FIX, read_archive, read_table, read_text, show
+from edge_marl.data.fields import parse_number
+from edge_marl.data.json_fields import MOST, parse_count, parse_object
 from edge_marl.errors import DataError
 from edge_marl.kernel.world import Floats, Ints
 
@@ -42,8 +43,8 @@ KINDS = ("TXT_2_IMG", "IMG_2_IMG", "INPAINTING")
 STATES = ("SUCCEED", "FAILED", "PENDING", "PROCESSING")
 PATTERNS = ("", "Gamma", "Weibull")
 
-MOST = 2**31 - 1
-"""More than any recorded count."""
+WHOLE = re.compile(r"[0-9]{1,9}")
+"""A whole number in a name; `str.isdigit` would also take superscripts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,12 +187,18 @@ def load_prefix_requests(path: str | Path) -> LlmRequests:
     rows: list[list[int]] = []
     blocks: list[int] = []
     starts = [0]
-    for line, text in enumerate(read_text(path).splitlines(), start=1):
-        fields = _parse_object(text, f"{path}:{line}")
+    # Not by `splitlines`: it also splits at characters that a JSON text may hold.
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
+        if not text.strip():
+            continue
+        fields = parse_object(text, f"{path}:{line}")
         ids = fields.get("hash_ids")
-        if not (isinstance(ids, list) and all(type(part) is int and part >= 0 for part in ids)):
-            raise DataError(f"{path}:{line}: 'hash_ids' must be a list of whole numbers: {FIX}")
-        row = [_count(fields, name, f"{path}:{line}") for name in names]
+        if not (isinstance(ids, list) and all(type(k) is int and 0 <= k < 2**63 for k in ids)):
+            raise DataError(
+                f"{path}:{line}: 'hash_ids' must be a list of whole numbers from 0 to 2**63 - 1: "
+                f"{FIX}"
+            )
+        row = [parse_count(fields, name, f"{path}:{line}") for name in names]
         if rows and row[0] < rows[-1][0]:
             raise DataError(
                 f"{path}:{line}: 'timestamp' is {row[0]}: must be no earlier than {rows[-1][0]} on "
@@ -289,11 +296,14 @@ def load_token_histograms(folder: str | Path) -> TokenHistograms:
     heads: list[tuple[int, int, int]] = []
     bodies: list[Floats] = []
     for client, path in _chunks(Path(folder), "dataset.json"):
-        for start, fields in _parse_object(read_text(path), str(path)).items():
-            if not start.isdigit() or not isinstance(fields, dict):
-                raise DataError(f"{path}: key '{start}' must be seconds with an object: {FIX}")
+        for start, fields in parse_object(read_text(path), str(path)).items():
+            if not (WHOLE.fullmatch(start) and isinstance(fields, dict)):
+                raise DataError(
+                    f"{path}: key '{show(start)}' must be seconds, of at most nine digits, with an "
+                    f"object: {FIX}"
+                )
             for name, text in fields.items():
-                bodies.append(_parse_histogram(text, f"{path}: '{name}' at {start} s"))
+                bodies.append(_parse_histogram(text, f"{path}: '{show(name)}' at {start} s"))
                 heads.append((client, int(start), known.setdefault(name, len(known))))
     client_of, start_of, field = np.array(heads, dtype=np.int64).reshape(-1, 3).T.copy()
     pairs = np.concatenate([np.zeros((0, 2)), *bodies])
@@ -338,36 +348,26 @@ def _since_first(times: npt.NDArray[np.datetime64]) -> tuple[np.datetime64, Ints
 
 def _chunks(folder: Path, ending: str) -> Iterator[tuple[int, Path]]:
     """Numbers and files of the clients in a folder of servegen, by number."""
-    found = [
-        (int(match[1]), path)
-        for path in folder.glob(f"chunk-*-{ending}")
-        if (match := re.match(r"chunk-(\d+)-", path.name))
-    ]
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob(f"chunk-*-{ending}")):
+        number = path.name.removeprefix("chunk-").removesuffix(f"-{ending}")
+        if not WHOLE.fullmatch(number):
+            raise DataError(
+                f"{path}: 'chunk-{show(number)}' must be a client's number, of at most nine "
+                "digits: rename the file, or take it out of the folder"
+            )
+        if int(number) in found:
+            raise DataError(
+                f"{path}: is of client {int(number)}, and so is {found[int(number)].name}: a "
+                "client has one file: take one out of the folder"
+            )
+        found[int(number)] = path
     if not found:
         raise DataError(
             f"{folder}: has no files chunk-*-{ending}: give a folder of servegen such as "
             "data/reason/deepseek-r1"
         )
-    yield from sorted(found)
-
-
-def _parse_object(text: str, place: str) -> dict[str, object]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{place}: not valid JSON ({error}): {FIX}") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{place}: holds {type(value).__name__}: must be a JSON object: {FIX}")
-    return value
-
-
-def _count(fields: dict[str, object], name: str, place: str) -> int:
-    value = fields.get(name)
-    if type(value) is not int or not 0 <= value <= MOST:
-        raise DataError(
-            f"{place}: '{name}' is {value!r}: must be a whole number from 0 to {MOST}: {FIX}"
-        )
-    return value
+    yield from sorted(found.items())
 
 
 def _parse_histogram(text: object, place: str) -> Floats:
@@ -377,12 +377,15 @@ def _parse_histogram(text: object, place: str) -> Floats:
             raise ValueError
         if text == "{}":  # a client without requests in that time
             return np.zeros((0, 2))
-        flat = np.array(re.split("[:,]", text[1:-1]), dtype=np.str_).astype(np.float64)
+        flat = np.array([parse_number(part.strip(" ")) for part in re.split("[:,]", text[1:-1])])
         pairs: Floats = flat.reshape(-1, 2)
+        if len(np.unique(pairs[:, 0])) < len(pairs):
+            raise ValueError
         if not ((flat >= 0) & (flat < np.inf)).all() or abs(pairs[:, 1].sum() - 1) > 1e-3:
             raise ValueError
     except ValueError:
         raise DataError(
-            f"{place}: must be text such as '{{136: 0.25, 372: 0.75}}' whose shares sum to 1: {FIX}"
+            f"{place}: must be text such as '{{136: 0.25, 372: 0.75}}', of values that differ and "
+            f"whose shares sum to 1: {FIX}"
         ) from None
     return pairs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from edge_marl.data.copies import file_of
 from edge_marl.data.csv_tables import Table, read_table
+from edge_marl.data.fields import to_milliseconds
 from edge_marl.data.loaders import (
     KINDS,
     STATES,
@@ -106,7 +108,10 @@ def _read_images(scenario: Scenario, path: Path) -> Recording:
         origin=found.origin,
         arrival_ms=found.arrival_ms[ran],
         demand=found.steps[ran] * found.images[ran],
-        run_time_ms=np.rint(1000 * found.exec_s[ran]).astype(np.int64),
+        run_time_ms=np.array(
+            [to_milliseconds(Decimal(repr(seconds))) for seconds in found.exec_s[ran].tolist()],
+            dtype=np.int64,
+        ),
         model=found.model[ran],
         user=found.user[ran],
         upload_kb=np.where(from_text, *tasks.upload_kb),
@@ -149,15 +154,15 @@ def _read_csv(scenario: Scenario, replay: Replay, path: Path) -> Recording:
             f"{path}:1: column '{extra[0]}' is of the extended model, of which scenario "
             f"'{scenario.name}' has no part on: take the column out, or add the part there"
         )
-    arrival = table.numbers("arrival_s", 0, 1e9)
-    table.check_order("arrival_s", arrival)
+    arrival_ms = table.milliseconds("arrival_s", 0, 1e9, cut=True)
+    table.check_order("arrival_s", table.numbers("arrival_s", 0, 1e9))
     most_run_s = max(tasks.run_time_ms(demand) for demand in tasks.demand) / 1000
     return Recording(
         origin=None,
-        arrival_ms=np.floor(1000 * arrival).astype(np.int64),
+        arrival_ms=arrival_ms,
         type=table.whole("type", 0, tasks.types - 1),
         demand=table.whole("demand", 1, max(tasks.demand)),
-        run_time_ms=_milliseconds(table, "run_time_s", 0.001, most_run_s),
+        run_time_ms=table.milliseconds("run_time_s", 0.001, most_run_s),
         gateway=table.whole("gateway", 0, scenario.gateways.count - 1),
         **_optional_columns(scenario, table),
     )
@@ -167,8 +172,8 @@ def _optional_columns(scenario: Scenario, table: Table) -> dict[str, Ints]:
     tasks = scenario.tasks
     most_s = max(tasks.deadline_s, default=0.0)
     read = {
-        "deadline_s": ("deadline_ms", partial(_milliseconds, low=0, high=most_s)),
-        "load_s": ("load_ms", partial(_milliseconds, low=0, high=1e6)),
+        "deadline_s": ("deadline_ms", partial(Table.milliseconds, low=0, high=most_s)),
+        "load_s": ("load_ms", partial(Table.milliseconds, low=0, high=1e6)),
         "upload_kb": ("upload_kb", partial(Table.whole, low=0, high=tasks.upload_kb[1])),
         "download_kb": ("download_kb", partial(Table.whole, low=0, high=tasks.download_kb[1])),
         "fails": ("fails", partial(Table.whole, low=0, high=1)),
@@ -178,14 +183,6 @@ def _optional_columns(scenario: Scenario, table: Table) -> dict[str, Ints]:
         for name, (field, convert) in read.items()
         if name in table.columns
     }
-
-
-def _milliseconds(
-    table: Table, name: str, low: float, high: float, missing: float | None = None
-) -> Ints:
-    """A column of seconds in ms; what is missing is -1."""
-    seconds = table.numbers(name, low, high, missing)
-    return np.where(seconds < 0, -1, np.rint(1000 * seconds)).astype(np.int64)
 
 
 def _check_content(path: Path, sha256: str) -> None:
