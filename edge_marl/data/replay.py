@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from edge_marl.scenario.tasks import Tasks
 from edge_marl.workload import Workload
 from edge_marl.workload.episode_servers import draw_episode_topology
 from edge_marl.workload.parts import SPLITS, WORDS_PER_DETAIL, Split, draw_details, draw_outages
+from edge_marl.workload.requests import least_requests
 from edge_marl.workload.sampling import (
     DETAIL_STREAM,
     TASK_STREAM,
@@ -71,7 +73,10 @@ def replay_workload(scenario: Scenario, streams: Streams) -> Workload:
     gateways = _gateways(scenario, tape, rows, streams)
     tasks = tape.tasks[rows].copy()
     tasks[:, GATEWAY] = gateways
-    after_ms = np.floor((tasks[:, ARRIVAL] - first) / replay.compress).astype(np.int64)
+    # By whole numbers: a quotient of floats may lie just below the millisecond that it is.
+    compress = Fraction(repr(replay.compress))
+    recorded_ms = (tasks[:, ARRIVAL] - first).astype(object)
+    after_ms = (recorded_ms * compress.denominator // compress.numerator).astype(np.int64)
     resolution = scenario.arrivals.resolution_ms
     tasks[:, ARRIVAL] = after_ms // resolution * resolution
     if not scenario.extended:
@@ -97,14 +102,14 @@ class Tape:
     """(M, 7) details as in a workload; -1 is what was not recorded."""
     recording: Recording
     window_ms: int
-    starts: dict[int, tuple[int, int]]
-    """Of each split's number, the rows that an episode may start at: from, and up to without."""
+    starts: dict[int, Ints]
+    """Of each split's number, the rows that an episode may start at."""
 
     def cut(self, streams: Streams) -> tuple[slice, int]:
         """Return the rows of an episode and when it starts."""
-        begin, end = self.starts[streams.split]
+        starts = self.starts[streams.split]
         word = streams.words((1,), TASK_STREAM)
-        start = begin + int(choose_evenly(word, end - begin)[0])
+        start = starts[choose_evenly(word, len(starts))[0]]
         first = int(self.tasks[start, ARRIVAL])
         # Of requests at the same time all come, whichever was drawn.
         times = self.tasks[:, ARRIVAL]
@@ -135,19 +140,29 @@ def _read_tape(scenario: Scenario, path: Path, changed: int, size: int) -> Tape:
     tasks[:, RUN_TIME] = recording.run_time_ms.clip(1, longest)
     tasks[:, TYPE] = _types(recording, law.types, spans["train"])
     window_ms = round(1000 * scenario.replay.window_s)
+    least = least_requests(scenario)
     starts = {}
-    for split, (begin, end) in spans.items():
-        end = min(end, int(tasks[-1, ARRIVAL]) + 1)
-        low, high = np.searchsorted(tasks[:, ARRIVAL], [begin, end - window_ms + 1])
-        if low >= high:
+    for split, span in spans.items():
+        starts[SPLITS[split]] = _starts(recording.arrival_ms, span, window_ms, least)
+        if not len(starts[SPLITS[split]]):
             raise ScenarioError(
                 f"replay.windows.{split}: {path} has no request there that an episode of "
-                f"{scenario.replay.window_s:g} s could start at (it has requests from "
-                f"{_moment(recording, 0)} to {_moment(recording, -1)}): move the window, or make "
-                "window_s shorter"
+                f"{scenario.replay.window_s:g} s and of at least {least} requests could start at "
+                f"(it has requests from {_moment(recording, 0)} to {_moment(recording, -1)}): move "
+                "the window, or make window_s shorter or longer"
             )
-        starts[SPLITS[split]] = (int(low), int(high))
     return Tape(tasks, _recorded(law, recording, tasks), recording, window_ms, starts)
+
+
+def _starts(arrival_ms: Ints, span: tuple[int, int], window_ms: int, least: int) -> Ints:
+    """Rows that an episode may start at: it ends in its split, and has requests enough.
+
+    One request alone is no episode where the last is never assigned.
+    """
+    begin, end = span[0], min(span[1], int(arrival_ms[-1]) + 1)
+    rows = np.arange(*np.searchsorted(arrival_ms, [begin, end - window_ms + 1]))
+    first = np.searchsorted(arrival_ms, arrival_ms[rows])
+    return rows[np.searchsorted(arrival_ms, arrival_ms[rows] + window_ms) - first >= least]
 
 
 def _recorded(law: Tasks, recording: Recording, tasks: Ints) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainSerializer, PlainValidator, model_validator
@@ -25,7 +26,9 @@ def _moment(value: object) -> datetime | float:
         value = datetime(value.year, value.month, value.day)
     if isinstance(value, datetime):
         if value.tzinfo:
-            raise ValueError("must have no time zone: traces are recorded without one")
+            raise ValueError("must have no time zone: windows are in the trace's own time")
+        if not 1700 <= value.year < 2200:
+            raise ValueError("must be a date of the years 1700 to 2199")
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e11:
         return float(value)
@@ -78,9 +81,9 @@ class Tokens(Section):
 
     block: Positive
     """Tokens, of prompt and answer together, that count as one step of demand."""
-    prefill_per_s: Annotated[float, Field(gt=0, le=1e9)]
+    prefill_per_s: Annotated[float, Field(ge=1e-6, le=1e9)]
     """Tokens of the prompt that the reference model on the reference device reads in a second."""
-    decode_per_s: Annotated[float, Field(gt=0, le=1e9)]
+    decode_per_s: Annotated[float, Field(ge=1e-6, le=1e9)]
     """Tokens of the answer that it writes in a second."""
     prompt_bounds: tuple[Positive, ...] = ()
     """Where types end: type k is of prompts shorter than the k-th bound, the last of all others."""
@@ -125,7 +128,9 @@ class Replay(Section):
     @property
     def length_ms(self) -> int:
         """Time of an episode in which requests arrive, in milliseconds."""
-        return math.ceil(1000 * self.window_s / self.compress)
+        # By fractions: 1000 * 0.069 is a float above 69.
+        window, compress = (Fraction(repr(number)) for number in (self.window_s, self.compress))
+        return math.ceil(1000 * window / compress)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -45,13 +45,18 @@ from edge_marl.workload.sampling import (
     ranks,
 )
 
-__all__ = ["draw_requests", "draw_rows"]
+__all__ = ["draw_requests", "draw_rows", "least_requests"]
+
+
+def least_requests(scenario: Scenario) -> int:
+    """Requests that an episode needs to have a decision: the last may only be shown."""
+    return 2 if scenario.episode.end == "last-task" else 1
 
 
 def draw_requests(scenario: Scenario, streams: Streams) -> Ints:
     """Requests as tasks, (R, 5): the first stage of each."""
     stream = streams.open(TASK_STREAM)
-    least = 2 if scenario.episode.end == "last-task" else 1
+    least = least_requests(scenario)
     law = scenario.tasks
     if not has_processes(scenario):
         tasks, words = _draw_poisson(scenario, stream, least)

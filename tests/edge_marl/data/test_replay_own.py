@@ -166,3 +166,51 @@ def test_scenario_that_cannot_replay(name: str) -> None:
     assert str(caught.value).startswith("mine.toml:")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+# Lonely requests
+
+LONELY = [*range(4), *range(10, 19), 21, *range(23, 60)]
+"""Seconds of requests: in windows of 2 s, those at 3, 18 and 21 are alone."""
+LAST_TASK = OWN.replace('end = "horizon"', 'end = "last-task"').replace("= 8", "= 2")
+
+
+def lonely_file(here: Path, seconds: list[int]) -> None:
+    write(here, {"mine.csv": "\n".join([OWN_HEADER, *(f"{s},0,10,{s + 1},0" for s in seconds)])})
+
+
+def test_no_episode_starts_where_it_would_have_no_decision(here: Path) -> None:
+    lonely_file(here, LONELY)
+    starts: dict[str, set[int]] = {"last-task": set(), "horizon": set()}
+    for end, found in starts.items():
+        scenario = parse_scenario(LAST_TASK.replace("last-task", end), "mine.toml")
+        for split in ("train", "validation", "test"):
+            for seed in range(100):
+                workload = replay(scenario, seed, split)
+                workload.check_fits(scenario)
+                found.add(int(workload.tasks[0, RUN_TIME]) // 1000 - 1)
+    assert starts["horizon"] - starts["last-task"] == {3, 18, 21}
+    assert len(starts["last-task"]) > 20
+
+
+def test_a_window_of_lonely_requests_alone(here: Path) -> None:
+    lonely_file(here, [*range(20), *range(20, 30, 3), *range(30, 60)])
+    replay(parse_scenario(LAST_TASK.replace("last-task", "horizon"), "mine.toml"), 0)
+    with pytest.raises(ScenarioError) as caught:
+        replay(parse_scenario(LAST_TASK, "mine.toml"), 0)
+    check_message(
+        caught.value, "replay.windows.validation", "mine.csv", "of at least 2 requests", "longer"
+    )
+
+
+def test_compressed_times_are_exact(here: Path) -> None:
+    """33 ms / 1.1 are 30 ms, and the quotient of floats is less; 1000 * 0.069 is more than 69."""
+    rows = [f"{k * 0.011:.3f},0,10,1,0" for k in range(6000)]
+    write(here, {"mine.csv": "\n".join([OWN_HEADER, *rows])})
+    text = OWN.replace("window_s = 8", "window_s = 9\ncompress = 1.1")
+    arrival = replay(parse_scenario(text, "mine.toml"), 0).tasks[:, ARRIVAL].tolist()
+    assert arrival == list(range(0, 10 * len(arrival), 10))
+    short = OWN.replace("window_s = 8", "window_s = 0.069").replace(
+        "horizon_s = 10", "horizon_s = 0.069"
+    )
+    assert parse_scenario(short, "mine.toml").replay.length_ms == 69  # type: ignore[union-attr]
