@@ -150,9 +150,11 @@ def _starts(
     count, place = int(started.sum()), tasks[started, k.PLACE]
     if details is None or count == 0:
         return dict.fromkeys(("cold_start_rate", "cloud_share"), 0.0) | {"energy_per_task_j": 0.0}
-    energy = 0
+    energy = 0.0
     if log.energy_mj is not None:
-        energy = int((log.energy_mj.ravel()[place] * tasks[started, k.DEMAND]).sum())
+        # In floats, as 64 bits may be too few; whole numbers below 2^53 are exact in them.
+        of_each = log.energy_mj.ravel()[place] * tasks[started, k.DEMAND].astype(np.float64)
+        energy = math.fsum(of_each)
     in_cloud = place // log.num_services == len(log.capacity) - 1
     return {
         "cold_start_rate": int(details[started, k.COLD].sum()) / count,
@@ -179,11 +181,11 @@ def _utilisation(log: EpisodeLog, tasks: npt.NDArray[np.int64]) -> npt.NDArray[n
     if elapsed == 0:
         return np.zeros(len(log.capacity))
     until = np.minimum(tasks[:, k.END], log.clock_ms)
-    held = tasks[:, k.DEMAND] * (until - tasks[:, k.START])
+    held = tasks[:, k.DEMAND].astype(np.float64) * (until - tasks[:, k.START])
     ran = ~np.isin(tasks[:, k.STATUS], (*UNSENT, k.WAITING))
-    work = np.zeros(len(log.capacity), dtype=np.int64)
+    work = np.zeros(len(log.capacity))
     np.add.at(work, tasks[ran, k.PLACE] // log.num_services, held[ran])
-    return work / (log.capacity * elapsed)
+    return work / (log.capacity * float(elapsed))
 
 
 def _imbalance(utilisation: npt.NDArray[np.float64]) -> float:

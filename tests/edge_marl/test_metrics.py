@@ -9,7 +9,9 @@ import pytest
 
 from edge_marl import METRICS, Scenario, Workload, draw_topology
 from edge_marl.kernel import world
+from edge_marl.metrics import episode_metrics
 from edge_marl.scenario import parse_scenario
+from edge_marl.simulator import EpisodeLog
 
 SCENARIO = parse_scenario(
     """
@@ -135,3 +137,27 @@ def test_the_last_task_that_is_never_sent_counts_nowhere() -> None:
     *_, terminated, _, _ = [env.step(action) for action in ACTIONS[:3]][-1]
     assert terminated
     assert env.metrics()["tasks"] == env.metrics()["requests"] == 3
+
+
+def test_large_numbers_do_not_wrap() -> None:
+    """Energy of 10^18 mJ and capacity times time of 10^19, in a log of two tasks."""
+    capacity, demand, end = np.array([2**31 - 1]), 2**31 - 1, 2**41
+    tasks = np.zeros((2, world.NUM_TASK_COLUMNS), dtype=np.int64)
+    tasks[:, world.DEMAND], tasks[:, world.STATUS] = demand, world.ADMITTED
+    tasks[:, world.START], tasks[:, world.END] = [0, end], [end, 2 * end]
+    log = EpisodeLog(
+        tasks=tasks,
+        details=np.zeros((2, world.NUM_DETAIL_COLUMNS), dtype=np.int64),
+        rewards=np.zeros(2),
+        num_shown=2,
+        capacity=capacity,
+        energy_mj=np.array([[10**12]]),
+        has_cloud=False,
+        server_crashes=np.zeros(1, dtype=np.int64),
+        num_services=1,
+        clock_ms=2 * end,
+        illegal_actions=0,
+    )
+    metrics = episode_metrics(log)
+    assert metrics["energy_per_task_j"] == pytest.approx(demand * 10**9)
+    assert metrics["utilisation"] == 1.0
