@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from edge_marl.scenario.section import MAX_CHANGES, MAX_TASKS, Positive, Section, ms
+from edge_marl.scenario.section import MAX_CHANGES, MAX_TASKS, Positive, Section, Span, ms
 
 __all__ = ["Arrivals", "Bursts", "HotSpots"]
 
@@ -16,9 +16,9 @@ class Bursts(Section):
 
     ratio: Annotated[float, Field(ge=1, le=1e6)]
     """Rate when busy over rate when quiet."""
-    quiet_s: Annotated[float, Field(ge=0.001, le=1e7)]
+    quiet_s: Span
     """Mean duration of a quiet spell; exponential."""
-    busy_s: Annotated[float, Field(ge=0.001, le=1e7)]
+    busy_s: Span
     """Mean duration of a busy spell; exponential."""
 
 
@@ -31,7 +31,7 @@ class HotSpots(Section):
     """Gateways of each: those nearest to it."""
     ratio: Annotated[float, Field(ge=1, le=1e6)]
     """Rate of a hot gateway over that of another."""
-    period_s: Annotated[float, Field(ge=0.001, le=1e7)]
+    period_s: Span
     """Time until every hot spot is somewhere else."""
 
     @property
@@ -47,17 +47,17 @@ class Arrivals(Section):
     time that runs as fast as the gateway's rate at the moment.
     """
 
-    rate_per_s: Annotated[float, Field(ge=1e-7)]
+    rate_per_s: Annotated[float, Field(ge=1e-7, le=1e9)]
     """Mean rate of all gateways together."""
-    horizon_s: Annotated[float, Field(gt=0, le=2e9)]
-    resolution_s: Annotated[float, Field(ge=0.001)] = 0.001
+    horizon_s: Annotated[float, Field(ge=1e-9, le=2e9)]
+    resolution_s: Annotated[float, Field(ge=0.001, le=2e9)] = 0.001
     """Arrivals are cut down to multiples of this (published: whole seconds)."""
     gap_cv: Annotated[float, Field(ge=0.1, le=10)] = 1.0
     """Coefficient of variation of the gaps between a gateway's requests; 1 is Poisson."""
     bursts: Bursts | None = None
     daily: tuple[Annotated[float, Field(ge=0, le=1e6)], ...] = ()
     """Weights of equal parts of a day (such as 24 hours), which repeats; empty is even."""
-    day_s: Annotated[float, Field(gt=0, le=1e7)] = 86400.0
+    day_s: Span = 86400.0
     """Length of a day."""
     hot_spots: HotSpots | None = None
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from edge_marl.scenario.section import Factor, Positive, Seconds, Section, Weight, ms
+from edge_marl.scenario.section import MAX_GATEWAYS, Factor, Seconds, Section, Span, Weight, ms
 
 __all__ = [
     "Clock",
@@ -30,8 +30,8 @@ __all__ = [
 class Gateways(Section):
     """Where requests arrive."""
 
-    count: Positive = 1
-    neighbourhood: Annotated[int, Field(ge=0)] = 0
+    count: Annotated[int, Field(ge=1, le=MAX_GATEWAYS)] = 1
+    neighbourhood: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Servers that a gateway may send to: the nearest, the cloud among them; 0 is all."""
     zipf: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Load of the r-th gateway (in a random order) is r^-zipf; 0 is even."""
@@ -92,9 +92,9 @@ class Cloud(Section):
 class Outages(Section):
     """Servers that fail by themselves, each as a Poisson process of its own."""
 
-    every_s: Annotated[float, Field(gt=0, le=1e12)]
+    every_s: Annotated[float, Field(ge=1e-9, le=1e12)]
     """Mean time between a server's failures."""
-    repair_s: Annotated[float, Field(gt=0, le=1e7)]
+    repair_s: Span
     """Mean time of a repair; exponential."""
 
 
@@ -120,7 +120,7 @@ class Energy(Section):
 class Clock(Section):
     """When gateways decide in the multi-agent game (the single environment runs on events)."""
 
-    slot_s: Annotated[float, Field(ge=0)] = 0.0
+    slot_s: Seconds = 0.0
     """Length of a slot; 0 is the event clock: one decision at each arrival."""
     hold: bool = False
     """Whether a gateway may keep its task for the next slot."""
@@ -128,12 +128,10 @@ class Clock(Section):
     @property
     def slot_ms(self) -> int:
         """Length of a slot in milliseconds."""
-        return round(self.slot_s * 1000)
+        return ms(self.slot_s)
 
     @model_validator(mode="after")
-    def _whole_milliseconds(self) -> Self:
-        if self.slot_s > 0 and self.slot_ms < 1:
-            raise ValueError(f"slot_s = {self.slot_s}: must be 0 (event clock) or at least 0.001")
+    def _holds_in_slots(self) -> Self:
         if self.hold and self.slot_s == 0:
             raise ValueError("hold = true needs slots: give slot_s > 0, or leave hold out")
         return self
@@ -142,7 +140,7 @@ class Clock(Section):
 class Overload(Section):
     """What it costs to send a task to a server without room for it (SPEC: the server crashes)."""
 
-    penalty: Annotated[float, Field(ge=0)]
+    penalty: Annotated[float, Field(ge=0, le=1e9)]
     """Cost of a crash, and of each running task that it loses times the part still to run."""
     loss_sum: Literal["by-service", "in-order"]
     """Order of summation of the losses, which decides the last bits: each service's part first

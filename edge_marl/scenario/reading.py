@@ -78,15 +78,21 @@ def parse_scenario(text: str, where: str) -> Scenario:
         ScenarioError: with place, line, field, value and rule of everything that is wrong.
     """
     try:
-        facts = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        facts = tomllib.loads(text.removeprefix("\ufeff"))  # the byte order mark of Notepad
+    except RecursionError:
+        raise ScenarioError(f"{where}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # also of a number of thousands of digits
         line = re.search(r"\(at line (\d+), column \d+\)", str(error))
         place = f"{where}:{line[1]}" if line else where
         raise ScenarioError(f"{place}: not valid TOML: {error}") from None
     try:
         return Scenario.model_validate(facts)
     except ValidationError as error:
-        problems = [_explain(problem, text, where) for problem in error.errors()]
+        found = error.errors(include_url=False, include_context=False)
+        # A list whose item is refused is reported as too short as well.
+        inner = {problem["loc"][:-1] for problem in found if problem["loc"]}
+        told = [problem for problem in found if problem["loc"] not in inner]
+        problems = [_explain(problem, text, where) for problem in told]
         raise ScenarioError("\n".join(problems)) from None
 
 
@@ -105,8 +111,17 @@ def _explain(problem: Any, text: str, where: str) -> str:
         return f"{place}: field '{field}' is missing: it has no default"
     rule = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
-    shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
+    shown = "" if isinstance(value, dict | BaseModel) else f" = {_show(value)}"
     return f"{place}: {field}{shown}: {rule}"
+
+
+def _show(value: object) -> str:
+    """A value in a line of its own kind: not all of a long one."""
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no integers of more than 4,300 digits
+        return "a number of thousands of digits"
+    return shown if len(shown) <= 100 else f"{shown[:100]}..."
 
 
 def _allowed_fields(loc: tuple[int | str, ...]) -> list[str]:

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario.arrivals import Arrivals
+from edge_marl.scenario.extremes import latest_end_ms, qualities
 from edge_marl.scenario.parts import (
     Clock,
     Cloud,
@@ -30,7 +31,16 @@ from edge_marl.scenario.parts import (
     Telemetry,
 )
 from edge_marl.scenario.replay import Replay
-from edge_marl.scenario.section import MAX_LINKS, MAX_OUTAGES, MAX_TASKS, Positive, Section
+from edge_marl.scenario.section import (
+    MAX_GATEWAYS,
+    MAX_LINKS,
+    MAX_OUTAGES,
+    MAX_QUALITIES,
+    MAX_TASKS,
+    MAX_TIME_MS,
+    Positive,
+    Section,
+)
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 from edge_marl.scenario.tasks import Tasks
 
@@ -126,6 +136,38 @@ class Scenario(Section):
                         f"servers.devices '{device.name}' has memory_mib = {device.memory_mib}: "
                         f"the smallest model takes {smallest}, so such a server would host none"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _simulator_holds_it(self) -> Self:
+        """Rules that keep arrays in memory and every time of an episode in the kernel's bits."""
+        numbers = self.num_servers * self.num_services * (self.num_types + 4)
+        if numbers > MAX_QUALITIES:
+            raise ValueError(
+                f"servers x services x (tasks.types + 4) = {numbers} numbers on services: at most "
+                f"{MAX_QUALITIES} fit"
+            )
+        if self.extended and latest_end_ms(self) > MAX_TIME_MS - 2:
+            raise ValueError(
+                f"a request may last until {latest_end_ms(self)} ms: at most {MAX_TIME_MS - 2} ms "
+                "fit; shorten tasks.run_time_minutes, slowdown or arrivals.horizon_s, or take "
+                "upload_kb and download_kb smaller or bandwidth_mbit larger"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _qualities_can_be_observed(self) -> Self:
+        """The extended model shows half the quality of each service, as a number in [0, 1]."""
+        if not self.extended:
+            return self
+        own = self.replay.own_quality if self.replay else None
+        for place, low, high in qualities(self.servers, own):
+            if low < 0 or high > 2:
+                raise ValueError(
+                    f"{place} gives qualities from {low:g} to {high:g}: must lie in 0 to 2, since "
+                    "the parts of the extended model show them as observations: scale them, with "
+                    "overload.penalty and prices alike"
+                )
         return self
 
     @model_validator(mode="after")
@@ -253,10 +295,12 @@ class Scenario(Section):
         """Return the same scenario with another number of gateways.
 
         Raises:
-            ScenarioError: if the number is below 1.
+            ScenarioError: if the number is below 1, or larger than any scenario's.
         """
-        if count < 1:
-            raise ScenarioError(f"gateways = {count}: must be at least 1, or 'servers'")
+        if not 1 <= count <= MAX_GATEWAYS:
+            raise ScenarioError(
+                f"gateways = {count}: must be at least 1, or 'servers', and at most {MAX_GATEWAYS}"
+            )
         gateways = self.gateways.model_copy(update={"count": int(count)})
         return self.model_copy(update={"gateways": gateways})
 

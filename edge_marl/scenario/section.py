@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 __all__ = [
     "MAX_CHANGES",
+    "MAX_GATEWAYS",
     "MAX_LINKS",
     "MAX_OUTAGES",
+    "MAX_QUALITIES",
     "MAX_STAGES",
+    "MAX_STEPS",
     "MAX_TASKS",
+    "MAX_TIME_MS",
+    "Coordinate",
     "Factor",
     "Kilobytes",
     "Positive",
+    "Quality",
     "Seconds",
     "Section",
     "Share",
+    "Span",
+    "Steps",
     "Weight",
     "ms",
 ]
@@ -25,6 +33,18 @@ __all__ = [
 
 MAX_TASKS = 2**20
 """No episode holds more tasks (the simulator packs a task's number into 20 bits)."""
+
+MAX_TIME_MS = 2**42
+"""No task ends later than this, some 139 years (the simulator packs end times into 43 bits)."""
+
+MAX_STEPS = 2**31 - 1
+"""Capacity and demand in denoising steps (the simulator counts them in 32 bits)."""
+
+MAX_GATEWAYS = 2**20
+"""Gateways of a scenario, each with a stream of its own."""
+
+MAX_QUALITIES = 2**24
+"""Numbers on services: servers x services x (task types + 4 of the curve)."""
 
 MAX_STAGES = 3
 """Stages that a request may have."""
@@ -38,11 +58,25 @@ MAX_LINKS = 2**22
 MAX_CHANGES = 10_000
 """Times that a gateway's rate may change in an episode for any one reason, about."""
 
-Positive = Annotated[int, Field(ge=1)]
+
+def _none_or_a_millisecond(seconds: float) -> float:
+    """Refuse what would be rounded to 0, and so be off without a word."""
+    if 0 < seconds < 0.001:
+        raise ValueError("must be 0 (none) or at least 0.001, a millisecond")
+    return seconds
+
+
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+Quality = Annotated[float, Field(ge=-1e9, le=1e9)]
+Coordinate = Annotated[float, Field(ge=-1e12, le=1e12)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(gt=0, le=1e9)]
 Factor = Annotated[float, Field(ge=0.001, le=1000)]
-Seconds = Annotated[float, Field(ge=0, le=1e7)]
+Span = Annotated[float, Field(ge=0.001, le=1e7)]
+"""A time in seconds that is there: a millisecond at least, the simulator's unit."""
+Seconds = Annotated[float, Field(ge=0, le=1e7), AfterValidator(_none_or_a_millisecond)]
+"""A time in seconds, or 0 for none."""
 Kilobytes = Annotated[int, Field(ge=0, le=10**9)]
 
 

@@ -6,7 +6,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from edge_marl.scenario.section import Factor, Positive, Section, Share, Weight
+from edge_marl.scenario.section import (
+    Coordinate,
+    Factor,
+    Positive,
+    Quality,
+    Section,
+    Share,
+    Steps,
+    Weight,
+)
 
 __all__ = ["Device", "DeviceServers", "DrawnServers", "GivenServers", "Model"]
 
@@ -21,7 +30,7 @@ class DrawnServers(Section):
     count: Positive
     services: Positive
     """Generative models per server."""
-    capacity: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    capacity: Annotated[tuple[Steps, ...], Field(min_length=1)]
     """Capacities (denoising steps that fit at one time) that a server's is drawn from."""
 
     @model_validator(mode="after")
@@ -35,11 +44,11 @@ class GivenServers(Section):
     """Servers and services written out, for worlds of one's own."""
 
     law: Literal["given"]
-    capacity: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    capacity: Annotated[tuple[Steps, ...], Field(min_length=1)]
     """Capacity of each server, in denoising steps."""
-    baseline: tuple[tuple[tuple[float, ...], ...], ...]
+    baseline: tuple[tuple[tuple[Quality, ...], ...], ...]
     """Quality of each (server, service, task type)."""
-    curve: tuple[tuple[tuple[float, float, float, float], ...], ...]
+    curve: tuple[tuple[tuple[Coordinate, Quality, Coordinate, Quality], ...], ...]
     """Quality over steps of each (server, service): ax, ay, bx, by, with bx > ax."""
 
     @property
@@ -70,8 +79,10 @@ class GivenServers(Section):
             raise ValueError("each service needs one baseline per task type, and at least one")
         for row in self.curve:
             for ax, _, bx, _ in row:
-                if not bx > ax:
-                    raise ValueError(f"curve ({ax}, .., {bx}, ..): bx must be larger than ax")
+                if not bx - ax >= 1e-6:  # less, and the slope is no number of any use
+                    raise ValueError(
+                        f"curve ({ax}, .., {bx}, ..): bx must be larger than ax, by 1e-6 at least"
+                    )
         return self
 
 
@@ -81,7 +92,7 @@ class Device(Section):
     name: str
     share: Weight = 1.0
     """Weight in the draw of a server's class."""
-    capacity: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    capacity: Annotated[tuple[Steps, ...], Field(min_length=1)]
     """Capacities (denoising steps in progress at one time) that a server's is drawn from."""
     slowdown: Factor = 1.0
     """Run time against that of `tasks.run_time_minutes`."""
@@ -117,7 +128,7 @@ class DeviceServers(Section):
     """Number of edge servers (the cloud, if any, is one more)."""
     devices: Annotated[tuple[Device, ...], Field(min_length=1)]
     models: Annotated[tuple[Model, ...], Field(min_length=1, max_length=62)]
-    hosted: Annotated[int, Field(ge=0)] = 0
+    hosted: Annotated[int, Field(ge=0, le=62)] = 0
     """Models that each server hosts, drawn without repetition; 0 is all."""
 
     @property

@@ -6,7 +6,19 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from edge_marl.scenario.section import MAX_STAGES, Kilobytes, Positive, Section, Share, Weight, ms
+from edge_marl.scenario.section import (
+    MAX_STAGES,
+    MAX_TIME_MS,
+    Coordinate,
+    Kilobytes,
+    Positive,
+    Section,
+    Share,
+    Span,
+    Steps,
+    Weight,
+    ms,
+)
 
 __all__ = ["Tasks"]
 
@@ -15,9 +27,9 @@ class Tasks(Section):
     """What the users ask for; quantities are independent of each other."""
 
     types: Positive
-    demand: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    demand: Annotated[tuple[Steps, ...], Field(min_length=1)]
     """Numbers of denoising steps that a task's demand is drawn from."""
-    run_time_minutes: tuple[float, float, float]
+    run_time_minutes: tuple[Coordinate, Coordinate, Coordinate]
     """Run time of t steps in minutes: a t^2 + b t + c."""
     demand_share: tuple[Weight, ...] = ()
     """Weight of each demand; empty is uniform."""
@@ -29,7 +41,7 @@ class Tasks(Section):
     """Users of each gateway, equally active; counts where they are sticky."""
     stages: Annotated[tuple[Weight, ...], Field(min_length=1, max_length=MAX_STAGES)] = (1.0,)
     """Weights of requests of one, two, three stages; each stage has its own type and demand."""
-    deadline_s: tuple[Annotated[float, Field(ge=0.001, le=1e7)], ...] = ()
+    deadline_s: tuple[Span, ...] = ()
     """Deadline of a stage by type; a request has the sum of its stages'. Empty is none."""
     fail_share: Share = 0.0
     """Share of tasks that fail by themselves."""
@@ -69,9 +81,9 @@ class Tasks(Section):
     @model_validator(mode="after")
     def _takes_time(self) -> Self:
         for demand in self.demand:
-            if self.run_time_ms(demand) < 1:
+            if not 1 <= self.run_time_ms(demand) <= MAX_TIME_MS // 2:
                 raise ValueError(
                     f"run_time_minutes gives {self.run_time_ms(demand)} ms for demand {demand}: "
-                    "every demand must run for at least 1 ms"
+                    f"every demand must run for at least 1 ms and at most {MAX_TIME_MS // 2}"
                 )
         return self
