@@ -51,7 +51,13 @@ class Topology:
         for name in self.arrays():
             dtype, ndim, low, high = _RULES[name]
             given = getattr(self, name)
-            array = np.ascontiguousarray(given, dtype=dtype)
+            array = np.asarray(given)
+            if dtype is np.int64 and array.size and not np.issubdtype(array.dtype, np.integer):
+                raise WorkloadError(
+                    f"array '{name}' has type {array.dtype}: must hold whole numbers: round "
+                    f"them, and give {name}.astype(np.int64)"
+                )
+            array = np.ascontiguousarray(array, dtype=dtype)
             if array.ndim != ndim:
                 raise WorkloadError(f"{name} has shape {array.shape}: must have {ndim} dimensions")
             if not np.isfinite(array).all():

@@ -40,13 +40,11 @@ from edge_marl.kernel.world import (
     UPLOAD,
 )
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.section import MAX_STAGES, MAX_TASKS
+from edge_marl.scenario.section import MAX_STAGES, MAX_TASKS, MAX_TIME_MS
 from edge_marl.workload.topology import Topology
 
 __all__ = ["MAX_TIME_MS", "Workload", "load_workload"]
 
-MAX_TIME_MS = 2**42
-"""No task ends later than this, some 139 years (the simulator packs end times into 43 bits)."""
 
 FORMAT = "edge-marl-workload-1"
 
@@ -69,7 +67,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         """Check the rules and make the array read-only."""
-        tasks = np.array(self.tasks, dtype=np.int64, order="C")
+        tasks = _whole(self.tasks, "tasks")
         if tasks.ndim != 2 or tasks.shape[1] != NUM_TASK_FIELDS:
             raise WorkloadError(f"tasks has shape {tasks.shape}: must be (N, {NUM_TASK_FIELDS})")
         if not 1 <= len(tasks) <= MAX_TASKS:
@@ -220,6 +218,17 @@ class Workload:
         return arrays | {name: array for name, array in extended.items() if array is not None}
 
 
+def _whole(given: npt.ArrayLike, name: str) -> npt.NDArray[np.int64]:
+    """Return a copy as 64-bit whole numbers; nothing is rounded on the way."""
+    array = np.array(given, order="C")
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise WorkloadError(
+            f"array '{name}' has type {array.dtype}: must hold whole numbers (times in ms): "
+            f"round them, and give {name}.astype(np.int64)"
+        )
+    return array.astype(np.int64, copy=False)
+
+
 def _check_column(column: npt.NDArray[np.int64], name: str, low: int, high: int) -> None:
     bad = np.flatnonzero((column < low) | (column > high))
     if len(bad):
@@ -232,7 +241,7 @@ def _checked_details(
     details: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """Return the details of tasks, checked and read-only."""
-    details = np.array(details, dtype=np.int64, order="C")
+    details = _whole(details, "details")
     if details.shape != (len(tasks), NUM_DETAILS):
         raise WorkloadError(
             f"details has shape {details.shape}: must be ({len(tasks)}, {NUM_DETAILS})"
@@ -261,7 +270,7 @@ def _checked_details(
 
 def _checked_outages(outages: npt.NDArray[np.int64], num_servers: int) -> npt.NDArray[np.int64]:
     """Return server failures, checked and read-only."""
-    outages = np.array(outages, dtype=np.int64, order="C")
+    outages = _whole(outages, "outages")
     if outages.ndim != 2 or outages.shape[1] != 3:
         raise WorkloadError(f"outages has shape {outages.shape}: must be (F, 3)")
     limits = (MAX_TIME_MS // 2, num_servers - 1, MAX_TIME_MS // 2)
@@ -339,7 +348,4 @@ def _from_reference(arrays: Mapping[str, npt.NDArray[Any]]) -> Workload:
 
 
 def _integers(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.int64]:
-    array = arrays[name]
-    if not np.issubdtype(array.dtype, np.integer):
-        raise WorkloadError(f"array '{name}' has type {array.dtype}: must hold whole numbers")
-    return array.astype(np.int64)
+    return _whole(arrays[name], name)

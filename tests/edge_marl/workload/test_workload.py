@@ -13,6 +13,7 @@ from edge_marl.draw import draw_tasks
 from edge_marl.errors import WorkloadError
 from edge_marl.kernel.world import ARRIVAL, DEADLINE, DEMAND, GATEWAY, RUN_TIME, TYPE
 from edge_marl.scenario import parse_scenario
+from edge_marl.workload.topology import Topology
 
 PAPER = load_scenario("paper")
 SMOKE = load_scenario("smoke")
@@ -149,7 +150,7 @@ def test_wrong_shapes_are_named() -> None:
 
 def _trace(**changes: Any) -> dict[str, Any]:
     """Arrays of a small recorded trace, as published."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "kind": np.array("seed"),
         "cap": np.array([600, 700]),
         "base": np.zeros((2, 1, 4)),
@@ -282,3 +283,23 @@ def test_parts_that_a_scenario_does_not_have_are_explained() -> None:
     details[:, DEADLINE] = 1000
     with pytest.raises(WorkloadError, match="has details of the extended model"):
         dataclasses.replace(drawn, details=details).check_fits(load_scenario("smoke"))
+
+
+@pytest.mark.parametrize("name", ["tasks", "details", "outages", "capacity", "slowdown"])
+def test_numbers_with_a_fraction_are_refused(name: str) -> None:
+    """Times of 1.7 ms were cut to 1 without a word."""
+    topology = draw_topology(SMOKE)
+    arrays: dict[str, Any] = {
+        "tasks": draw_tasks(SMOKE, 0)[:3],
+        "details": np.zeros((3, 7), dtype=np.int64),
+        "outages": np.zeros((0, 3)),  # of nothing, any type will do
+    }
+    servers: dict[str, Any] = {
+        **topology.arrays(),
+        "slowdown": np.full(topology.baseline.shape[:2], 1000),
+    }
+    Workload(Topology(**servers), **arrays)
+    changed = servers if name in servers else arrays
+    changed[name] = np.ones((1, 3)) if name == "outages" else changed[name] + 0.7
+    with pytest.raises(WorkloadError, match=rf"^array '{name}' has type float64: .* whole"):
+        Workload(Topology(**servers), **arrays)
