@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,9 @@ import those before it, and each package those before it."""
 
 COMPOSITION_ROOT = ("edge_marl/cli", "edge_marl/__main__.py", "edge_marl/testing.py")
 """What knows all parts, by path: it may import anything, and only what lies above imports it."""
+
+MAINTAINERS = {f"edge_marl.benchmarks.{name}" for name in ("measure", "release", "study")}
+"""Tools of a checkout."""
 
 ABOVE = ("benchmarks/run_benchmark.py",)
 """Scripts that start a command from a file."""
@@ -117,11 +121,24 @@ def test_every_part_has_a_place() -> None:
 
 
 def test_the_list_of_packages_is_that_of_the_folders() -> None:
+    """But for maintainers' tools, which write into the sources: no wheel has them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     listed = project["tool"]["setuptools"]["packages"]
     folders = {path.parent for path in sources() if path.name == "__init__.py"}
     folders |= {path.parent for path in (ROOT / "edge_marl" / "tiers").rglob("*.json")}
-    assert sorted(listed) == sorted(module_of(folder / "__init__.py") for folder in folders)
+    found = {module_of(folder / "__init__.py") for folder in folders}
+    assert sorted(listed) == sorted(found - MAINTAINERS)
+
+
+def test_what_is_shipped_needs_no_maintainers_tool_and_no_test() -> None:
+    for module, path in MODULES.items():
+        if not module.startswith(tuple(MAINTAINERS)):
+            assert not {name for name in imports(path) if name.startswith(tuple(MAINTAINERS))}, path
+            assert "from tests" not in path.read_text("utf-8"), path
+
+
+def test_a_checkout_has_the_maintainers_tools() -> None:
+    assert all(find_spec(name) for name in MAINTAINERS)
 
 
 def test_folders_and_files_are_small() -> None:

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario.arrivals import Arrivals
-from edge_marl.scenario.extremes import latest_end_ms, qualities
+from edge_marl.scenario.extremes import qualities
 from edge_marl.scenario.parts import (
     Clock,
     Cloud,
@@ -36,6 +36,7 @@ from edge_marl.scenario.section import (
     MAX_LINKS,
     MAX_OUTAGES,
     MAX_QUALITIES,
+    MAX_STAGES,
     MAX_TASKS,
     MAX_TIME_MS,
     Positive,
@@ -45,6 +46,10 @@ from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 from edge_marl.scenario.tasks import Tasks
 
 __all__ = ["Scenario"]
+
+
+MAX_GAP = 37
+"""More than the longest gap that is drawn, in mean gaps: the logarithm of 2^53."""
 
 
 class Scenario(Section):
@@ -147,13 +152,41 @@ class Scenario(Section):
                 f"servers x services x (tasks.types + 4) = {numbers} numbers on services: at most "
                 f"{MAX_QUALITIES} fit"
             )
-        if self.extended and latest_end_ms(self) > MAX_TIME_MS - 2:
+        if self.extended and self.latest_end_ms > MAX_TIME_MS - 2:
             raise ValueError(
-                f"a request may last until {latest_end_ms(self)} ms: at most {MAX_TIME_MS - 2} ms "
+                f"a request may last until {self.latest_end_ms} ms: at most {MAX_TIME_MS - 2} ms "
                 "fit; shorten tasks.run_time_minutes, slowdown or arrivals.horizon_s, or take "
                 "upload_kb and download_kb smaller or bandwidth_mbit larger"
             )
         return self
+
+    @property
+    def latest_end_ms(self) -> int:
+        """Return a time that no request of an extended scenario lasts past, in ms."""
+        tasks, network, cloud = self.tasks, self.network, self.cloud
+        arrival = self.arrivals.horizon_ms
+        if self.episode.end == "last-task":  # the second request is waited for
+            arrival = max(arrival, math.ceil(1000 * MAX_GAP / self.arrivals.rate_per_s))
+        run_time = max(tasks.run_time_ms(demand) for demand in tasks.demand)
+        stage = math.ceil(run_time * self._max_slowdown()) + 1
+        if self.residency:
+            stage += MAX_TIME_MS // 8  # where drawn loads are cut
+        if network:
+            slowest = min(network.bandwidth_mbit[0], cloud.bandwidth_mbit if cloud else math.inf)
+            size = 2 * max(tasks.upload_kb[1], tasks.download_kb[1]) + tasks.download_kb[1]
+            apart = network.latency_ms + network.ms_per_km * math.hypot(*self.gateways.area_km)
+            latency = max(apart, cloud.latency_ms if cloud else 0.0)
+            stage += math.ceil(8 * size / slowest + 3 * latency) + 4
+        return arrival + MAX_STAGES * stage
+
+    def _max_slowdown(self) -> float:
+        devices, models = [1.0], [1.0]
+        if isinstance(self.servers, DeviceServers):
+            devices = [device.slowdown for device in self.servers.devices]
+            models = [model.slowdown for model in self.servers.models]
+        if self.cloud:
+            devices.append(self.cloud.slowdown)
+        return max(devices) * max(models) + 0.001  # thousandths are rounded
 
     @model_validator(mode="after")
     def _qualities_can_be_observed(self) -> Self:
