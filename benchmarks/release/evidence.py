@@ -3,17 +3,18 @@
     python -m edge_marl.benchmarks.release.evidence            # every tier, and one table of all
     python -m edge_marl.benchmarks.release.evidence campus --again
 
-A maintainer's tool, run when a tier is released. It writes one JSON file, shipped with the tier,
-that `edge-marl scenarios show` and the docs read and a test holds against the tier's digest. A tier
-is released if random < crash-avoid < prophet by intervals that do not overlap, and prophet stays
-under 97 % of the bound: one that every heuristic solves measures nothing.
+A maintainer's tool, run when a tier is released: a run of all heuristics on the harness, from whose
+records it writes one JSON file, shipped with the tier, that `edge-marl scenarios show` and the docs
+read and a test holds against the tier's digest. A tier is released if random < crash-avoid <
+prophet by intervals that do not overlap, and prophet stays under 97 % of the bound: one that every
+heuristic solves measures nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +23,18 @@ import typer
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.agents import Agent, Trainer, make, names
+from edge_marl.benchmarks.plan.cells import Plan
+from edge_marl.benchmarks.plan.make_plan import make_plan
+from edge_marl.benchmarks.records.provenance import usable_cores
 from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.results import Runs, read_anchors, read_runs
 from edge_marl.benchmarks.report.stats import estimate, normalise
-from edge_marl.benchmarks.run.evaluation import draw_test_workloads, evaluate
-from edge_marl.bound.anchor_pairs import Anchors, anchors
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads
+from edge_marl.benchmarks.run.executors import Processes
+from edge_marl.benchmarks.run.progress import Lines
+from edge_marl.benchmarks.run.runner import run_plan
+from edge_marl.benchmarks.suites import Suite
+from edge_marl.bound.anchor_pairs import Anchors
 from edge_marl.console import FAILED, print_rows, problems, results, run_command
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError, DataError, RecordError
@@ -86,28 +95,51 @@ def release(
 
 
 def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str, Any]:
-    """Make a tier's evidence, write it and return it."""
+    """Make a tier's evidence, write it and return it.
+
+    Raises:
+        DataError: if its recording is not in the data store.
+        RecordError: if a cell fails.
+    """
     drawn = draw_test_workloads(scenario, workloads)
-    ends = anchors(scenario, drawn)
-    rows = {}
-    for name, agent in _heuristics(scenario).items():
-        rows[name] = _row(agent, scenario, drawn, ends)
-        told = f"{scenario.name} {name}: {rows[name]['utility_per_task']}"
-        problems().print(told, highlight=False)
-    verdict = rule(rows, float(ends.bound.sum()))
+    rows, bound = _played(scenario, workloads)
     requests = sum(map(_requests, drawn))
     evidence = {
         "scenario": scenario.digest,
         "workloads": workloads,
         "trajectory": trajectory_hash(scenario, drawn[0]),
         "requests": requests,
-        "bound_per_task": float(ends.bound.sum()) / requests,
+        "bound_per_task": bound / requests,
         "agents": rows,
-        "rule": verdict,
+        "rule": rule(rows, bound),
     }
     folder = out or Path(str(FOLDER)) / "evidence"
     write_file(folder / f"{scenario.name}.json", json.dumps(evidence, indent=1) + "\n", RecordError)
     return evidence
+
+
+def _played(scenario: Scenario, workloads: int) -> tuple[dict[str, Row], float]:
+    """Have the harness play every heuristic; return what each got, and the sum of the bounds."""
+    suite = Suite(
+        scenarios=(scenario.name,), agents=_heuristics(scenario), seeds=1, episodes=workloads
+    )
+    plan = make_plan(suite)
+    with tempfile.TemporaryDirectory() as place, Lines(problems()) as display:
+        folder = Path(place)
+        if run_plan(plan, folder, Processes(usable_cores()), display):
+            raise RecordError(f"{scenario.name}: a cell has failed, as said above: no evidence")
+        ends = _anchors(folder, plan)
+        rows = {
+            agent.name: _row(read_runs(folder, plan, plan.arenas[0], agent), ends)
+            for agent in plan.agents
+        }
+    return rows, float(ends.bound.sum())
+
+
+def _anchors(folder: Path, plan: Plan) -> Anchors:
+    values = read_anchors(folder, plan.anchors(plan.arenas[0].scenario))
+    ends = np.array([(value.random, value.bound) for value in values])
+    return Anchors(random=ends[:, 0].copy(), bound=ends[:, 1].copy())
 
 
 def _print_table(scenario: Scenario, evidence: dict[str, Any]) -> None:
@@ -164,9 +196,9 @@ def trajectory_hash(scenario: Scenario, workload: Workload) -> str:
     return sha.hexdigest()
 
 
-def _heuristics(scenario: Scenario) -> dict[str, Agent]:
+def _heuristics(scenario: Scenario) -> tuple[str, ...]:
     """All registered agents that need no training and can play the scenario."""
-    found: dict[str, Agent] = {}
+    found = []
     for name in names():
         agent = make(name, scenario)
         if isinstance(agent, Trainer):
@@ -175,8 +207,8 @@ def _heuristics(scenario: Scenario) -> dict[str, Agent]:
             agent.reset(0)
         except AgentError:  # such as of one that needs a cloud
             continue
-        found[name] = agent
-    return found
+        found.append(name)
+    return tuple(found)
 
 
 def _requests(workload: Workload) -> int:
@@ -184,17 +216,16 @@ def _requests(workload: Workload) -> int:
     return workload.num_tasks if details is None else int((details[:, STAGE] == 0).sum())
 
 
-def _row(agent: Agent, scenario: Scenario, drawn: Sequence[Workload], ends: Anchors) -> Row:
-    metrics = evaluate(agent, scenario, drawn, seed=0)
-    per_task = np.array([[episode["utility_per_task"] for episode in metrics]])
-    utility = np.array([[episode["utility"] for episode in metrics]])
+def _row(runs: Runs, ends: Anchors) -> Row:
+    metrics = runs.metrics  # of one seed
     row: Row = {
-        "utility_per_task": _rounded(estimate(per_task)),
-        "score": _rounded(estimate(normalise(utility, ends.random, ends.bound))),
-        "utility": float(utility.sum()),
-        "utilisation": round(float(np.mean([m["utilisation"] for m in metrics])), 4),
+        "utility_per_task": _rounded(estimate(metrics["utility_per_task"])),
+        "score": _rounded(estimate(normalise(metrics["utility"], ends.random, ends.bound))),
+        "utility": float(metrics["utility"][0].sum()),
     }
-    return row | {name: round(float(np.mean([m[name] for m in metrics])), 4) for name in SHOWN}
+    return row | {
+        name: round(float(np.mean(metrics[name][0])), 4) for name in ("utilisation", *SHOWN)
+    }
 
 
 def _rounded(found: Estimate) -> list[float]:

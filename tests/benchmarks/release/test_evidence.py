@@ -1,5 +1,6 @@
 """The evidence that ships with the tiers is of these tiers, holds, and can be made again."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from edge_marl import load_scenario
-from edge_marl.agents import names
+from edge_marl.agents import Agent, make, names
+from edge_marl.agents.play import play
 from edge_marl.benchmarks.release.evidence import rule, trajectory_hash
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads
+from edge_marl.bound.anchor_pairs import anchors
 from edge_marl.draw import draw_workload
 from edge_marl.errors import DataError
 from edge_marl.scenario.evidence import read_evidence
@@ -68,3 +72,14 @@ def test_new_evidence_is_written_and_shown(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True)
     assert "agod: 2 test workloads" in done.stdout, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["agod.json"]
+    evidence = json.loads((tmp_path / "agod.json").read_text("utf-8"))
+    scenario = load_scenario("agod")
+    assert evidence["agents"].keys() == (read_evidence(scenario) or {})["agents"].keys()
+    workloads = draw_test_workloads(scenario, 2)
+    for name in ("random", "prophet"):
+        agent = make(name, scenario)
+        assert isinstance(agent, Agent)
+        metrics = play(agent, scenario, workloads, seed=0).metrics
+        assert evidence["agents"][name]["utility"] == sum(m["utility"] for m in metrics)
+    bound = anchors(scenario, workloads).bound.sum()
+    assert evidence["bound_per_task"] == bound / evidence["requests"]
