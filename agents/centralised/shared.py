@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ from torchrl.objectives import LossModule
 from edge_marl.agents.base import Agent, Training, TrainProgress
 from edge_marl.agents.centralised.settings import CentralisedConfig
 from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.training.meter import Meter
 from edge_marl.agents.training.randomness import Randomness, number
 from edge_marl.envs import EdgeAIGCRows
 from edge_marl.layout import ObservationLayout
@@ -41,9 +41,6 @@ __all__ = [
 
 # It reports every storage that it makes.
 logging.getLogger("torchrl").setLevel(logging.WARNING)
-
-RECENT_STEPS = 50
-RECENT_EPISODES = 100
 
 
 class GatewayNetwork(nn.Module):
@@ -139,9 +136,7 @@ class Game:
         # DISABLED: the state at the end of an episode is needed, and gone after a reset.
         self._rows = EdgeAIGCRows(num_envs, scenario, autoreset_mode=AutoresetMode.DISABLED)
         self.budget = budget
-        self._recent: deque[list[float]] = deque(maxlen=RECENT_STEPS)
-        self._returns: deque[float] = deque(maxlen=RECENT_EPISODES)
-        self._earned = np.zeros(num_envs)
+        self._meter = Meter(num_envs)
         self.decisions = 0
         self.now = self._tensors(*self._rows.reset(seed=seed))
         """What there is now, (E,): `agents` (`observation`, `mask`) and `state`."""
@@ -172,38 +167,28 @@ class Game:
         following["reward"] = torch.from_numpy(rewards[:, :1]).float()
         following["terminated"] = torch.from_numpy(terminated[:, None])
         following["done"] = torch.from_numpy(over[:, None])
-        self._count(rewards.sum(-1), deciding, over)
+        self.decisions += deciding
+        self._meter.count(rewards.sum(-1), deciding, over)
         self.now = self._restart(over) if over.any() else following.select("agents", "state")
         result: TensorDict = chosen.clone(recurse=False)
         return result.set("next", following)
 
     def progress(self, updates: int) -> TrainProgress:
         """Return how far the training is."""
-        total, decisions = np.sum(self._recent, axis=0)
-        return TrainProgress(
-            decisions=self.decisions,
-            budget=self.budget,
-            updates=updates,
-            utility_per_task=float(total / max(decisions, 1)),
-            mean_return=float(np.mean(self._returns)) if self._returns else None,
-        )
+        return self._meter.progress(self.decisions, self.budget, updates)
 
     def save_state(self) -> dict[str, Any]:
         """Return where the game is."""
         return {
             "decisions": self.decisions,
-            "recent": list(self._recent),
-            "returns": list(self._returns),
-            "earned": self._earned,
+            **self._meter.state(),
             "rows": self._rows.save_state(),
         }
 
     def restore_state(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.decisions = state["decisions"]
-        self._recent = deque(state["recent"], RECENT_STEPS)
-        self._returns = deque(state["returns"], RECENT_EPISODES)
-        self._earned[:] = state["earned"]
+        self._meter.restore(state)
         self.now = self._tensors(*self._rows.restore_state(state["rows"]))
 
     @property
@@ -222,13 +207,6 @@ class Game:
         state = torch.from_numpy(self._rows.state())
         batch = [envs, self._rows.num_gateways]
         return TensorDict({"agents": TensorDict(agents, batch), "state": state}, [envs])
-
-    def _count(self, earned: Any, deciding: int, over: Any) -> None:
-        self.decisions += deciding
-        self._recent.append([float(earned.sum()), float(deciding)])
-        self._earned += earned
-        self._returns.extend(self._earned[over].tolist())
-        self._earned[over] = 0.0
 
 
 class CentralisedLearner(ABC):

@@ -23,7 +23,6 @@ it nor its collector can be stopped and go on with the same numbers.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -38,13 +37,11 @@ from edge_marl.agents.on_tianshou.env import TianshouEnv, cache_compiled
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.malloc import keep_freed_memory
 from edge_marl.agents.on_tianshou.rows import TianshouRows
+from edge_marl.agents.training.meter import Meter
 from edge_marl.agents.training.randomness import Randomness, number
 from edge_marl.scenario import Scenario
 
 __all__ = ["LoopConfig", "MakeLearner", "TianshouTraining", "start_game", "start_single"]
-
-RECENT_STEPS = 50
-RECENT_EPISODES = 100
 
 MakeLearner = Callable[[Scenario, Any, int, int, np.random.SeedSequence], Learner]
 """Makes an untrained learner from scenario, settings, number of rows, budget and a seed for its
@@ -136,9 +133,7 @@ class TianshouTraining(Training):
             self._learner = make_learner(scenario, config, env.env_num, budget, for_replay)
         self._seen, _ = env.reset(seed=number(for_envs))
         self._due = self._updates = 0
-        self._earned = np.zeros(env.num_envs)
-        self._recent: deque[list[float]] = deque(maxlen=RECENT_STEPS)
-        self._returns: deque[float] = deque(maxlen=RECENT_EPISODES)
+        self._meter = Meter(env.num_envs)
 
     @property
     def done(self) -> bool:
@@ -153,14 +148,7 @@ class TianshouTraining(Training):
             if (times := self.decisions // self._decisions_per_update - self._due) > 0:
                 self._updates += self._learner.update(times)
                 self._due += times
-        paid, taken = map(sum, zip(*self._recent, strict=True))
-        return TrainProgress(
-            decisions=self.decisions,
-            budget=self.budget,
-            updates=self._updates,
-            utility_per_task=paid / max(taken, 1),
-            mean_return=float(np.mean(self._returns)) if self._returns else None,
-        )
+        return self._meter.progress(self.decisions, self.budget, self._updates)
 
     def _collect(self) -> None:
         """Act in every row, keep the transitions, and start new episodes where one ended."""
@@ -180,13 +168,9 @@ class TianshouTraining(Training):
         self._learner.replay.add(step)
         deciding = env.deciding(seen)
         self.decisions += deciding
-        self._recent.append([float(reward.sum()), float(deciding)])
-        self._earned += reward.reshape(env.num_envs, -1).sum(axis=1)
+        self._meter.count(reward, deciding, over.reshape(env.num_envs, -1)[:, 0])
         self._seen = after
         if over.any():
-            ended = over.reshape(env.num_envs, -1)[:, 0]
-            self._returns.extend(self._earned[ended].tolist())
-            self._earned[ended] = 0.0
             self._seen = Batch(obs=after.obs.copy(), mask=after.mask.copy())
             self._seen[over], _ = env.reset(np.flatnonzero(over))
 
@@ -198,9 +182,7 @@ class TianshouTraining(Training):
         """Return all that the rest of the training depends on."""
         return {
             "counts": [self.decisions, self._due, self._updates],
-            "earned": self._earned,
-            "recent": list(self._recent),
-            "returns": list(self._returns),
+            **self._meter.state(),
             "random": self._random.state,
             "env": self._env.save_state(),
             "learner": self._learner.state(),
@@ -209,9 +191,7 @@ class TianshouTraining(Training):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state of a training with the same arguments."""
         self.decisions, self._due, self._updates = state["counts"]
-        self._earned[:] = state["earned"]
-        self._recent = deque(state["recent"], RECENT_STEPS)
-        self._returns = deque(state["returns"], RECENT_EPISODES)
+        self._meter.restore(state)
         self._random.state = state["random"]
         self._seen = self._env.restore_state(state["env"])
         self._learner.restore(state["learner"])
