@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,17 @@ from edge_marl.scenario import Scenario
 
 __all__ = [
     "Agent",
+    "Api",
     "Progress",
     "TrainProgress",
     "Trainer",
     "Training",
     "check_budget",
-    "check_ranges",
     "legal_actions",
 ]
+
+Api = Literal["single", "parallel"]
+"""What episodes are played on: the single environment, or the game of gateways."""
 
 
 class Agent(ABC):
@@ -199,12 +202,3 @@ def check_budget(budget: int) -> None:
     """Raise AgentError unless a training budget is at least one decision."""
     if budget < 1:
         raise AgentError(f"budget = {budget} decisions: a training needs at least 1")
-
-
-def check_ranges(settings: Mapping[str, Any]) -> None:
-    """Raise AgentError unless every whole number is at least 1 and every other from 0 to 1."""
-    for name, value in settings.items():
-        if isinstance(value, int) and value < 1:
-            raise AgentError(f"{name} = {value}: must be a whole number of at least 1")
-        if isinstance(value, float) and not 0.0 <= value <= 1.0:
-            raise AgentError(f"{name} = {value}: must be from 0 to 1")

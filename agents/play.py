@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from edge_marl.agents.base import Agent
+from edge_marl.agents.base import Agent, Api
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.envs.rows import EdgeAIGCRows
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
 
-__all__ = ["Api", "Played", "play"]
-
-Api = Literal["single", "parallel"]
+__all__ = ["Played", "play"]
 
 Decide = Callable[[npt.NDArray[np.float32], Mapping[str, Any]], npt.NDArray[np.int64]]
 

@@ -3,6 +3,6 @@
 Importing it registers them.
 """
 
-from edge_marl.agents.centralised import settings
+from edge_marl.agents.centralised import trainers
 
-__all__ = ["settings"]
+__all__ = ["trainers"]

@@ -27,13 +27,12 @@ from edge_marl.agents.centralised.settings import MappoConfig
 from edge_marl.agents.centralised.shared import (
     CentralisedAgent,
     CentralisedLearner,
-    CentralisedTraining,
     Game,
     GatewayNetwork,
 )
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "MappoAgent", "start"]
+__all__ = ["MappoAgent", "make_learner"]
 
 
 class MappoAgent(CentralisedAgent):
@@ -64,7 +63,7 @@ class _Learner(CentralisedLearner):
             self._policy,
             critic,
             clip_epsilon=config.clip,
-            entropy_coeff=config.entropy_bonus,
+            entropy_coeff=config.entropy,
             critic_coeff=1.0,
         )
         self.loss.set_keys(
@@ -111,13 +110,8 @@ class _Learner(CentralisedLearner):
         return updates
 
 
-TRAINED = MappoAgent
-
-
-def start(scenario: Scenario, config: MappoConfig, budget: int, seed: int) -> CentralisedTraining:
-    """Return a training at its start (see `trainer.py`)."""
-
-    def make_learner(network: GatewayNetwork, state_size: int) -> _Learner:
-        return _Learner(network, state_size, config)
-
-    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)
+def make_learner(
+    scenario: Scenario, config: MappoConfig, network: GatewayNetwork, state_size: int
+) -> CentralisedLearner:
+    """Return an untrained learner (see `shared.py`)."""
+    return _Learner(network, state_size, config)

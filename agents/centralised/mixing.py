@@ -89,9 +89,9 @@ class MixingLearner(CentralisedLearner):
 
     def advance(self, game: Game) -> int:
         """Take a step of the environments and, once there are enough, a gradient step."""
-        exploring = self._config.exploring
-        explored = min(1.0, game.spent / exploring) if exploring else 1.0
-        epsilon = 1.0 - explored * (1.0 - self._config.epsilon_end)
+        share = self._config.exploration_share
+        explored = min(1.0, game.spent / share) if share else 1.0
+        epsilon = 1.0 - explored * (1.0 - self._config.exploration_end)
         self._replay.extend(game.step(self.choose(game.now, epsilon)))
         if len(self._replay) < self._config.batch_size:
             return 0

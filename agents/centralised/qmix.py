@@ -15,14 +15,10 @@ from torchrl.modules import QMixer
 
 from edge_marl.agents.centralised.mixing import MixingLearner
 from edge_marl.agents.centralised.settings import QmixConfig
-from edge_marl.agents.centralised.shared import (
-    CentralisedAgent,
-    CentralisedTraining,
-    GatewayNetwork,
-)
+from edge_marl.agents.centralised.shared import CentralisedAgent, GatewayNetwork
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "QmixAgent", "make_qmix_mixer", "start"]
+__all__ = ["QmixAgent", "make_learner", "make_qmix_mixer"]
 
 
 class QmixAgent(CentralisedAgent):
@@ -39,14 +35,9 @@ def make_qmix_mixer(gateways: int, state_size: int, width: int) -> QMixer:
     )
 
 
-TRAINED = QmixAgent
-
-
-def start(scenario: Scenario, config: QmixConfig, budget: int, seed: int) -> CentralisedTraining:
-    """Return a training at its start (see `trainer.py`)."""
-
-    def make_learner(network: GatewayNetwork, state_size: int) -> MixingLearner:
-        mixer = make_qmix_mixer(scenario.gateways.count, state_size, config.mixer_width)
-        return MixingLearner(network, mixer, True, config)
-
-    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)
+def make_learner(
+    scenario: Scenario, config: QmixConfig, network: GatewayNetwork, state_size: int
+) -> MixingLearner:
+    """Return an untrained learner (see `shared.py`)."""
+    mixer = make_qmix_mixer(scenario.gateways.count, state_size, config.mixer_width)
+    return MixingLearner(network, mixer, True, config)

@@ -36,11 +36,9 @@ __all__ = [
     "CentralisedTraining",
     "Game",
     "GatewayNetwork",
+    "MakeLearner",
     "make_network",
 ]
-
-# It reports every storage that it makes.
-logging.getLogger("torchrl").setLevel(logging.WARNING)
 
 
 class GatewayNetwork(nn.Module):
@@ -234,13 +232,18 @@ def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
     return {k: v for k, v in module.state_dict().items() if isinstance(v, Tensor)}
 
 
+MakeLearner = Callable[[Scenario, Any, GatewayNetwork, int], CentralisedLearner]
+"""Makes an untrained learner from scenario, settings, the gateways' network and the length of the
+state; further weights are drawn from torch's global generator."""
+
+
 class CentralisedTraining(Training):
     """A training on the game that is under way.
 
     Args:
         scenario: the world; training plays its `train` workloads.
         config: settings.
-        make_learner: makes a learner for a network and the length of the state.
+        make_learner: makes the learner.
         trained: makes the agent from scenario, settings and its network on rows, which it copies.
         budget: decisions to train on.
         seed: of everything random.
@@ -250,11 +253,13 @@ class CentralisedTraining(Training):
         self,
         scenario: Scenario,
         config: CentralisedConfig,
-        make_learner: Callable[[GatewayNetwork, int], CentralisedLearner],
+        make_learner: MakeLearner,
         trained: Callable[[Scenario, Any, nn.Module], Agent],
         budget: int,
         seed: int,
     ) -> None:
+        # TorchRL reports every storage that it makes.
+        logging.getLogger("torchrl").setLevel(logging.WARNING)
         for_torch, for_numpy, for_envs = np.random.SeedSequence(seed).spawn(3)
         self.budget = budget
         self._updates = 0
@@ -263,7 +268,7 @@ class CentralisedTraining(Training):
         self._random = Randomness(number(for_torch), number(for_numpy))
         with self._random.borrowed():
             network = make_network(scenario, config)
-            self._learner = make_learner(network, self._game.state_size)
+            self.learner = make_learner(scenario, config, network, self._game.state_size)
         self._trained = partial(trained, scenario, config, ByRow(network))
 
     @property
@@ -274,7 +279,7 @@ class CentralisedTraining(Training):
     def advance(self) -> TrainProgress:
         """Play on, and learn from it."""
         with self._random.borrowed():
-            self._updates += self._learner.advance(self._game)
+            self._updates += self.learner.advance(self._game)
         self.decisions = self._game.decisions
         return self._game.progress(self._updates)
 
@@ -288,7 +293,7 @@ class CentralisedTraining(Training):
             "updates": self._updates,
             "random": self._random.state,
             "game": self._game.save_state(),
-            "learner": self._learner.state(),
+            "learner": self.learner.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -296,5 +301,5 @@ class CentralisedTraining(Training):
         self._updates = state["updates"]
         self._random.state = state["random"]
         self._game.restore_state(state["game"])
-        self._learner.restore(state["learner"])
+        self.learner.restore(state["learner"])
         self.decisions = self._game.decisions

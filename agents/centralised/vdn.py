@@ -14,14 +14,10 @@ from torchrl.modules import VDNMixer
 
 from edge_marl.agents.centralised.mixing import MixingLearner
 from edge_marl.agents.centralised.settings import MixingConfig
-from edge_marl.agents.centralised.shared import (
-    CentralisedAgent,
-    CentralisedTraining,
-    GatewayNetwork,
-)
+from edge_marl.agents.centralised.shared import CentralisedAgent, GatewayNetwork
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "VdnAgent", "make_vdn_mixer", "start"]
+__all__ = ["VdnAgent", "make_learner", "make_vdn_mixer"]
 
 
 class VdnAgent(CentralisedAgent):
@@ -36,13 +32,8 @@ def make_vdn_mixer(gateways: int) -> VDNMixer:
     return VDNMixer(n_agents=gateways, device="cpu")
 
 
-TRAINED = VdnAgent
-
-
-def start(scenario: Scenario, config: MixingConfig, budget: int, seed: int) -> CentralisedTraining:
-    """Return a training at its start (see `trainer.py`)."""
-
-    def make_learner(network: GatewayNetwork, _: int) -> MixingLearner:
-        return MixingLearner(network, make_vdn_mixer(scenario.gateways.count), False, config)
-
-    return CentralisedTraining(scenario, config, make_learner, TRAINED, budget, seed)
+def make_learner(
+    scenario: Scenario, config: MixingConfig, network: GatewayNetwork, _: int
+) -> MixingLearner:
+    """Return an untrained learner (see `shared.py`)."""
+    return MixingLearner(network, make_vdn_mixer(scenario.gateways.count), False, config)

@@ -34,7 +34,7 @@ from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "GatewayCritic", "GatewayReplay", "IadsacAgent", "make_learner"]
+__all__ = ["GatewayCritic", "GatewayReplay", "IadsacAgent", "make_learner"]
 
 
 class IadsacAgent(AdsacAgent):
@@ -80,9 +80,6 @@ class GatewayReplay(UniformReplay):
             deciding.append(drawn[has_task][:missing])
             idle.append(drawn[~has_task])
         return np.concatenate([*deciding, np.concatenate(idle)[:batch_size]])
-
-
-TRAINED = IadsacAgent
 
 
 def make_learner(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
 from torch import Tensor, nn
 
-from edge_marl.agents.independent.settings import IdqnConfig, IndependentConfig
 from edge_marl.agents.networks.flat import FlatNetwork
-from edge_marl.agents.on_tianshou.optimisers import falling_adam
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
-from edge_marl.agents.value_based.shared import OnArray, ValueAgent, ValueLearner
+from edge_marl.agents.value_based.settings import DqnConfig
+from edge_marl.agents.value_based.shared import (
+    OnArray,
+    ValueAgent,
+    ValueLearner,
+    algorithm_parts,
+)
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "GatewayValues", "IdqnAgent", "make_learner"]
+__all__ = ["GatewayValues", "IdqnAgent", "make_learner"]
 
 
 class GatewayValues(nn.Module):
@@ -39,20 +43,17 @@ class IdqnAgent(ValueAgent):
     """A trained `idqn`: any gateway's policy, and the single environment's."""
 
     name = "idqn"
-    config_class: ClassVar[type[IndependentConfig]] = IdqnConfig
+    config_class: ClassVar[Any] = DqnConfig
 
     @classmethod
-    def build_actor(cls, scenario: Scenario, config: IdqnConfig) -> nn.Module:
+    def build_actor(cls, scenario: Scenario, config: DqnConfig) -> nn.Module:
         """Return an untrained network."""
         return GatewayValues(scenario, config.hidden)
 
 
-TRAINED = IdqnAgent
-
-
 def make_learner(
     scenario: Scenario,
-    config: IdqnConfig,
+    config: DqnConfig,
     rows: int,
     budget: int,
     for_replay: np.random.SeedSequence,
@@ -62,14 +63,9 @@ def make_learner(
     policy = DiscreteQLearningPolicy(
         model=OnArray(actor.values), action_space=gateway_action_space(scenario)
     )
-    learner = ValueLearner(policy, config.batch_size, config)
+    learner = ValueLearner(policy, config)
     learner.actor = actor
     size = replay_size(config.buffer_size, rows, budget, scenario.gateways.count)
     learner.replay = UniformReplay(size, rows, for_replay)
-    learner.algorithm = DQN(
-        policy=policy,
-        optim=falling_adam(config, budget),
-        gamma=config.gamma,
-        target_update_freq=config.updates_per_target,
-    )
+    learner.algorithm = DQN(**algorithm_parts(policy, config, budget))
     return learner

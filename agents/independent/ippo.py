@@ -11,17 +11,14 @@ from tianshou.algorithm.modelfree.reinforce import DiscreteActorPolicy
 from tianshou.data import VectorReplayBuffer
 from torch import nn
 
-from edge_marl.agents.independent.settings import IndependentConfig, IppoConfig
-from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor, OnBatch
-from edge_marl.agents.on_tianshou.optimisers import falling_adam
-from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.policy_gradient.settings import PpoConfig
+from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, actor_critic
 from edge_marl.envs.spaces import gateway_action_space
-from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "IppoAgent", "MaskedPPO", "make_learner"]
+__all__ = ["IppoAgent", "MaskedPPO", "make_learner"]
 
 
 class MaskedPPO(PPO):
@@ -41,38 +38,24 @@ class MaskedPPO(PPO):
         return prepared
 
 
-class IppoAgent(PolicyAgent[IppoConfig]):
+class IppoAgent(FlatPolicyAgent):
     """A trained `ippo`: any gateway's policy, and the single environment's."""
 
     name = "ippo"
-    deterministic = True
-    config_class: ClassVar[type[IndependentConfig]] = IppoConfig
-
-    @classmethod
-    def build_actor(cls, scenario: Scenario, config: IppoConfig) -> nn.Module:
-        """Return an untrained actor."""
-        return FlatActor(ObservationLayout(scenario), config.hidden)
+    config_class: ClassVar[Any] = PpoConfig
 
 
 class _Ppo(Learner):
     def __init__(
-        self, scenario: Scenario, config: IppoConfig, actor: nn.Module, slots: int, budget: int
+        self, scenario: Scenario, config: PpoConfig, actor: nn.Module, slots: int, budget: int
     ) -> None:
         self._config = config
         self.actor = actor
-        critic = FlatNetwork(ObservationLayout(scenario), config.hidden, outputs=1)
         masked: Any = OnBatch(GatewayActor(actor), actor=True)
+        policy = DiscreteActorPolicy(actor=masked, action_space=gateway_action_space(scenario))
+        parts = actor_critic(policy, scenario, config, budget)
         self.algorithm: MaskedPPO = MaskedPPO(
-            policy=DiscreteActorPolicy(actor=masked, action_space=gateway_action_space(scenario)),
-            critic=OnBatch(critic, actor=False),
-            optim=falling_adam(config, budget),
-            eps_clip=config.clip,
-            advantage_normalization=False,
-            ent_coef=config.entropy,
-            max_grad_norm=0.5,
-            gae_lambda=config.gae_lambda,
-            max_batchsize=4096,
-            gamma=config.gamma,
+            eps_clip=config.clip, advantage_normalization=False, **parts
         )
         # In each step at least one gateway of each environment decides.
         envs = slots // scenario.gateways.count
@@ -94,11 +77,8 @@ class _Ppo(Learner):
         return int(stats.gradient_steps)
 
 
-TRAINED = IppoAgent
-
-
 def make_learner(
-    scenario: Scenario, config: IppoConfig, rows: int, budget: int, _: np.random.SeedSequence
+    scenario: Scenario, config: PpoConfig, rows: int, budget: int, _: np.random.SeedSequence
 ) -> Learner:
     """Return an untrained learner (see `trainer.py`)."""
     return _Ppo(scenario, config, IppoAgent.build_actor(scenario, config), rows, budget)

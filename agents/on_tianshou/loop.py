@@ -25,52 +25,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tianshou.data import Batch
 from tianshou.utils.torch_utils import policy_within_training_step
 from torch import nn
 
-from edge_marl.agents.base import Agent, Training, TrainProgress
+from edge_marl.agents.base import Agent, Api, Training, TrainProgress
 from edge_marl.agents.on_tianshou.env import TianshouEnv, cache_compiled
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.malloc import keep_freed_memory
 from edge_marl.agents.on_tianshou.rows import TianshouRows
 from edge_marl.agents.training.meter import Meter
 from edge_marl.agents.training.randomness import Randomness, number
+from edge_marl.agents.training.settings import TianshouConfig
 from edge_marl.scenario import Scenario
 
-__all__ = ["LoopConfig", "MakeLearner", "TianshouTraining", "start_game", "start_single"]
+__all__ = ["MakeLearner", "TianshouTraining"]
 
 MakeLearner = Callable[[Scenario, Any, int, int, np.random.SeedSequence], Learner]
 """Makes an untrained learner from scenario, settings, number of rows, budget and a seed for its
 replay buffer; weights are drawn from torch's global generator."""
 
 
-class LoopConfig(Protocol):
-    """What the loop takes from an agent's settings."""
+def make_envs(
+    api: Api, scenario: Scenario, config: TianshouConfig, budget: int
+) -> TianshouEnv | TianshouRows:
+    """Return environments for a training; fewer than the settings say where the budget is small.
 
-    @property
-    def num_envs(self) -> int:
-        """Environments that training decides in at once."""
+    In the game of gateways `hold` is switched off: the agents never keep a task back, as on the
+    single environment they could not, and for such agents the game is the same with it and without.
+    """
+    if api == "single":
+        frames = getattr(config, "frames", 1)
+        return TianshouEnv(scenario, min(config.num_envs, budget), frames)
+    clock = scenario.clock
+    deciding_at_once = scenario.gateways.count if clock.slot_s > 0 else 1
+    num_envs = max(1, min(config.num_envs, budget // deciding_at_once))
+    return TianshouRows(scenario.with_clock(clock.slot_s, hold=False), num_envs)
 
-    @property
-    def decisions_per_update(self) -> int:
-        """Decisions collected per update."""
 
-
-def start_single(
-    scenario: Scenario,
-    config: LoopConfig,
-    make_learner: MakeLearner,
-    trained: Callable[[Scenario, Any, nn.Module], Agent],
-    budget: int,
-    seed: int,
-) -> TianshouTraining:
-    """Return a training on the single environment, at its start.
+class TianshouTraining(Training):
+    """A training that is under way.
 
     Args:
+        api: what it trains on.
         scenario: the world; training plays its `train` workloads.
         config: settings.
         make_learner: makes the learner.
@@ -78,43 +78,15 @@ def start_single(
         budget: decisions to train on, or fewer where one more step could exceed it.
         seed: of everything random.
     """
-    frames = getattr(config, "frames", 1)
-    env = TianshouEnv(scenario, min(config.num_envs, budget), frames)
-    return TianshouTraining(env, scenario, config, make_learner, trained, budget, seed)
 
-
-def start_game(
-    scenario: Scenario,
-    config: LoopConfig,
-    make_learner: MakeLearner,
-    trained: Callable[[Scenario, Any, nn.Module], Agent],
-    budget: int,
-    seed: int,
-) -> TianshouTraining:
-    """Return a training in the game of gateways, on every gateway's own transitions.
-
-    `hold` is switched off: the agents never keep a task back, as on the single environment they
-    could not, and for such agents the game is the same with it and without.
-    """
-    clock = scenario.clock
-    deciding_at_once = scenario.gateways.count if clock.slot_s > 0 else 1
-    num_envs = max(1, min(config.num_envs, budget // deciding_at_once))
-    env = TianshouRows(scenario.with_clock(clock.slot_s, hold=False), num_envs)
-    return TianshouTraining(env, scenario, config, make_learner, trained, budget, seed)
-
-
-class TianshouTraining(Training):
-    """A training that is under way.
-
-    Args:
-        env: the environments; for the others see `start_single`.
-    """
+    learner: Learner
+    """What learns, as it is now."""
 
     def __init__(
         self,
-        env: TianshouEnv | TianshouRows,
+        api: Api,
         scenario: Scenario,
-        config: LoopConfig,
+        config: TianshouConfig,
         make_learner: MakeLearner,
         trained: Callable[[Scenario, Any, nn.Module], Agent],
         budget: int,
@@ -124,13 +96,13 @@ class TianshouTraining(Training):
         keep_freed_memory()
         for_torch, for_numpy, for_replay, for_envs = np.random.SeedSequence(seed).spawn(4)
         self.budget = budget
-        self._env = env
+        self._env = env = make_envs(api, scenario, config, budget)
         self._trained = partial(trained, scenario, config)
         self._decisions_per_update = config.decisions_per_update
         # Borrowed from torch and NumPy: networks and Tianshou draw from their global generators.
         self._random = Randomness(number(for_torch), number(for_numpy))
         with self._random.borrowed():
-            self._learner = make_learner(scenario, config, env.env_num, budget, for_replay)
+            self.learner = make_learner(scenario, config, env.env_num, budget, for_replay)
         self._seen, _ = env.reset(seed=number(for_envs))
         self._due = self._updates = 0
         self._meter = Meter(env.num_envs)
@@ -142,18 +114,18 @@ class TianshouTraining(Training):
 
     def advance(self) -> TrainProgress:
         """Take one step in all rows, and the updates that are due then."""
-        with self._random.borrowed(), policy_within_training_step(self._learner.algorithm.policy):
-            self._learner.explore(self.decisions / self.budget)
+        with self._random.borrowed(), policy_within_training_step(self.learner.algorithm.policy):
+            self.learner.explore(self.decisions / self.budget)
             self._collect()
             if (times := self.decisions // self._decisions_per_update - self._due) > 0:
-                self._updates += self._learner.update(times)
+                self._updates += self.learner.update(times)
                 self._due += times
         return self._meter.progress(self.decisions, self.budget, self._updates)
 
     def _collect(self) -> None:
         """Act in every row, keep the transitions, and start new episodes where one ended."""
         env, seen = self._env, self._seen
-        action = self._learner.act(seen)
+        action = self.learner.act(seen)
         after, reward, terminated, truncated, _ = env.step(action)
         over = terminated | truncated
         step: Any = Batch(
@@ -165,7 +137,7 @@ class TianshouTraining(Training):
             obs_next=after,
             info=Batch(),
         )
-        self._learner.replay.add(step)
+        self.learner.replay.add(step)
         deciding = env.deciding(seen)
         self.decisions += deciding
         self._meter.count(reward, deciding, over.reshape(env.num_envs, -1)[:, 0])
@@ -176,7 +148,7 @@ class TianshouTraining(Training):
 
     def agent(self) -> Agent:
         """Return the agent as it is now."""
-        return self._trained(self._learner.actor)
+        return self._trained(self.learner.actor)
 
     def state(self) -> dict[str, Any]:
         """Return all that the rest of the training depends on."""
@@ -185,7 +157,7 @@ class TianshouTraining(Training):
             **self._meter.state(),
             "random": self._random.state,
             "env": self._env.save_state(),
-            "learner": self._learner.state(),
+            "learner": self.learner.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -194,4 +166,4 @@ class TianshouTraining(Training):
         self._meter.restore(state)
         self._random.state = state["random"]
         self._seen = self._env.restore_state(state["env"])
-        self._learner.restore(state["learner"])
+        self.learner.restore(state["learner"])

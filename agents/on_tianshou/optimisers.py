@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 from tianshou.algorithm.optim import LRSchedulerFactoryLinear, TorchOptimizerFactory
 
-from edge_marl.agents.independent.settings import IndependentConfig
-from edge_marl.agents.soft_actor_critic.settings import LearnerConfig
 from edge_marl.agents.training.settings import BaselineConfig
 
-__all__ = ["adam", "adam_of", "falling_adam"]
+__all__ = ["adam", "adam_of", "falling"]
 
 
 def adam(learning_rate: float, weight_decay: float = 0.0) -> TorchOptimizerFactory:
@@ -19,18 +17,15 @@ def adam(learning_rate: float, weight_decay: float = 0.0) -> TorchOptimizerFacto
     )
 
 
-def falling_adam(
-    config: IndependentConfig | LearnerConfig | BaselineConfig, budget: int
+def falling(
+    optimiser: TorchOptimizerFactory, budget: int, decisions_per_update: int
 ) -> TorchOptimizerFactory:
-    """Return Adam, its learning rate falling to 0 over the budget's updates."""
-    falling = LRSchedulerFactoryLinear(1, budget, config.decisions_per_update)
-    return adam(config.learning_rate).with_lr_scheduler_factory(falling)
+    """Return an optimiser whose learning rate falls to 0 over the updates of a budget."""
+    schedule = LRSchedulerFactoryLinear(1, budget, decisions_per_update)
+    return optimiser.with_lr_scheduler_factory(schedule)
 
 
 def adam_of(config: BaselineConfig, budget: int) -> TorchOptimizerFactory:
     """Return Adam as a baseline's settings say."""
-    made = adam(config.learning_rate, config.weight_decay)
-    if config.falling:
-        falling = LRSchedulerFactoryLinear(1, budget, config.decisions_per_update)
-        made = made.with_lr_scheduler_factory(falling)
-    return made
+    optimiser = adam(config.learning_rate, config.weight_decay)
+    return falling(optimiser, budget, config.decisions_per_update) if config.falling else optimiser

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import ClassVar, Literal
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from edge_marl.agents.base import Training, check_budget
-from edge_marl.agents.training.trainer import LearningTrainer
+from edge_marl.agents.base import Api, Training, check_budget
+from edge_marl.agents.training.settings import TianshouConfig
+from edge_marl.agents.training.trainer import LearningTrainer, Recipe
 from edge_marl.scenario import Scenario
 
-__all__ = ["TianshouTrainer"]
+if TYPE_CHECKING:
+    from edge_marl.agents.on_tianshou.loop import MakeLearner
+
+__all__ = ["TianshouRecipe", "TianshouTrainer"]
+
+TianshouRecipe: TypeAlias = "Recipe[MakeLearner]"
 
 
 class TianshouTrainer(LearningTrainer):
     """Trains an agent by an algorithm of Tianshou's."""
 
-    plays: ClassVar[Literal["single", "game"]] = "single"
-    """Whether it trains on the single environment, or in the game of gateways."""
+    config: TianshouConfig
+    api: ClassVar[Api] = "single"
+    """What it trains on: the single environment, or the game of gateways."""
+
+    @classmethod
+    @abstractmethod
+    def _recipe(cls) -> TianshouRecipe: ...
 
     def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
         """Return a training of `budget` decisions, at its start (see `LearningTrainer.start`)."""
         check_budget(budget)
-        from edge_marl.agents.on_tianshou import loop
+        from edge_marl.agents.on_tianshou.loop import TianshouTraining
 
-        module, start = import_module(self.module), getattr(loop, f"start_{self.plays}")
-        started: Training = start(
-            scenario, self.config, module.make_learner, module.TRAINED, budget, seed
-        )
-        return started
+        agent, make_learner = self._recipe()
+        return TianshouTraining(self.api, scenario, self.config, make_learner, agent, budget, seed)

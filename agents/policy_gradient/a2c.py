@@ -11,7 +11,7 @@ from edge_marl.agents.policy_gradient.settings import A2cConfig
 from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, OnPolicyLearner, actor_critic
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "A2cAgent", "make_learner"]
+__all__ = ["A2cAgent", "make_learner"]
 
 
 class A2cAgent(FlatPolicyAgent):
@@ -21,14 +21,11 @@ class A2cAgent(FlatPolicyAgent):
     config_class: ClassVar[Any] = A2cConfig
 
 
-TRAINED = A2cAgent
-
-
 def make_learner(
     scenario: Scenario, config: A2cConfig, rows: int, budget: int, _: np.random.SeedSequence
 ) -> OnPolicyLearner:
     """Return an untrained learner (see `trainer.py`)."""
     actor = A2cAgent.build_actor(scenario, config)
     learner = OnPolicyLearner(scenario, actor, rows, config.decisions_per_update, config.batch_size)
-    learner.algorithm = A2C(**actor_critic(learner, scenario, config, budget))
+    learner.algorithm = A2C(**actor_critic(learner.policy, scenario, config, budget))
     return learner

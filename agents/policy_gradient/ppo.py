@@ -11,7 +11,7 @@ from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, OnPolicyLearner, actor_critic
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "PpoAgent", "make_learner"]
+__all__ = ["PpoAgent", "make_learner"]
 
 
 class PpoAgent(FlatPolicyAgent):
@@ -19,9 +19,6 @@ class PpoAgent(FlatPolicyAgent):
 
     name = "ppo"
     config_class: ClassVar[Any] = PpoConfig
-
-
-TRAINED = PpoAgent
 
 
 def make_learner(
@@ -32,6 +29,6 @@ def make_learner(
     learner = OnPolicyLearner(
         scenario, actor, rows, config.decisions_per_update, config.batch_size, config.epochs
     )
-    parts = actor_critic(learner, scenario, config, budget)
+    parts = actor_critic(learner.policy, scenario, config, budget)
     learner.algorithm = PPO(eps_clip=config.clip, advantage_normalization=True, **parts)
     return learner

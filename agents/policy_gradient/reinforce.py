@@ -22,7 +22,7 @@ from edge_marl.agents.policy_gradient.settings import ReinforceConfig
 from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, OnPolicyLearner
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "ReinforceAgent", "StandardisedReinforce", "make_learner"]
+__all__ = ["ReinforceAgent", "StandardisedReinforce", "make_learner"]
 
 
 class StandardisedReinforce(Reinforce):
@@ -61,9 +61,6 @@ class ReinforceAgent(FlatPolicyAgent):
 
     name = "reinforce"
     config_class: ClassVar[Any] = ReinforceConfig
-
-
-TRAINED = ReinforceAgent
 
 
 def make_learner(

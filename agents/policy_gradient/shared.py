@@ -72,12 +72,12 @@ class OnPolicyLearner(Learner):
 
 
 def actor_critic(
-    learner: OnPolicyLearner, scenario: Scenario, config: A2cConfig, budget: int
+    policy: DiscreteActorPolicy, scenario: Scenario, config: A2cConfig, budget: int
 ) -> dict[str, Any]:
     """Return what Tianshou's A2C and PPO are both made of."""
     critic = FlatNetwork(ObservationLayout(scenario), config.hidden, outputs=1)
     return {
-        "policy": learner.policy,
+        "policy": policy,
         "critic": OnBatch(critic, actor=False),
         "optim": adam_of(config, budget),
         "vf_coef": config.value_weight,

@@ -10,7 +10,7 @@ from functools import partial
 from edge_marl.agents.published_diffusion.losses import PublishedAgent, published_learner
 from edge_marl.agents.published_diffusion.networks import AttentionDenoiser
 
-__all__ = ["TRAINED", "AdsacPublishedAgent", "make_learner"]
+__all__ = ["AdsacPublishedAgent", "make_learner"]
 
 
 class AdsacPublishedAgent(PublishedAgent):
@@ -20,5 +20,4 @@ class AdsacPublishedAgent(PublishedAgent):
     denoiser = AttentionDenoiser
 
 
-TRAINED = AdsacPublishedAgent
 make_learner = partial(published_learner, AdsacPublishedAgent)

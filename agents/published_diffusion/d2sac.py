@@ -7,7 +7,7 @@ from functools import partial
 from edge_marl.agents.published_diffusion.losses import PublishedAgent, published_learner
 from edge_marl.agents.published_diffusion.networks import PlainDenoiser
 
-__all__ = ["TRAINED", "D2sacAgent", "make_learner"]
+__all__ = ["D2sacAgent", "make_learner"]
 
 
 class D2sacAgent(PublishedAgent):
@@ -17,5 +17,4 @@ class D2sacAgent(PublishedAgent):
     denoiser = PlainDenoiser
 
 
-TRAINED = D2sacAgent
 make_learner = partial(published_learner, D2sacAgent)

@@ -3,6 +3,6 @@
 Importing it registers them.
 """
 
-from edge_marl.agents.soft_actor_critic import settings
+from edge_marl.agents.soft_actor_critic import trainers
 
-__all__ = ["settings"]
+__all__ = ["trainers"]

@@ -19,12 +19,12 @@ from edge_marl.agents.networks.diffusion import DiffusionActor, make_schedule
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.soft_actor_critic.losses import SacLearner
-from edge_marl.agents.soft_actor_critic.settings import AdsacConfig, LearnerConfig
+from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "AdsacAgent", "make_learner"]
+__all__ = ["AdsacAgent", "make_learner"]
 
 
 class AdsacAgent(PolicyAgent[AdsacConfig]):
@@ -36,7 +36,7 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
     """
 
     name = "adsac"
-    config_class: ClassVar[type[LearnerConfig]] = AdsacConfig
+    config_class: ClassVar[type[AdsacConfig]] = AdsacConfig
     actor: DiffusionActor
 
     @classmethod
@@ -60,9 +60,6 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
         """Return log-probabilities (B, A) of the policy in evaluation."""
         values: Tensor = self.actor(observation, mask, self._noise)
         return values
-
-
-TRAINED = AdsacAgent
 
 
 def make_learner(

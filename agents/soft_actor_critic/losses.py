@@ -31,9 +31,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from edge_marl.agents.on_tianshou.learner import ReplayLearner
 from edge_marl.agents.on_tianshou.on_batch import OnBatch
-from edge_marl.agents.on_tianshou.optimisers import adam, falling_adam
+from edge_marl.agents.on_tianshou.optimisers import adam, falling
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay
-from edge_marl.agents.soft_actor_critic.settings import LearnerConfig
+from edge_marl.agents.soft_actor_critic.settings import SoftActorCriticConfig
 
 __all__ = ["SacLearner"]
 
@@ -54,7 +54,7 @@ class SacLearner(ReplayLearner):
     def __init__(
         self,
         actions: Discrete,
-        config: LearnerConfig,
+        config: SoftActorCriticConfig,
         actor: nn.Module,
         make_critic: Callable[[], nn.Module],
         replay: UniformReplay,
@@ -63,7 +63,7 @@ class SacLearner(ReplayLearner):
     ) -> None:
         super().__init__(config.batch_size)
         self.actor, self.replay = acts or actor, replay
-        optimiser = falling_adam(config, budget)
+        optimiser = falling(adam(config.learning_rate), budget, config.decisions_per_update)
         self.algorithm = _DiscreteSAC(
             policy=DiscreteSACPolicy(actor=OnBatch(actor, actor=True), action_space=actions),
             policy_optim=optimiser,
@@ -93,7 +93,7 @@ class _MaskedAlpha(AutoAlpha):
 
     _target_entropy: Any
 
-    def __init__(self, config: LearnerConfig, actions: int) -> None:
+    def __init__(self, config: SoftActorCriticConfig, actions: int) -> None:
         super().__init__(
             target_entropy=0.0,  # replaced before each update
             log_alpha=config.initial_log_alpha,

@@ -11,12 +11,12 @@ from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.soft_actor_critic.losses import SacLearner
-from edge_marl.agents.soft_actor_critic.settings import LearnerConfig, SacConfig
+from edge_marl.agents.soft_actor_critic.settings import SacConfig
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "SacAgent", "make_learner"]
+__all__ = ["SacAgent", "make_learner"]
 
 
 class SacAgent(PolicyAgent[SacConfig]):
@@ -24,15 +24,12 @@ class SacAgent(PolicyAgent[SacConfig]):
 
     name = "sac"
     deterministic = True
-    config_class: ClassVar[type[LearnerConfig]] = SacConfig
+    config_class: ClassVar[type[SacConfig]] = SacConfig
 
     @classmethod
     def build_actor(cls, scenario: Scenario, config: SacConfig) -> nn.Module:
         """Return an untrained actor."""
         return FlatActor(ObservationLayout(scenario), config.hidden)
-
-
-TRAINED = SacAgent
 
 
 def make_learner(

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl.agents.base import Agent, Training, TrainProgress
-from edge_marl.agents.play import Api, play
+from edge_marl.agents.base import Agent, Api, Training, TrainProgress
+from edge_marl.agents.play import play
 from edge_marl.draw import draw_workload
 from edge_marl.scenario import Scenario
 

@@ -1,34 +1,106 @@
-"""Settings that every trainer of a learning library has. No such library is loaded here."""
+"""The root of all learning agents' settings, and the one check that they pass.
+
+A setting's type says its range: `Count`, `Share` or `Positive`; others take any value. No learning
+library is loaded here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Annotated, Any, get_args, get_type_hints
 
-from edge_marl.agents.base import check_ranges
+from edge_marl.errors import AgentError
 
-__all__ = ["BaselineConfig"]
+__all__ = [
+    "BaselineConfig",
+    "Count",
+    "DiffusionConfig",
+    "LearningConfig",
+    "Positive",
+    "Range",
+    "Share",
+    "TianshouConfig",
+]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which values a setting may have, in words and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+Count = Annotated[
+    int,
+    Range("a whole number of at least 1", lambda value: isinstance(value, Integral) and value >= 1),
+]
+Share = Annotated[float, Range("from 0 to 1", lambda value: 0.0 <= value <= 1.0)]
+Positive = Annotated[float, Range("above 0", lambda value: value > 0.0)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaselineConfig:
-    """Settings that all baselines have."""
+class LearningConfig:
+    """Settings of every agent that learns.
 
-    num_envs: int = 64
+    Raises:
+        AgentError: if a value is outside its range.
+    """
+
+    num_envs: Count = 64
     """Environments that training decides in at once."""
-    decisions_per_update: int
-    """Decisions collected per update."""
-    batch_size: int
+    gamma: Share = 0.97
+    """Discount per decision; in the game of gateways, per step of it."""
+
+    def __post_init__(self) -> None:
+        """Raise AgentError for a value outside its range."""
+        for name, hint in get_type_hints(type(self), include_extras=True).items():
+            value = getattr(self, name)
+            for part in get_args(hint):
+                if isinstance(part, Range) and not part.holds(value):
+                    raise AgentError(f"{name} = {value}: must be {part.words}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TianshouConfig(LearningConfig):
+    """Settings of all agents that Tianshou's algorithms train (`on_tianshou/loop.py`)."""
+
+    decisions_per_update: Count
+    """Decisions collected per update; those of all gateways together."""
+    batch_size: Count
     """Transitions per gradient step."""
-    gamma: float = 0.97
-    """Discount per decision."""
-    learning_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineConfig(TianshouConfig):
+    """Settings of the baselines, which learn with perceptrons (or an LSTM) and one optimiser."""
+
+    learning_rate: Positive
     """Of all networks (Adam)."""
     falling: bool = True
     """Whether the learning rate falls linearly to 0 over the budget."""
-    weight_decay: float = 0.0
+    weight_decay: Share = 0.0
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers, as published."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionConfig(TianshouConfig):
+    """Settings of a diffusion policy (`networks/diffusion.py`), the defaults as published."""
+
+    denoising_steps: Count = 5
+    """Steps from noise to logits."""
+    beta_min: Positive = 0.1
+    """Start of the variance-preserving schedule."""
+    beta_max: Positive = 10.0
+    """End of the variance-preserving schedule."""
+
     def __post_init__(self) -> None:
-        """Raise AgentError for a number outside its range."""
-        check_ranges({k: v for k, v in asdict(self).items() if not isinstance(v, bool)})
+        """Raise AgentError for a value outside its range, or a schedule that falls."""
+        super().__post_init__()
+        if not self.beta_max >= self.beta_min:
+            raise AgentError(
+                f"beta_max = {self.beta_max}: must be at least beta_min = {self.beta_min}"
+            )

@@ -1,33 +1,50 @@
 """The trainer of the package's own learning agents; learning libraries are loaded when it trains.
 
-Each agent has a frozen dataclass of settings and a module that holds the class of the trained
-agent, named `TRAINED`. The module of one that learns by an algorithm of Tianshou's also has
+A family's `settings.py` has a frozen dataclass of settings per agent, its `trainers.py` a trainer,
+and each agent's own file the class of the trained agent and what makes an untrained learner. A
+trainer's `_recipe` returns these two. It imports them when it is called, and not before, so that
+agents have names and settings where no learning library is loaded:
 
-    make_learner(scenario, config, rows, budget, for_replay) -> Learner
+    @register("adsac")
+    class AdsacTrainer(TianshouTrainer):
+        config_class = AdsacConfig
 
-for `rows` rows of environments and a seed of its replay buffer; any other has
+        @classmethod
+        def _recipe(cls) -> TianshouRecipe:
+            from edge_marl.agents.soft_actor_critic.adsac import AdsacAgent, make_learner
 
-    start(scenario, config, budget, seed) -> Training
+            return Recipe(AdsacAgent, make_learner)
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from edge_marl.agents.base import Agent, Progress, Trainer, Training, check_budget
+from edge_marl.agents.base import Agent, Progress, Trainer, Training
 from edge_marl.agents.training.presets import preset
+from edge_marl.agents.training.settings import LearningConfig
 from edge_marl.scenario import Scenario
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
+    from edge_marl.agents.policy_agent import PolicyAgent
     from edge_marl.agents.training.selection import Selection
 
 
-__all__ = ["LearningTrainer"]
+__all__ = ["LearningTrainer", "Recipe"]
+
+MakeLearner = TypeVar("MakeLearner")
+
+
+class Recipe(NamedTuple, Generic[MakeLearner]):
+    """What an agent is trained with, from the agent's own file."""
+
+    agent: type[PolicyAgent[Any]]
+    """Class of the trained agent."""
+    make_learner: MakeLearner
+    """Makes an untrained learner, as the training of its library calls it."""
 
 
 class LearningTrainer(Trainer):
@@ -38,11 +55,10 @@ class LearningTrainer(Trainer):
         config: settings; None takes the scenario's (`presets.py`).
     """
 
-    config_class: ClassVar[type[DataclassInstance]]
-    module: ClassVar[str]
-    """Where the agent is; imported when it is needed."""
+    config_class: ClassVar[type[LearningConfig]]
+    config: LearningConfig
 
-    def __init__(self, scenario: Scenario, config: Any = None) -> None:
+    def __init__(self, scenario: Scenario, config: LearningConfig | None = None) -> None:
         super().__init__(scenario)
         self.config = config or self.config_class(**preset(self.name, scenario))
 
@@ -51,15 +67,18 @@ class LearningTrainer(Trainer):
         """Resolved settings, for the record of a run."""
         return asdict(self.config)
 
+    @classmethod
+    @abstractmethod
+    def _recipe(cls) -> Recipe[Any]:
+        """Import the agent's own file, and its learning library, and return what it has."""
+
+    @abstractmethod
     def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
         """Return a training of `budget` decisions, at its start.
 
         Raises:
             AgentError: if the budget is below 1.
         """
-        check_budget(budget)
-        training: Training = import_module(self.module).start(scenario, self.config, budget, seed)
-        return training
 
     def train(
         self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None
@@ -81,5 +100,4 @@ class LearningTrainer(Trainer):
     @classmethod
     def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
         """Return a trained agent that was saved (see `Agent.load`)."""
-        agent: Agent = import_module(cls.module).TRAINED.load(folder, scenario, transfer=transfer)
-        return agent
+        return cls._recipe().agent.load(folder, scenario, transfer=transfer)

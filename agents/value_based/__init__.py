@@ -3,6 +3,6 @@
 Importing it registers them.
 """
 
-from edge_marl.agents.value_based import settings
+from edge_marl.agents.value_based import trainers
 
-__all__ = ["settings"]
+__all__ = ["trainers"]

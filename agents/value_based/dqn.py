@@ -20,7 +20,7 @@ from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "DqnAgent", "make_learner"]
+__all__ = ["DqnAgent", "make_learner"]
 
 
 class DqnAgent(ValueAgent):
@@ -33,9 +33,6 @@ class DqnAgent(ValueAgent):
     def build_actor(cls, scenario: Scenario, config: DqnConfig) -> Values:
         """Return an untrained network."""
         return Values(FlatNetwork(ObservationLayout(scenario), config.hidden))
-
-
-TRAINED = DqnAgent
 
 
 def make_learner(

@@ -31,7 +31,7 @@ from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "DrqnAgent", "Recurrent", "make_learner"]
+__all__ = ["DrqnAgent", "Recurrent", "make_learner"]
 
 
 class Recurrent(nn.Module):
@@ -82,9 +82,6 @@ class DrqnAgent(ValueAgent):
             self._frames = np.zeros((rows, self.config.frames * size), dtype=np.float32)
         self._frames = add_frame(self._frames, observation)
         return super().act(self._frames, info)
-
-
-TRAINED = DrqnAgent
 
 
 def make_learner(

@@ -21,7 +21,7 @@ from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "QrdqnAgent", "Quantiles", "make_learner"]
+__all__ = ["QrdqnAgent", "Quantiles", "make_learner"]
 
 
 class Quantiles(nn.Module):
@@ -55,9 +55,6 @@ class QrdqnAgent(ValueAgent):
         """Return an untrained network."""
         layout = ObservationLayout(scenario)
         return _MeanOfQuantiles(Quantiles(layout, config.hidden, config.quantiles))
-
-
-TRAINED = QrdqnAgent
 
 
 def make_learner(

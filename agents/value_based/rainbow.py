@@ -37,7 +37,7 @@ from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["TRAINED", "RainbowAgent", "ReturnDistributions", "make_learner", "support"]
+__all__ = ["RainbowAgent", "ReturnDistributions", "make_learner", "support"]
 
 
 def support(scenario: Scenario, gamma: float) -> tuple[float, float]:
@@ -116,9 +116,6 @@ class _RainbowLearner(ValueLearner):
         return np.asarray(policy.add_exploration_noise(chosen, batch))
 
 
-TRAINED = RainbowAgent
-
-
 def make_learner(
     scenario: Scenario,
     config: RainbowConfig,
@@ -136,7 +133,7 @@ def make_learner(
         v_min=least,
         v_max=most,
     )
-    learner = _RainbowLearner(policy, config.batch_size, config, config.exploration_start)
+    learner = _RainbowLearner(policy, config)
     learner.actor = actor
     learner.replay = PrioritizedVectorReplayBuffer(
         replay_size(config.buffer_size, rows, budget),

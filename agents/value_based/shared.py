@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.value_based.settings import ValueConfig
 
 __all__ = [
-    "Exploration",
     "OnArray",
     "ValueAgent",
     "ValueLearner",
@@ -24,18 +23,6 @@ __all__ = [
     "algorithm_parts",
     "uniform_learner",
 ]
-
-
-class Exploration(Protocol):
-    """Settings of the share of random actions."""
-
-    @property
-    def exploration_share(self) -> float:
-        """Share of the budget over which exploration falls."""
-
-    @property
-    def exploration_end(self) -> float:
-        """Share of decisions that stay random."""
 
 
 class Values(nn.Module):
@@ -82,26 +69,18 @@ class ValueLearner(ReplayLearner):
 
     Args:
         policy: Tianshou's.
-        batch_size: transitions per gradient step.
-        exploration: settings.
-        start: share of random actions at the start.
+        config: settings.
     """
 
-    def __init__(
-        self,
-        policy: DiscreteQLearningPolicy[Any],
-        batch_size: int,
-        exploration: Exploration,
-        start: float = 1.0,
-    ) -> None:
-        super().__init__(batch_size)
-        self._policy, self._exploration, self._start = policy, exploration, start
+    def __init__(self, policy: DiscreteQLearningPolicy[Any], config: ValueConfig) -> None:
+        super().__init__(config.batch_size)
+        self._policy, self._config = policy, config
 
     def explore(self, spent: float) -> None:
         """Lower the share of random actions; Tianshou draws them among the legal ones."""
-        end = self._exploration.exploration_end
-        left = max(0.0, 1.0 - spent / max(self._exploration.exploration_share, 1e-9))
-        self._policy.set_eps_training(end + (self._start - end) * left)
+        start, end = self._config.exploration_start, self._config.exploration_end
+        left = max(0.0, 1.0 - spent / max(self._config.exploration_share, 1e-9))
+        self._policy.set_eps_training(end + (start - end) * left)
 
 
 def algorithm_parts(
@@ -139,7 +118,7 @@ def uniform_learner(
         for_replay: seed of the replay's draws.
         own: what the algorithm takes beside the others' settings.
     """
-    learner = ValueLearner(policy, config.batch_size, config, config.exploration_start)
+    learner = ValueLearner(policy, config)
     learner.actor = actor
     learner.replay = UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay)
     learner.algorithm = kind(**algorithm_parts(policy, config, budget), **own)

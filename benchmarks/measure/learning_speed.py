@@ -69,10 +69,10 @@ def _work(name: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
     training: Any = trainer.start(paper, 10_000, 0)
     for _ in range(BATCH // 64 + 1):
         training.advance()
-    learner = training._learner
+    learner = training.learner
     agent = training.agent()
     agent.reset(0)
-    observation = training._seen.obs[:1]
+    observation = learner.replay.obs.obs[:1]
 
     def step() -> None:
         with policy_within_training_step(learner.algorithm.policy):

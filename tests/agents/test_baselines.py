@@ -51,7 +51,7 @@ def learner(name: str) -> Any:
     """A learner with a few transitions of `smoke`, in whose replay some actions are illegal."""
     training: Any = small_trainer(name, SMOKE).start(SMOKE, 100, seed=0)
     training.advance()
-    return training._learner
+    return training.learner
 
 
 @every_baseline
@@ -121,7 +121,7 @@ def test_rainbow_bootstraps_from_the_state_n_decisions_later() -> None:
     training: Any = small_trainer("rainbow", SMOKE, n_step=3).start(SMOKE, 200, seed=0)
     for _ in range(8):
         training.advance()
-    part = training._learner
+    part = training.learner
     places = np.array([0, 1])
     batch = part.replay[places]
     prepared = part.algorithm._preprocess_batch(batch, part.replay, places)
@@ -155,7 +155,7 @@ def test_returns_of_reinforce() -> None:
     )
     for _ in range(6):
         training.advance()
-    part = training._learner
+    part = training.learner
     places = part.replay.sample_indices(0)
     prepared = part.algorithm._preprocess_batch(part.replay[places], part.replay, places)
     rewards = part.replay.rew[places].reshape(8, 6)  # row by row
@@ -174,7 +174,7 @@ def test_reinforce_climbs_returns_and_entropy(entropy: float) -> None:
     training: Any = small_trainer("reinforce", SMOKE, **settings).start(SMOKE, 200, seed=0)
     for _ in range(6):
         training.advance()
-    learner = training._learner
+    learner = training.learner
     places = learner.replay.sample_indices(0)
     batch = learner.algorithm._preprocess_batch(learner.replay[places], learner.replay, places)
     log_p = learner.actor(torch.as_tensor(batch.obs.obs), torch.as_tensor(batch.obs.mask))

@@ -6,12 +6,8 @@ from functools import cache
 from typing import Any
 
 from edge_marl.agents.base import Agent, Trainer
-from edge_marl.agents.soft_actor_critic.settings import (
-    AdsacConfig,
-    AdsacTrainer,
-    SacConfig,
-    SacTrainer,
-)
+from edge_marl.agents.soft_actor_critic.settings import AdsacConfig, SacConfig
+from edge_marl.agents.soft_actor_critic.trainers import AdsacTrainer, SacTrainer
 from edge_marl.scenario import Scenario, load_scenario
 
 SMALL: dict[str, Any] = {"num_envs": 8, "batch_size": 32, "decisions_per_update": 16}

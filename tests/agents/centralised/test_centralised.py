@@ -24,15 +24,9 @@ from gymnasium.vector import AutoresetMode
 
 from edge_marl import EdgeAIGCRows, edge_aigc_v0
 from edge_marl.agents import Agent, Trainer, TrainProgress, load, make
-from edge_marl.agents.centralised import settings as centralised_trainers
-from edge_marl.agents.centralised.settings import (
-    MappoConfig,
-    MappoTrainer,
-    MixingConfig,
-    QmixConfig,
-    QmixTrainer,
-    VdnTrainer,
-)
+from edge_marl.agents.centralised import settings as centralised_settings
+from edge_marl.agents.centralised.settings import MappoConfig, MixingConfig, QmixConfig
+from edge_marl.agents.centralised.trainers import MappoTrainer, QmixTrainer, VdnTrainer
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError
@@ -327,7 +321,7 @@ def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
 def test_without_torchrl_the_error_says_what_to_install(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(centralised_trainers, "find_spec", lambda module: None)
+    monkeypatch.setattr(centralised_settings, "find_spec", lambda module: None)
     message = rf"agent '{name}' needs TorchRL.*pip install 'edge-marl\[torchrl\]'"
     with pytest.raises(AgentError, match=message):
         make(name, SMOKE)

@@ -18,18 +18,14 @@ from edge_marl.agents.independent.iadsac import GatewayCritic, GatewayReplay
 from edge_marl.agents.independent.iadsac import make_learner as make_iadsac
 from edge_marl.agents.independent.ippo import IppoAgent
 from edge_marl.agents.independent.ippo import make_learner as make_ippo
-from edge_marl.agents.independent.settings import (
-    IadsacTrainer,
-    IdqnConfig,
-    IdqnTrainer,
-    IppoConfig,
-    IppoTrainer,
-)
+from edge_marl.agents.independent.trainers import IadsacTrainer, IdqnTrainer, IppoTrainer
 from edge_marl.agents.networks.attention import TokenCritic
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor, OnBatch
 from edge_marl.agents.on_tianshou.rows import TianshouRows
 from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
+from edge_marl.agents.value_based.settings import DqnConfig
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads, evaluate, evaluate_gateways
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.errors import AgentError
@@ -53,8 +49,8 @@ def small_trainer(name: str, scenario: Scenario, **settings: Any) -> Trainer:
         return IadsacTrainer(scenario, AdsacConfig(**{**sizes, **small}))
     small = {"hidden": (32, 32), **small}
     if name == "ippo":
-        return IppoTrainer(scenario, IppoConfig(**{"decisions_per_update": 64, **small}))
-    return IdqnTrainer(scenario, IdqnConfig(**{"updates_per_target": 20, **small}))
+        return IppoTrainer(scenario, PpoConfig(**{"decisions_per_update": 64, **small}))
+    return IdqnTrainer(scenario, DqnConfig(**{"updates_per_target": 20, **small}))
 
 
 @cache
@@ -168,7 +164,7 @@ def test_it_is_the_policy_of_all_gateways_and_of_the_single_environment(name: st
 
 
 def test_a_gateway_does_nothing_if_and_only_if_it_has_no_task() -> None:
-    actor = GatewayActor(IppoAgent.build_actor(SMOKE, IppoConfig(hidden=(8,))))
+    actor = GatewayActor(IppoAgent.build_actor(SMOKE, PpoConfig(hidden=(8,))))
     rows = TianshouRows(EVENTS, 4)
     seen, _ = rows.reset(seed=0)
     mask = torch.as_tensor(seen.mask)
@@ -218,7 +214,7 @@ def test_steps_without_a_task_do_not_move_the_policy(name: str) -> None:
     seed = np.random.SeedSequence(0)
     learner: Any
     if name == "ippo":
-        config = IppoConfig(hidden=(8,), decisions_per_update=16)
+        config = PpoConfig(hidden=(8,), decisions_per_update=16)
         learner = make_ippo(EVENTS, config, 12, 100, seed)
     else:
         learner = make_iadsac(EVENTS, AdsacConfig(width=16, denoiser_width=8), 12, 100, seed)

@@ -117,7 +117,7 @@ def steps(rows: int) -> Any:
     training: Any = small("d2sac", num_envs=rows).start(SMOKE, 40 * rows, seed=1)
     for _ in range(12):
         training.advance()
-    return training._learner
+    return training.learner
 
 
 def linear(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ def ready(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, fl
     training: Any = small(name, num_envs=3, collect=1000).start(SMOKE, 300, seed=1)
     while not training.done:
         training.advance()
-    learner, losses = training._learner, {}
+    learner, losses = training.learner, {}
     algorithm = learner.algorithm
     torch.manual_seed(3)
     for network in (algorithm.target_actor, algorithm.target_critics):

@@ -1,0 +1,104 @@
+"""The trainers of `vdn`, `qmix` and `mappo`; TorchRL is loaded when they train."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from edge_marl.agents.base import Agent, Training, check_budget
+from edge_marl.agents.centralised.settings import (
+    CentralisedConfig,
+    MappoConfig,
+    MixingConfig,
+    QmixConfig,
+    need_torchrl,
+)
+from edge_marl.agents.registry import register
+from edge_marl.agents.training.settings import LearningConfig
+from edge_marl.agents.training.trainer import LearningTrainer, Recipe
+from edge_marl.scenario import Scenario
+
+if TYPE_CHECKING:
+    from edge_marl.agents.centralised.shared import MakeLearner
+
+__all__ = ["MappoTrainer", "QmixTrainer", "VdnTrainer"]
+
+CentralisedRecipe: TypeAlias = "Recipe[MakeLearner]"
+
+
+class _CentralisedTrainer(LearningTrainer):
+    config: CentralisedConfig
+
+    @classmethod
+    @abstractmethod
+    def _recipe(cls) -> CentralisedRecipe: ...
+
+    def __init__(self, scenario: Scenario, config: LearningConfig | None = None) -> None:
+        need_torchrl(self.name)
+        super().__init__(scenario, config)
+
+    def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
+        """Return a training of `budget` decisions, at its start (see `LearningTrainer.start`)."""
+        check_budget(budget)
+        from edge_marl.agents.centralised.shared import CentralisedTraining
+
+        agent, make_learner = self._recipe()
+        return CentralisedTraining(scenario, self.config, make_learner, agent, budget, seed)
+
+    @classmethod
+    def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
+        """Return a trained agent that was saved (see `Agent.load`)."""
+        need_torchrl(cls.name)
+        return super().load(folder, scenario, transfer=transfer)
+
+
+@register("vdn")
+class VdnTrainer(_CentralisedTrainer):
+    """Value decomposition: the gateways' values add up (Sunehag et al. 2018, arXiv:1706.05296).
+
+    Raises:
+        AgentError: if TorchRL is not installed.
+    """
+
+    config_class = MixingConfig
+
+    @classmethod
+    def _recipe(cls) -> CentralisedRecipe:
+        from edge_marl.agents.centralised.vdn import VdnAgent, make_learner
+
+        return Recipe(VdnAgent, make_learner)
+
+
+@register("qmix")
+class QmixTrainer(_CentralisedTrainer):
+    """Monotonic mixing of the gateways' values (Rashid et al. 2018, arXiv:1803.11485).
+
+    Raises:
+        AgentError: if TorchRL is not installed.
+    """
+
+    config_class = QmixConfig
+
+    @classmethod
+    def _recipe(cls) -> CentralisedRecipe:
+        from edge_marl.agents.centralised.qmix import QmixAgent, make_learner
+
+        return Recipe(QmixAgent, make_learner)
+
+
+@register("mappo")
+class MappoTrainer(_CentralisedTrainer):
+    """Multi-agent PPO with a central critic (Yu et al. 2022, arXiv:2103.01955).
+
+    Raises:
+        AgentError: if TorchRL is not installed.
+    """
+
+    config_class = MappoConfig
+
+    @classmethod
+    def _recipe(cls) -> CentralisedRecipe:
+        from edge_marl.agents.centralised.mappo import MappoAgent, make_learner
+
+        return Recipe(MappoAgent, make_learner)

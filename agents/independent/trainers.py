@@ -1,0 +1,59 @@
+"""The trainers of `ippo`, `idqn` and `iadsac`: agents of other families, in the game of gateways.
+
+Their settings and defaults are those of `ppo`, `dqn` and `adsac`, chosen for these on `train` and
+`validation` workloads of `paper`, world 0, never on test workloads. An environment is there one
+with all its gateways, and of `ippo` and `iadsac` `batch_size` counts transitions with a decision.
+"""
+
+from __future__ import annotations
+
+from edge_marl.agents.on_tianshou.trainer import TianshouRecipe, TianshouTrainer
+from edge_marl.agents.policy_gradient.settings import PpoConfig
+from edge_marl.agents.registry import register
+from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
+from edge_marl.agents.training.trainer import Recipe
+from edge_marl.agents.value_based.settings import DqnConfig
+
+__all__ = ["IadsacTrainer", "IdqnTrainer", "IppoTrainer"]
+
+
+@register("ippo")
+class IppoTrainer(TianshouTrainer):
+    """Independent PPO (arXiv:2011.09533), one network for all gateways, masked; Tianshou's."""
+
+    config_class = PpoConfig
+    api = "parallel"
+
+    @classmethod
+    def _recipe(cls) -> TianshouRecipe:
+        from edge_marl.agents.independent.ippo import IppoAgent, make_learner
+
+        return Recipe(IppoAgent, make_learner)
+
+
+@register("idqn")
+class IdqnTrainer(TianshouTrainer):
+    """Independent double DQN (arXiv:1509.06461), one masked network for all; Tianshou's."""
+
+    config_class = DqnConfig
+    api = "parallel"
+
+    @classmethod
+    def _recipe(cls) -> TianshouRecipe:
+        from edge_marl.agents.independent.idqn import IdqnAgent, make_learner
+
+        return Recipe(IdqnAgent, make_learner)
+
+
+@register("iadsac")
+class IadsacTrainer(TianshouTrainer):
+    """Independent ADSAC: `adsac` trained in the game of gateways, one masked policy for all."""
+
+    config_class = AdsacConfig
+    api = "parallel"
+
+    @classmethod
+    def _recipe(cls) -> TianshouRecipe:
+        from edge_marl.agents.independent.iadsac import IadsacAgent, make_learner
+
+        return Recipe(IadsacAgent, make_learner)
