@@ -113,5 +113,5 @@ class _Learner(CentralisedLearner):
 def make_learner(
     scenario: Scenario, config: MappoConfig, network: GatewayNetwork, state_size: int
 ) -> CentralisedLearner:
-    """Return an untrained learner (see `shared.py`)."""
+    """Return an untrained learner (see `MakeLearner` in `shared.py`)."""
     return _Learner(network, state_size, config)

@@ -38,6 +38,6 @@ def make_qmix_mixer(gateways: int, state_size: int, width: int) -> QMixer:
 def make_learner(
     scenario: Scenario, config: QmixConfig, network: GatewayNetwork, state_size: int
 ) -> MixingLearner:
-    """Return an untrained learner (see `shared.py`)."""
+    """Return an untrained learner (see `MakeLearner` in `shared.py`)."""
     mixer = make_qmix_mixer(scenario.gateways.count, state_size, config.mixer_width)
     return MixingLearner(network, mixer, True, config)

@@ -1,4 +1,4 @@
-"""Settings of the agents that are trained centrally, `vdn`, `qmix` and `mappo`, and their need.
+"""Settings of `vdn`, `qmix` and `mappo`, and the check that their library, TorchRL, is installed.
 
 Centralised training, decentralised execution: gateways share one network and act on what each sees,
 while training also uses the state of the whole game (`EdgeAIGCRows.state`) and the team's reward.

@@ -1,4 +1,4 @@
-"""What the centrally trained agents share: the gateways' network, the agent, the game as tensors.
+"""The gateways' network, agent, game as tensors and training of `vdn`, `qmix` and `mappo`.
 
 Gateways share parameters, and what two of them see can be the same. So that they need not do the
 same then, the network is also told which gateway it decides for (one-hot).
@@ -248,6 +248,9 @@ class CentralisedTraining(Training):
         budget: decisions to train on.
         seed: of everything random.
     """
+
+    learner: CentralisedLearner
+    """Losses, optimiser and what else learns, as they are now."""
 
     def __init__(
         self,

@@ -35,5 +35,5 @@ def make_vdn_mixer(gateways: int) -> VDNMixer:
 def make_learner(
     scenario: Scenario, config: MixingConfig, network: GatewayNetwork, _: int
 ) -> MixingLearner:
-    """Return an untrained learner (see `shared.py`)."""
+    """Return an untrained learner (see `MakeLearner` in `shared.py`)."""
     return MixingLearner(network, make_vdn_mixer(scenario.gateways.count), False, config)

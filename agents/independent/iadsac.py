@@ -89,7 +89,7 @@ def make_learner(
     budget: int,
     for_replay: np.random.SeedSequence,
 ) -> SacLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     gateways, layout = scenario.gateways.count, ObservationLayout(scenario)
     actor = IadsacAgent.build_actor(scenario, config)
     size = replay_size(config.buffer_size, rows, budget, gateways)

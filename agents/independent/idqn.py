@@ -58,7 +58,7 @@ def make_learner(
     budget: int,
     for_replay: np.random.SeedSequence,
 ) -> ValueLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = GatewayValues(scenario, config.hidden)
     policy = DiscreteQLearningPolicy(
         model=OnArray(actor.values), action_space=gateway_action_space(scenario)

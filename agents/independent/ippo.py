@@ -80,5 +80,5 @@ class _Ppo(Learner):
 def make_learner(
     scenario: Scenario, config: PpoConfig, rows: int, budget: int, _: np.random.SeedSequence
 ) -> Learner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     return _Ppo(scenario, config, IppoAgent.build_actor(scenario, config), rows, budget)

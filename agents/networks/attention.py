@@ -1,4 +1,4 @@
-"""Networks: attention over task and server tokens, scores of pairs, and a plain perceptron.
+"""Networks: attention over task and server tokens, scores of pairs, and a critic.
 
 Sizes: B rows, S servers, V services per server, A = S * V actions, D observation length, W width,
 C features of a service.

@@ -1,4 +1,4 @@
-"""What Tianshou needs of us: a vector environment, and to keep what it compiles."""
+"""The single environment as one of Tianshou's, and a cache of what Tianshou compiles."""
 
 from __future__ import annotations
 

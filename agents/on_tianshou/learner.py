@@ -1,4 +1,4 @@
-"""What a training loop has to know of a learning algorithm, and how to keep and restore it."""
+"""Algorithms of Tianshou's as the training loop (`loop.py`) updates, keeps and restores them."""
 
 from __future__ import annotations
 

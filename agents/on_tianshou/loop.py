@@ -80,7 +80,7 @@ class TianshouTraining(Training):
     """
 
     learner: Learner
-    """What learns, as it is now."""
+    """The algorithm and its replay buffer, as they are now."""
 
     def __init__(
         self,

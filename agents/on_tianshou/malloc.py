@@ -1,4 +1,4 @@
-"""What a training asks of the C library's memory."""
+"""glibc's `mallopt`: memory that a training frees stays with its process."""
 
 from __future__ import annotations
 

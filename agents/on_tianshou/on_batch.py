@@ -1,4 +1,4 @@
-"""The trained agent, and its network as Tianshou's policy sees it."""
+"""Networks on tensors as Tianshou calls them, on batches, and with the action to do nothing."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class A2cAgent(FlatPolicyAgent):
 def make_learner(
     scenario: Scenario, config: A2cConfig, rows: int, budget: int, _: np.random.SeedSequence
 ) -> OnPolicyLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = A2cAgent.build_actor(scenario, config)
     learner = OnPolicyLearner(scenario, actor, rows, config.decisions_per_update, config.batch_size)
     learner.algorithm = A2C(**actor_critic(learner.policy, scenario, config, budget))

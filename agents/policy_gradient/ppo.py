@@ -24,7 +24,7 @@ class PpoAgent(FlatPolicyAgent):
 def make_learner(
     scenario: Scenario, config: PpoConfig, rows: int, budget: int, _: np.random.SeedSequence
 ) -> OnPolicyLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = PpoAgent.build_actor(scenario, config)
     learner = OnPolicyLearner(
         scenario, actor, rows, config.decisions_per_update, config.batch_size, config.epochs

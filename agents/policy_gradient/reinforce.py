@@ -66,7 +66,7 @@ class ReinforceAgent(FlatPolicyAgent):
 def make_learner(
     scenario: Scenario, config: ReinforceConfig, rows: int, budget: int, _: np.random.SeedSequence
 ) -> OnPolicyLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = ReinforceAgent.build_actor(scenario, config)
     learner = OnPolicyLearner(scenario, actor, rows, config.decisions_per_update, config.batch_size)
     learner.algorithm = StandardisedReinforce(

@@ -1,4 +1,4 @@
-"""What the agents that learn from their present policy's own decisions share."""
+"""Agent, learner and parts of the losses that `ppo`, `a2c`, `reinforce` and `ippo` share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`adsac-published`: the published diffusion policy with attention over the batch (`published.py`).
+"""`adsac-published`: the published diffusion policy with attention over the batch (`losses.py`).
 
 Kept to tell what was published from what is described: see `docs/agents.md`.
 """

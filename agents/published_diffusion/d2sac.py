@@ -1,4 +1,4 @@
-"""`d2sac`: the published diffusion policy on perceptrons (`published.py`)."""
+"""`d2sac`: the published diffusion policy on perceptrons (`losses.py`)."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def published_learner(
     budget: int,
     for_replay: np.random.SeedSequence,
 ) -> PublishedLearner:
-    """Return an untrained learner of an agent's kind (see `trainer.py`)."""
+    """Return an untrained learner of an agent's kind (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = kind.build_actor(scenario, config)
     critics = Critics(ObservationLayout(scenario).size, scenario.num_actions)
     masked: Any = OnBatch(actor, actor=True)

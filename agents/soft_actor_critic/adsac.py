@@ -2,8 +2,8 @@
 
 The ADSAC paper's method as it is described, not as its code was published: attention runs over the
 tokens of one observation (the published code's over the other samples of the batch), the targets
-have no dropout, and the entropy is that of the policy that acts (`diffusion.py`). Losses:
-`discrete_sac.py`; networks: `networks.py`.
+have no dropout, and the entropy is that of the policy that acts. Losses: `losses.py`; networks:
+`networks/attention.py` and `networks/diffusion.py`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def make_learner(
     budget: int,
     for_replay: np.random.SeedSequence,
 ) -> SacLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     layout = ObservationLayout(scenario)
     return SacLearner(
         action_space(scenario),

@@ -39,7 +39,7 @@ def make_learner(
     budget: int,
     for_replay: np.random.SeedSequence,
 ) -> SacLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     layout = ObservationLayout(scenario)
     return SacLearner(
         action_space(scenario),

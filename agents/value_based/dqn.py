@@ -42,7 +42,7 @@ def make_learner(
     budget: int,
     for_replay: np.random.SeedSequence,
 ) -> ValueLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = DqnAgent.build_actor(scenario, config)
     policy = DiscreteQLearningPolicy(
         model=OnArray(actor.network), action_space=action_space(scenario)

@@ -64,7 +64,7 @@ def make_learner(
     budget: int,
     for_replay: np.random.SeedSequence,
 ) -> ValueLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = QrdqnAgent.build_actor(scenario, config)
     policy = QRDQNPolicy(model=OnArray(actor.network), action_space=action_space(scenario))
     return uniform_learner(

@@ -123,7 +123,7 @@ def make_learner(
     budget: int,
     for_replay: np.random.SeedSequence,
 ) -> ValueLearner:
-    """Return an untrained learner (see `trainer.py`)."""
+    """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = RainbowAgent.build_actor(scenario, config)
     least, most = support(scenario, config.gamma)
     policy = C51Policy(

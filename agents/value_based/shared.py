@@ -1,4 +1,4 @@
-"""What the agents that learn action values share: acting, exploring, how Tianshou calls them."""
+"""Acting, exploring and replaying by action values: `dqn`, `drqn`, `qrdqn`, `rainbow`, `idqn`."""
 
 from __future__ import annotations
 
