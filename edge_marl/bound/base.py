@@ -40,11 +40,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numba
 import numpy as np
 
 from edge_marl.bound.certificate import FRACTION_BITS, Bound, round_up, rounding_margin
 from edge_marl.errors import WorkloadError
+from edge_marl.jit import jit
 from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE, Floats, Ints
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.utility import task_utilities
@@ -127,7 +127,7 @@ def _price_limit(demand: Ints, capacity: Ints, penalty: float, span: float) -> f
     return limit
 
 
-@numba.njit(cache=True)
+@jit
 def _certificate(
     prices: Ints, capacity: Ints, utility: Ints, tasks: Ints, free: Ints, penalty: int
 ) -> tuple[int, int]:
@@ -165,7 +165,7 @@ def _certificate(
     return total, evictions
 
 
-@numba.njit(cache=True)
+@jit
 def _improve(
     capacity: Ints,
     utility: Floats,
@@ -204,7 +204,7 @@ def _improve(
     return feasible
 
 
-@numba.njit(cache=True)
+@jit
 def _respond(
     smallest: int,
     utility: Floats,
@@ -237,7 +237,7 @@ def _respond(
             shares[q, j] += RELAXATION * (share - shares[q, j])
 
 
-@numba.njit(cache=True)
+@jit
 def _simplex_threshold(values: Floats, ordered: Floats) -> float:
     """What to take off `values` so that their positive parts sum to 1 (nearest point)."""
     for i in range(len(values)):

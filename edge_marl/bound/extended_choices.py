@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from edge_marl.bound.extended_facts import (
@@ -17,6 +16,7 @@ from edge_marl.bound.extended_facts import (
     least_duration,
     return_time,
 )
+from edge_marl.jit import jit
 from edge_marl.kernel.world import (
     AFTER,
     ARRIVAL,
@@ -65,18 +65,18 @@ TO, BEGIN, LENGTH, WORTH, COST, KINK, ZERO = range(7)
 # What each stage may choose.
 
 
-@numba.njit(cache=True)
+@jit
 def up(g: Grid, time: int) -> int:
     """Place of a time in parts, rounded up; it may lie outside of the blocks."""
     return -(-(time - g.start) * PARTS // g.length)
 
 
-@numba.njit(cache=True)
+@jit
 def _down(g: Grid, time: int) -> int:
     return (time - g.start) * PARTS // g.length
 
 
-@numba.njit(cache=True)
+@jit
 def _weigh(
     f: Facts,
     k: int,
@@ -114,7 +114,7 @@ def _weigh(
             cost[v] = 0.0
 
 
-@numba.njit(cache=True)
+@jit
 def _is_dominated(v: int, gain: Floats, cost: Floats, duration: Ints) -> bool:
     """Whether a service of the same server is as good in all and better in one, or comes first."""
     for u in range(len(duration)):
@@ -125,7 +125,7 @@ def _is_dominated(v: int, gain: Floats, cost: Floats, duration: Ints) -> bool:
     return False
 
 
-@numba.njit(cache=True)
+@jit
 def worth_at(place: int, value: float, row: Ints) -> int:
     """Worth of a later stage dispatched at a place in time, less its cost, in units."""
     if place > row[KINK]:
@@ -134,7 +134,7 @@ def worth_at(place: int, value: float, row: Ints) -> int:
     return int(worth - row[COST])
 
 
-@numba.njit(cache=True)
+@jit
 def list_choices(f: Facts, g: Grid, ready: Ints, rest: Ints) -> Choices:
     """Return every stage's choices that no other one dominates."""
     n, links, services = len(f.tasks), f.links.shape[1], f.takes.shape[1]
@@ -172,7 +172,7 @@ def list_choices(f: Facts, g: Grid, ready: Ints, rest: Ints) -> Choices:
     return Choices(first, rows[:at].copy(), values[:at].copy(), spared)
 
 
-@numba.njit(cache=True)
+@jit
 def _sort(rows: Ints, values: Floats, start: int, stop: int) -> None:
     """Bring the most worthy to the front, by insertion; equals stay in order."""
     for i in range(start + 1, stop):
@@ -184,7 +184,7 @@ def _sort(rows: Ints, values: Floats, start: int, stop: int) -> None:
             at -= 1
 
 
-@numba.njit(cache=True)
+@jit
 def _fill_row(
     f: Facts,
     g: Grid,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.bound.certificate import FRACTION_BITS
 from edge_marl.errors import WorkloadError
+from edge_marl.jit import jit
 from edge_marl.kernel.world import (
     AFTER,
     ARRIVAL,
@@ -196,31 +196,31 @@ def lay_grid(facts: Facts) -> Grid:
 # Times, by the rules of `docs/extended_model.md`.
 
 
-@numba.njit(cache=True)
+@jit
 def _run_time(f: Facts, k: int, server: int, service: int) -> int:
     return int(-(-(f.tasks[k, RUN_TIME] * f.slowdown[server, service]) // 1000))
 
 
-@numba.njit(cache=True)
+@jit
 def _link_time(f: Facts, k: int, link: int, size: int) -> int:
     gateway = f.tasks[k, GATEWAY]
     sending = -(-(size * f.links[gateway, link, US_PER_KB]) // 1000)
     return int(f.links[gateway, link, PROPAGATION] + sending)
 
 
-@numba.njit(cache=True)
+@jit
 def _input_time(f: Facts, k: int, link: int) -> int:
     """Least time that the input takes."""
     return _link_time(f, k, link, f.details[k, UPLOAD]) if f.details[k, STAGE] == 0 else 0
 
 
-@numba.njit(cache=True)
+@jit
 def return_time(f: Facts, k: int, link: int) -> int:
     """Time that the result of stage k takes back over a link (0: others follow it), in ms."""
     return _link_time(f, k, link, f.details[k, DOWNLOAD]) if f.details[k, AFTER] == 0 else 0
 
 
-@numba.njit(cache=True)
+@jit
 def _survives(f: Facts, server: int, now: int, end: int) -> bool:
     """Whether a server is up at `now` and no failure comes before `end`, but for restarts."""
     if server == f.cloud:
@@ -232,7 +232,7 @@ def _survives(f: Facts, server: int, now: int, end: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@jit
 def least_duration(f: Facts, k: int, link: int, service: int) -> int:
     """Least time from dispatch to end; NEVER where the task cannot be served."""
     server = f.links[f.tasks[k, GATEWAY], link, SERVER]
@@ -249,7 +249,7 @@ def least_duration(f: Facts, k: int, link: int, service: int) -> int:
     return int(there + runs)
 
 
-@numba.njit(cache=True)
+@jit
 def _must_fail(f: Facts, k: int) -> bool:
     """Whether a task that fails does so for sure if it is a stage of a request of any value."""
     if f.details[k, FAILS] == 0:
@@ -258,7 +258,7 @@ def _must_fail(f: Facts, k: int) -> bool:
     return bool(f.details[k, AFTER] > 0 or (limit > 0 and f.tasks[k, ARRIVAL] + 2 * limit <= f.end))
 
 
-@numba.njit(cache=True)
+@jit
 def least_times(f: Facts) -> tuple[Ints, Ints]:
     """Earliest dispatch of each task, and least time from its end to the request's result.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from edge_marl.bound.extended_choices import (
@@ -26,6 +25,7 @@ from edge_marl.bound.extended_facts import (
     Facts,
     Grid,
 )
+from edge_marl.jit import jit
 from edge_marl.kernel.world import AFTER, DEMAND, STAGE, Floats, Ints
 
 __all__ = ["ROUNDS", "search"]
@@ -43,7 +43,7 @@ TOO_SMALL = 1e-12
 # The bound at given prices.
 
 
-@numba.njit(cache=True)
+@jit
 def _held_until(held: Ints, server: int, place: int) -> int:
     """Price of a unit of capacity from the start to a place in time, rounded down."""
     block = place >> PART_BITS
@@ -51,7 +51,7 @@ def _held_until(held: Ints, server: int, place: int) -> int:
     return int(held[server, block] + (price * (place & (PARTS - 1)) >> PART_BITS))
 
 
-@numba.njit(cache=True)
+@jit
 def _charge(held: Ints, demand: int, row: Ints, begin: int) -> int:
     """Price of a reservation of a choice from `begin` on, rounded down; at most -WORST."""
     end = min(begin + row[LENGTH], (held.shape[1] - 2) << PART_BITS)
@@ -59,7 +59,7 @@ def _charge(held: Ints, demand: int, row: Ints, begin: int) -> int:
     return int(demand * min(max(0, unit), -WORST // demand))
 
 
-@numba.njit(cache=True)
+@jit
 def _best_dispatch(
     held: Ints, demand: int, row: Ints, value: float, last: int, least: int
 ) -> tuple[int, int]:
@@ -87,7 +87,7 @@ def _best_dispatch(
     return best, when
 
 
-@numba.njit(cache=True)
+@jit
 def _choose(f: Facts, c: Choices, held: Ints, k: int, last: int) -> tuple[int, int, int]:
     """Best worth of a stage less its price; which choice that is (-1: no capacity), and when."""
     best, choice, when = c.spared[k], -1, 0
@@ -105,7 +105,7 @@ def _choose(f: Facts, c: Choices, held: Ints, k: int, last: int) -> tuple[int, i
     return best, choice, when
 
 
-@numba.njit(cache=True)
+@jit
 def _certificate(
     f: Facts, c: Choices, ready: Ints, prices: Ints, last: int, held: Ints, load: Floats
 ) -> int:
@@ -145,7 +145,7 @@ def _certificate(
     return total
 
 
-@numba.njit(cache=True)
+@jit
 def _hold(load: Floats, demand: int, row: Ints, begin: int) -> None:
     """Add a reservation to the changes of load."""
     end = min(begin + row[LENGTH], (load.shape[1] - 2) << PART_BITS)
@@ -158,7 +158,7 @@ def _hold(load: Floats, demand: int, row: Ints, begin: int) -> None:
 # The prices.
 
 
-@numba.njit(cache=True)
+@jit
 def _turn(f: Facts, load: Floats, spent: Floats, direction: Floats, weight: float) -> float:
     """Turn the direction towards the newest subgradient; return its length, squared.
 
@@ -177,7 +177,7 @@ def _turn(f: Facts, load: Floats, spent: Floats, direction: Floats, weight: floa
     return total
 
 
-@numba.njit(cache=True)
+@jit
 def _move(
     f: Facts, direction: Floats, step: float, most: float, spent: Floats, prices: Ints
 ) -> None:
@@ -199,7 +199,7 @@ def _move(
                 prices[j, b] = min(DEAREST, int(spent[j, b] / f.room[j] * UNIT))
 
 
-@numba.njit(cache=True)
+@jit
 def search(f: Facts, g: Grid, c: Choices, ready: Ints, rounds: int) -> tuple[int, Ints]:
     """Return the least bound that was found, in units, and its prices: (S, B) of a block."""
     shape = (len(f.room), g.blocks)

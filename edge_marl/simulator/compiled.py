@@ -17,6 +17,7 @@ from numba.core import types
 from numba.core.cgutils import get_item_pointer, get_or_insert_function, unpack_tuple
 from numba.extending import intrinsic
 
+from edge_marl.jit import jit
 from edge_marl.kernel import (
     agenda,
     clock,
@@ -110,7 +111,7 @@ def compiled(body: Any) -> Any:
     positive by the checks of Scenario, Topology and Workload.
     """
     body.__qualname__ = f"{body.__name__}_{FINGERPRINT}"
-    return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(body)
+    return jit(body, nogil=True, error_model="numpy", forceinline=True)
 
 
 def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from edge_marl.jit import jit
 from edge_marl.kernel.world import ARRIVAL, DEMAND, GATEWAY, RUN_TIME, TYPE, Floats, Ints
 
 __all__ = [
@@ -168,24 +168,24 @@ def _positive(words: Words) -> Floats:
     return fractions(words) + 2.0**-53
 
 
-@numba.njit(cache=True)
+@jit
 def _uniform(word: np.uint64) -> float:
     """Uniform in (0, 1], of 53 bits: its logarithm is finite."""
     return (np.float64(word >> np.uint64(11)) + 1.0) / 2.0**53
 
 
-@numba.njit(cache=True)
+@jit
 def _choose(word: np.uint64, count: int) -> int:
     """Uniform on 0..count-1, from the upper 32 bits (bias below count / 2**32)."""
     return int(((word >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32))
 
 
-@numba.njit(cache=True)
+@jit
 def _rounded(value: float) -> float:
     return math.floor(value * GRAIN + 0.5) / GRAIN
 
 
-@numba.njit(cache=True)
+@jit
 def _normal(radius: np.uint64, angle: np.uint64) -> float:
     """Standard normal (Box and Muller 1958)."""
     length = math.sqrt(-2.0 * math.log(_uniform(radius)))
@@ -193,7 +193,7 @@ def _normal(radius: np.uint64, angle: np.uint64) -> float:
     return normal
 
 
-@numba.njit(cache=True)
+@jit
 def fill_tasks(
     tasks: Ints,
     words: Words,
@@ -231,7 +231,7 @@ def words_per_gap(shape: float) -> int:
     return 1 if shape == 1.0 else 4
 
 
-@numba.njit(cache=True)
+@jit
 def fill_gaps(gaps: Floats, words: Words, shape: float) -> int:
     """Fill gaps of a gamma renewal process of mean 1 in equilibrium; return how many.
 
@@ -266,7 +266,7 @@ def fill_gaps(gaps: Floats, words: Words, shape: float) -> int:
     return count
 
 
-@numba.njit(cache=True)
+@jit
 def fill_arrivals(
     times: Ints,
     words: Words,
@@ -287,7 +287,7 @@ def fill_arrivals(
     return count, count < known
 
 
-@numba.njit(cache=True)
+@jit
 def fill_times(
     times: Ints,
     gaps: Floats,
@@ -334,7 +334,7 @@ def fill_times(
     return count
 
 
-@numba.njit(cache=True)
+@jit
 def fill_load_times(
     times: Ints, words: Words, begins: Words, medians_ms: Floats, sds: Floats, most: int
 ) -> None:

@@ -1,0 +1,47 @@
+"""Compiled code is kept on disk where there is a place for it, and does without otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import edge_marl
+
+PACKAGE = Path(edge_marl.__file__).parent
+
+CODE = """
+import warnings
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    import edge_marl.bound.base, edge_marl.bound.extended_prices, edge_marl.simulator.compiled
+    from edge_marl.workload import sampling
+print(edge_marl.__file__)
+print(*(str(one.message) for one in told if "NUMBA_CACHE_DIR" in str(one.message)), sep="\\n")
+from edge_marl.jit import jit
+assert jit(lambda number: number + 1)(1) == 2
+"""
+
+
+def test_without_a_folder_for_compiled_code(tmp_path: Path) -> None:
+    """As in a read-only install that is used by someone without a home."""
+    copy = tmp_path / "edge_marl"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+    for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
+        (folder / "__pycache__").touch()  # not even the superuser can make the folder
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR"), "/dev/null/none")
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        env=os.environ | nowhere | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    place, *told = done.stdout.splitlines()
+    assert Path(place).parent == copy
+    assert len(told) == 1
+    assert "set the environment variable NUMBA_CACHE_DIR to a folder" in told[0]
