@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -84,6 +85,8 @@ class Simulator:
         bounds = [num_envs * i // threads for i in range(threads + 1)]
         self._chunks = list(pairwise(bounds))
         self._threads: ThreadPoolExecutor | None = None
+        self._threads_of = 0
+        """Process that the threads are in."""
 
     def _empty_world(self) -> k.World:
         """Return all arrays, without room for tasks."""
@@ -100,7 +103,7 @@ class Simulator:
         world.spec[:] = pack_spec(scenario, self.layout)
         world.rates[:] = pack_rates(scenario, self.layout)
         world.episode[:, k.DONE] = k.TERMINATED
-        world.servers[:] = 1
+        world.servers[:, :, k.CAPACITY] = 1
         world.soonest[:] = k.NEVER
         world.feasible[:] = 1
         world.gateways[:] = k.NOWHERE
@@ -137,7 +140,7 @@ class Simulator:
         """Leave out what is bound to this object's memory, for copies and pickles."""
         bound = ("_table", "step_row")
         state = {name: value for name, value in self.__dict__.items() if name not in bound}
-        return state | {"_threads": None}
+        return state | {"_threads": None, "_threads_of": 0}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Bind a copy to its own memory."""
@@ -288,8 +291,9 @@ class Simulator:
         mine, *others = self._chunks
         # Python's threads and a kernel without the GIL, not Numba's parallel loops: OpenMP's wait
         # busily at their barrier, and on a busy machine that made a step 30 times as slow.
-        if others and self._threads is None:
-            self._threads = ThreadPoolExecutor(len(others))
+        # A forked process inherits the pool without its threads: it would wait for them for ever.
+        if others and self._threads_of != os.getpid():
+            self._threads, self._threads_of = ThreadPoolExecutor(len(others)), os.getpid()
         jobs = [
             self._threads.submit(run, *chunk, *arrays)
             for chunk in others
