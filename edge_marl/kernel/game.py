@@ -14,7 +14,14 @@ The other arrays are those of `world.World`.
 from __future__ import annotations
 
 from edge_marl.kernel.agenda import EMPTY, KIND_BIT, TIME_SHIFT, next_on_agenda, strike_first
-from edge_marl.kernel.clock import complete, finish_due, live_on, pass_time, show_next
+from edge_marl.kernel.clock import (
+    complete,
+    end_at_horizon,
+    finish_due,
+    live_on,
+    pass_time,
+    show_next,
+)
 from edge_marl.kernel.decision import dispatch
 from edge_marl.kernel.losses import lose_unsent
 from edge_marl.kernel.observe import observe_gateway, observe_task
@@ -195,16 +202,24 @@ def show_shown(w: World, e: int) -> None:
 
 
 def open_game(w: World, e: int) -> None:
-    """Start the game on tasks that are loaded: the clock goes to the first decision."""
+    """Start the game on tasks that are loaded: the clock goes to the first decision.
+
+    Where no slot starts between the first task and the horizon there is none: over at once.
+    """
     if w.spec[SLOT] == 0:
         show_shown(w, e)
         return
     w.episode[e, ARRIVING] = w.episode[e, NUM_TASKS]  # gateways have them all in their queues
     slot = w.spec[SLOT]
     clock = (w.tasks[e, 0, ARRIVAL] + slot - 1) // slot * slot
+    over = w.spec[END_AT_LAST_TASK] == 0 and clock >= w.spec[HORIZON]
+    if over:
+        clock = w.spec[HORIZON]
     if w.spec[EXTENDED] == 1:
         live_until(w, e, clock)
     w.episode[e, CLOCK] = clock
+    if over:
+        end_at_horizon(w, e)
     show_waiting(w, e)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.errors import WorkloadError
 from edge_marl.kernel import game
 from edge_marl.kernel import world as k
 from edge_marl.kernel.world import HEAD, WAITS
 from edge_marl.simulator import compiled
 from edge_marl.simulator.simulator import Simulator
-from edge_marl.workload import Workload
 
 __all__ = ["GatewaySimulator"]
 
@@ -44,23 +42,6 @@ class GatewaySimulator(Simulator):
     def masks(self) -> npt.NDArray[np.int8]:
         """(E * G, N * V + 1) what each gateway may choose now; overwritten by the next step."""
         return self._world.masks
-
-    def load(self, row: int, workload: Workload) -> None:
-        """Start an episode on a workload in one row.
-
-        Raises:
-            WorkloadError: if the workload does not fit the scenario, or has no slot to decide in.
-        """
-        slot, arrival = self.scenario.clock.slot_ms, int(workload.tasks[0, k.ARRIVAL])
-        horizon = self.scenario.arrivals.horizon_ms
-        first = -(-arrival // slot) * slot if slot else arrival
-        if slot and self.scenario.episode.end == "horizon" and first >= horizon:
-            raise WorkloadError(
-                f"the first task arrives at {arrival} ms and slots last {slot} ms: the first slot "
-                f"that it could be decided in starts at {first} ms, not before the horizon "
-                f"({horizon} ms); give an earlier task or shorter slots"
-            )
-        super().load(row, workload)
 
     def _open(self, row: int, count: int) -> None:
         super()._open(row, count)
