@@ -7,14 +7,12 @@ others are compared with; Gymnasium's and PettingZoo's own converters say what t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain, islice, pairwise, repeat
+from itertools import chain, islice, repeat
 from typing import Any
 from unittest.mock import patch
 
 import gymnasium
 import numpy as np
-import pytest
 from gymnasium.vector import AutoresetMode
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -22,6 +20,7 @@ from pettingzoo.utils.conversions import aec_to_parallel, parallel_to_aec
 
 from edge_marl import EdgeAIGCRows, draw_workload, edge_aigc_v0
 from edge_marl.envs.parallel import EdgeAIGCParallelEnv, game_scenario
+from tests.edge_marl.envs.batches import run_batch
 from tests.worlds import strategies
 from tests.worlds.every_part import world
 from tests.worlds.strategies import Game
@@ -326,122 +325,3 @@ def test_vector_rows_are_single_environments_across_their_ends(
         actions[rng.random(num_envs) < 0.3] = 0
         left, right = (vector.step(actions) for vector in (ours, theirs))
         ends += right[2] | right[3]
-
-
-def run_single(env: Any, **reset: Any) -> Iterator[Any]:
-    """What an episode of the single environment returns."""
-    rng = np.random.default_rng(0)
-    ended = False
-    yield env.reset(**reset)
-    while not ended:
-        returned = env.step(int(rng.integers(env.action_space.n)))
-        ended = returned[2] or returned[3]
-        yield returned
-
-
-def run_batch(env: Any, **reset: Any) -> Iterator[Any]:
-    """What 100 steps of a vector environment or of rows return: more than an episode."""
-    rng = np.random.default_rng(0)
-    yield env.reset(**reset)
-    shape = (env.num_envs, env.num_gateways) if hasattr(env, "num_gateways") else env.num_envs
-    for _ in range(100):
-        yield env.step(rng.integers(env.single_action_space.n, size=shape))
-        if hasattr(env, "state"):
-            yield env.state()
-
-
-def run_parallel(env: Any, **reset: Any) -> Iterator[Any]:
-    """What an episode of a Parallel environment returns."""
-    return play(env, Choices(0), **reset)
-
-
-def run_turns(env: Any, **reset: Any) -> Iterator[Any]:
-    """What an episode of an AEC environment returns, and what an agent sees on a second look."""
-    for turn in turns(env, Choices(0), **reset):
-        yield turn
-        yield env.observe(turn.agent)
-        yield env.state()
-
-
-SLOTS: dict[str, Any] = {"slot_s": 900.0, "hold": True, "gateways": "servers"}
-APIS: dict[str, tuple[Callable[..., Any], Callable[..., Iterator[Any]]]] = {
-    "single": (partial(gymnasium.make, "EdgeAIGC-v0"), run_single),
-    "vector": (partial(gymnasium.make_vec, "EdgeAIGC-v0", num_envs=3), run_batch),
-    "parallel": (edge_aigc_v0.parallel_env, run_parallel),
-    "parallel-slots": (partial(edge_aigc_v0.parallel_env, **SLOTS), run_parallel),
-    "turns": (edge_aigc_v0.env, run_turns),
-    "turns-slots": (partial(edge_aigc_v0.env, **SLOTS), run_turns),
-    "rows": (partial(EdgeAIGCRows, 3), run_batch),
-    "rows-slots": (partial(EdgeAIGCRows, 3, **SLOTS, reward="local"), run_batch),
-}
-each_api = pytest.mark.parametrize(("make", "run"), APIS.values(), ids=APIS)
-
-
-@each_api
-@pytest.mark.parametrize("seed", [0, 7])
-def test_a_seed_decides_its_episodes(make: Any, run: Any, seed: int) -> None:
-    """From the reset to the end, infos included: no time of day is in them."""
-
-    def episode(env: Any, **reset: Any) -> list[Any]:
-        return [frozen(returned) for returned in run(env, **reset)]
-
-    env, twin = make(scenario="smoke"), make(scenario="smoke")
-    first, second = episode(env, seed=seed), episode(env)
-    for other in (env, twin):
-        assert_same(episode(other, seed=seed), first)
-        assert_same(episode(other), second)
-    assert first != second
-    assert episode(env, seed=seed + 1) not in (first, second)
-
-
-@each_api
-def test_unseeded_environments_differ(make: Any, run: Any) -> None:
-    first, second = ([*map(frozen, run(make(scenario="smoke")))] for _ in range(2))
-    assert first != second
-
-
-def has_objects(value: Any) -> bool:
-    """Whether it is an array of objects, such as the last observations of a vector environment."""
-    return isinstance(value, np.ndarray) and value.dtype.hasobject
-
-
-def parts(value: Any, kind: type) -> Iterator[Any]:
-    """All arrays or dicts (`kind`) in what a call returned."""
-    if isinstance(value, kind):
-        yield value
-    if isinstance(value, dict):
-        value = value.values()
-    elif not (isinstance(value, tuple) or has_objects(value)):
-        return
-    for part in value:
-        yield from parts(part, kind)
-
-
-@each_api
-def test_nothing_returned_is_used_again(make: Any, run: Any) -> None:
-    """What was returned stays as it was, shares no memory, and may be written to.
-
-    The vector environment's masks never change: they are one array, which cannot be written to.
-    """
-    env = make(scenario="smoke")
-    kept, copies = [], []
-    for reset in ({"seed": 0}, {}):
-        for returned in run(env, **reset):
-            kept.append(returned)
-            copies.append(frozen(returned))
-    assert_same(list(map(frozen, kept)), copies)
-    arrays = [array for array in parts(tuple(kept), np.ndarray) if array.flags.writeable]
-    places = sorted((array.__array_interface__["data"][0], array.nbytes) for array in arrays)
-    assert len(places) > len(kept)
-    assert all(start + size <= after for (start, size), (after, _) in pairwise(places))
-    dicts = [id(one) for one in parts(tuple(kept), dict)]
-    assert len(dicts) == len(set(dicts))
-
-    again = []
-    for reset in ({"seed": 0}, {}):
-        for returned in run(env, **reset):
-            again.append(frozen(returned))
-            for array in parts(returned, np.ndarray):
-                if array.flags.writeable:
-                    array[...] = np.ones((), array.dtype)
-    assert_same(again, copies)
