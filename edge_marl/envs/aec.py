@@ -38,6 +38,11 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         self.agents: list[str] = []
         self._choices: dict[str, int] = {}
 
+    def __getattr__(self, name: str) -> Any:
+        """Say what is missing: whose turn it is, and the rest, is known from the first reset on."""
+        hint = ": call reset() first" if name in ("agent_selection", "rewards", "infos") else ""
+        raise AttributeError(f"'{type(self).__name__}' has no '{name}'{hint}")
+
     def observation_space(self, agent: str) -> gymnasium.Space[Any]:
         """Return the observation space of an agent."""
         return self.observation_spaces[agent]

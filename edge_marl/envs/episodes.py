@@ -12,6 +12,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.draw import draw_tasks, draw_workload
+from edge_marl.envs.arguments import check_options, check_seed, whole_number
 from edge_marl.errors import EpisodeOverError, ScenarioError, WorkloadError
 from edge_marl.metrics import episode_metrics
 from edge_marl.render import draw_frame, write_text
@@ -25,25 +26,34 @@ __all__ = [
     "ManyEpisodes",
     "OneEpisode",
     "RowEpisodes",
+    "check_batch",
     "check_render_mode",
-    "restarts_in_step",
 ]
 
 RENDER_MODES = ("ansi", "rgb_array")
 
 
-def restarts_in_step(num_envs: int, autoreset_mode: AutoresetMode) -> bool:
-    """Return whether a batch starts its next episodes by itself, its arguments checked.
+def check_batch(
+    num_envs: int, autoreset_mode: AutoresetMode | str, modes: Sequence[AutoresetMode]
+) -> tuple[int, AutoresetMode]:
+    """Return the number of rows and the autoreset mode of a batch.
+
+    Args:
+        num_envs: how many rows.
+        autoreset_mode: the mode, or its value as text.
+        modes: those that the batch has.
 
     Raises:
-        ScenarioError: no environments, or a mode that batches here do not have.
+        ScenarioError: not a whole number above 0, or another mode.
     """
+    num_envs = whole_number("num_envs", num_envs)
     if num_envs < 1:
         raise ScenarioError(f"num_envs = {num_envs}: must be at least 1")
-    mode = AutoresetMode(autoreset_mode)
-    if mode == AutoresetMode.NEXT_STEP:
-        raise ScenarioError(f"autoreset_mode = {mode}: must be SAME_STEP or DISABLED")
-    return mode == AutoresetMode.SAME_STEP
+    for mode in modes:
+        if autoreset_mode in (mode, mode.value):
+            return num_envs, mode
+    names = " or ".join(mode.name for mode in modes)
+    raise ScenarioError(f"autoreset_mode = {autoreset_mode}: must be {names}")
 
 
 class RowEpisodes:
@@ -78,15 +88,11 @@ class RowEpisodes:
         Raises:
             WorkloadError: wrong number or kind of workloads, seeds or mask.
         """
-        options = options or {}
-        rows = self._rows(options.get("reset_mask"))
-        self._reseed(seed, rows)
-        workloads = options.get("workloads") or [None] * self.num_envs
-        if len(workloads) != self.num_envs:
-            raise WorkloadError(
-                f"options['workloads'] has {len(workloads)} entries: must have {self.num_envs}, "
-                "one per row (None for a row's next episode)"
-            )
+        wishes = check_options(options)
+        rows = self._rows(wishes.get("reset_mask"))
+        seeds = self._checked_seeds(seed)
+        workloads = self._checked_workloads(wishes.get("workloads"), rows)
+        self._reseed(seeds, rows)
         for row in rows:
             self.start(int(row), workloads[row])
         self._started[rows] = True
@@ -97,15 +103,17 @@ class RowEpisodes:
         if not self._all_started:
             raise EpisodeOverError("step was called before every row was reset: call reset() first")
 
-    def start(self, row: int, workload: Any = None) -> None:
+    def check_row(self, row: int) -> None:
+        """Raise EpisodeOverError unless the row was reset."""
+        if not self._started[row]:
+            raise EpisodeOverError(
+                "there is nothing to tell of an episode before the first reset: call reset() first"
+            )
+
+    def start(self, row: int, workload: Workload | None = None) -> None:
         """Start a row's given workload, or its next episode."""
         self._own[row] = workload is None
         if workload is not None:
-            if not isinstance(workload, Workload):
-                raise WorkloadError(
-                    f"the workload given for row {row} is a {type(workload).__name__}: must be a "
-                    "Workload (edge_marl.load_workload(path) reads one)"
-                )
             self._simulator.load(row, workload)
             return
         seed, episode = (self._seeds or [])[row], int(self._next_episode[row])
@@ -163,21 +171,53 @@ class RowEpisodes:
             )
         return np.flatnonzero(mask)
 
-    def _reseed(self, seed: int | Sequence[int | None] | None, rows: npt.NDArray[np.int64]) -> None:
-        if self._seeds is None:
-            first = seeding.np_random()[1] if seed is None else 0
-            self._seeds = [first + row for row in range(self.num_envs)]
-        if seed is None:
-            return
-        if isinstance(seed, int | np.integer):
-            seed = [int(seed) + row for row in range(self.num_envs)]
-        if len(seed) != self.num_envs:
+    def _checked_workloads(
+        self, workloads: Sequence[Any] | None, rows: npt.NDArray[np.int64]
+    ) -> Sequence[Workload | None]:
+        """Return the workload of every row, None where it plays its next episode."""
+        workloads = [None] * self.num_envs if workloads is None else workloads
+        if not isinstance(workloads, Sequence):
             raise WorkloadError(
-                f"seed has {len(seed)} entries: must be one number, or {self.num_envs} of them"
+                f"options['workloads'] is a {type(workloads).__name__}: must be a list, one per row"
+            )
+        if len(workloads) != self.num_envs:
+            raise WorkloadError(
+                f"options['workloads'] has {len(workloads)} entries: must have {self.num_envs}, "
+                "one per row (None for a row's next episode)"
             )
         for row in rows:
-            if (row_seed := seed[row]) is not None:
-                self._seeds[row] = row_seed
+            workload = workloads[row]
+            if workload is None:
+                continue
+            if not isinstance(workload, Workload):
+                raise WorkloadError(
+                    f"the workload given for row {row} is a {type(workload).__name__}: must be a "
+                    "Workload (edge_marl.load_workload(path) reads one)"
+                )
+            workload.check_fits(self._scenario)
+        return workloads
+
+    def _checked_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
+        """Return the seed of every row, None where it goes on with the one that it has."""
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str):
+            if len(seed) != self.num_envs:
+                raise WorkloadError(
+                    f"seed has {len(seed)} entries: must be one number, or {self.num_envs} of them"
+                )
+            return [None if one is None else check_seed(one) for one in seed]
+        first = check_seed(seed)
+        return [first + row for row in range(self.num_envs)]
+
+    def _reseed(self, seeds: Sequence[int | None], rows: npt.NDArray[np.int64]) -> None:
+        if self._seeds is None:
+            unseeded = all(seed is None for seed in seeds)
+            first = seeding.np_random()[1] if unseeded else 0
+            self._seeds = [first + row for row in range(self.num_envs)]
+        for row in rows:
+            if (seed := seeds[row]) is not None:
+                self._seeds[row] = seed
                 self._next_episode[row] = 0
 
 
@@ -204,10 +244,15 @@ class OneEpisode:
 
     def _start(self, seed: int | None, options: dict[str, Any] | None) -> None:
         """Start the seed's episode 0, the next one, or the workload in the options."""
-        self._episodes.reset(seed, {"workloads": [(options or {}).get("workload")]})
+        self._episodes.reset(seed, {"workloads": [check_options(options).get("workload")]})
 
     def log(self) -> EpisodeLog:
-        """Return what became of every task of the episode so far."""
+        """Return what became of every task of the episode so far.
+
+        Raises:
+            EpisodeOverError: before the first reset, like `metrics` and `render`.
+        """
+        self._episodes.check_row(0)
         return self._simulator.log(0)
 
     def metrics(self) -> dict[str, float]:
@@ -256,7 +301,12 @@ class ManyEpisodes(ABC):
         return self._see(), self._infos()
 
     def log(self, row: int) -> EpisodeLog:
-        """Return what became of every task of a row's episode so far."""
+        """Return what became of every task of a row's episode so far.
+
+        Raises:
+            EpisodeOverError: before the row's first reset, like `metrics`.
+        """
+        self._episodes.check_row(row)
         return self._simulator.log(row)
 
     def metrics(self, row: int) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,9 +10,11 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces as gym_spaces
+from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 from edge_marl.envs import spaces
+from edge_marl.envs.arguments import as_action, check_seed, read_scenario, whole_number
 from edge_marl.envs.episodes import (
     RENDER_MODES,
     OneEpisode,
@@ -21,7 +22,7 @@ from edge_marl.envs.episodes import (
 )
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.kernel.world import GOING_ON, TERMINATED
-from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.scenario import Scenario
 from edge_marl.simulator.gateways import GatewaySimulator
 
 __all__ = ["EdgeAIGCParallelEnv", "Reward", "game_scenario", "share_rewards"]
@@ -41,9 +42,10 @@ def game_scenario(
     Raises:
         ScenarioError: unknown tier, malformed file or argument.
     """
-    base = load_scenario(scenario, world)
+    base = read_scenario(scenario, world)
     if gateways is not None:
-        base = base.with_gateways(base.num_servers if gateways == "servers" else gateways)
+        count = base.num_servers if gateways == "servers" else gateways
+        base = base.with_gateways(whole_number("gateways", count, ", or 'servers'"))
     if slot_s is not None or hold is not None:
         base = base.with_clock(
             base.clock.slot_s if slot_s is None else slot_s,
@@ -68,7 +70,8 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
     On the event clock (`slot_s = 0`) the gateway of the arriving task decides alone, and the game
     is that of `EdgeAIGC-v0`, bit for bit. On the slotted clock all gateways with a waiting task
     decide at once at the start of a slot, on what they saw then; their choices are applied in order
-    of (arrival, gateway).
+    of (arrival, gateway). An episode whose first task comes too late for a slot before the horizon
+    has no decision: it is over at once, which its first step tells.
 
     Observation: as the single environment's, with the gateway's own waiting task, or zeros. Action:
     `server * V + service`, or `S * V`: nothing. A gateway without a task has only that; one with a
@@ -128,6 +131,9 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         }
         self.state_space = gym_spaces.Box(0.0, 1.0, (self._simulator.state_size,), np.float32)
         self._own_rewards = np.zeros((1, count))
+        self._began = False
+        self.np_random: np.random.Generator = seeding.np_random()[0]
+        """Nothing here draws from it: wrappers of SuperSuit do."""
 
     def observation_space(self, agent: str) -> gymnasium.Space[Any]:
         """Return the observation space of an agent."""
@@ -150,6 +156,9 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
             WorkloadError: if the workload is none, or does not fit the scenario.
         """
         self._start(seed, options)
+        if seed is not None:
+            self.np_random = seeding.np_random(check_seed(seed))[0]
+        self._began = True
         self.agents = self.possible_agents[:]
         return self._see()
 
@@ -164,11 +173,16 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
     ]:
         """Take one step: a choice of every agent.
 
+        Once the agents are gone a step without choices returns five empty dicts, as in PettingZoo's
+        own environments.
+
         Raises:
             ActionError: if an agent's choice is missing or outside of its action space.
             EpisodeOverError: before the first reset, and after the end of an episode.
         """
         if not self.agents:
+            if self._began and not actions:
+                return {}, {}, {}, {}, {}  # what wrappers that keep agents alive ask for
             raise EpisodeOverError(
                 "step was called where no episode is running: call reset() first, and again after "
                 "the agents are gone"
@@ -193,10 +207,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
             ActionError: if it is none of the action space.
         """
         nothing = self._simulator.nothing
-        try:
-            choice = operator.index(action)
-        except TypeError:
-            choice = -1
+        choice = as_action(action)
         if not 0 <= choice <= nothing:
             raise ActionError(
                 f"action {action!r} of {agent}: must be a whole number from 0 to {nothing} "
@@ -206,6 +217,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
 
     def state(self) -> npt.NDArray[np.float32]:
         """Return the full present (float32, `state_space`), for centralised training."""
+        self._episodes.check_row(0)
         return self._simulator.state(0)
 
     def close(self) -> None:

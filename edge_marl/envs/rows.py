@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.envs import spaces
-from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, restarts_in_step
+from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, check_batch
 from edge_marl.envs.parallel import Reward, check_reward, game_scenario, share_rewards
 from edge_marl.errors import ActionError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
@@ -58,7 +58,9 @@ class EdgeAIGCRows(ManyEpisodes):
         reward: Reward = "team",
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> None:
-        self._same_step = restarts_in_step(num_envs, autoreset_mode)
+        modes = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
+        num_envs, mode = check_batch(num_envs, autoreset_mode, modes)
+        self._same_step = mode == AutoresetMode.SAME_STEP
         self.scenario = game_scenario(scenario, world, gateways, slot_s, hold)
         self.num_envs = num_envs
         self.num_gateways = self.scenario.gateways.count
@@ -88,7 +90,8 @@ class EdgeAIGCRows(ManyEpisodes):
         """Take one step in every environment.
 
         Args:
-            choices: (E, G) whole numbers from 0 to S * V; S * V is to do nothing.
+            choices: (E, G) whole numbers from 0 to S * V; S * V is to do nothing. Of an environment
+                whose episode is over any; of a gateway without a task they count as illegal.
 
         Returns:
             Observations (E, G, D), rewards (E, G), terminated and truncated (E,), infos. Where an
@@ -133,11 +136,14 @@ class EdgeAIGCRows(ManyEpisodes):
                 f"of shape {shape}"
             )
         nothing = self._simulator.nothing
-        bad = np.argwhere((chosen < 0) | (chosen > nothing))
-        if len(bad):
-            e, g = bad[0]
-            raise ActionError(
-                f"choice {chosen[e, g]} of row {e}, gateway {g}: must be from 0 to {nothing} "
-                f"(server * services per server + service, or {nothing}: nothing)"
-            )
+        outside = (chosen < 0) | (chosen > nothing)
+        if outside.any():
+            wrong = np.argwhere(outside & (self._simulator.done == GOING_ON)[:, None])
+            if len(wrong):
+                e, g = wrong[0]
+                raise ActionError(
+                    f"choice {chosen[e, g]} of row {e}, gateway {g}: must be from 0 to {nothing} "
+                    f"(server * services per server + service, or {nothing}: nothing)"
+                )
+            chosen = np.where(outside, nothing, chosen)
         return chosen.astype(np.int64, copy=False)

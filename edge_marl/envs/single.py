@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.envs import spaces
+from edge_marl.envs.arguments import as_action, check_seed, read_scenario
 from edge_marl.envs.episodes import (
     RENDER_MODES,
     OneEpisode,
@@ -19,7 +20,7 @@ from edge_marl.envs.episodes import (
 )
 from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
-from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
 
 __all__ = ["EdgeAIGCEnv"]
@@ -56,7 +57,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         action_mask: spaces.MaskIn = "info",
         render_mode: str | None = None,
     ) -> None:
-        self.scenario = load_scenario(scenario, world)
+        self.scenario = read_scenario(scenario, world)
         self._flat = action_mask == "info"
         self.observation_space = spaces.observation_space(self.scenario, action_mask)
         self.action_space = spaces.action_space(self.scenario)
@@ -86,9 +87,9 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         Raises:
             WorkloadError: if the workload is none, or does not fit the scenario.
         """
-        if seed is not None:
-            super().reset(seed=seed)
         self._start(seed, options)
+        if seed is not None:
+            super().reset(seed=check_seed(seed))
         observation: Any = self._observation.copy()
         if not self._flat:
             observation = spaces.with_mask(observation, self._mask)
@@ -97,6 +98,9 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one decision.
 
+        Args:
+            action: a whole number of the action space; of any type, also as an array of just one.
+
         Raises:
             ActionError: if the action is not a whole number of the action space.
             EpisodeOverError: before the first reset, and after the end of an episode.
@@ -104,7 +108,9 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         try:
             action = operator.index(action)
         except TypeError:
-            raise self._no_action(action) from None
+            if (number := as_action(action)) < 0:
+                raise self._no_action(action) from None
+            action = number
         if not 0 <= action < self._num_actions:
             raise self._no_action(action)
         if self._done[0] != GOING_ON:

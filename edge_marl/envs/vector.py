@@ -12,10 +12,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from edge_marl.envs import spaces
-from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, restarts_in_step
+from edge_marl.envs.arguments import check_seed, read_scenario
+from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, check_batch
 from edge_marl.errors import ActionError, ScenarioError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
-from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
 
 __all__ = ["EdgeAIGCVectorEnv"]
@@ -28,16 +29,19 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
 
     With `SAME_STEP` a row that ends starts its next episode within the same step; its last
     observation and info are in `infos["final_obs"]` and `infos["final_info"]`, where
-    `infos["_final_obs"]` is set. With `DISABLED` it stays at its end (reward 0, still terminated or
-    truncated, its actions passed over) until `reset(options={"reset_mask": rows})`.
+    `infos["_final_obs"]` is set. With `NEXT_STEP`, which Gymnasium's vector wrappers ask for, it
+    starts it in the step after, which passes over the row's action and pays 0. With `DISABLED` it
+    stays at its end (reward 0, still terminated or truncated, its actions passed over) until
+    `reset(options={"reset_mask": rows})`.
 
     Args:
         num_envs: number of rows E.
         scenario: a tier's name, the path of a scenario file, or a `Scenario`.
         world: another published world of the tier.
         action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
-        autoreset_mode: `SAME_STEP` or `DISABLED`.
+        autoreset_mode: `SAME_STEP`, `NEXT_STEP` or `DISABLED`.
         render_mode: must be None; render one environment instead.
+        max_episode_steps: must be None; an episode ends as its scenario says.
 
     Raises:
         ScenarioError: unknown tier, malformed file or argument.
@@ -53,15 +57,23 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         action_mask: spaces.MaskIn = "info",
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         render_mode: None = None,
+        max_episode_steps: None = None,
     ) -> None:
-        self._same_step = restarts_in_step(num_envs, autoreset_mode)
+        num_envs, self.autoreset_mode = check_batch(num_envs, autoreset_mode, tuple(AutoresetMode))
+        self._same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
+        self._next_step = self.autoreset_mode == AutoresetMode.NEXT_STEP
         if render_mode is not None:
             raise ScenarioError(
                 f"render_mode = {render_mode!r}: a batch does not render; make one environment"
             )
-        self.scenario = load_scenario(scenario, world)
+        if max_episode_steps is not None:
+            raise ScenarioError(
+                f"max_episode_steps = {max_episode_steps!r}: episodes of a batch end as the "
+                "scenario says (arrivals.horizon_s); vectorization_mode='sync' can cut them short"
+            )
+        self.scenario = read_scenario(scenario, world)
         self.num_envs = num_envs
-        self.metadata = {"autoreset_mode": AutoresetMode(autoreset_mode), "render_modes": []}
+        self.metadata = {"autoreset_mode": self.autoreset_mode, "render_modes": []}
         self.render_mode = None
         self.single_observation_space = spaces.observation_space(self.scenario, action_mask)
         self.single_action_space = spaces.action_space(self.scenario)
@@ -91,9 +103,9 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         Raises:
             WorkloadError: wrong number or kind of workloads, seeds or mask.
         """
-        if isinstance(seed, int):
-            super().reset(seed=seed)
         self._episodes.reset(seed, options)
+        if isinstance(seed, int | np.integer):
+            super().reset(seed=check_seed(seed))
         return self._see(), self._infos()
 
     def step(
@@ -108,7 +120,8 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         """Take one decision in every row.
 
         Args:
-            actions: (E,) whole numbers in the action space.
+            actions: (E,) or (E, 1) whole numbers in the action space; of a row whose episode is
+                over any.
 
         Raises:
             ActionError: wrong number or kind of actions, or one outside the action space.
@@ -117,13 +130,20 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         chosen = self._check_actions(actions)
         self._episodes.check_started()
         rewards = np.empty(self.num_envs)
-        self._simulator.step(chosen, rewards)
         done = self._simulator.done
+        over = np.flatnonzero(done) if self._next_step else ()  # GOING_ON is 0
+        self._simulator.step(chosen, rewards)
+        for row in over:
+            self._episodes.start(int(row))
         terminated, truncated = done == TERMINATED, done == TRUNCATED
         if self._same_step and (ended := done != GOING_ON).any():
             finals = self._restart(ended)
             return self._see(), rewards, terminated, truncated, self._infos() | finals
         return self._see(), rewards, terminated, truncated, self._infos()
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """Return which actions are feasible now, (E, A)."""
+        return self._simulator.feasible.astype(np.bool_)
 
     def _restart(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
         """Start the next episode in rows that ended; return their last observations and infos."""
@@ -143,6 +163,8 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
 
     def _check_actions(self, actions: npt.ArrayLike) -> npt.NDArray[np.int64]:
         chosen = np.asarray(actions)
+        if chosen.shape == (self.num_envs, 1):
+            chosen = chosen[:, 0]
         if chosen.shape != (self.num_envs,) or not np.issubdtype(chosen.dtype, np.integer):
             raise ActionError(
                 f"actions have shape {chosen.shape} and type {chosen.dtype}: must be "
@@ -150,12 +172,15 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
             )
         count = self.scenario.num_actions
         # As unsigned numbers negative ones are large: one comparison for both ends.
-        if (chosen.astype(np.uint64, copy=False) >= count).any():
-            row = int(np.flatnonzero((chosen < 0) | (chosen >= count))[0])
-            raise ActionError(
-                f"action {chosen[row]} of row {row}: must be from 0 to {count - 1} "
-                "(server * services per server + service)"
-            )
+        outside = chosen.astype(np.uint64, copy=False) >= count
+        if outside.any():
+            wrong = np.flatnonzero(outside & (self._simulator.done == GOING_ON))
+            if len(wrong):
+                raise ActionError(
+                    f"action {chosen[wrong[0]]} of row {wrong[0]}: must be from 0 to {count - 1} "
+                    "(server * services per server + service)"
+                )
+            chosen = np.where(outside, 0, chosen)
         return chosen.astype(np.int64, copy=False)
 
     def _see(self) -> Any:

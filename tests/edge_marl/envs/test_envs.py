@@ -262,7 +262,12 @@ def test_wrong_vector_reset_is_explained(reset: dict[str, Any], message: str) ->
     ("settings", "message"),
     [
         ({"num_envs": 0}, "num_envs = 0: must be at least 1"),
-        ({"autoreset_mode": AutoresetMode.NEXT_STEP}, "must be SAME_STEP or DISABLED"),
+        ({"autoreset_mode": "never"}, "never: must be NEXT_STEP or SAME_STEP or DISABLED"),
+        (
+            {"max_episode_steps": 5},
+            "max_episode_steps = 5: episodes of a batch end as",
+        ),
+        ({"num_envs": 2.5}, "num_envs = 2.5: must be a whole number"),
         ({"render_mode": "ansi"}, "a batch does not render"),
     ],
 )

@@ -52,7 +52,7 @@ each_game = pytest.mark.parametrize("game", GAMES, ids=name_of)
 def test_pettingzoos_tests_pass(game: dict[str, Any], action_mask: Any) -> None:
     """All of `pettingzoo.test` that can be run; 200 cycles are more than an episode of `smoke`.
 
-    Its seed tests stop early and pass where seeds do nothing: test_same_game.py has what is left.
+    Its seed tests stop early and pass where seeds do nothing: test_returned.py has what is left.
     """
     make_parallel = partial(edge_aigc_v0.parallel_env, **game, action_mask=action_mask)
     make_aec = partial(edge_aigc_v0.env, **game, action_mask=action_mask)
@@ -315,11 +315,3 @@ def test_calls_out_of_turn_are_explained() -> None:
         rows.step(np.array([[0, 0], [7, 0]]))
     with pytest.raises(WorkloadError, match="must be a Workload"):
         edge_aigc_v0.parallel_env(scenario="smoke").reset(options={"workload": "w.npz"})
-
-
-def test_a_workload_without_a_slot_to_decide_in_is_explained() -> None:
-    env = edge_aigc_v0.parallel_env(scenario="smoke", slot_s=100_000)
-    drawn = draw_workload(env.scenario, 0)
-    late = Workload(drawn.topology, np.array([[120_000_000, 1000, 100, 0, 0]]))
-    with pytest.raises(WorkloadError, match=r"starts at 200000000 ms, not before the horizon"):
-        env.reset(options={"workload": late})
