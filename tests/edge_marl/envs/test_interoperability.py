@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-import supersuit
+import supersuit  # type: ignore[import-untyped]
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import vector as wrappers
 from hypothesis import given, settings
@@ -39,7 +39,7 @@ def test_next_step_is_gymnasiums_own_batch(
     num_envs: int, tier: str, action_mask: str, seed: int
 ) -> None:
     """Observations, rewards, ends and infos, bit for bit, across several ends."""
-    made = {"scenario": tier, "action_mask": action_mask}
+    made: dict[str, Any] = {"scenario": tier, "action_mask": action_mask}
     ours = make_vec(num_envs, **made)
     theirs: Any = gymnasium.make_vec("EdgeAIGC-v0", num_envs, vectorization_mode="sync", **made)
     assert ours.autoreset_mode == theirs.autoreset_mode == ours.metadata["autoreset_mode"]
@@ -132,12 +132,12 @@ def test_a_step_without_agents_is_empty_after_the_end_only() -> None:
 
 def test_a_batch_axis_of_one() -> None:
     single, vector = gymnasium.make("EdgeAIGC-v0", scenario="smoke"), make_vec(3)
-    game = edge_aigc_v0.parallel_env(scenario="smoke")
+    game: Any = edge_aigc_v0.parallel_env(scenario="smoke")
     for env in (single, vector, game):
         env.reset(seed=0)
     single.step(np.array([1]))
     vector.step(np.ones((3, 1), dtype=int))
-    game.step(dict.fromkeys(game.agents, np.array([1])))
+    game.step({agent: np.array([1]) for agent in game.agents})
     for wrong in (np.array([1.0]), np.array([]), [1.0], np.array([True])):
         with pytest.raises(ActionError, match="must be a whole number"):
             single.step(wrong)

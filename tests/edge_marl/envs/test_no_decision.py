@@ -83,7 +83,7 @@ def test_drawn_and_given_are_the_same() -> None:
     drawn, given = (edge_aigc_v0.parallel_env(scenario=scenario) for _ in range(2))
     without = 0
     for episode in range(60):
-        drawn.reset(**({"seed": 3} if episode == 0 else {}))
+        drawn.reset(seed=3 if episode == 0 else None)
         workload = draw_workload(scenario, 3, episode=episode)
         given.reset(options={"workload": workload})
         first = drawn.log().clock_ms
