@@ -1,0 +1,62 @@
+"""Settings of all learning agents: each number has a range, which is checked in one way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from edge_marl.agents import make, names
+from edge_marl.agents.registry import find
+from edge_marl.agents.training.settings import LearningConfig, Range
+from edge_marl.agents.training.trainer import LearningTrainer
+from edge_marl.errors import AgentError
+from edge_marl.scenario import load_scenario
+
+CONFIGS: dict[str, type[LearningConfig]] = {
+    name: kind.config_class for name in names() if issubclass(kind := find(name), LearningTrainer)
+}
+every_learner = pytest.mark.parametrize("name", CONFIGS)
+ANY_NUMBER = {"initial_log_alpha"}
+OUTSIDE = {"a whole number of at least 1": 0, "from 0 to 1": 1.01, "above 0": 0.0}
+
+
+def ranges(name: str) -> dict[str, Range]:
+    hints = get_type_hints(CONFIGS[name], include_extras=True)
+    parts = [(field, part) for field, hint in hints.items() for part in get_args(hint)]
+    return {field: part for field, part in parts if isinstance(part, Range)}
+
+
+@every_learner
+def test_every_number_has_a_range(name: str) -> None:
+    types = get_type_hints(CONFIGS[name])
+    numbers = {field for field, kind in types.items() if kind in (int, float)}
+    assert numbers == ranges(name).keys() | (ANY_NUMBER & types.keys())
+
+
+@every_learner
+def test_a_value_outside_its_range_is_an_error(name: str) -> None:
+    kind: Any = CONFIGS[name]
+    for field, allowed in ranges(name).items():
+        for wrong in (OUTSIDE[allowed.words], -3, float("nan")):
+            with pytest.raises(AgentError) as error:
+                kind(**{field: wrong})
+            assert str(error.value) == f"{field} = {wrong}: must be {allowed.words}"
+
+
+@pytest.mark.parametrize("name", ["adsac", "adsac-published", "d2sac", "iadsac"])
+def test_a_noise_schedule_that_falls_is_an_error(name: str) -> None:
+    kind: Any = CONFIGS[name]
+    with pytest.raises(AgentError, match=r"beta_max = 0\.05: must be at least beta_min = 0\.1"):
+        kind(beta_max=0.05)
+
+
+def test_gradients_of_ippo_are_cut_to_its_setting() -> None:
+    smoke = load_scenario("smoke")
+    trainer = make("ippo", smoke)
+    assert isinstance(trainer, LearningTrainer)
+    config: Any = trainer.config
+    trainer.config = replace(config, max_grad_norm=0.25)
+    training: Any = trainer.start(smoke, 64, seed=0)
+    assert training.learner.algorithm.optim._max_grad_norm == 0.25
