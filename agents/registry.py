@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -13,7 +12,7 @@ from typing import TypeVar
 
 from edge_marl.agents.base import Agent, Trainer
 from edge_marl.agents.checkpoint import read_config
-from edge_marl.errors import AgentError, EdgeMarlError
+from edge_marl.errors import AgentError, EdgeMarlError, did_you_mean
 from edge_marl.scenario import Scenario
 
 __all__ = ["find", "load", "make", "names", "register"]
@@ -99,8 +98,7 @@ def find(name: str) -> Kind:
         return _KINDS[name]
     if ":" in name:
         return _own_class(name)
-    near = difflib.get_close_matches(name, _KINDS, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint = did_you_mean(name, _KINDS)
     raise AgentError(
         f"unknown agent '{name}': {hint}The agents are {', '.join(names())}; one of your own is "
         "given as module:Class or file.py:Class"

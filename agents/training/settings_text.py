@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edge_marl.agents.base import Agent, Trainer
 from edge_marl.agents.training.trainer import LearningTrainer
-from edge_marl.errors import AgentError
+from edge_marl.errors import AgentError, did_you_mean
 
 __all__ = ["configure", "parse_spec", "read_setting"]
 
@@ -56,8 +55,7 @@ def configure(made: Agent | Trainer, chosen: Mapping[str, Any]) -> None:
     known = [field.name for field in fields(kind)]
     for name, value in chosen.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
+            hint = did_you_mean(name, known)
             raise AgentError(
                 f"setting {name}={value}: {hint}The settings of {made.name} are {', '.join(known)}"
             )

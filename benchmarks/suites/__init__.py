@@ -6,7 +6,6 @@ workloads that they are judged on.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge_marl.errors import SuiteError
+from edge_marl.errors import SuiteError, did_you_mean
 
 __all__ = ["DEFAULT", "PUBLIC", "Split", "Suite", "Variant", "list_suites", "load_suite"]
 
@@ -140,8 +139,7 @@ def load_suite(source: str) -> Suite:
     if source in known:
         text = resources.files(__name__).joinpath(f"{source}.toml").read_text("utf-8")
     elif not source.endswith(".toml"):
-        near = difflib.get_close_matches(source, known, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = did_you_mean(source, known)
         raise SuiteError(
             f"unknown suite '{source}': {hint}The suites are {', '.join(known)}; one of your own "
             "is given by the path of its .toml file"
@@ -174,7 +172,6 @@ def _explain(problem: Any, where: str) -> str:
     if problem["type"] == "extra_forbidden":
         model = Suite if len(problem["loc"]) == 1 else Variant
         allowed = sorted(model.model_fields.keys() - {"name"})
-        near = difflib.get_close_matches(str(problem["loc"][-1]), allowed, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = did_you_mean(str(problem["loc"][-1]), allowed)
         return f"{where}: unknown field '{field}': {hint}Allowed: {', '.join(allowed)}"
     return f"{where}: {field} = {problem['input']!r}: {problem['msg']}"

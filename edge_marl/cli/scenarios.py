@@ -53,7 +53,7 @@ def validate(
 
     for file in files:
         found = load_scenario(str(file))
-        if found.replay is None:
+        if found.replay is None or found.replay.csv:  # a data set may not be on this machine
             draw_workload(found, 0, split="validation").check_fits(found)
         typer.echo(f"{file}: valid, digest {found.digest}")
 
