@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -207,7 +208,10 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
             ActionError: if it is none of the action space.
         """
         nothing = self._simulator.nothing
-        choice = as_action(action)
+        try:
+            choice = operator.index(action)
+        except TypeError:
+            choice = as_action(action)
         if not 0 <= choice <= nothing:
             raise ActionError(
                 f"action {action!r} of {agent}: must be a whole number from 0 to {nothing} "

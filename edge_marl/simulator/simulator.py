@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from typing import Any
+from weakref import WeakSet
 
 import numba
 import numpy as np
@@ -43,6 +44,19 @@ FIXED = ("spec", "rates", "services", "offers", "prices", "memory", "links")
 
 ROWS_PER_THREAD = 128
 """A thread is worth its hand-over (some 20 us) from about this many rows on."""
+
+with_threads: WeakSet[Simulator] = WeakSet()
+"""Simulators that have made threads."""
+
+
+def drop_threads() -> None:
+    """Forget all threads: a forked process has none of them, and would wait for them for ever."""
+    for simulator in list(with_threads):
+        simulator._threads = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=drop_threads)
 
 
 class Simulator:
@@ -85,8 +99,6 @@ class Simulator:
         bounds = [num_envs * i // threads for i in range(threads + 1)]
         self._chunks = list(pairwise(bounds))
         self._threads: ThreadPoolExecutor | None = None
-        self._threads_of = 0
-        """Process that the threads are in."""
 
     def _empty_world(self) -> k.World:
         """Return all arrays, without room for tasks."""
@@ -140,7 +152,7 @@ class Simulator:
         """Leave out what is bound to this object's memory, for copies and pickles."""
         bound = ("_table", "step_row")
         state = {name: value for name, value in self.__dict__.items() if name not in bound}
-        return state | {"_threads": None, "_threads_of": 0}
+        return state | {"_threads": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Bind a copy to its own memory."""
@@ -291,9 +303,9 @@ class Simulator:
         mine, *others = self._chunks
         # Python's threads and a kernel without the GIL, not Numba's parallel loops: OpenMP's wait
         # busily at their barrier, and on a busy machine that made a step 30 times as slow.
-        # A forked process inherits the pool without its threads: it would wait for them for ever.
-        if others and self._threads_of != os.getpid():
-            self._threads, self._threads_of = ThreadPoolExecutor(len(others)), os.getpid()
+        if others and self._threads is None:
+            self._threads = ThreadPoolExecutor(len(others))
+            with_threads.add(self)
         jobs = [
             self._threads.submit(run, *chunk, *arrays)
             for chunk in others
