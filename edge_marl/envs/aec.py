@@ -15,6 +15,13 @@ from edge_marl.errors import EpisodeOverError
 __all__ = ["EdgeAIGCAECEnv"]
 
 
+class _FromResetOn:
+    """What an attribute is before the first reset: missing, and it says why."""
+
+    def __get__(self, env: object, owner: type) -> Any:
+        raise AttributeError("it is no agent's turn before the first reset: call reset() first")
+
+
 class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
     """`EdgeAIGCParallelEnv` in turns: the agents choose one by one, the last one's choice plays.
 
@@ -25,6 +32,8 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
     """
 
     metadata: ClassVar[dict[str, Any]] = EdgeAIGCParallelEnv.metadata
+    # Not `__getattr__`, which slows every look at an attribute.
+    agent_selection: Any = _FromResetOn()
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
@@ -37,11 +46,6 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         self.state_space = self._game.state_space
         self.agents: list[str] = []
         self._choices: dict[str, int] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        """Say what is missing: whose turn it is, and the rest, is known from the first reset on."""
-        hint = ": call reset() first" if name in ("agent_selection", "rewards", "infos") else ""
-        raise AttributeError(f"'{type(self).__name__}' has no '{name}'{hint}")
 
     def observation_space(self, agent: str) -> gymnasium.Space[Any]:
         """Return the observation space of an agent."""

@@ -182,5 +182,5 @@ def test_nothing_to_render_before_the_first_reset(make: Any) -> None:
 
 def test_whose_turn_it_is_before_the_first_reset() -> None:
     env = edge_aigc_v0.env(scenario="smoke")
-    with pytest.raises(AttributeError, match=r"no 'agent_selection': call reset\(\) first"):
+    with pytest.raises(AttributeError, match=r"first reset: call reset\(\) first"):
         _ = env.agent_selection
