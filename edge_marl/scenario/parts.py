@@ -10,7 +10,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from edge_marl.scenario.section import MAX_GATEWAYS, Factor, Seconds, Section, Span, Weight, ms
+from edge_marl.scenario.section import (
+    MAX_GATEWAYS,
+    Factor,
+    Seconds,
+    Section,
+    Span,
+    Weight,
+    ms,
+    zero_or_a_millisecond,
+)
 
 __all__ = [
     "Clock",
@@ -120,7 +129,7 @@ class Energy(Section):
 class Clock(Section):
     """When gateways decide in the multi-agent game (the single environment runs on events)."""
 
-    slot_s: Seconds = 0.0
+    slot_s: Annotated[float, Field(ge=0, le=1e7), zero_or_a_millisecond("event clock")] = 0.0
     """Length of a slot; 0 is the event clock: one decision at each arrival."""
     hold: bool = False
     """Whether a gateway may keep its task for the next slot."""

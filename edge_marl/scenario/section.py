@@ -28,6 +28,7 @@ __all__ = [
     "Steps",
     "Weight",
     "ms",
+    "zero_or_a_millisecond",
 ]
 
 
@@ -59,11 +60,15 @@ MAX_CHANGES = 10_000
 """Times that a gateway's rate may change in an episode for any one reason, about."""
 
 
-def _none_or_a_millisecond(seconds: float) -> float:
-    """Refuse what would be rounded to 0, and so be off without a word."""
-    if 0 < seconds < 0.001:
-        raise ValueError("must be 0 (none) or at least 0.001, a millisecond")
-    return seconds
+def zero_or_a_millisecond(zero: str) -> AfterValidator:
+    """Return a check that refuses what would be rounded to 0, and so be `zero` without a word."""
+
+    def check(seconds: float) -> float:
+        if 0 < seconds < 0.001:
+            raise ValueError(f"must be 0 ({zero}) or at least 0.001, a millisecond")
+        return seconds
+
+    return AfterValidator(check)
 
 
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -75,7 +80,7 @@ Weight = Annotated[float, Field(gt=0, le=1e9)]
 Factor = Annotated[float, Field(ge=0.001, le=1000)]
 Span = Annotated[float, Field(ge=0.001, le=1e7)]
 """A time in seconds that is there: a millisecond at least, the simulator's unit."""
-Seconds = Annotated[float, Field(ge=0, le=1e7), AfterValidator(_none_or_a_millisecond)]
+Seconds = Annotated[float, Field(ge=0, le=1e7), zero_or_a_millisecond("none")]
 """A time in seconds, or 0 for none."""
 Kilobytes = Annotated[int, Field(ge=0, le=10**9)]
 
