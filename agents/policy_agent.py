@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PolicyAgent"]
 
-
 C = TypeVar("C", bound="DataclassInstance")
 
 

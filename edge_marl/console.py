@@ -60,7 +60,7 @@ def problems() -> Console:
     return Console(stderr=True)
 
 
-def in_its_encoding(stream: TextIO) -> None:
+def _in_its_encoding(stream: TextIO) -> None:
     """Have a stream write something like a character where its encoding has not got it."""
     if hasattr(stream, "reconfigure"):  # what a test or a notebook puts there may not have it
         stream.reconfigure(errors="edge-marl")
@@ -79,7 +79,7 @@ codecs.register_error("edge-marl", _like_it)
 def run_app(app: typer.Typer, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit; errors raised on purpose become one message, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        in_its_encoding(stream)
+        _in_its_encoding(stream)
     try:
         app(args)
     except EdgeMarlError as error:

@@ -10,9 +10,7 @@ from edge_marl.workload import Workload
 from edge_marl.workload.episode_servers import draw_episode_topology
 from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS, Split, draw_outages
 from edge_marl.workload.requests import draw_requests, draw_rows
-from edge_marl.workload.sampling import (
-    Streams,
-)
+from edge_marl.workload.sampling import Streams
 from edge_marl.workload.topology import draw_topology
 
 __all__ = ["draw_tasks", "draw_workload"]

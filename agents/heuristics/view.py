@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.agents.base import legal_actions
+from edge_marl.kernel.world import Floats, Ints
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.servers import DeviceServers
@@ -25,8 +26,6 @@ from edge_marl.workload.topology import draw_topology
 __all__ = ["Known", "View", "best_action", "first_that_has_any", "pick"]
 
 Observations = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 

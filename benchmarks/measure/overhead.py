@@ -42,7 +42,6 @@ from edge_marl.errors import SuiteError
 
 __all__ = ["PARTS", "Shares", "shares_at", "shares_of"]
 
-
 PARTS = {
     "train_s": "training",
     "evaluate_s": "evaluation",

@@ -30,7 +30,6 @@ __all__ = [
     "spec_of",
 ]
 
-
 SCHEMA_VERSION = 3
 """Version of the files that a run leaves: `run.json` and the records in `cells/`."""
 

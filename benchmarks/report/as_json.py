@@ -19,7 +19,6 @@ from edge_marl.benchmarks.report.tables import Row, Table
 
 __all__ = ["to_json"]
 
-
 SCHEMA_VERSION = 1
 """Of `report.json`."""
 

@@ -6,13 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edge_marl.benchmarks.report.as_text import (
-    sheet_of,
-)
+from edge_marl.benchmarks.report.as_text import sheet_of
 from edge_marl.benchmarks.report.bootstrap import Estimate
-from edge_marl.benchmarks.report.comparisons import (
-    Report,
-)
+from edge_marl.benchmarks.report.comparisons import Report
 
 if TYPE_CHECKING:
     from edge_marl.benchmarks.report.report_figures import Drawing

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import math
 
-from edge_marl.benchmarks.report.comparisons import (
-    Report,
-)
+from edge_marl.benchmarks.report.comparisons import Report
 from edge_marl.errors import RecordError
 
 __all__ = ["to_parquet"]

@@ -18,9 +18,7 @@ from edge_marl.benchmarks.report.as_text import (
     to_csv,
     to_markdown,
 )
-from edge_marl.benchmarks.report.comparisons import (
-    Report,
-)
+from edge_marl.benchmarks.report.comparisons import Report
 from edge_marl.benchmarks.report.tables import build_tables
 from edge_marl.console import results
 from edge_marl.errors import RecordError

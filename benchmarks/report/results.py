@@ -13,15 +13,13 @@ from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_marl.benchmarks.plan.cells import AgentEntry, Anchors, Arena, Cell, Plan
 from edge_marl.benchmarks.records.records import AnchorValues, CellResult, Load, Record, read_record
+from edge_marl.benchmarks.report.bootstrap import FloatArray
 from edge_marl.errors import RecordError
 
 __all__ = ["OTHER_WORKLOADS", "Curve", "HoleError", "Runs", "read_anchors", "read_runs"]
-
-FloatArray = NDArray[np.float64]
 
 OTHER_WORKLOADS = (
     "the anchors and the results are of different workloads: move the folder's cells/ away and "

@@ -67,7 +67,6 @@ __all__ = [
     "ratio",
 ]
 
-
 MIN_RUNS = 5
 """Fewer training runs than this are too few for an interval that speaks of training runs."""
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
 from edge_marl.benchmarks.records.records import AnchorValues, read_plan
-from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.bootstrap import Estimate, FloatArray
 from edge_marl.benchmarks.report.columns import COLUMNS, SCORE
 from edge_marl.benchmarks.report.results import (
     OTHER_WORKLOADS,
@@ -25,9 +24,6 @@ from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario
 
 __all__ = ["FEW_RUNS", "Row", "Table", "build_tables"]
-
-FloatArray = NDArray[np.float64]
-
 
 FEW_WORKLOADS = (
     f"Fewer than {MIN_WORKLOADS} test workloads: too few for intervals over workloads; those shown "

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Executor", "Processes", "run_in_process"]
 
-
 THREADS = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",

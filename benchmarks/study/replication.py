@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_marl.benchmarks.report.bootstrap import Estimate, iqm
 from edge_marl.benchmarks.report.score_figure import canvas
@@ -24,6 +23,7 @@ from edge_marl.benchmarks.study.keep import BUDGETS, RUNS, Line, read_lines
 from edge_marl.console import results, run_command
 from edge_marl.errors import RecordError
 from edge_marl.files import write_file
+from edge_marl.kernel.world import Floats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,6 @@ TIERS = ("campus", "metro", "nation")
 CURVES_OF = ("paper", "metro")
 """Tiers whose curves are drawn, of their own world."""
 
-Floats = npt.NDArray[np.float64]
 Key = tuple[str, str, str, int, int | None, str | None]
 """Scenario, agent, variant, world, budget, and where it was trained if that is elsewhere."""
 

@@ -52,7 +52,6 @@ from edge_marl.workload import Workload
 
 __all__ = ["base_bound"]
 
-
 SHARE_BITS = 20
 """Parts of a run time still to go are rounded down to multiples of 2**-SHARE_BITS."""
 MAX_PENALTY = 2 ** (62 - FRACTION_BITS - SHARE_BITS)

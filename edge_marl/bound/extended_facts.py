@@ -58,7 +58,6 @@ __all__ = [
     "return_time",
 ]
 
-
 UNIT = 2.0**FRACTION_BITS  # multiplying by a power of two is exact
 PART_BITS = 12
 PARTS = 1 << PART_BITS

@@ -30,7 +30,6 @@ from edge_marl.kernel.world import AFTER, DEMAND, STAGE, Floats, Ints
 
 __all__ = ["ROUNDS", "search"]
 
-
 ROUNDS = 800
 FIRST_STEP, FADING = 0.1, 0.9885
 """Part of the bound that the first step aims to take off it, and the factor from step to step."""

@@ -38,7 +38,6 @@ __all__ = [
     "load_token_histograms",
 ]
 
-
 KINDS = ("TXT_2_IMG", "IMG_2_IMG", "INPAINTING")
 STATES = ("SUCCEED", "FAILED", "PENDING", "PROCESSING")
 PATTERNS = ("", "Gamma", "Weibull")

@@ -20,7 +20,6 @@ from edge_marl.workload.episode_servers import squared_distances
 
 __all__ = ["Site", "settle"]
 
-
 SITES = ("eua-melbourne", "edge-servers/site-optus-melbCBD.csv")
 USERS = ("eua-melbourne", "users/users-melbcbd-generated.csv")
 

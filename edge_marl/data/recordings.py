@@ -28,7 +28,6 @@ from edge_marl.scenario.replay import Replay, Tokens
 
 __all__ = ["Recording", "read_recording", "source_of"]
 
-
 TRACES = {
     "gentd26": ("alibaba-gentd26", "lora_request_trace.csv"),
     "azure-code": ("azure-llm-2023", "AzureLLMInferenceTrace_code.csv"),

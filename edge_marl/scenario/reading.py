@@ -19,7 +19,6 @@ from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 
 __all__ = ["list_tiers", "load_scenario", "parse_scenario"]
 
-
 LAWS: dict[str, type[Section]] = {
     "adsac": DrawnServers,
     "agod": DrawnServers,

@@ -47,7 +47,6 @@ from edge_marl.scenario.tasks import Tasks
 
 __all__ = ["Scenario"]
 
-
 MAX_GAP = 37
 """More than the longest gap that is drawn, in mean gaps: the logarithm of 2^53."""
 

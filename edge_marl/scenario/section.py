@@ -31,7 +31,6 @@ __all__ = [
     "zero_or_a_millisecond",
 ]
 
-
 MAX_TASKS = 2**20
 """No episode holds more tasks (the simulator packs a task's number into 20 bits)."""
 

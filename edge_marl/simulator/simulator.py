@@ -35,7 +35,6 @@ from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = ["Simulator"]
 
-
 MUCH_MEMORY = 2**60
 """Memory (MiB) of servers whose topology does not say: enough for all models."""
 

@@ -19,9 +19,7 @@ from edge_marl.workload.sampling import (
     fill_load_times,
     limits,
 )
-from edge_marl.workload.workload import (
-    MAX_TIME_MS,
-)
+from edge_marl.workload.workload import MAX_TIME_MS
 
 __all__ = [
     "PUBLIC_SEEDS",

@@ -45,7 +45,6 @@ from edge_marl.workload.topology import Topology
 
 __all__ = ["MAX_TIME_MS", "Workload", "load_workload"]
 
-
 FORMAT = "edge-marl-workload-1"
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.bootstrap import Estimate, FloatArray
 from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column
 from edge_marl.benchmarks.report.stats import MIN_RUNS, estimate, normalise
 from edge_marl.bound.anchor_pairs import shipped_pairs
@@ -20,8 +19,6 @@ from edge_marl.leaderboards.submission.schema import Level, Submission, Verifica
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
 __all__ = ["Board", "BoardRow", "read_boards"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -213,4 +213,6 @@ def test_compressed_times_are_exact(here: Path) -> None:
     short = OWN.replace("window_s = 8", "window_s = 0.069").replace(
         "horizon_s = 10", "horizon_s = 0.069"
     )
-    assert parse_scenario(short, "mine.toml").replay.length_ms == 69  # type: ignore[union-attr]
+    section = parse_scenario(short, "mine.toml").replay
+    assert section is not None
+    assert section.length_ms == 69

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-import supersuit  # type: ignore[import-untyped]
+import supersuit
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import vector as wrappers
 from hypothesis import given, settings
