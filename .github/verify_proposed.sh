@@ -33,5 +33,5 @@ for entry in "${!folders[@]}"; do
 done
 cd "$base"
 for entry in "${!folders[@]}"; do
-  .venv/bin/edge-marl verify "$root/$entry"
+  .venv/bin/edge-marl verify "$root/$entry" ${SANDBOX:+--sandbox "$SANDBOX"}
 done

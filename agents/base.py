@@ -46,6 +46,12 @@ class Agent(ABC):
     """Id in checkpoints; the registered name."""
     deterministic: ClassVar[bool] = False
     """Whether the actions are the same for every seed of `reset`."""
+    preferences: npt.NDArray[np.floating[Any]] | None = None
+    """(B, A), what the last `act` chose the largest of in each row; None: it does not say.
+
+    For who checks a log on another machine: where two actions are equally good to within rounding,
+    either is this agent's.
+    """
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario

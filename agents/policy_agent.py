@@ -72,8 +72,12 @@ class PolicyAgent(Agent, Generic[C]):
         seen = torch.tensor(observation, dtype=torch.float64)
         legal = torch.from_numpy(legal_actions(info, len(observation), self.scenario))
         with torch.inference_mode():
-            best = self.log_probabilities(seen, legal).argmax(dim=-1)
-        action: npt.NDArray[np.int64] = best.numpy()
+            return self.most_probable(self.log_probabilities(seen, legal))
+
+    def most_probable(self, log_probabilities: Tensor) -> npt.NDArray[np.int64]:
+        """Return the action (B,) of each row's largest (B, A), and keep them as preferences."""
+        self.preferences = log_probabilities.numpy()
+        action: npt.NDArray[np.int64] = log_probabilities.argmax(dim=-1).numpy()
         return action
 
     def log_probabilities(self, observation: Tensor, mask: Tensor) -> Tensor:

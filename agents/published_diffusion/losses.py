@@ -82,9 +82,7 @@ class PublishedAgent(PolicyAgent[PublishedConfig]):
         legal = torch.from_numpy(legal_actions(info, rows, self.scenario))
         seen = torch.tensor(observation, dtype=torch.float64)
         with torch.inference_mode():
-            best = self.actor(seen, legal, torch.from_numpy(noise), alone=True).argmax(dim=-1)
-        action: npt.NDArray[np.int64] = best.numpy()
-        return action
+            return self.most_probable(self.actor(seen, legal, torch.from_numpy(noise), alone=True))
 
 
 class PublishedSac(OffPolicyAlgorithm[DiscreteSACPolicy]):

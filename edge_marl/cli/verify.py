@@ -30,7 +30,17 @@ def verify(
         Path | None, typer.Option(help="File of a revealed season, for held-out.")
     ] = None,
     beacon: Annotated[
-        str | None, typer.Option(help="A public random value of later, for held-out.")
+        Path | None,
+        typer.Option(
+            help="File of a public random value of later, for held-out; - is standard input."
+        ),
+    ] = None,
+    sandbox: Annotated[
+        Literal["bwrap", "container", "none"] | None,
+        typer.Option(help="Where policies run.", show_default="bwrap where it works, else none"),
+    ] = None,
+    policy_output: Annotated[
+        Path | None, typer.Option(help="File that keeps what a policy that failed has printed.")
     ] = None,
     submissions: Annotated[
         Path | None,
@@ -51,7 +61,14 @@ def verify(
     for path in paths:
         typer.echo(f"{path}")
         verdict = check(
-            path, level, root=submissions, code=agent_code, fresh=fresh, report=_say_passed
+            path,
+            level,
+            root=submissions,
+            code=agent_code,
+            fresh=fresh,
+            sandbox=sandbox,
+            output=policy_output,
+            report=_say_passed,
         )
         _say_verdict(verdict)
         failed |= verdict.failure is not None
@@ -68,15 +85,18 @@ def _say_passed(name: str, finding: str) -> None:
 def _say_verdict(verdict: Verdict) -> None:
     if verdict.failure is not None:
         typer.echo(f"  FAIL  {verdict.failure}")
-    typer.echo(f"{verdict.entry}: {verdict.level or 'not even its claims hold together'}")
+    said = verdict.level or "not even its claims hold together"
+    if verdict.verification is not None and verdict.verification.level != verdict.level:
+        said += f" (without a sandbox: {verdict.verification.level} in the ledger)"
+    typer.echo(f"{verdict.entry}: {said}")
 
 
-def _fresh(season: Path | None, beacon: str | None) -> Fresh | None:
+def _fresh(season: Path | None, beacon: Path | None) -> Fresh | None:
     from edge_marl.errors import SubmissionError
-    from edge_marl.leaderboards.verification.season import from_beacon, from_season
+    from edge_marl.leaderboards.verification.season import from_season, read_beacon
 
     if season is not None and beacon is not None:
         raise SubmissionError("give either --season or --beacon")
     if season is not None:
         return from_season(season)
-    return from_beacon(beacon) if beacon is not None else None
+    return read_beacon(beacon) if beacon is not None else None

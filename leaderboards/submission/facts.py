@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.machinery
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from statistics import fmean
 
 from edge_marl.agents import Trainer
 from edge_marl.agents.registry import find
-from edge_marl.errors import ScenarioError
+from edge_marl.errors import ScenarioError, SubmissionError
 from edge_marl.leaderboards.submission import files
 from edge_marl.leaderboards.submission.schema import Kind, Run
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
-__all__ = ["code_sha256", "is_released", "kind_of", "means_of", "tier_of"]
+__all__ = ["code_file", "code_sha256", "is_released", "kind_of", "means_of", "tier_of"]
 
 
 def is_released(scenario: Scenario) -> bool:
@@ -44,19 +44,34 @@ def kind_of(agent: str) -> Kind:
     return "deterministic" if agent_class.deterministic else "randomised"
 
 
+def code_file(agent: str) -> Path:
+    """Return the file of an agent given as `module:Class` or `file.py:Class`; nothing is imported.
+
+    Raises:
+        SubmissionError: if there is no such file.
+    """
+    place = agent.rpartition(":")[0]
+    if place.endswith(".py"):
+        return Path(place)
+    path: Sequence[str] | None = None
+    for end in (m.end() for m in re.finditer(r"[^.]+", place)):
+        # Not importlib.util.find_spec: of `a.b` it runs `a`, and this is somebody else's.
+        spec = importlib.machinery.PathFinder.find_spec(place[:end], path)
+        path = spec.submodule_search_locations if spec else []
+    if spec is None or spec.origin is None:
+        raise SubmissionError(
+            f"agent '{agent}': there is no module '{place}': give its file, file.py:Class"
+        )
+    return Path(spec.origin)
+
+
 def code_sha256(agent: str) -> str:
     """Return the digest of the file of an agent given as `module:Class` or `file.py:Class`.
 
     Raises:
         SubmissionError: if there is no such file.
     """
-    place = agent.rpartition(":")[0]
-    try:
-        spec = None if place.endswith(".py") else importlib.util.find_spec(place)
-    except (ImportError, ValueError):
-        spec = None
-    path = Path(spec.origin if spec and spec.origin else place)
-    return files.sha256_of(files.read_bytes(path, files.MIB))
+    return files.sha256_of(files.read_bytes(code_file(agent), files.MIB))
 
 
 def means_of(runs: Sequence[Run]) -> dict[str, float | None]:

@@ -13,6 +13,7 @@ from edge_marl.leaderboards.submission.schema import Chain, HeldOut, Ledger, Sub
 from edge_marl.leaderboards.verification.choosers import Again
 from edge_marl.leaderboards.verification.fresh import Fresh
 from edge_marl.leaderboards.verification.policies import Ask, OpenPolicy, policies_of
+from edge_marl.leaderboards.verification.sandbox import Sandbox, usable_sandbox
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
@@ -35,6 +36,10 @@ class Case:
     """None where no held-out workloads are asked for."""
     opener: OpenPolicy | None
     """None opens the policies in the folder, each in its own process."""
+    asked_sandbox: Sandbox | None = None
+    """Where they are to run; None is bubblewrap where that works, else nowhere in particular."""
+    output: Path | None = None
+    """File that keeps what a policy that failed has printed."""
 
     # Found by the checks of `claims`, which come first: the others have them all.
     submission: Submission = field(init=False)
@@ -47,6 +52,8 @@ class Case:
     """What the policy of each run chose on the test workloads; from re-execution."""
     differing: int | None = None
     """Decisions that it makes otherwise than the log says; from re-execution."""
+    sandbox: Sandbox | None = None
+    """Where its policies ran; None if none has."""
     twins: int | None = None
     """Twin episodes that it was asked in."""
     held_out: HeldOut | None = None
@@ -59,7 +66,10 @@ class Case:
 
     def open_policy(self, seed: int, workloads: Sequence[Workload]) -> AbstractContextManager[Ask]:
         """Open the policy of a run at the start of episodes, one per workload."""
-        opener = self.opener or policies_of(self.folder, self.scenario, self.code)
+        if self.opener is not None:
+            return self.opener(seed, workloads)
+        self.sandbox = self.sandbox or usable_sandbox(self.asked_sandbox)
+        opener = policies_of(self.folder, self.scenario, self.sandbox, self.code, self.output)
         return opener(seed, workloads)
 
 

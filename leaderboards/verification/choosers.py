@@ -24,6 +24,10 @@ MAY_DIFFER = 0.001
 """Share of a run's decisions that its policy may make otherwise on another machine: networks
 differ in their last bits, and with them, once in a while, a choice between two as good."""
 
+ROUNDING = 1e-5
+"""How much less, of the size of what it prefers, a policy may prefer a logged action to the one
+that it chooses now: some hundred roundings of single precision."""
+
 
 class Logged:
     """Chooses as the log says."""
@@ -77,6 +81,7 @@ class Again:
         """Digest of what it was shown at each decision in each episode."""
         self.differing = 0
         self._first = ""
+        self._worse = ""
 
     def choose(self, moment: Moment) -> npt.NDArray[np.int64]:
         """Return the logged actions, and remember the policy's."""
@@ -84,22 +89,46 @@ class Again:
         self.asked.append(chosen)
         self.seen.append(_shown(moment))
         wrong = np.flatnonzero(moment.going & (chosen != logged))
-        if wrong.size and not self._first:
-            k = int(wrong[0])
-            self._first = (
-                f"workload {k}, decision {moment.number}: expected {chosen[k]} as the policy "
-                f"decides, found {logged[k]}"
-            )
-        self.differing += wrong.size
+        if wrong.size:
+            self._note(moment.number, wrong, chosen, logged)
         return logged
 
-    def check(self, where: str) -> None:
-        """Raise if more decisions differ than may."""
-        if self.differing > MAY_DIFFER * self.logged.total:
-            raise SubmissionError(
-                f"{where}, {self._first}; {self.differing} of {self.logged.total} decisions "
-                f"differ, {100 * MAY_DIFFER:g} % may"
+    def _note(
+        self,
+        number: int,
+        wrong: npt.NDArray[np.intp],
+        chosen: npt.NDArray[np.int64],
+        logged: npt.NDArray[np.int64],
+    ) -> None:
+        """Note decisions that differ, and the first of them that is not as good to the policy."""
+        self.differing += wrong.size
+        told = self._ask.preferences()
+        for k in wrong:
+            said = (
+                f"workload {k}, decision {number}: expected {chosen[k]} as the policy decides, "
+                f"found {logged[k]}"
             )
+            self._first = self._first or said
+            if told is None or not _as_good(told[k], int(logged[k]), int(chosen[k])):
+                self._worse = self._worse or said
+
+    def check(self, where: str) -> None:
+        """Raise if a decision differs that was no choice between equals, or too many do."""
+        counted = f"{self.differing} of {self.logged.total} decisions differ"
+        if self._worse:
+            raise SubmissionError(
+                f"{where}, {self._worse}: the policy does not prefer both alike; {counted}"
+            )
+        if self.differing > MAY_DIFFER * self.logged.total:
+            raise SubmissionError(f"{where}, {self._first}; {counted}, {100 * MAY_DIFFER:g} % may")
+
+
+def _as_good(preferences: npt.NDArray[np.float64], one: int, other: int) -> bool:
+    """Whether two actions of a row (A,) are preferred alike, to within rounding."""
+    if not 0 <= other < len(preferences):
+        return False
+    a, b = preferences[one], preferences[other]
+    return bool(abs(a - b) <= ROUNDING * max(1.0, abs(b)))  # never of what is not finite
 
 
 class Paired:

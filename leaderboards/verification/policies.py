@@ -1,15 +1,19 @@
-"""A submission's policies, each asked in a process of its own (`policy_process.py`)."""
+"""A submission's policies, each asked in a process of its own (`policy_process.py`).
+
+Whatever comes from there is somebody else's: answers are numbers of a known size, each must come in
+time, and nothing that a policy says is shown. What it prints can be kept in a file.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
-import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
@@ -18,37 +22,32 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.errors import SubmissionError
+from edge_marl.files import write_file
 from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.submission.chain import Moment
+from edge_marl.leaderboards.submission.facts import code_file
+from edge_marl.leaderboards.verification import policy_process as protocol
+from edge_marl.leaderboards.verification.sandbox import LIMITS, Sandbox, command_of
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
-__all__ = ["LIMITS", "Ask", "OpenPolicy", "policies_of"]
+__all__ = ["Ask", "OpenPolicy", "policies_of"]
 
-LIMITS = {
-    "address_space": 12 * 2**30,
-    "cpu_s": 3600,
-    "file_size": 64 * 2**20,
-    "open_files": 256,
-}
-"""Of a policy's process: bytes, seconds, bytes of a file that it writes, files open at once."""
+START_S, ANSWER_S, WALL_S = 600.0, 120.0, 7200.0
+"""Deadlines, for a busy machine: for loading a policy, for one answer, for all of them."""
 
-WALL_S = 2 * LIMITS["cpu_s"]
-"""A policy that sleeps uses no time of the processor."""
-
-KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT")
-KEPT_PREFIXES = ("NUMBA_", "NPY_", "PYTHON", "OPENBLAS_", "MKL_")
-"""What of the environment a policy's process keeps: no tokens, no proxies, no home."""
+KEPT_OUTPUT = 2**20
+"""Last bytes of what a policy printed that are kept."""
 
 
 class Ask(Protocol):
     """Asks a policy for its actions."""
 
-    network: str
-    """How its process was kept from the network."""
-
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
         """Return (E,) actions for what is seen and legal."""
+
+    def preferences(self) -> npt.NDArray[np.float64] | None:
+        """Return (E, A), what it chose its last actions by (`Agent.preferences`)."""
 
 
 OpenPolicy = Callable[[int, Sequence[Workload]], AbstractContextManager[Ask]]
@@ -59,108 +58,155 @@ one that plans with the whole future known, and show that it is found out.
 """
 
 
-def policies_of(folder: Path, scenario: Scenario, code: str | None = None) -> OpenPolicy:
+def policies_of(
+    folder: Path,
+    scenario: Scenario,
+    sandbox: Sandbox,
+    code: str | None = None,
+    output: Path | None = None,
+) -> OpenPolicy:
     """Return how the policies in a submission's folder are opened.
 
     Args:
         folder: the submission's.
         scenario: what they decide in.
+        sandbox: where they run.
         code: `module:Class` or `file.py:Class` of an agent that is not registered; it runs in the
-            policy's process only.
+            policy's process only, and is one file.
+        output: file that keeps what a policy that failed has printed.
     """
     if code is not None:
-        place, _, name = code.rpartition(":")
-        code = f"{Path(place).resolve()}:{name}" if place.endswith(".py") else code
+        code = f"{code_file(code).resolve()}:{code.rpartition(':')[2]}"
 
-    def open_policy(seed: int, workloads: Sequence[Workload]) -> AbstractContextManager[Ask]:
+    @contextmanager
+    def open_policy(seed: int, workloads: Sequence[Workload]) -> Iterator[Ask]:
         policy = (folder / "policy" / f"seed-{seed}").resolve()
-        return _process(policy, scenario, seed, len(workloads), code)
+        facts = {
+            "scenario": scenario.model_dump_json(),
+            "seed": seed,
+            "rows": len(workloads),
+            "observed": ObservationLayout(scenario).size,
+            "actions": scenario.num_actions,
+            "limits": LIMITS,
+            "give_up_network": sandbox == "none",
+        }
+        with tempfile.TemporaryFile() as noise, command_of(sandbox, policy, code) as command:
+            process = subprocess.Popen(
+                command.argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=noise,
+                cwd="/",
+                env=command.env,
+                pass_fds=command.pass_fds,
+                start_new_session=True,
+            )
+            order = facts | {"folder": command.folder, "code": command.code}
+            try:
+                with _keeping(noise, output):
+                    yield _Asking(process, order)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # and what it has started
+                process.wait()
+                for pipe in (process.stdin, process.stdout):
+                    if pipe is not None:
+                        pipe.close()
 
     return open_policy
 
 
 @contextmanager
-def _process(
-    folder: Path, scenario: Scenario, seed: int, rows: int, code: str | None
-) -> Iterator[Ask]:
-    order = {
-        "folder": str(folder),
-        "scenario": scenario.model_dump_json(),
-        "seed": seed,
-        "rows": rows,
-        "observed": ObservationLayout(scenario).size,
-        "actions": scenario.num_actions,
-        "code": code,
-        "limits": LIMITS,
-    }
-    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as noise:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("policy_process.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=noise,
-            cwd=home,
-            env=_environment(os.environ, home),
-            start_new_session=True,
-        )
-        clock = threading.Timer(WALL_S, process.kill)
-        clock.daemon = True
-        clock.start()
-        try:
-            yield _Asking(process, order, noise)
-        finally:
-            clock.cancel()
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # and what it has started
-            with suppress(OSError):  # what was still to be sent
-                process.communicate()
+def _keeping(noise: IO[bytes], output: Path | None) -> Iterator[None]:
+    """Keep what a policy that fails has printed, and say where it is."""
+    try:
+        yield
+    except _PolicyError as error:
+        where = "what it printed is kept by --policy-output FILE"
+        if output is not None:
+            noise.seek(max(0, noise.seek(0, os.SEEK_END) - KEPT_OUTPUT))
+            # Escaped: it may hold what a terminal obeys.
+            lines = noise.read().decode("utf-8", "replace").splitlines()
+            shown = ("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+            write_file(output, "\n".join(shown) + "\n", SubmissionError)
+            where = f"what it printed is in {output}"
+        raise SubmissionError(f"{error}; {where}") from None
 
 
-def _environment(whole: Mapping[str, str], home: str) -> dict[str, str]:
-    kept = {k: v for k, v in whole.items() if k in KEPT or k.startswith(KEPT_PREFIXES)}
-    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    return kept | dict.fromkeys(threads, "1") | {"HOME": home, "TMPDIR": home}
+class _PolicyError(SubmissionError):
+    """A policy that does not answer as it must."""
 
 
 class _Asking:
-    """The verifier's end of the pipe."""
+    """The verifier's end of the pipes."""
 
-    def __init__(self, process: subprocess.Popen[bytes], order: object, noise: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], order: dict[str, object]) -> None:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("a policy needs pipes for its input and output")
-        self._process, self._noise = process, noise
-        self._to, self._from = process.stdin, process.stdout
-        self._send(json.dumps(order).encode() + b"\n")
-        line = self._from.readline(2000)
-        if not line.endswith(b"\n"):
-            raise SubmissionError(self._death())
-        said = json.loads(line)
-        if "error" in said:
-            raise SubmissionError(f"the policy cannot be loaded: {said['error']}")
-        self.network: str = said["network"]
+        self._process = process
+        self._to, self._from = process.stdin.fileno(), process.stdout.fileno()
+        os.set_blocking(self._to, False)
+        self._end = time.monotonic() + WALL_S
+        self._asked = "when it was loaded"
+        content = json.dumps(order).encode() + b"\n"
+        self._answer(content, START_S, protocol.READY)
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
+        self._asked = f"decision {moment.number}"
         observation = moment.observation.astype("<f4", copy=False).tobytes()
-        self._send(observation + moment.mask.astype(np.int8, copy=False).tobytes())
-        size = 8 * len(moment.going)
-        status = self._from.read(1)
-        if status == b"\1":
-            reason = self._from.readline(2000).decode("utf-8", "replace").strip()
-            raise SubmissionError(f"decision {moment.number}: the policy failed: {reason}")
-        content = self._from.read(size) if status else b""
-        if len(content) != size:
-            raise SubmissionError(f"decision {moment.number}: {self._death()}")
-        return np.frombuffer(content, "<i8").astype(np.int64)
+        mask = moment.mask.astype(np.int8, copy=False)
+        self._shape = mask.shape
+        self._answer(protocol.DECIDE + observation + mask.tobytes(), ANSWER_S, protocol.GOOD)
+        return np.frombuffer(self._read(8 * len(mask), self._until), "<i8").astype(np.int64)
 
-    def _send(self, content: bytes) -> None:
-        with suppress(BrokenPipeError):  # its end is found when it does not answer
-            self._to.write(content)
-            self._to.flush()
+    def preferences(self) -> npt.NDArray[np.float64] | None:
+        if self._answer(protocol.TELL, ANSWER_S, protocol.GOOD, protocol.NOTHING) != protocol.GOOD:
+            return None
+        size = 8 * self._shape[0] * self._shape[1]
+        told = np.frombuffer(self._read(size, self._until), "<f8")
+        return told.astype(np.float64).reshape(self._shape)
+
+    def _answer(self, content: bytes, seconds: float, *expected: bytes) -> bytes:
+        """Send a question, and return the first byte of the answer, which says what it is."""
+        self._seconds, self._until = seconds, min(time.monotonic() + seconds, self._end)
+        rest = memoryview(content)
+        while rest:
+            self._wait(self._to, select.POLLOUT, self._until)
+            try:
+                rest = rest[os.write(self._to, rest) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:  # what it still says comes first
+                break
+        kind = self._read(1, self._until)
+        if kind == protocol.FAILED:
+            raise _PolicyError(f"{self._asked}: the policy raised an error")
+        if kind not in expected:
+            raise _PolicyError(f"{self._asked}: the policy's process does not answer as agreed")
+        return kind
+
+    def _read(self, size: int, until: float) -> bytes:
+        content = bytearray()
+        while len(content) < size:
+            self._wait(self._from, select.POLLIN, until)
+            part = os.read(self._from, size - len(content))
+            if not part:
+                raise _PolicyError(f"{self._asked}: {self._death()}")
+            content += part
+        return bytes(content)
+
+    def _wait(self, pipe: int, event: int, until: float) -> None:
+        """Wait until a pipe can be used, but no longer than until a time."""
+        poll = select.poll()
+        poll.register(pipe, event)
+        if not poll.poll(max(0.0, 1000 * (until - time.monotonic()))):
+            late = f"no answer within {self._seconds:.0f} s"
+            if until == self._end:
+                late = f"more than {WALL_S:.0f} s in all"
+            raise _PolicyError(f"{self._asked}: {late}: the policy was stopped")
 
     def _death(self) -> str:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=10)
         status = self._process.poll()
-        self._noise.seek(0)
-        last = self._noise.read()[-2000:].decode("utf-8", "replace").strip().rpartition("\n")[2]
-        return f"the policy's process ended (status {status}; limits {LIMITS}): {last[:200]}"
+        return f"the policy's process ended (status {status}; limits {LIMITS})"

@@ -1,10 +1,12 @@
 """The process of a submitted policy: it sees observations and masks on a pipe, and nothing else.
 
 Run as a file, not as a module: before anything of the package is imported, and so before there are
-threads, it gives up the network and limits its memory, time and files. Then it loads the policy
-and answers: one line of JSON brings what to load, one line says that it is ready and how the
-network was given up; each frame of observations (float32) and masks (int8) is answered by a zero
-and actions (int64), or by a one and a line that says what went wrong.
+threads, it limits its memory, time and files and, outside of a sandbox, gives up the network. Then
+it loads the policy and answers. A line of JSON brings what to load, READY says that it is done.
+Then each frame is a letter: DECIDE with observations (float32) and masks (int8) is answered by GOOD
+and actions (int64); TELL by GOOD and what the policy prefers (float64), or by NOTHING. Instead of
+any answer there may be FAILED. What went wrong goes to standard error, with all that a policy
+prints: its verifier believes nothing that is said here, and shows none of it.
 """
 
 from __future__ import annotations
@@ -15,52 +17,59 @@ import json
 import os
 import resource
 import sys
+import traceback
 from typing import Any, BinaryIO
 
 NEW_USER, NEW_NET = 0x10000000, 0x40000000
 """Flags of unshare(2)."""
 
+DECIDE, TELL = b"d", b"t"
+READY, GOOD, NOTHING, FAILED = b"r", b"g", b"n", b"f"
+
 
 def main() -> None:
     """Answer until standard input ends."""
-    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the policy prints is no answer
+    asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what the policy reads is no question
+    os.dup2(2, 1)  # what it prints is no answer
     order: dict[str, Any] = json.loads(asked.readline())
-    network = give_up_network()
     set_limits(order["limits"])
+    if order["give_up_network"]:
+        give_up_network()
     try:
         agent = load_policy(order)
         agent.reset(order["seed"])
-    except Exception as error:
-        return say(answers, {"error": one_line(error)})
-    say(answers, {"network": network})
+    except Exception:
+        return fail(answers)
+    say(answers, READY)
     answer(agent, asked, answers, order["rows"], order["observed"], order["actions"])
 
 
-def say(answers: BinaryIO, facts: dict[str, Any]) -> None:
-    """Send a line of JSON."""
-    answers.write(json.dumps(facts).encode() + b"\n")
+def say(answers: BinaryIO, content: bytes) -> None:
+    """Send an answer."""
+    answers.write(content)
     answers.flush()
 
 
-def one_line(error: Exception) -> str:
-    """Return what went wrong as one line of bounded length."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+def fail(answers: BinaryIO) -> None:
+    """Say that the policy failed, and print why."""
+    traceback.print_exc()
+    sys.stderr.flush()
+    say(answers, FAILED)
 
 
-def give_up_network() -> str:
-    """Give up the network and return how: for good in a namespace, else by a hook of Python's."""
+def give_up_network() -> None:
+    """Give up the network: for good in a namespace where one can be had, else by a Python hook."""
     with contextlib.suppress(OSError, AttributeError):
         unshare = ctypes.CDLL(None, use_errno=True).unshare
         if unshare(NEW_NET) == 0 or unshare(NEW_USER | NEW_NET) == 0:
-            return "no network"
+            return
 
     def refuse(event: str, _: Any) -> None:
         if event.startswith("socket."):
             raise PermissionError("a policy has no network")
 
     sys.addaudithook(refuse)
-    return "sockets blocked"
 
 
 def set_limits(limits: dict[str, int]) -> None:
@@ -70,6 +79,7 @@ def set_limits(limits: dict[str, int]) -> None:
         "cpu_s": resource.RLIMIT_CPU,
         "file_size": resource.RLIMIT_FSIZE,
         "open_files": resource.RLIMIT_NOFILE,
+        "core_size": resource.RLIMIT_CORE,
     }
     for name, kind in kinds.items():
         hard = resource.getrlimit(kind)[1]
@@ -104,21 +114,34 @@ def answer(
     import numpy as np
 
     size = 4 * rows * observed
-    while len(frame := asked.read(size + rows * actions)) == size + rows * actions:
-        observation = np.frombuffer(frame[:size], "<f4").reshape(rows, observed).copy()
-        mask = np.frombuffer(frame[size:], np.int8).reshape(rows, actions).copy()
+    while letter := asked.read(1):
         try:
+            if letter == TELL:
+                say(answers, preferred(agent, (rows, actions)))
+                continue
+            frame = asked.read(size + rows * actions)
+            observation = np.frombuffer(frame[:size], "<f4").reshape(rows, observed).copy()
+            mask = np.frombuffer(frame[size:], np.int8).reshape(rows, actions).copy()
             chosen = np.asarray(agent.act(observation, {"action_mask": mask}))
             if chosen.shape != (rows,) or not np.issubdtype(chosen.dtype, np.integer):
                 raise ValueError(
-                    f"act returned {chosen.dtype} {chosen.shape}: {rows} whole numbers"
+                    f"act returned {chosen.dtype} {chosen.shape}: must be {rows} whole numbers"
                 )
-        except Exception as error:
-            answers.write(b"\1" + one_line(error).encode() + b"\n")
-            answers.flush()
-            return
-        answers.write(b"\0" + chosen.astype("<i8").tobytes())
-        answers.flush()
+        except Exception:
+            return fail(answers)
+        say(answers, GOOD + chosen.astype("<i8").tobytes())
+
+
+def preferred(agent: Any, shape: tuple[int, int]) -> bytes:
+    """Return the answer to TELL."""
+    import numpy as np
+
+    if (preferences := agent.preferences) is None:
+        return NOTHING
+    told = np.asarray(preferences, "<f8")
+    if told.shape != shape:
+        raise ValueError(f"preferences is {told.dtype} {told.shape}: must be {shape}")
+    return GOOD + told.tobytes()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION
 from edge_marl.leaderboards.verification.case import Case, expect
 from edge_marl.leaderboards.verification.choosers import MAY_DIFFER, Again, Logged, Paired
 from edge_marl.leaderboards.verification.fresh import draw_twin
+from edge_marl.leaderboards.verification.sandbox import SANDBOXES
 
 __all__ = ["check_policy_at_hand", "check_re_execution", "check_twins", "policy_lack"]
 
@@ -44,22 +45,25 @@ def check_policy_at_hand(case: Case) -> str:
 
 def check_re_execution(case: Case) -> str:
     """Raise unless every run's policy decides as logged, but for a few decisions."""
-    most, network = 0.0, ""
+    most = 0.0
     for number, run in enumerate(case.submission.runs):
         where = f"{case.folder / ACTIONS}: run {run.seed}"
         logged = Logged(case.actions, number, case.scenario, where)
         with case.open_policy(run.seed, case.workloads) as ask:
             again = Again(ask, logged)
             play_episodes(case.scenario, case.workloads, again.choose)
-            network = ask.network
         again.check(where)
         case.again.append(again)
         most = max(most, again.differing / logged.total)
     case.differing = sum(again.differing for again in case.again)
     return (
         f"{case.differing} of {case.decisions} decisions differ ({100 * most:.3g} % of "
-        f"the worst run, {100 * MAY_DIFFER:g} % may); {network}"
+        f"the worst run, {100 * MAY_DIFFER:g} % may); {_place_of(case)}"
     )
+
+
+def _place_of(case: Case) -> str:
+    return "where it was given" if case.sandbox is None else SANDBOXES[case.sandbox]
 
 
 def check_twins(case: Case) -> str:

@@ -5,7 +5,7 @@
 
 Nobody can train on what a secret decides before it is revealed, its keepers excepted; anyone can
 check afterwards that it is the one that was published. A beacon, a public random value that comes
-later than a submission, needs no keepers: `edge-marl verify --beacon VALUE`.
+later than a submission, needs no keepers: `edge-marl verify --beacon FILE`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import secrets
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ from edge_marl.leaderboards.submission import files
 from edge_marl.leaderboards.submission.schema import Sha256, problem_of
 from edge_marl.leaderboards.verification.fresh import Fresh
 
-__all__ = ["Season", "commit", "from_beacon", "from_season", "read_season", "reveal"]
+__all__ = ["Season", "commit", "from_beacon", "from_season", "read_beacon", "read_season", "reveal"]
 
 
 class Season(BaseModel):
@@ -123,14 +124,27 @@ def from_beacon(value: str) -> Fresh:
     """Return the workloads of a public random value.
 
     Raises:
-        SubmissionError: if it is too short to be one.
+        SubmissionError: if it is not one line of visible characters, or too short to be one.
     """
-    if len(value.strip()) < 16:
+    value = value.strip()
+    if len(value) < 16 or not value.isprintable():
         raise SubmissionError(
-            f"beacon '{value[:60]}': {len(value.strip())} characters: a public random value has at "
-            "least 16, such as the output of a round of drand"
+            f"beacon {value[:60]!r}: must be a public random value, a line of at least 16 "
+            "characters such as the output of a round of drand"
         )
-    return Fresh(f"beacon {value.strip()[:60]}", value.strip())
+    return Fresh(f"beacon {value[:60]}", value)
+
+
+def read_beacon(path: Path) -> Fresh:
+    """Return the workloads of a beacon whose value is in a file; `-` is standard input.
+
+    Not on the command line: that can be read by every process of the machine, policies included.
+
+    Raises:
+        SubmissionError: if it cannot be read, or is none.
+    """
+    content = sys.stdin.buffer.read(1000) if str(path) == "-" else files.read_bytes(path, 1000)
+    return from_beacon(content.decode("utf-8", "replace"))
 
 
 def _write(path: Path, season: Season) -> None:

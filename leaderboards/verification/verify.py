@@ -13,6 +13,7 @@ from edge_marl.leaderboards.verification import claims, held_out, re_execution, 
 from edge_marl.leaderboards.verification.case import Case
 from edge_marl.leaderboards.verification.fresh import Fresh
 from edge_marl.leaderboards.verification.policies import OpenPolicy
+from edge_marl.leaderboards.verification.sandbox import Sandbox
 
 __all__ = ["CHECKS", "Check", "Verdict", "verify"]
 
@@ -79,6 +80,8 @@ def verify(
     code: str | None = None,
     fresh: Fresh | None = None,
     open_policy: OpenPolicy | None = None,
+    sandbox: Sandbox | None = None,
+    output: Path | None = None,
     report: Report = lambda name, text: None,
 ) -> Verdict:
     """Check a submission up to a level, and stop at the first check that fails.
@@ -91,16 +94,26 @@ def verify(
         code: `module:Class` or `file.py:Class` of its agent, where that is not registered.
         fresh: where held-out workloads come from.
         open_policy: opens its policies; None opens those in the folder, each in its own process.
+        sandbox: where those run; None is bubblewrap where that works, else none.
+        output: file that keeps what a policy that failed has printed.
         report: called after each check.
     """
     place = folder.resolve()
-    case = Case(folder, root or place.parent.parent, ledger, code, fresh, open_policy)
+    case = Case(
+        folder, root or place.parent.parent, ledger, code, fresh, open_policy, sandbox, output
+    )
     verdict = Verdict(f"{place.parent.name}/{place.name}")
     for check in _due(case, level):
         try:
             finding = check.run(case)
         except EdgeMarlError as error:
             verdict.failure = f"{check.name}: {_one_line(str(error))}"
+            break
+        except Exception as error:  # a fault of ours, that what it was given has brought out
+            verdict.failure = (
+                f"{check.name}: the verifier itself failed ({_one_line(repr(error))[:200]}): it "
+                "says nothing about the submission; report it"
+            )
             break
         verdict.passed.append((check.name, finding))
         report(check.name, finding)
@@ -129,7 +142,18 @@ def _lacks(case: Case, level: Level) -> bool:
 
 
 def _verification(case: Case, level: Level) -> Verification:
-    """Return what the ledger is to say."""
+    """Return what the ledger is to say.
+
+    Code that is not the package's could have done anything to its verifier where there was no
+    sandbox, so that there it gets no further than what was found before it ran.
+    """
+    if case.sandbox == "none" and not case.submission.agent.registered:
+        return Verification(
+            seal=case.submission.seal,
+            level=min(level, "replayed", key=LEVELS.index),
+            decisions=case.decisions,
+            verifier=__version__,
+        )
     return Verification(
         seal=case.submission.seal,
         level=level,

@@ -66,12 +66,11 @@ def edit_actions(folder: Path, change: Callable[[dict[str, Any]], None]) -> None
     seal(folder)
 
 
-def with_episodes(folder: Path, episodes: Sequence[Episode], code: str) -> Path:
-    """Make a submission one of an agent of one's own that played episodes; return its folder."""
+def with_played(folder: Path, episodes: Sequence[Episode]) -> Path:
+    """Make a submission of one run one of episodes that were played, and return its folder."""
     names = episodes[0].metrics
     run = Run(seed=0, metrics={n: tuple(e.metrics[n] for e in episodes) for n in names})
     facts = read(folder)
-    facts["agent"] |= {"name": "own", "registered": False, "code_sha256": code_sha256(code)}
     facts["runs"], facts["means"] = [run.model_dump(mode="json")], means_of([run])
     write(folder, facts)
     heads, marks = [e.head for e in episodes], [e.marks for e in episodes]
@@ -80,8 +79,17 @@ def with_episodes(folder: Path, episodes: Sequence[Episode], code: str) -> Path:
     actions = np.concatenate([e.actions for e in episodes]).astype("<u2")
     lengths = np.array([len(e.actions) for e in episodes], "<i4").reshape(1, WORKLOADS)
     (folder / "actions.npz").write_bytes(Actions(actions, lengths).packed())
+    seal(folder)
+    return folder
+
+
+def with_episodes(folder: Path, episodes: Sequence[Episode], code: str) -> Path:
+    """Make a submission one of an agent of one's own that played episodes; return its folder."""
+    facts = read(folder)
+    facts["agent"] |= {"name": "own", "registered": False, "code_sha256": code_sha256(code)}
+    write(folder, facts)
     config = folder / "policy" / "seed-0" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"agent": code}), "utf-8")
-    seal(folder)
+    with_played(folder, episodes)
     own = folder.with_name(folder.name.rpartition("-")[0] + "-own")
     return folder.rename(own)

@@ -34,6 +34,7 @@ from edge_marl.leaderboards.submission.schema import slug_of
 from edge_marl.leaderboards.verification import season as seasons
 from edge_marl.leaderboards.verification.ledger import record_verdict
 from edge_marl.leaderboards.verification.policies import policies_of
+from edge_marl.leaderboards.verification.sandbox import usable_sandbox
 from edge_marl.leaderboards.verification.verify import verify
 from tests.worlds import forging, tiny_learner
 from tests.worlds.fakes import PROVENANCE
@@ -101,7 +102,7 @@ def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> No
     run = run_of(tmp_path / "run", (entry(LEARNER, learns=True, deterministic=False),))
     folder = make_submission(run, LEARNER, ABOUT, tmp_path / "a", with_policy=True)
     assert verify(folder, "replayed").failure is None
-    with policies_of(folder, SMOKE, LEARNER)(2, WORKLOADS) as ask:
+    with policies_of(folder, SMOKE, usable_sandbox(), LEARNER)(2, WORKLOADS) as ask:
         decided = play_episodes(SMOKE, WORKLOADS, ask)
     assert [e.head for e in decided] == list(read_chain(folder).runs[2].heads)
     plan = read_plan(run)
@@ -231,7 +232,9 @@ def test_a_season_from_commit_to_held_out(tmp_path: Path) -> None:
 
 
 def test_a_beacon_is_long_enough() -> None:
-    with pytest.raises(SubmissionError, match="a public random value has at least 16"):
+    with pytest.raises(
+        SubmissionError, match="must be a public random value, a line of at least 16"
+    ):
         seasons.from_beacon("lucky 7")
 
 

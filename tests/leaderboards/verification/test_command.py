@@ -1,0 +1,61 @@
+"""`edge-marl verify`, as it is typed."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edge_marl.cli import app
+from edge_marl.console import run_app
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.verification import verify as verification
+from edge_marl.leaderboards.verification.season import from_beacon, read_beacon
+from tests.worlds import forging
+
+VALUE = "4f3c9a51e0b2d786"
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        run_app(app, ["verify", *words])
+    return int(ended.value.code or 0)
+
+
+def test_a_beacon_is_in_a_file_or_on_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beacon").write_text(f" {VALUE}\n")
+    assert read_beacon(tmp_path / "beacon") == from_beacon(VALUE)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(VALUE.encode())))
+    assert read_beacon(Path("-")) == from_beacon(VALUE)
+    with pytest.raises(SubmissionError, match="there is no such file"):
+        read_beacon(tmp_path / VALUE)
+    with pytest.raises(SubmissionError, match="must be a public random value, a line of"):
+        from_beacon("two lines of text\n\x1b[2J that do more")
+
+
+def test_a_fault_of_the_verifier_is_a_line_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(case: object) -> str:
+        raise KeyError("\x1b[2Jodd\n")
+
+    first = replace(verification.CHECKS[0], run=breaks)
+    monkeypatch.setattr(verification, "CHECKS", (first, *verification.CHECKS[1:]))
+    assert run(str(forging.GOOD)) == 1
+    said = capsys.readouterr()
+    assert "  FAIL  folder: the verifier itself failed (KeyError(" in said.out
+    assert "\x1b" not in said.out
+    assert "Traceback" not in said.out + said.err
+
+
+def test_a_sandbox_that_is_not_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run(str(forging.GOOD), "--sandbox", "container") == 1
+    assert "re-execution: sandbox 'container': neither podman nor" in capsys.readouterr().out
