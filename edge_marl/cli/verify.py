@@ -85,7 +85,7 @@ def _say_passed(name: str, finding: str) -> None:
 def _say_verdict(verdict: Verdict) -> None:
     if verdict.failure is not None:
         typer.echo(f"  FAIL  {verdict.failure}")
-    said = verdict.level or "not even its claims hold together"
+    said: str = verdict.level or "not even its claims hold together"
     if verdict.verification is not None and verdict.verification.level != verdict.level:
         said += f" (without a sandbox: {verdict.verification.level} in the ledger)"
     typer.echo(f"{verdict.entry}: {said}")
