@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from edge_marl.leaderboards.submission.schema import Chain, HeldOut, Ledger, Sub
 from edge_marl.leaderboards.verification.choosers import Again
 from edge_marl.leaderboards.verification.fresh import Fresh
 from edge_marl.leaderboards.verification.policies import Ask, OpenPolicy, policies_of
-from edge_marl.leaderboards.verification.sandbox import Sandbox, usable_sandbox
+from edge_marl.leaderboards.verification.sandbox import Sandbox, command_of, usable_sandbox
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
@@ -63,6 +64,15 @@ class Case:
     def decisions(self) -> int:
         """All decisions of all runs."""
         return len(self.actions.actions)
+
+    @property
+    def container_line(self) -> str | None:
+        """The command that runs its first policy in a container, where that is asked for."""
+        if self.asked_sandbox != "container":
+            return None
+        first = self.folder / "policy" / f"seed-{self.submission.runs[0].seed}"
+        with command_of("container", first.resolve(), self.code) as command:
+            return shlex.join(command.argv)
 
     def open_policy(self, seed: int, workloads: Sequence[Workload]) -> AbstractContextManager[Ask]:
         """Open the policy of a run at the start of episodes, one per workload."""

@@ -39,8 +39,10 @@ def check_policy_at_hand(case: Case) -> str:
         what = f"SHA-256 of the file of {case.code}"
         stated = case.submission.agent.code_sha256
         expect(case.folder / SUBMISSION, what, stated, code_sha256(case.code))
-        return f"code of {case.code}"
-    return "a registered agent's" if case.opener is None else "given"
+    if case.opener is not None:
+        return "given"
+    whose = "a registered agent's" if case.code is None else f"code of {case.code}"
+    return f"{whose}, run by {line}" if (line := case.container_line) else whose
 
 
 def check_re_execution(case: Case) -> str:

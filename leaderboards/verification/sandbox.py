@@ -129,13 +129,12 @@ def _bwrap(bound: Mapping[str, str], filtered: IO[bytes]) -> list[str]:
     argv += ["--clearenv"]
     for name, value in _environment(os.environ, "/tmp").items():
         argv += ["--setenv", name, value]
-    for path in _needed():
-        argv += ["--ro-bind", path, path]
-    for source, place in bound.items():
-        argv += ["--ro-bind", source, place]
     argv += ["--proc", "/proc", "--dev", "/dev"]
     for place in ("/tmp", "/dev/shm"):
         argv += ["--size", str(TMP_SIZE), "--tmpfs", place]
+    there = {path: path for path in _needed()} | dict(bound)  # after /tmp: some may lie in it
+    for source, place in there.items():
+        argv += ["--ro-bind", source, place]
     argv += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
     return [*argv, sys.executable, "-P", str(PROCESS)]
 
@@ -149,6 +148,7 @@ def _container(bound: Mapping[str, str]) -> list[str]:
     argv += ["--read-only", f"--tmpfs=/tmp:rw,size={TMP_SIZE}", "--user=65534:65534"]
     argv += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--pids-limit=64"]
     argv += [f"--memory={LIMITS['address_space']}", "--workdir=/tmp"]
+    argv += [f"--ulimit=nofile={LIMITS['open_files']}:{LIMITS['open_files']}"]
     for name, value in _environment({}, "/tmp").items():
         argv += [f"--env={name}={value}"]
     for source, place in bound.items():

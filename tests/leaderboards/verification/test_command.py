@@ -58,4 +58,4 @@ def test_a_sandbox_that_is_not_there_is_said(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run(str(forging.GOOD), "--sandbox", "container") == 1
-    assert "re-execution: sandbox 'container': neither podman nor" in capsys.readouterr().out
+    assert "policy at hand: sandbox 'container': neither podman nor" in capsys.readouterr().out

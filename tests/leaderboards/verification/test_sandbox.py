@@ -90,6 +90,7 @@ def test_a_policy_answers_from_a_container(no_tools: Path) -> None:
     verdict = verify(forging.GOOD, "re-executed", sandbox="container")
     assert verdict.failure is None
     assert "in a container: no network" in dict(verdict.passed)["re-execution"]
+    assert ", run by podman run --rm" in dict(verdict.passed)["policy at hand"]
 
 
 def test_no_secret_is_kept_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
