@@ -27,6 +27,13 @@ class Metric:
     better: Literal["higher", "lower", "neither"]
     description: str
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest that it can be."""
+        if self.unit == "utility":
+            return -math.inf, math.inf
+        return 0.0, 1.0 if self.unit in ("share", "index") else math.inf
+
 
 METRICS: dict[str, Metric] = {
     metric.name: metric

@@ -26,7 +26,7 @@ from edge_marl.agents import Agent, Trainer, make, names
 from edge_marl.benchmarks.plan.cells import Plan
 from edge_marl.benchmarks.plan.make_plan import make_plan
 from edge_marl.benchmarks.records.provenance import usable_cores
-from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.results import Runs, read_anchors, read_runs
 from edge_marl.benchmarks.report.stats import estimate, normalise
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads

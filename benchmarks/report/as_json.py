@@ -6,7 +6,6 @@ import json
 import math
 from typing import Any
 
-from edge_marl.benchmarks.report.bootstrap import Band, Estimate
 from edge_marl.benchmarks.report.comparisons import (
     THRESHOLDS,
     Analysis,
@@ -14,6 +13,7 @@ from edge_marl.benchmarks.report.comparisons import (
     learning_curve,
     performance_profile,
 )
+from edge_marl.benchmarks.report.intervals import Band, Estimate
 from edge_marl.benchmarks.report.overall import Aggregate
 from edge_marl.benchmarks.report.tables import Row, Table
 

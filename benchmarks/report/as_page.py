@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edge_marl.benchmarks.report.as_text import sheet_of
-from edge_marl.benchmarks.report.bootstrap import Estimate
 from edge_marl.benchmarks.report.comparisons import Report
+from edge_marl.benchmarks.report.intervals import Estimate
 
 if TYPE_CHECKING:
     from edge_marl.benchmarks.report.report_figures import Drawing

@@ -15,10 +15,11 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from edge_marl.benchmarks.report import overall
-from edge_marl.benchmarks.report.bootstrap import Estimate
 from edge_marl.benchmarks.report.columns import COLUMNS, Column
 from edge_marl.benchmarks.report.comparisons import Report
+from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.overall import Aggregate, AggregateRow
+from edge_marl.benchmarks.report.stats import METHOD
 from edge_marl.benchmarks.report.tables import Row, Table
 
 __all__ = ["Sheet", "print_sheets", "sheet_of", "sheets_of", "to_csv", "to_markdown"]
@@ -29,8 +30,8 @@ UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 CAPTION = (
     "Score: 0 is random dispatch, 1 the hindsight bound; interquartile mean over runs and "
     "workloads. Utility per task (net of penalties), server crashes per 100 tasks, tasks lost and "
-    "p95 latency: means. In brackets: 95 % intervals, runs and workloads resampled (two-way "
-    "bootstrap). Decision: median time at batch 1 on the machine of the run; not ranked."
+    f"p95 latency: means. In brackets: 95 % intervals ({METHOD}). Decision: median time at batch 1 "
+    "on the machine of the run; not ranked."
 )
 NARROW = "Too wide for this terminal: the other columns and intervals are in table.md."
 NARROW_COLUMNS = 5

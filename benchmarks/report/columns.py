@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from edge_marl.benchmarks.report.bootstrap import Estimate, Statistic, iqm, mean
+from edge_marl.benchmarks.report.intervals import Estimate, FloatArray, Statistic, iqm, mean
+from edge_marl.benchmarks.report.stats import estimate
 
 __all__ = ["COLUMNS", "SCORE", "Column"]
 
@@ -26,6 +28,16 @@ class Column:
     scale: float
     digits: int
     higher_is_better: bool
+    limits: tuple[float, float] = (-math.inf, math.inf)
+    """The lowest and the highest that the metric can be."""
+
+    def estimate(self, values: FloatArray) -> Estimate:
+        """Return the figure of (runs, workloads), with an interval inside what the metric can be.
+
+        Raises:
+            ValueError: if `values` is no matrix, empty, or not all finite.
+        """
+        return estimate(values, self.statistic).within(*self.limits)
 
     def text(self, value: float) -> str:
         """Return a value as it is shown."""
@@ -48,7 +60,12 @@ COLUMNS = (
         100.0,
         2,
         higher_is_better=False,
+        limits=(0.0, math.inf),
     ),
-    Column("lost_fraction", "tasks lost (%)", "Lost", "% of tasks", mean, 100.0, 2, False),
-    Column("latency_p95_s", "p95 latency (s)", "p95 latency", "s", mean, 1.0, 0, False),
+    Column(
+        "lost_fraction", "tasks lost (%)", "Lost", "% of tasks", mean, 100.0, 2, False, (0.0, 1.0)
+    ),
+    Column(
+        "latency_p95_s", "p95 latency (s)", "p95 latency", "s", mean, 1.0, 0, False, (0.0, math.inf)
+    ),
 )

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_marl.benchmarks.report.bootstrap import Band, Estimate
+from edge_marl.benchmarks.report.intervals import Band, Estimate
 from edge_marl.benchmarks.report.overall import Aggregate, build_aggregates
 from edge_marl.benchmarks.report.stats import curve, difference, probability_of_improvement, profile
 from edge_marl.benchmarks.report.tables import Row, Table
@@ -54,12 +54,11 @@ class Analysis:
         return tuple(self._compare(*pair) for pair in combinations(rows, 2))
 
     def _compare(self, row: Row, other: Row) -> Comparison:
-        names = row.agent.name, other.agent.name
-        scenario = self.table.scenario.digest
         return Comparison(
-            *names,
-            difference(row.scores, other.scores, agents=names, scenario=scenario),
-            probability_of_improvement(row.scores, other.scores, agents=names, scenario=scenario),
+            row.agent.name,
+            other.agent.name,
+            difference(row.scores, other.scores),
+            probability_of_improvement(row.scores, other.scores),
         )
 
     @cached_property
@@ -94,7 +93,7 @@ class Report:
 
 def performance_profile(table: Table, row: Row) -> Band:
     """Return the share of an agent's scores above each of `THRESHOLDS`."""
-    return profile(row.scores, THRESHOLDS, agent=row.agent.name, scenario=table.scenario.digest)
+    return profile(row.scores, THRESHOLDS)
 
 
 def learning_curve(table: Table, row: Row) -> tuple[NDArray[np.float64], Band] | None:
@@ -110,4 +109,4 @@ def learning_curve(table: Table, row: Row) -> tuple[NDArray[np.float64], Band] |
     if np.isnan(values).any():
         return None
     decisions = np.mean([one.decisions[:points] for one in row.runs.curves], axis=0)
-    return decisions, curve(values, agent=row.agent.name, scenario=table.scenario.digest)
+    return decisions, curve(values)

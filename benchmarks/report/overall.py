@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_marl.benchmarks.plan.cells import AgentEntry
-from edge_marl.benchmarks.report.bootstrap import Estimate, FloatArray
 from edge_marl.benchmarks.report.columns import SCORE
-from edge_marl.benchmarks.report.stats import aggregate
+from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
+from edge_marl.benchmarks.report.stats import METHOD, aggregate
 from edge_marl.benchmarks.report.tables import FEW_RUNS, Row, Table
 
 __all__ = ["CAPTION", "Aggregate", "AggregateRow", "build_aggregates"]
@@ -22,9 +22,8 @@ __all__ = ["CAPTION", "Aggregate", "AggregateRow", "build_aggregates"]
 CAPTION = (
     "Score: 0 is random dispatch, 1 the hindsight bound; interquartile mean over runs and "
     "scenarios of what a run got in a scenario, its mean over the workloads there. In brackets: "
-    "95 % intervals, runs and workloads resampled within each scenario (stratified bootstrap); "
-    "they speak of these scenarios, not of others. Lowest: the lowest mean of a scenario, and in "
-    "which."
+    f"95 % intervals ({METHOD}), the scenarios as they are: they do not speak of others. Lowest: "
+    "the lowest mean of a scenario, and in which."
 )
 
 
@@ -114,7 +113,6 @@ def _row(tables: list[Table], agent: AgentEntry, rows: list[Row]) -> AggregateRo
         has_few_runs=rows[0].has_few_runs,
         score=aggregate(
             [np.repeat(row.scores, copies, axis=0) for row in rows],
-            agent=agent.name,
             scenarios=digests,
             trained=[elsewhere or digest for digest in digests],
         ),

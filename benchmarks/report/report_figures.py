@@ -12,7 +12,6 @@ import numpy as np
 
 from edge_marl.benchmarks.plan.cells import file_part
 from edge_marl.benchmarks.report import style
-from edge_marl.benchmarks.report.bootstrap import Band, Estimate
 from edge_marl.benchmarks.report.columns import SCORE
 from edge_marl.benchmarks.report.comparisons import (
     THRESHOLDS,
@@ -20,6 +19,7 @@ from edge_marl.benchmarks.report.comparisons import (
     learning_curve,
     performance_profile,
 )
+from edge_marl.benchmarks.report.intervals import Band
 from edge_marl.benchmarks.report.overall import Aggregate
 from edge_marl.benchmarks.report.score_figure import (
     ScoreLine,
@@ -94,7 +94,7 @@ def _drawings(analysis: Analysis) -> Iterator[Drawing]:
     ]
     tail = f" Runs are missing (‡): {'; '.join(missing)}." if missing else ""
     if any(row.has_few_runs for row in rows):
-        tail += f" {FEW_RUNS}: the interval is likely too narrow."
+        tail += f" {FEW_RUNS}: too few to show how often a run fails."
     with canvas():
         for name, title, caption, figure in _figures(analysis):
             svg = _to_svg(figure, f"{name}-{analysis.table.scenario.digest[:8]}")
@@ -194,11 +194,12 @@ def _lines(
 ) -> Figure:
     from matplotlib.figure import Figure
 
+    reach = style.reach([float(value) for line in lines for value in line.band.values])
     if len(lines) <= MOST_LINES:
         figure = Figure(figsize=(style.WIDTH_IN, 3.6), layout="constrained")
         axes = figure.subplots()
         for line in lines:
-            _draw_line(axes, line)
+            _draw_line(axes, line, reach)
         figure.legend(loc="outside right upper", handlelength=3.2)
         axes.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim)
         return figure
@@ -206,7 +207,7 @@ def _lines(
     for axes, line in zip(panels, lines, strict=True):
         for other in lines:
             axes.plot(other.x, other.band.values, **style.OTHERS)
-        _draw_line(axes, line)
+        _draw_line(axes, line, reach)
         axes.set_title(short_name(line.row.name), fontsize=8.5)
         axes.set(xlim=xlim)
     figure.supxlabel(xlabel, fontsize=9.5)
@@ -214,16 +215,15 @@ def _lines(
     return figure
 
 
-def _draw_line(axes: Axes, line: _Line) -> None:
+def _draw_line(axes: Axes, line: _Line, reach: tuple[float, float]) -> None:
     place = line.place
     look = style.line(place, line.row.agent.learns)
     if not line.markers:  # a dense line: some marks along it, not one per point
         look["markevery"] = (5 * (place % 4), 20)
     axes.plot(line.x, line.band.values, label=short_name(line.row.name), **look)
     if line.intervals:
-        axes.fill_between(
-            line.x, line.band.low, line.band.high, color=look["color"], alpha=0.15, linewidth=0
-        )
+        low, high = (np.clip(ends, *reach) for ends in (line.band.low, line.band.high))
+        axes.fill_between(line.x, low, high, color=look["color"], alpha=0.15, linewidth=0)
 
 
 def _improvement(analysis: Analysis, rows: list[Row]) -> Figure:
@@ -272,14 +272,18 @@ def _trade_off(rows: dict[int, Row]) -> Figure:
     height = max(3.8, 0.8 + 0.2 * len(rows))
     figure = Figure(figsize=(style.WIDTH_IN, height), layout="constrained")
     axes = figure.subplots()
-    for place, row in rows.items():
-        crash, utility = row.estimates["server_crash_rate"], row.estimates["utility_per_task"]
+    both = [
+        (row.estimates["server_crash_rate"], row.estimates["utility_per_task"])
+        for row in rows.values()
+    ]
+    across, up = (style.reach([pair[i].value for pair in both]) for i in range(2))
+    for (place, row), (crash, utility) in zip(rows.items(), both, strict=True):
         look = style.line(place, row.agent.learns) | {"linestyle": ""}
         axes.errorbar(
             100 * crash.value,
             utility.value,
-            xerr=100 * _arms(crash),
-            yerr=_arms(utility),
+            xerr=100 * crash.within(*across).arms,
+            yerr=utility.within(*up).arms,
             elinewidth=1,
             label=short_name(row.name),
             **look,
@@ -291,11 +295,6 @@ def _trade_off(rows: dict[int, Row]) -> Figure:
     axes.set(xlabel="server crashes per 100 tasks", ylabel="utility per task (net of penalties)")
     figure.legend(loc="outside right upper")
     return figure
-
-
-def _arms(found: Estimate) -> Any:
-    """Lengths of an interval's arms; of a skewed sample it may lie beside its point."""
-    return np.maximum([[found.value - found.low], [found.high - found.value]], 0.0)
 
 
 def _load(rows: list[Row]) -> Figure:

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_marl.benchmarks.plan.cells import AgentEntry, Anchors, Arena, Cell, Plan
 from edge_marl.benchmarks.records.records import AnchorValues, CellResult, Load, Record, read_record
-from edge_marl.benchmarks.report.bootstrap import FloatArray
+from edge_marl.benchmarks.report.intervals import FloatArray
 from edge_marl.errors import RecordError
 
 __all__ = ["OTHER_WORKLOADS", "Curve", "HoleError", "Runs", "read_anchors", "read_runs"]

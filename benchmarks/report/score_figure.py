@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_marl.benchmarks.report import style
-from edge_marl.benchmarks.report.bootstrap import Estimate, FloatArray
 from edge_marl.benchmarks.report.columns import SCORE
+from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
 from edge_marl.benchmarks.report.tables import Row, Table
 
 if TYPE_CHECKING:
@@ -118,13 +118,13 @@ def _draw_scores(axes: Axes, title: str, lines: list[ScoreLine]) -> None:
         ax=axes,
         **style.DOTS,
     )
+    reach = style.reach([*dots["score"], *(line.score.value for line in lines)])
     for place, line in enumerate(lines):
         found = line.score
         axes.errorbar(
             found.value,
             place,
-            # A percentile interval of a skewed sample may lie beside its point.
-            xerr=[[max(found.value - found.low, 0.0)], [max(found.high - found.value, 0.0)]],
+            xerr=found.within(*reach).arms,
             **style.INTERVAL,
             **(style.LEARNED if line.learns else style.HEURISTIC),
         )

@@ -1,66 +1,60 @@
-"""Aggregates over training runs and workloads, with bootstrap intervals.
+"""Aggregates over training runs and workloads, with intervals that cover what they say.
 
 The data of one agent is a matrix, one row per seed (a training run) and one column per test
 workload. Both are samples: of the runs one could have had, and of the days one could have met. They
 cross: every run is evaluated on every workload, and all agents on the same ones. So the entries are
 not independent. A bad run is bad on every workload, and a busy workload is busy for every run.
 
-An interval therefore resamples whole rows and whole columns, each with replacement and each on its
-own (the two-way or "pigeonhole" bootstrap: Owen, The pigeonhole bootstrap, Annals of Applied
-Statistics 1(2), 2007). Resampling entries alone, runs anew within each workload, takes every entry
-for a run of its own: in simulations with 20 workloads and 2 to 10 runs its "95 %" intervals held
-the truth in 20 to 34 % of cases, the two-way ones with 5 runs or more in 83 to 95 %.
+An interval is Student's t with the variance of crossed random effects (`intervals.margin`), for all
+figures here. Each is written as a sum of means of matrices: exactly (a mean, a difference), or to
+first order (an interquartile mean, a ratio, a probability of improvement). With one workload or one
+run each they are known ones: Student's, Tukey and McLaughlin's of a trimmed mean, Welch's of a
+difference, Brunner and Munzel's of a probability of improvement.
 
 Three consequences are part of the design:
 
-* The columns drawn depend on the scenario and their number alone, so all agents share them: a
-  comparison of two agents is one on common workloads. The rows drawn depend on the agent's name as
-  well, as runs of two agents have nothing in common. So no agent's figures depend on which other
+* Nothing is drawn. Equal records give equal intervals, and no agent's figures depend on which other
   agents a table has, nor on which other scenarios.
-* Few rows make an interval too narrow (2 runs: 57 to 94 %), which no resampling can mend. Below
-  `MIN_RUNS` a table has to say so. An agent whose actions depend on no seed has one row that is all
-  there is to know about it: its interval is one over workloads, and is whole.
-* A resample is known by how often each row and each column was drawn. An entry's weight is the
-  product of the two, so that means are matrix products and interquartile means need one sort of the
-  entries for all resamples: 4,000 resamples of 5 x 20 entries take a few milliseconds.
+* Few runs give wide intervals, as three runs say little about all one could have had. Percentiles
+  of a bootstrap (of whole rows and whole columns: Owen, The pigeonhole bootstrap, Annals of Applied
+  Statistics 1(2), 2007) do not, and hold the truth less often than they say:
+  `measure/coverage.py` counts both.
+* What no run shows, no interval knows. Where one run in ten fails, most samples of three have none
+  that did. An agent whose actions depend on no seed has one row that is all there is to know about
+  it: its interval is one over workloads, and is whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from edge_marl.benchmarks.report.bootstrap import (
-    BAND_RESAMPLES,
-    BLOCK,
-    ENTROPY,
-    LEVEL,
-    RESAMPLES,
+from edge_marl.benchmarks.report.intervals import (
     Band,
     Estimate,
     FloatArray,
+    Part,
     Statistic,
     band_of,
     check_matrix,
-    draw_counts,
-    drawn_iqms,
-    drawn_means,
-    interval_of,
+    estimate_of,
     iqm,
     mean,
-    turned,
-    weighted_iqms,
+    one_of,
+    winsorised,
 )
 
 __all__ = [
+    "METHOD",
     "MIN_RUNS",
     "MIN_WORKLOADS",
     "aggregate",
+    "coverage_note",
     "curve",
     "difference",
     "estimate",
+    "estimates",
     "normalise",
     "probability_of_improvement",
     "profile",
@@ -68,65 +62,79 @@ __all__ = [
 ]
 
 MIN_RUNS = 5
-"""Fewer training runs than this are too few for an interval that speaks of training runs."""
+"""Fewer training runs than this are too few for an interval that speaks of training runs: it is
+wide, or does not know what none of them shows."""
 
 MIN_WORKLOADS = 5
 """Likewise for workloads."""
 
 
-def estimate(
-    values: FloatArray,
-    statistic: Statistic = mean,
-    *,
-    agent: str = "",
-    scenario: str = "",
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    entropy: int = ENTROPY,
-) -> Estimate:
-    """Return a statistic of all entries with its two-way bootstrap percentile interval.
+METHOD = "Student's t over runs and workloads as crossed random effects"
+"""How intervals are made, below a table."""
+
+COVERAGE = {2: (89, 97), 3: (92, 98), 5: (93, 97), 10: (92, 96)}
+"""By number of runs, the lowest and the highest per cent of samples of simulated populations whose
+interval held the truth (`measure/coverage.py`; the intervals of `estimate`)."""
+COVERAGE_OF_FAILING = {2: (17, 95), 3: (25, 96), 5: (40, 97), 10: (64, 97)}
+"""The same where one run in ten fails."""
+
+
+def coverage_note(counts: Iterable[int]) -> list[str]:
+    """Return what intervals over so many runs are worth, as a note; none of single runs."""
+    known = {max(n for n in COVERAGE if n <= count) for count in counts if count >= min(COVERAGE)}
+    if not known:
+        return []
+    told = [
+        "of {} runs in {} to {} % of cases ({} to {} % where one run in ten fails)".format(
+            n, *COVERAGE[n], *COVERAGE_OF_FAILING[n]
+        )
+        for n in sorted(known)
+    ]
+    return [f"In simulations, such intervals held the truth: {', '.join(told)}."]
+
+
+def estimate(values: FloatArray, statistic: Statistic = mean) -> Estimate:
+    """Return a statistic of all entries with its interval over runs and workloads.
 
     Args:
         values: (runs, workloads), at least one of each, all finite.
         statistic: `mean` or `iqm`.
-        agent: whose runs the rows are; names their stream of draws.
-        scenario: whose workloads the columns are; names theirs.
-        resamples: number of bootstrap samples.
-        level: share of the bootstrap distribution that the interval holds.
-        entropy: seed of the resampling.
 
     Raises:
         ValueError: if `values` is no matrix, empty, or not all finite.
     """
     check_matrix(values)
-    rows = draw_counts(values.shape[0], resamples, entropy, "runs", agent, scenario)
-    columns = draw_counts(values.shape[1], resamples, entropy, "workloads", scenario)
-    resampled = drawn_iqms if statistic is iqm else drawn_means
-    return interval_of(float(statistic(values.ravel())), resampled(values, rows, columns), level)
+    return one_of(estimates(values[None], statistic))
+
+
+def estimates(values: FloatArray, statistic: Statistic = mean) -> Band:
+    """Return `estimate` of each of (samples, runs, workloads)."""
+    found = statistic(values.reshape(len(values), -1))
+    if statistic is not iqm:
+        return band_of(found, Part(values))
+    return band_of(found, Part(winsorised(values)[0]), lost=_lost(values[0]))
+
+
+def _lost(values: FloatArray) -> int:
+    """Degrees of freedom that an interquartile mean loses: of one run or workload, all it cuts.
+
+    Where runs and workloads cross, the outer quarters are hardly ever whole runs.
+    """
+    return 2 * (values.size // 4) if 1 in values.shape else 0
 
 
 def aggregate(
-    values: Sequence[FloatArray],
-    *,
-    agent: str = "",
-    scenarios: Sequence[str],
-    trained: Sequence[str],
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
+    values: Sequence[FloatArray], *, scenarios: Sequence[str], trained: Sequence[str]
 ) -> Estimate:
     """Return the interquartile mean of runs in several scenarios, with its interval.
 
-    An entry is what one run got in one scenario: its mean over the workloads there. Within each
-    scenario, runs and workloads are resampled; the scenarios are not. With one workload each this
-    is rliable's stratified bootstrap, with scenarios for tasks.
+    An entry is what one run got in one scenario: its mean over the workloads there. The interval is
+    one over runs and workloads within each scenario; the scenarios are no sample.
 
     Args:
         values: per scenario (runs, workloads); the same number of runs in each.
-        agent: whose runs they are; names their streams of draws.
         scenarios: whose workloads they are, likewise: equal names stand for the same workloads.
         trained: where the runs were trained, likewise: equal names stand for the same runs.
-        resamples: number of bootstrap samples.
-        level: share of the bootstrap distribution that the interval holds.
 
     Raises:
         ValueError: if a matrix cannot be used, or they differ in their number of runs.
@@ -135,169 +143,108 @@ def aggregate(
         check_matrix(one)
     if len({len(one) for one in values}) != 1:
         raise ValueError(f"{[len(one) for one in values]} runs: must be as many in each scenario")
-    entries, weights = [], []
-    for one, scenario, place in zip(values, scenarios, trained, strict=True):
-        drawn = draw_counts(one.shape[1], resamples, ENTROPY, "workloads", scenario)
-        entries.append(drawn @ one.T / one.shape[1])
-        weights.append(draw_counts(len(one), resamples, ENTROPY, "runs", agent, place))
-    draws = weighted_iqms(np.concatenate(entries, axis=1), np.concatenate(weights, axis=1))
-    return interval_of(
-        float(iqm(np.concatenate([one.mean(axis=1) for one in values]))), draws, level
-    )
+    entries = np.stack([one.mean(axis=1) for one in values], axis=1)
+    influence, kept = winsorised(entries)
+    parts = [
+        # Of the mean over scenarios. A workload counts in the entries that are not cut.
+        Part((own[:, None] + slope[:, None] * (one - entry[:, None])) / len(values), home, scenario)
+        for one, entry, own, slope, home, scenario in zip(
+            values, entries.T, influence.T, kept.T, trained, scenarios, strict=True
+        )
+    ]
+    return estimate_of(float(iqm(entries.ravel())), *parts)
 
 
-def difference(
-    first: FloatArray,
-    second: FloatArray,
-    *,
-    agents: tuple[str, str] = ("first", "second"),
-    scenario: str = "",
-    resamples: int = BAND_RESAMPLES,
-    level: float = LEVEL,
-) -> Estimate:
+def difference(first: FloatArray, second: FloatArray) -> Estimate:
     """Return the mean of `first` - `second` on common workloads, with its interval.
 
-    Workloads are resampled together: how busy a workload is cancels out. Runs are resampled by
-    agent.
+    How busy a workload is cancels out. The runs of the two have nothing in common.
 
     Args:
         first: (runs, workloads) of one agent.
         second: (runs, workloads) of another, on the same workloads.
-        agents: their names, which name their streams of draws.
-        scenario: whose workloads they are.
-        resamples: number of bootstrap samples.
-        level: share of the bootstrap distribution that the interval holds.
-
-    Raises:
-        ValueError: if a matrix cannot be used, or they differ in their number of workloads.
-    """
-    one, other = _means_of_pair(first, second, agents, scenario, resamples)
-    return interval_of(float(first.mean() - second.mean()), one - other, level)
-
-
-def ratio(
-    first: FloatArray,
-    second: FloatArray,
-    *,
-    agents: tuple[str, str] = ("first", "second"),
-    scenario: str = "",
-    resamples: int = BAND_RESAMPLES,
-    level: float = LEVEL,
-) -> Estimate:
-    """Return the mean of `first` as a share of that of `second` on common workloads.
-
-    The arguments are those of `difference`.
-
-    Raises:
-        ValueError: if a matrix cannot be used, they differ in their number of workloads, or the
-            mean of `second` is not above 0.
-    """
-    one, other = _means_of_pair(first, second, agents, scenario, resamples)
-    if not second.mean() > 0.0:
-        raise ValueError(f"a mean of {second.mean()}: a share of it says nothing")
-    return interval_of(float(first.mean() / second.mean()), one / other, level)
-
-
-def probability_of_improvement(
-    first: FloatArray,
-    second: FloatArray,
-    *,
-    agents: tuple[str, str] = ("first", "second"),
-    scenario: str = "",
-    resamples: int = BAND_RESAMPLES,
-    level: float = LEVEL,
-) -> Estimate:
-    """Return how often a run of `first` beats one of `second` on a workload (ties count half).
-
-    The mean over workloads of the Mann-Whitney statistic (Agarwal et al. 2021, with workloads for
-    tasks). The arguments are those of `difference`.
 
     Raises:
         ValueError: if a matrix cannot be used, or they differ in their number of workloads.
     """
     _check_pair(first, second)
-    columns = draw_counts(first.shape[1], resamples, ENTROPY, "workloads", scenario)
-    rows, others = (
-        draw_counts(len(values), resamples, ENTROPY, "runs", name, scenario).astype(np.float32)
-        for values, name in zip((first, second), agents, strict=True)
+    value = float(first.mean() - second.mean())
+    return estimate_of(value, Part(first, "first"), Part(-second, "second"))
+
+
+def ratio(first: FloatArray, second: FloatArray) -> Estimate:
+    """Return the mean of `first` as a share of that of `second` on common workloads.
+
+    The arguments are those of `difference`; the interval is that of the ratio's first order.
+
+    Raises:
+        ValueError: if a matrix cannot be used, they differ in their number of workloads, or the
+            mean of `second` is not above 0.
+    """
+    _check_pair(first, second)
+    whole = float(second.mean())
+    if not whole > 0.0:
+        raise ValueError(f"a mean of {whole}: a share of it says nothing")
+    value = float(first.mean()) / whole
+    return estimate_of(
+        value, Part(first / whole, "first"), Part(second * (-value / whole), "second")
     )
-    value, draws = 0.0, np.zeros(resamples)
-    for one, other, drawn in zip(first.T, second.T, columns.T, strict=True):
-        beaten = (one[:, None] > other) + 0.5 * (one[:, None] == other)
-        value += beaten.sum()
-        # Halves of whole numbers: exact in single precision.
-        draws += drawn * np.einsum("bj,bj->b", rows @ beaten.astype(np.float32), others)
-    pairs = len(first) * second.size
-    return interval_of(float(value / pairs), draws / pairs, level)
 
 
-def profile(
-    values: FloatArray,
-    at: FloatArray,
-    *,
-    agent: str = "",
-    scenario: str = "",
-    resamples: int = BAND_RESAMPLES,
-    level: float = LEVEL,
-) -> Band:
+def probability_of_improvement(first: FloatArray, second: FloatArray) -> Estimate:
+    """Return how often a run of `first` beats one of `second` on a workload (ties count half).
+
+    The mean over workloads of the Mann-Whitney statistic (Agarwal et al. 2021, with workloads for
+    tasks). The arguments are those of `difference`. The interval is cut to 0..1, and has no width
+    where every pair agrees: it then says nothing of how rare another outcome is.
+
+    Raises:
+        ValueError: if a matrix cannot be used, or they differ in their number of workloads.
+    """
+    _check_pair(first, second)
+    beats, beaten = np.empty_like(first), np.empty_like(second)
+    for k, (one, other) in enumerate(zip(first.T, second.T, strict=True)):
+        pairs = (one[:, None] > other) + 0.5 * (one[:, None] == other)
+        beats[:, k], beaten[:, k] = pairs.mean(axis=1), pairs.mean(axis=0)
+    return estimate_of(
+        float(beats.mean()),
+        Part(beats, "first"),
+        # What a workload does to both is in the first part.
+        Part(beaten - beaten.mean(axis=0), "second"),
+    ).within(0.0, 1.0)
+
+
+def profile(values: FloatArray, at: FloatArray) -> Band:
     """Return the share of entries above each threshold, with its interval (performance profile).
+
+    Intervals are cut to 0..1, and have no width where all entries are on one side.
 
     Args:
         values: (runs, workloads).
         at: (T,) thresholds.
-        agent: see `estimate`, like the others.
-        scenario: see there.
-        resamples: see there.
-        level: see there.
 
     Raises:
         ValueError: if `values` is no matrix, empty, or not all finite.
     """
     check_matrix(values)
-    rows = draw_counts(values.shape[0], resamples, ENTROPY, "runs", agent, scenario)
-    columns = draw_counts(values.shape[1], resamples, ENTROPY, "workloads", scenario)
-    order = np.argsort(values, axis=None)
-    row, column = np.unravel_index(order, values.shape)
-    # Entries up to place i of the sorted ones are at most the threshold: their weights add up.
-    place = np.searchsorted(values.ravel()[order], at, side="right")
-    edges = np.union1d(place, np.arange(0, values.size, BLOCK))
-    across, down = turned(rows, columns)
-    below = np.zeros((len(edges), resamples))
-    for i, (start, end) in enumerate(pairwise(edges), start=1):
-        weight = across[row[start:end]] * down[column[start:end]]
-        below[i] = below[i - 1] + weight.sum(axis=0, dtype=weight.dtype)
-    above = 1.0 - below[np.searchsorted(edges, place)].T / values.size
-    return band_of(1.0 - place / values.size, above, level)
+    above = (values > at[:, None, None]).astype(np.float64)
+    found = band_of(above.mean(axis=(1, 2)), Part(above))
+    return Band(found.values, found.low.clip(min=0.0), found.high.clip(max=1.0))
 
 
-def curve(
-    values: FloatArray,
-    *,
-    agent: str = "",
-    scenario: str = "",
-    resamples: int = BAND_RESAMPLES,
-    level: float = LEVEL,
-) -> Band:
+def curve(values: FloatArray) -> Band:
     """Return the interquartile mean over runs at each point of a curve, with its interval.
 
-    Runs are resampled, as whole curves; the workloads of the points are already averaged over.
+    The interval is one over runs; the workloads of the points are already averaged over.
 
     Args:
         values: (runs, points).
-        agent: see `estimate`, like the others.
-        scenario: see there.
-        resamples: see there.
-        level: see there.
 
     Raises:
         ValueError: if `values` is no matrix, empty, or not all finite.
     """
     check_matrix(values)
-    rows = draw_counts(len(values), resamples, ENTROPY, "runs", agent, scenario)
-    one = np.ones((resamples, 1))
-    points = [values[:, [i]] for i in range(values.shape[1])]
-    draws = np.stack([drawn_iqms(point, rows, one) for point in points], axis=1)
-    return band_of(iqm(values.T), draws, level)
+    return estimates(np.ascontiguousarray(values.T)[:, :, None], iqm)
 
 
 def _check_pair(first: FloatArray, second: FloatArray) -> None:
@@ -307,25 +254,6 @@ def _check_pair(first: FloatArray, second: FloatArray) -> None:
         raise ValueError(
             f"{first.shape[1]} and {second.shape[1]} workloads: a comparison needs common ones"
         )
-
-
-def _means_of_pair(
-    first: FloatArray,
-    second: FloatArray,
-    agents: tuple[str, str],
-    scenario: str,
-    resamples: int,
-) -> tuple[FloatArray, FloatArray]:
-    """Means of two agents' resampled matrices, on the same workloads; (B,) each."""
-    _check_pair(first, second)
-    columns = draw_counts(first.shape[1], resamples, ENTROPY, "workloads", scenario)
-    one, other = (
-        drawn_means(
-            values, draw_counts(len(values), resamples, ENTROPY, "runs", name, scenario), columns
-        )
-        for values, name in zip((first, second), agents, strict=True)
-    )
-    return one, other
 
 
 def normalise(values: FloatArray, random: FloatArray, bound: FloatArray) -> FloatArray:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["ANCHOR", "DOTS", "HEURISTIC", "INTERVAL", "LEARNED", "OTHERS", "RC", "WIDTH_IN", "line"]
+__all__ = [
+    "ANCHOR",
+    "DOTS",
+    "HEURISTIC",
+    "INTERVAL",
+    "LEARNED",
+    "OTHERS",
+    "RC",
+    "WIDTH_IN",
+    "line",
+    "reach",
+]
 
 WIDTH_IN = 7.5
 DPI = 160
@@ -67,3 +80,13 @@ def line(place: int, learns: bool) -> dict[str, Any]:
         "markeredgewidth": 1.2,
         "markerfacecolor": colour if learns else "white",
     }
+
+
+def reach(values: Sequence[float]) -> tuple[float, float]:
+    """Return how far intervals are drawn: to either side, by as much as their values are apart.
+
+    Two runs that disagree have one so wide that a figure of it would show nothing else.
+    """
+    lowest, highest = min(values), max(values)
+    room = (highest - lowest) or math.inf
+    return lowest - room, highest + room

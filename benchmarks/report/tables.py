@@ -10,8 +10,8 @@ import numpy as np
 
 from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
 from edge_marl.benchmarks.records.records import AnchorValues, read_plan
-from edge_marl.benchmarks.report.bootstrap import Estimate, FloatArray
 from edge_marl.benchmarks.report.columns import COLUMNS, SCORE
+from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
 from edge_marl.benchmarks.report.results import (
     OTHER_WORKLOADS,
     HoleError,
@@ -19,7 +19,7 @@ from edge_marl.benchmarks.report.results import (
     read_anchors,
     read_runs,
 )
-from edge_marl.benchmarks.report.stats import MIN_RUNS, MIN_WORKLOADS, estimate, normalise
+from edge_marl.benchmarks.report.stats import MIN_RUNS, MIN_WORKLOADS, coverage_note, normalise
 from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario
 
@@ -34,8 +34,8 @@ SLOTTED = (
     "no certified bound."
 )
 FEW_RUNS = (
-    f"† fewer than {MIN_RUNS} runs: too few for an interval over runs; the one shown is likely too "
-    "narrow."
+    f"† fewer than {MIN_RUNS} runs: too few to show how often a run fails; of one run, the "
+    "interval is over workloads alone."
 )
 
 
@@ -118,6 +118,7 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
         notes.append(SLOTTED)
     if plan.episodes < MIN_WORKLOADS:
         notes.append(FEW_WORKLOADS)
+    notes += coverage_note(row.count for row in rows if not row.agent.deterministic)
     if any(row.has_few_runs for row in rows):
         notes.append(FEW_RUNS)
     for row in rows:
@@ -163,9 +164,7 @@ def _row(
         if undefined:
             gaps.append(f"{column.heading} is undefined in {undefined} of {values.size} episodes")
         else:
-            estimates[column.name] = estimate(
-                values, column.statistic, agent=agent.name, scenario=arena.scenario.digest
-            )
+            estimates[column.name] = column.estimate(values)
     return Row(agent, runs, scores, estimates, tuple(gaps))
 
 

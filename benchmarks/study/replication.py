@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_marl.benchmarks.report.bootstrap import Estimate, iqm
+from edge_marl.benchmarks.report.intervals import Estimate, iqm
 from edge_marl.benchmarks.report.score_figure import canvas
 from edge_marl.benchmarks.report.stats import MIN_RUNS, estimate, probability_of_improvement, ratio
 from edge_marl.benchmarks.study.curves import curves_figure
@@ -184,7 +184,7 @@ def _more(found: dict[str, list[Line]], other: str, metric: str) -> Estimate:
 
 def _ratio(found: dict[str, list[Line]], other: str, metric: str, offset: int = 0) -> Estimate:
     both = [_values(found[name], metric) for name in ("adsac", other)]
-    share = ratio(*both, agents=("adsac", other))
+    share = ratio(*both)
     return Estimate(*(100 * (x - offset) for x in (share.value, share.low, share.high)))
 
 
@@ -302,7 +302,7 @@ def _improvement(groups: dict[Key, list[Line]]) -> list[list[str]]:
             if name == "adsac" or not all({name, "adsac"} <= rows.keys() for rows in found):
                 continue
             own, other = (_side_by_side([rows[who] for rows in found]) for who in ("adsac", name))
-            p = probability_of_improvement(own, other, agents=("adsac", name), scenario=tier)
+            p = probability_of_improvement(own, other)
             few = "" if min(len(own), len(other)) >= MIN_RUNS else " †"
             told = f"{p.value:.3f} [{p.low:.3f}, {p.high:.3f}]{few}"
             lines.append([place, name, f"{len(own)}, {len(other)}", told])

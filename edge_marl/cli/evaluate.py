@@ -137,13 +137,14 @@ def _rows(metrics: list[dict[str, float]]) -> list[tuple[str, str, str]]:
     import numpy as np
 
     from edge_marl.benchmarks.report.stats import estimate
+    from edge_marl.metrics import METRICS
 
     rows = []
     for name in metrics[0]:
         values = np.array([episode[name] for episode in metrics])
         values = values[~np.isnan(values)]
         if len(values):
-            found = estimate(values[None])
+            found = estimate(values[None]).within(*METRICS[name].limits)
             interval = f"{found.low:.4f} to {found.high:.4f}" if len(values) > 1 else ""
             rows.append((name, f"{found.value:.4f}", interval))
     return rows

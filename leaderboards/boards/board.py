@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_marl.benchmarks.report.bootstrap import Estimate, FloatArray
 from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column
-from edge_marl.benchmarks.report.stats import MIN_RUNS, estimate, normalise
+from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
+from edge_marl.benchmarks.report.stats import MIN_RUNS, normalise
 from edge_marl.bound.anchor_pairs import shipped_pairs
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.facts import tier_of
@@ -133,7 +133,7 @@ def _with_estimates(row: BoardRow, scenario: Scenario) -> BoardRow:
         raise SubmissionError(f"{folder}: metric {error} is missing") from None
     values[SCORE] = row.scores
     estimates = {
-        column.name: _rounded(estimate(values[column.name], column.statistic))
+        column.name: _rounded(column.estimate(values[column.name]))
         for column in COLUMNS
         if values[column.name].size and np.isfinite(values[column.name]).all()
     }

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
-from edge_marl.benchmarks.report.bootstrap import Estimate
+from edge_marl.benchmarks.report import style
 from edge_marl.benchmarks.report.columns import COLUMNS, Column
+from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 
 __all__ = ["Scale", "interval", "score_scale", "trade_off", "workload_scores"]
@@ -37,8 +38,8 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Return the place of a value, to a tenth of a pixel."""
-        share = (value - self.low) / (self.high - self.low)
+        """Return the place of a value, to a tenth of a pixel; at an end if it is beyond."""
+        share = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, most: int) -> list[float]:
@@ -51,8 +52,11 @@ class Scale:
         return [round(k * step, 10) for k in range(first, last + 1)]
 
 
-def _scale(values: Sequence[float], start: float, end: float) -> Scale:
-    low, high = min(values), max(values)
+def _scale(estimates: Sequence[Estimate], start: float, end: float, factor: float = 1.0) -> Scale:
+    """Return an axis with room for intervals; those that reach too far run out of the figure."""
+    reach = style.reach([e.value for e in estimates])
+    shown = [e.within(*reach) for e in estimates]
+    low, high = factor * min(e.low for e in shown), factor * max(e.high for e in shown)
     margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return Scale(low - margin, high + margin, start, end)
 
@@ -60,7 +64,7 @@ def _scale(values: Sequence[float], start: float, end: float) -> Scale:
 def score_scale(board: Board, width: float = 170.0) -> Scale:
     """Return the common axis of a board's intervals."""
     estimates = [row.estimates[board.ranked_by.name] for row in board.rows]
-    return _scale([x for e in estimates for x in (e.low, e.high, e.value)], 4.0, width - 4.0)
+    return _scale(estimates, 4.0, width - 4.0)
 
 
 def interval(estimate: Estimate, scale: Scale, learned: bool) -> Markup:
@@ -95,8 +99,8 @@ def trade_off(board: Board) -> Markup:
     width, height = 720.0, 380.0
     crashes = [r.estimates[across.name] for r in rows]
     utility = [r.estimates[up.name] for r in rows]
-    x = _scale([v * across.scale for e in crashes for v in (e.low, e.high)], 58, width - 24)
-    y = _scale([v * up.scale for e in utility for v in (e.low, e.high)], height - 46, 16)
+    x = _scale(crashes, 58, width - 24, across.scale)
+    y = _scale(utility, height - 46, 16, up.scale)
     parts = [_grid(x, y, "server crashes per 100 tasks (fewer is better)", "utility per task")]
     points = [
         (x(c.value * across.scale), y(u.value * up.scale))

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from edge_marl.benchmarks.report.columns import COLUMNS
+from edge_marl.benchmarks.report.stats import METHOD, coverage_note
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 
@@ -15,8 +16,8 @@ __all__ = ["LEVEL_NOTES", "RANK_NOTE", "SCORE_NOTE", "to_csv", "to_json", "to_ma
 
 SCORE_NOTE = (
     "Score: interquartile mean over runs and the 100 test workloads; 0 is random dispatch, 1 the "
-    "hindsight bound. Utility is net of penalties; it and the others are means. Intervals: 95 %, "
-    "two-way bootstrap over runs and workloads."
+    "hindsight bound. Utility is net of penalties; it and the others are means. Intervals: 95 % "
+    f"({METHOD}). " + "".join(coverage_note((3, 5, 10)))
 )
 RANK_NOTE = (
     "Rank: the places that the intervals allow. Submissions whose intervals overlap cannot be told "

@@ -1,23 +1,25 @@
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from scipy import optimize
 from scipy import stats as scipy_stats
 
-from edge_marl.benchmarks.report import bootstrap
-from edge_marl.benchmarks.report.bootstrap import ENTROPY, Estimate, iqm, mean
+from edge_marl.benchmarks.report.columns import COLUMNS, SCORE
+from edge_marl.benchmarks.report.intervals import Estimate, iqm, mean, one_of, student
 from edge_marl.benchmarks.report.stats import (
     aggregate,
     curve,
     difference,
     estimate,
+    estimates,
     normalise,
     probability_of_improvement,
     profile,
     ratio,
 )
+from edge_marl.metrics import METRICS
 
 
 def sample(runs: int, workloads: int, seed: int = 0) -> np.ndarray:
@@ -40,67 +42,99 @@ def test_statistics_reduce_the_last_axis_only() -> None:
     assert mean(values).shape == (3,)
 
 
-def test_interval_of_one_run_agrees_with_scipy() -> None:
-    values = sample(1, 60)
-    ours = estimate(values, iqm, resamples=20_000)
-    theirs = scipy_stats.bootstrap(
-        (values[0],),
-        lambda x, axis: scipy_stats.trim_mean(x, 0.25, axis=axis),
-        method="percentile",
-        n_resamples=20_000,
-        rng=np.random.default_rng(1),
-    ).confidence_interval
-    width = theirs.high - theirs.low
-    assert ours.low == pytest.approx(theirs.low, abs=0.04 * width)
-    assert ours.high == pytest.approx(theirs.high, abs=0.04 * width)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_an_interval_of_one_run_or_one_workload_is_students(axis: int) -> None:
+    values = sample(1, 7)
+    found = estimate(values if axis else values.T)
+    theirs = scipy_stats.ttest_1samp(values[0], 0.0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
 
 
-def test_interval_of_an_additive_matrix_has_the_closed_form() -> None:
-    # Entry = run effect + workload effect. Rows and columns are drawn independently, so the
-    # variances of the two means add up, and the mean's distribution is close to normal.
-    runs = np.random.default_rng(2).normal(0, 1, (12, 1))
-    workloads = np.random.default_rng(3).normal(0, 2, (1, 30))
-    found = estimate(runs + workloads, mean, resamples=20_000)
-    spread = 1.96 * np.sqrt(runs.var() / 12 + workloads.var() / 30)
-    assert found.value == pytest.approx(runs.mean() + workloads.mean())
-    assert (found.high - found.low) / 2 == pytest.approx(spread, rel=0.03)
+@pytest.mark.parametrize("n", [5, 8, 20, 60])
+def test_that_of_an_interquartile_mean_is_tukeys_and_mclaughlins(n: int) -> None:
+    values = sample(1, n)
+    found = estimate(values, iqm)
+    theirs = scipy_stats.mstats.trimmed_mean_ci(values[0], (n // 4 / n, n // 4 / n))
+    assert (found.low, found.high) == pytest.approx(tuple(theirs))
+
+
+@pytest.mark.parametrize("degrees", [1.0, 1.3, 2.0, 4.7, 30.0, 99.0, 1e4])
+def test_students_quantiles_are_scipys(degrees: float) -> None:
+    found = student(np.array([degrees]))
+    assert found == pytest.approx(scipy_stats.t.ppf(0.975, degrees), rel=1e-9)
+
+
+def test_the_interval_of_crossed_effects_has_the_variance_of_their_analysis() -> None:
+    # Mean squares of a two-way layout, as textbooks have them: the one of runs and the one of
+    # workloads hold the rest's each, which counts once.
+    runs, workloads = 4, 9
+    rng = np.random.default_rng(2)
+    values = rng.normal(0, 1, (runs, 1)) + rng.normal(0, 2, (1, workloads))
+    values = values + rng.normal(0, 0.5, (runs, workloads))
+    by_run = workloads * values.mean(axis=1).var(ddof=1)
+    by_workload = runs * values.mean(axis=0).var(ddof=1)
+    rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    noise = (rest**2).sum() / ((runs - 1) * (workloads - 1))
+    assert min(by_run, by_workload) > noise
+    variance = by_run + by_workload - noise
+    # Student's t of both, each by its share (Cochran and Cox).
+    quantiles = scipy_stats.t.ppf(0.975, [runs - 1, workloads - 1])
+    half = np.average(quantiles, weights=[by_run, by_workload]) * np.sqrt(variance / values.size)
+    found = estimate(values)
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+def test_runs_and_workloads_that_vary_no_more_than_the_rest_add_nothing() -> None:
+    # Every run and every workload has the same mean.
+    values = np.array([[1.0, -1.0, 0.0], [-1.0, 0.0, 1.0], [0.0, 1.0, -1.0]])
+    found = estimate(values)
+    half = scipy_stats.t.ppf(0.975, 4) * np.sqrt(6.0 / 4 / 9)
+    assert (found.low, found.high) == pytest.approx((-half, half))
 
 
 def test_runs_that_differ_widen_the_interval_even_on_many_workloads() -> None:
-    # Resampling entries alone would give sd / sqrt(5 * 100), some ten times too narrow.
+    # As if five numbers: 0 to 4.
     values = np.repeat(np.arange(5.0)[:, None], 100, axis=1)
-    found = estimate(values, mean)
-    assert found.high - found.low > 2.0
-
-
-def test_intervals_cover_the_truth() -> None:
-    # 8 runs and 20 workloads, both effects large: a nominal 95 % holds in about 90 %.
-    rng = np.random.default_rng(4)
-    covered = 0
-    for _ in range(150):
-        effects = rng.standard_normal((8, 1)) + rng.standard_normal((1, 20))
-        found = estimate(effects + 0.3 * rng.standard_normal((8, 20)), mean, resamples=400)
-        covered += found.low <= 0 <= found.high
-    assert 0.82 <= covered / 150 <= 0.98
+    assert estimate(values) == estimate(np.arange(5.0)[:, None])
 
 
 def test_equal_data_gives_equal_bits() -> None:
     values = sample(3, 20)
     assert estimate(values, iqm) == estimate(values.copy(), iqm)
-    assert estimate(values, iqm) != estimate(values, iqm, entropy=ENTROPY + 1)
+    assert estimate(values, iqm) == one_of(estimates(values[None], iqm))
 
 
-def test_agents_share_the_workloads_drawn() -> None:
-    # A shift by a constant shifts the interval by it: the difference has no width of its own,
-    # whatever the number of runs.
-    one, two = sample(1, 20), np.repeat(sample(1, 20), 4, axis=0) + 0.5
-    first, second = estimate(one, mean), estimate(two, mean)
-    assert second.low - first.low == pytest.approx(0.5)
-    assert second.high - first.high == pytest.approx(0.5)
+def test_copies_of_a_run_that_depends_on_no_seed_change_nothing() -> None:
+    one = sample(1, 20)
+    found, copied = estimate(one), estimate(np.repeat(one, 4, axis=0))
+    assert (copied.low, copied.high) == pytest.approx((found.low, found.high))
+
+
+def test_two_runs_or_two_workloads_have_a_finite_interval() -> None:
+    found = estimate(sample(2, 2))
+    assert np.isfinite([found.low, found.high]).all()
+    assert found.low < found.value < found.high
 
 
 def test_one_value_has_an_interval_of_no_width() -> None:
     assert estimate(np.array([[2.0]])) == Estimate(2.0, 2.0, 2.0)
+    assert estimate(np.full((3, 4), 2.0), iqm) == Estimate(2.0, 2.0, 2.0)
+
+
+def test_an_interval_goes_no_further_than_its_metric_can() -> None:
+    lost = next(column for column in COLUMNS if column.name == "lost_fraction")
+    few = np.array([[0.0, 0.0, 0.3]])
+    assert estimate(few).low < 0.0
+    assert (lost.estimate(few).value, lost.estimate(few).low) == (few.mean(), 0.0)
+    assert lost.estimate(1.0 - few).high == 1.0
+    utility = next(column for column in COLUMNS if column.name == "utility_per_task")
+    assert utility.estimate(few) == estimate(few)
+
+
+def test_the_limits_of_columns_are_those_of_their_metrics() -> None:
+    for column in COLUMNS:
+        if column.name != SCORE:
+            assert column.limits == METRICS[column.name].limits
 
 
 def test_values_without_an_aggregate_are_refused() -> None:
@@ -120,50 +154,17 @@ def test_normalise_puts_random_at_0_and_the_bound_at_1() -> None:
         normalise(np.array([[60.0, 20.0]]), random, np.array([110.0, 20.0]))
 
 
-@pytest.mark.parametrize("statistic", [mean, iqm])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (4, 7), (9, 60)])  # of one and of many blocks
-def test_weighted_resamples_are_the_statistic_of_drawn_matrices(
-    statistic: Any, shape: tuple[int, int]
-) -> None:
-    values = sample(*shape).round(2)  # with ties
-    rows, columns = (bootstrap.draw_counts(n, 50, 1, "x") for n in values.shape)
-    resampled = bootstrap.drawn_iqms if statistic is iqm else bootstrap.drawn_means
-    found = resampled(values, rows, columns)
-    for b in range(50):
-        i, j = (np.repeat(np.arange(len(c[b])), c[b].astype(int)) for c in (rows, columns))
-        assert found[b] == pytest.approx(statistic(values[np.ix_(i, j)].ravel()), rel=1e-12)
-
-
-def test_a_profile_is_that_of_drawn_matrices() -> None:
-    values, at = sample(9, 60).round(2), np.linspace(0.2, 1.8, 9)
-    rows, columns = (
-        bootstrap.draw_counts(9, 2000, ENTROPY, "runs", "a", "s"),
-        bootstrap.draw_counts(60, 2000, ENTROPY, "workloads", "s"),
-    )
-    weight = rows[:, :, None] * columns[:, None]
-    drawn = np.stack([(weight * (values > t)).sum(axis=(1, 2)) for t in at], axis=1) / values.size
-    found = profile(values, at, agent="a", scenario="s")
-    assert found.low == pytest.approx(np.quantile(drawn, 0.025, axis=0))
-    assert found.high == pytest.approx(np.quantile(drawn, 0.975, axis=0))
-
-
-def test_draws_are_uniform_and_streams_are_apart() -> None:
-    counts = bootstrap.draw_counts(5, 4000, 1, "runs", "a")
-    assert (counts.sum(axis=1) == 5).all()
-    assert counts.mean(axis=0) == pytest.approx(np.ones(5), abs=0.06)
-    other = bootstrap.draw_counts(5, 4000, 1, "runs", "b")
-    assert abs(np.corrcoef(counts[:, 0], other[:, 0])[0, 1]) < 0.06
-
-
 def test_a_difference_on_common_workloads_has_no_width_of_theirs() -> None:
     busy = sample(1, 20)
     found = difference(busy + 0.5, busy)
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
-    # Of runs it has: their variances add up, close to a normal law.
-    first, second = (np.repeat(sample(12, 1, seed), 20, axis=1) for seed in (1, 2))
-    found = difference(first + busy, second + busy, resamples=20_000)
-    spread = 1.96 * np.sqrt((first[:, 0].var() + second[:, 0].var()) / 12)
-    assert (found.high - found.low) / 2 == pytest.approx(spread, rel=0.03)
+    # Of runs it has: Welch's.
+    first, second = sample(6, 1, 1), 3.0 * sample(4, 1, 2)
+    theirs = scipy_stats.ttest_ind(first[:, 0], second[:, 0], equal_var=False)
+    interval = theirs.confidence_interval()
+    first, second = first + busy, second + busy
+    found = difference(first, second)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
     with pytest.raises(ValueError, match="19 and 20 workloads"):
         difference(first[:, 1:], second)
 
@@ -172,11 +173,10 @@ def test_a_ratio_on_common_workloads_has_no_width_of_theirs() -> None:
     busy = sample(1, 20)
     found = ratio(1.304 * busy, busy)
     assert (found.value, found.low, found.high) == pytest.approx((1.304, 1.304, 1.304))
-    # Close to a normal law by the delta method, where only the first's runs vary.
+    # Where only the first's runs vary, theirs.
     runs = np.repeat(sample(12, 1, 1), 20, axis=1)
-    found = ratio(runs, np.full((1, 20), 2.0), resamples=20_000)
-    spread = 1.96 * runs[:, 0].std() / np.sqrt(12) / 2.0
-    assert (found.high - found.low) / 2 == pytest.approx(spread, rel=0.03)
+    found, alone = ratio(runs, np.full((1, 20), 2.0)), estimate(runs)
+    assert (found.low, found.high) == pytest.approx((alone.low / 2.0, alone.high / 2.0))
     with pytest.raises(ValueError, match=r"mean of -0\.5"):
         ratio(busy, np.full((1, 20), -0.5))
 
@@ -187,45 +187,48 @@ def test_probability_of_improvement_is_the_mann_whitney_statistic() -> None:
     found = probability_of_improvement(first, second)
     assert found.value == pytest.approx(np.mean(u) / 24)
     assert found.low < found.value < found.high
-    back = probability_of_improvement(second, first, agents=("second", "first"))
+    back = probability_of_improvement(second, first)
     assert (back.low, back.high) == pytest.approx((1 - found.high, 1 - found.low))
     assert probability_of_improvement(first, first).value == 0.5
     assert probability_of_improvement(first + 9, second) == Estimate(1.0, 1.0, 1.0)
 
 
-def test_the_interval_of_a_probability_of_improvement_agrees_with_scipy() -> None:
-    # One workload: two independent samples.
-    first, second = sample(30, 1, 1), sample(25, 1, 2) - 0.1
-    ours = probability_of_improvement(first, second, resamples=10_000)
-
-    def above(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-        return np.asarray((x[..., :, None] > y[..., None, :]).mean(axis=(-2, -1)))
-
-    theirs = scipy_stats.bootstrap(
-        (first[:, 0], second[:, 0]), above, method="percentile", rng=np.random.default_rng(1)
-    ).confidence_interval
-    width = theirs.high - theirs.low
-    assert ours.low == pytest.approx(theirs.low, abs=0.04 * width)
-    assert ours.high == pytest.approx(theirs.high, abs=0.04 * width)
+def test_the_interval_of_a_probability_of_improvement_is_brunners_and_munzels() -> None:
+    # One workload: two independent samples. Theirs is a test of 1/2, which tells its error.
+    first, second = sample(9, 1, 1), sample(7, 1, 2) - 0.1
+    found = probability_of_improvement(first, second)
+    theirs = scipy_stats.brunnermunzel(second[:, 0], first[:, 0])
+    error = (found.value - 0.5) / theirs.statistic
+    degrees = optimize.brentq(
+        lambda d: 2.0 * scipy_stats.t.sf(abs(theirs.statistic), d) - theirs.pvalue, 1.0, 100.0
+    )
+    half = scipy_stats.t.ppf(0.975, degrees) * abs(error)
+    ends = found.value - half, min(found.value + half, 1.0)
+    assert (found.low, found.high) == pytest.approx(ends)
 
 
-def test_a_profile_is_the_share_above_with_a_binomial_width() -> None:
+def test_a_profile_is_the_share_above_with_the_width_of_a_share() -> None:
     values, at = sample(1, 200), np.array([-9.0, 1.0, 1.3, 9.0])
-    found = profile(values, at, resamples=10_000)
+    found = profile(values, at)
     assert found.values == pytest.approx([(values > t).mean() for t in at])
-    p = found.values[1:3]
-    spread = 1.96 * np.sqrt(p * (1 - p) / 200)
-    assert (found.high - found.low)[1:3] / 2 == pytest.approx(spread, rel=0.05)
+    for i in (1, 2):
+        alone = estimate((values > at[i]).astype(float))
+        assert (found.low[i], found.high[i]) == pytest.approx((alone.low, alone.high))
     assert (found.low[[0, 3]] == found.high[[0, 3]]).all()
+
+
+def test_a_profile_is_a_share() -> None:
+    found = profile(np.array([[0.0, 0.0, 0.0, 1.0]]), np.array([0.5, -0.5]))
+    assert found.low.tolist() == [0.0, 1.0]
+    assert (found.high <= 1.0).all()
 
 
 def test_a_curve_is_the_estimate_over_runs_at_each_point() -> None:
     values = sample(9, 4)
-    found = curve(values, agent="a", scenario="s", resamples=3000)
+    found = curve(values)
     for point in range(4):
-        alone = estimate(values[:, [point]], iqm, agent="a", scenario="s", resamples=3000)
         at = found.values[point], found.low[point], found.high[point]
-        assert Estimate(*map(float, at)) == alone
+        assert Estimate(*map(float, at)) == estimate(values[:, [point]], iqm)
 
 
 def over(values: list[np.ndarray], trained: list[str] | None = None) -> Estimate:
@@ -237,9 +240,9 @@ def test_an_aggregate_of_additive_scenarios_has_the_closed_form() -> None:
     # Of two scenarios with one run each, the mean: variances over workloads add up.
     first, second = sample(1, 300, 1), sample(1, 200, 2) + 5.0
     found = over([first, second])
-    spread = 1.96 * np.sqrt(first.var() / 300 + second.var() / 200) / 2
+    spread = 1.97 * np.sqrt(first.var() / 300 + second.var() / 200) / 2
     assert found.value == pytest.approx((first.mean() + second.mean()) / 2)
-    assert (found.high - found.low) / 2 == pytest.approx(spread, rel=0.04)
+    assert (found.high - found.low) / 2 == pytest.approx(spread, rel=0.01)
 
 
 def test_an_aggregate_gives_a_workload_no_weight_beyond_its_scenario() -> None:
@@ -267,11 +270,10 @@ def test_the_figures_are_rliables_on_the_same_matrices() -> None:
 
     `pip install rliable==1.2.0 'pandas<3'`, then with the two matrices of the file as `a` and `b`
     (runs x tasks): `metrics.aggregate_iqm(a)`, `metrics.probability_of_improvement(a, b)`,
-    `library.create_performance_profile({"a": a}, thresholds)`, and of one column, where its
-    resampling of runs within tasks is ours, `library.get_interval_estimates` of `aggregate_iqm`
-    (20,000 resamples) and `probability_of_improvement` (4,000); of the matrices as they are, the
-    interval of `aggregate_iqm` again. It draws from NumPy's global generator whatever
-    `random_state` it is given: intervals agree to their noise.
+    `library.create_performance_profile({"a": a}, thresholds)`, and of one column, of 48 and of 40
+    runs, `library.get_interval_estimates` of `aggregate_iqm` (20,000 resamples) and
+    `probability_of_improvement` (4,000). Its intervals are percentiles of a bootstrap, which agree
+    with ours where runs are many.
     """
     golden = json.loads((Path(__file__).parents[2] / "golden" / "rliable.json").read_text())
     first, second = np.array(golden["first"]), np.array(golden["second"])
@@ -280,17 +282,16 @@ def test_the_figures_are_rliables_on_the_same_matrices() -> None:
     assert found.value == pytest.approx(golden["probability_of_improvement"])
     for values, theirs in zip((first, second), golden["profiles"], strict=True):
         assert profile(values, np.array(golden["thresholds"])).values == pytest.approx(theirs)
+    column, other = first.reshape(-1, 1), second.reshape(-1, 1)
+    agrees(estimate(column, iqm), golden["iqm_interval_of_one_column"])
+    agrees(probability_of_improvement(column, other), golden["improvement_interval_of_one_column"])
+    # With six and five runs they are narrower.
     for values, theirs in zip((first, second), golden["iqm_intervals"], strict=True):
         tasks = [f"task {i}" for i in range(values.shape[1])]
-        agrees(aggregate(list(values.T[:, :, None]), scenarios=tasks, trained=tasks), theirs)
-    column, other = first.reshape(-1, 1), second.reshape(-1, 1)
-    ours = estimate(column, iqm, resamples=20_000)
-    agrees(ours, golden["iqm_interval_of_one_column"])
-    agrees(
-        probability_of_improvement(column, other, resamples=10_000),
-        golden["improvement_interval_of_one_column"],
-    )
+        ours = aggregate(list(values.T[:, :, None]), scenarios=tasks, trained=tasks)
+        assert theirs[1] - theirs[0] < ours.high - ours.low
+        agrees(ours, theirs, 0.2)
 
 
-def agrees(ours: Estimate, theirs: list[float]) -> None:
-    assert [ours.low, ours.high] == pytest.approx(theirs, abs=0.05 * (theirs[1] - theirs[0]))
+def agrees(ours: Estimate, theirs: list[float], share: float = 0.05) -> None:
+    assert [ours.low, ours.high] == pytest.approx(theirs, abs=share * (theirs[1] - theirs[0]))

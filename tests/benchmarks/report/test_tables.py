@@ -18,8 +18,8 @@ from edge_marl.benchmarks.report import report_figures
 from edge_marl.benchmarks.report.as_json import to_json
 from edge_marl.benchmarks.report.as_page import to_html
 from edge_marl.benchmarks.report.as_text import print_sheets, sheets_of, to_csv, to_markdown
-from edge_marl.benchmarks.report.bootstrap import iqm
 from edge_marl.benchmarks.report.comparisons import Analysis, Report
+from edge_marl.benchmarks.report.intervals import iqm
 from edge_marl.benchmarks.report.report import make_report
 from edge_marl.benchmarks.report.report_figures import draw_all
 from edge_marl.benchmarks.report.stats import estimate
