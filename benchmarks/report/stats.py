@@ -46,6 +46,7 @@ from edge_marl.benchmarks.report.intervals import (
 )
 
 __all__ = [
+    "COVERAGE",
     "METHOD",
     "MIN_RUNS",
     "MIN_WORKLOADS",

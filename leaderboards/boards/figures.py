@@ -52,19 +52,23 @@ class Scale:
         return [round(k * step, 10) for k in range(first, last + 1)]
 
 
-def _scale(estimates: Sequence[Estimate], start: float, end: float, factor: float = 1.0) -> Scale:
-    """Return an axis with room for intervals; those that reach too far run out of the figure."""
-    reach = style.reach([e.value for e in estimates])
-    shown = [e.within(*reach) for e in estimates]
-    low, high = factor * min(e.low for e in shown), factor * max(e.high for e in shown)
+def _scale(values: Sequence[float], start: float, end: float) -> Scale:
+    low, high = min(values), max(values)
     margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return Scale(low - margin, high + margin, start, end)
+
+
+def _shown(estimates: Sequence[Estimate], factor: float = 1.0) -> list[float]:
+    """Return the ends of intervals that an axis has room for; those beyond are cut at its ends."""
+    reach = style.reach([e.value for e in estimates])
+    cut = [e.within(*reach) for e in estimates]
+    return [factor * x for e in cut for x in (e.low, e.high)]
 
 
 def score_scale(board: Board, width: float = 170.0) -> Scale:
     """Return the common axis of a board's intervals."""
     estimates = [row.estimates[board.ranked_by.name] for row in board.rows]
-    return _scale(estimates, 4.0, width - 4.0)
+    return _scale(_shown(estimates), 4.0, width - 4.0)
 
 
 def interval(estimate: Estimate, scale: Scale, learned: bool) -> Markup:
@@ -99,8 +103,8 @@ def trade_off(board: Board) -> Markup:
     width, height = 720.0, 380.0
     crashes = [r.estimates[across.name] for r in rows]
     utility = [r.estimates[up.name] for r in rows]
-    x = _scale(crashes, 58, width - 24, across.scale)
-    y = _scale(utility, height - 46, 16, up.scale)
+    x = _scale(_shown(crashes, across.scale), 58, width - 24)
+    y = _scale(_shown(utility, up.scale), height - 46, 16)
     parts = [_grid(x, y, "server crashes per 100 tasks (fewer is better)", "utility per task")]
     points = [
         (x(c.value * across.scale), y(u.value * up.scale))

@@ -22,7 +22,7 @@ from edge_marl.benchmarks.report.comparisons import Analysis, Report
 from edge_marl.benchmarks.report.intervals import iqm
 from edge_marl.benchmarks.report.report import make_report
 from edge_marl.benchmarks.report.report_figures import draw_all
-from edge_marl.benchmarks.report.stats import estimate
+from edge_marl.benchmarks.report.stats import COVERAGE, estimate
 from edge_marl.benchmarks.report.tables import build_tables
 from edge_marl.errors import RecordError
 from tests.worlds import fakes
@@ -122,6 +122,18 @@ def test_too_few_runs_are_marked_unless_one_says_it_all(tmp_path: Path) -> None:
     assert "† fewer than 5 runs" in few
     fakes.make_run(tmp_path / "enough", fakes.plan(seeds=5), levels)
     assert "†" not in to_markdown(report_of(tmp_path / "enough"))
+
+
+def test_a_table_says_what_intervals_of_its_number_of_runs_are_worth(tmp_path: Path) -> None:
+    levels = {"greedy": 20.0, "student": 50.0}
+    for seeds, says in ((1, ""), (3, "of 3 runs in"), (7, "of 5 runs in")):
+        fakes.make_run(tmp_path / str(seeds), fakes.plan(seeds=seeds), levels)
+        text = to_markdown(report_of(tmp_path / str(seeds)))
+        assert "95 % intervals (Student's t over runs and workloads" in text
+        assert ("In simulations, such intervals held the truth: " in text) == bool(says)
+        assert says in text
+    low, high = COVERAGE[5]
+    assert f"{says} {low} to {high} % of cases" in text
 
 
 def test_too_few_workloads_are_said(tmp_path: Path) -> None:

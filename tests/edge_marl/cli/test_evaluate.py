@@ -13,6 +13,7 @@ import pytest
 
 from edge_marl.agents import Agent, make
 from edge_marl.agents.play import play
+from edge_marl.cli.evaluate import _rows
 from edge_marl.draw import draw_workload
 from edge_marl.scenario import load_scenario
 
@@ -134,3 +135,10 @@ def test_bad_settings_are_one_message(args: list[str], message: str, tmp_path: P
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_intervals_end_where_a_metric_does() -> None:
+    played = [{"lost_fraction": value, "utility": value} for value in (0.0, 0.0, 0.3)]
+    (_, _, lost), (_, _, utility) = _rows(played)
+    assert lost.startswith("0.0000 to 0.")
+    assert utility.startswith("-0.")

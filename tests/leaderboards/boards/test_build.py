@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_marl.benchmarks.report.intervals import iqm
+from edge_marl.benchmarks.report.intervals import Estimate, iqm
 from edge_marl.benchmarks.report.stats import estimate, normalise
 from edge_marl.bound.anchor_pairs import anchors
 from edge_marl.cli import app
@@ -90,6 +91,14 @@ def test_ranks_are_what_the_intervals_allow(board: Board) -> None:
     assert by_name["random"].rank == "8"
     leaders = ("prophet", "adsac-plus", "adsac", "dqn-masked")
     assert board.leaders == tuple(by_name[name] for name in leaders)
+
+
+def test_a_very_wide_interval_leaves_room_for_the_others(board: Board) -> None:
+    wide = Estimate(0.6, -400.0, 500.0)
+    first = replace(board.rows[0], estimates={"normalised_score": wide})
+    scale = figures.score_scale(replace(board, rows=(first, *board.rows[1:])))
+    assert -1.0 < scale.low < scale.high < 2.0
+    assert (scale(wide.low), scale(wide.high)) == (scale.start, scale.end)  # cut at the ends
 
 
 def test_few_runs_are_marked_where_runs_count(board: Board) -> None:
