@@ -69,7 +69,6 @@ wide, or does not know what none of them shows."""
 MIN_WORKLOADS = 5
 """Likewise for workloads."""
 
-
 METHOD = "Student's t over runs and workloads as crossed random effects"
 """How intervals are made, below a table."""
 

@@ -1,6 +1,7 @@
 """The short version of `measure/coverage.py`, and what is kept of the long one."""
 
 import csv
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,28 @@ def test_percentiles_are_those_of_drawn_matrices(statistic: Statistic) -> None:
     assert [found.low[0], found.high[0]] == pytest.approx(ends, rel=1e-5)
 
 
-def test_what_tables_say_of_intervals_is_what_was_measured() -> None:
+@pytest.fixture(scope="module")
+def kept() -> list[dict[str, str]]:
     with KEPT.open(newline="") as file:
-        cells = [cell for cell in csv.DictReader(file) if cell["method"] == "t"]
+        return list(csv.DictReader(file))
+
+
+def test_the_table_of_the_docs_is_of_what_was_measured(kept: list[dict[str, str]]) -> None:
+    docs = (KEPT.parents[1] / "metrics.md").read_text("utf-8")
+    for runs in coverage.RUNS:
+        texts = [str(runs)]
+        for method, law in product(coverage.METHODS, LAWS):
+            held = [
+                100.0 * float(cell["held"])
+                for cell in kept
+                if (cell["method"], cell["law"], cell["runs"]) == (method, law, str(runs))
+            ]
+            texts.append(f"{min(held):.0f} to {max(held):.0f} %")
+        assert f"| {' | '.join(texts)} |" in docs
+
+
+def test_what_tables_say_of_intervals_is_what_was_measured(kept: list[dict[str, str]]) -> None:
+    cells = [cell for cell in kept if cell["method"] == "t"]
     for told, laws in ((COVERAGE, set(LAWS) - {FAILED}), (COVERAGE_OF_FAILING, {FAILED})):
         assert told.keys() == {int(cell["runs"]) for cell in cells}
         for runs, ends in told.items():
