@@ -30,6 +30,9 @@ INTERRUPTED = 130
 WIDE = 160
 """Width of a file or a pipe, which have none of their own: enough for a whole table."""
 
+NARROWEST = 80
+"""Characters that a table may take on any terminal: in fewer its numbers would be cut."""
+
 LIKE = {"µ": "u", "\u03bc": "u", "†": "+", "±": "+-", "\u00d7": "x", "…": "...", "\u2013": "-"}
 LIKE |= dict.fromkeys("─━═╌╍┄┅┈┉╭╮╰╯┌┐└┘├┤┬┴┼╞╡╪┡┩╇", "-") | dict.fromkeys("│┃║", "|")
 LIKE |= dict.fromkeys("•●█▉▊▋▌▍▎▏⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "*")
@@ -39,9 +42,14 @@ EXIT_CODES = "Exit codes: 0 all well, 1 a cell has failed, 2 bad input, 130 inte
 
 
 def results() -> Console:
-    """Console for what was asked for: standard output, wide where it is no terminal."""
+    """Console for what was asked for: standard output, wide enough for tables.
+
+    A narrower terminal breaks their lines itself, and loses nothing.
+    """
     # Asked of the stream: Rich takes a pipe for a terminal where FORCE_COLOR asks for colours.
-    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    console.width = max(console.width, NARROWEST)
+    return console
 
 
 def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
@@ -50,6 +58,8 @@ def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
     from rich.table import Table
 
     shown = Table.grid(padding=(0, 2))
+    for _ in range(max(map(len, rows), default=0)):
+        shown.add_column(overflow="fold")  # nothing is cut
     for row in rows:
         shown.add_row(*(escape(text) for text in row))
     results().print(shown, highlight=False)

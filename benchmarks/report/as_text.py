@@ -132,7 +132,9 @@ def _for_console(sheet: Sheet, *, narrow: bool) -> RichTable:
         headings = headings[:NARROW_COLUMNS]
         rows = tuple((*row[:2], *(text.partition(" [")[0] for text in row[end])) for row in rows)
     for place, heading in enumerate(headings):
-        shown.add_column(heading, justify="right" if place else "left", no_wrap=place < 2)
+        shown.add_column(
+            heading, justify="right" if place else "left", no_wrap=place < 2, overflow="fold"
+        )
     for row in rows:
         shown.add_row(*(escape(text) for text in row))
     return shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,7 +29,8 @@ def list_datasets() -> None:
 
     shown = Table(box=None, pad_edge=False)
     for title in ("name", "here", "MB", "what", "licence"):
-        shown.add_column(title, justify="right" if title == "MB" else "left")
+        justify: Literal["right", "left"] = "right" if title == "MB" else "left"
+        shown.add_column(title, justify=justify, overflow="fold")
     for dataset in datasets().values():
         here = "yes" if is_here(dataset.name) else "no"
         megabytes = f"{dataset.size / 1e6:.1f}"

@@ -1,6 +1,7 @@
 """What commands print survives any encoding and any width."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,37 @@ def test_a_character_that_an_encoding_lacks_has_something_in_its_place(encoding:
 def test_colours_in_a_pipe_leave_it_wide() -> None:
     lines = printed(FORCE_COLOR="1", PYTHONIOENCODING="utf-8").splitlines()
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["evaluate", "--agent", "prophet", "--scenario", "smoke", "--episodes", "2"],
+        ["scenarios", "show", "paper"],
+        ["data", "list"],
+    ],
+)
+def test_numbers_in_tables_are_whole_on_a_narrow_terminal(args: list[str]) -> None:
+    code = (
+        "import sys\nsys.stdout.isatty = lambda: True\n"
+        "from edge_marl.cli import app\nfrom edge_marl.console import run_app\n"
+        f"run_app(app, {args})"
+    )
+    text = printed(code=code, COLUMNS="40", PYTHONIOENCODING="utf-8")
+    wide = printed(code=code, COLUMNS="200", PYTHONIOENCODING="utf-8")
+    numbers = re.compile(r"\d+\.\d+")
+    assert sorted(numbers.findall(text)) == sorted(numbers.findall(wide))
+    assert "\u2026" not in text
+
+
+def test_a_long_word_in_a_row_is_broken_and_not_cut() -> None:
+    code = (
+        "import sys\nsys.stdout.isatty = lambda: True\n"
+        "from edge_marl.console import print_rows\n"
+        "print_rows([('agent', 'results/' + 'x' * 100 + '/agent')])"
+    )
+    text = printed(code=code, COLUMNS="80", PYTHONIOENCODING="utf-8")
+    assert "".join(text.split()) == "agentresults/" + "x" * 100 + "/agent"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
