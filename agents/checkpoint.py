@@ -7,10 +7,11 @@ import json
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -18,14 +19,35 @@ from edge_marl._version import __version__
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
-__all__ = ["Weights", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Config", "Weights", "read_checkpoint", "read_config", "write_checkpoint"]
 
 Weights = dict[str, npt.NDArray[Any]]
 
-FORMAT = "edge-marl-agent-1"
+Format = Literal["edge-marl-agent-1"]
+(FORMAT,) = get_args(Format)
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 PACKAGES = ("numpy", "tianshou", "torch")
 """Their versions are always noted: they decide the last bits of what a network computes."""
+
+
+class MadeFor(BaseModel):
+    """The scenario that an agent was made for."""
+
+    model_config = ConfigDict(strict=True)
+    name: str
+    digest: str
+
+
+class Config(BaseModel):
+    """What a `config.json` says, so far as it is read."""
+
+    model_config = ConfigDict(strict=True)
+    format: Format
+    agent: str
+    scenario: MadeFor
+    settings: dict[str, Any]
+    weights_sha256: str | None = None
+    """Of the weights' file; None where the agent has no weights."""
 
 
 def write_checkpoint(
@@ -77,21 +99,21 @@ def read_checkpoint(
         AgentError: no readable checkpoint, one of another agent or scenario, or damaged weights.
     """
     config = read_config(folder)
-    if config["agent"] != agent:
-        raise AgentError(f"{folder} holds an agent '{config['agent']}', not '{agent}'")
-    made_for = config["scenario"]
-    if made_for["digest"] != scenario.digest and not transfer:
+    if config.agent != agent:
+        raise AgentError(f"{folder} holds an agent '{config.agent}', not '{agent}'")
+    made_for = config.scenario
+    if made_for.digest != scenario.digest and not transfer:
         raise AgentError(
-            f"{folder} holds an agent made for scenario '{made_for['name']}' (digest "
-            f"{made_for['digest'][:12]}), not for '{scenario.label}' ({scenario.digest[:12]}): "
+            f"{folder} holds an agent made for scenario '{made_for.name}' (digest "
+            f"{made_for.digest[:12]}), not for '{scenario.label}' ({scenario.digest[:12]}): "
             "load it with the scenario it was made for, or with transfer (--transfer)"
         )
-    if "weights_sha256" not in config:
-        return config["settings"], {}
-    return config["settings"], _read_weights(folder / WEIGHTS, config["weights_sha256"])
+    if config.weights_sha256 is None:
+        return config.settings, {}
+    return config.settings, _read_weights(folder / WEIGHTS, config.weights_sha256)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> Config:
     """Return the content of a checkpoint's `config.json`.
 
     Raises:
@@ -99,19 +121,28 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     try:
-        config = json.loads(path.read_text("utf-8"))
+        return Config.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise AgentError(f"{folder} holds no agent: there is no {CONFIG} in it") from None
-    except (OSError, ValueError) as error:
-        raise AgentError(f"{path}: not readable as JSON ({error})") from None
-    needed = {"format", "agent", "scenario", "settings"}
-    if not isinstance(config, dict) or config.get("format") != FORMAT or needed - config.keys():
-        found = config.get("format") if isinstance(config, dict) else None
-        raise AgentError(
-            f"{path}: format {found!r}: this version of edge-marl reads '{FORMAT}' with the fields "
-            f"{', '.join(sorted(needed))}"
-        )
-    return config
+    except OSError as error:
+        raise AgentError(f"{path}: cannot be read ({error})") from None
+    except ValidationError as error:
+        raise AgentError(f"{path}: {_whats_wrong(error)}") from None
+
+
+def _whats_wrong(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a `config.json`."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return f"not readable as JSON ({first['msg']})"
+    place, value = first["loc"], first["input"]
+    if place in ((), ("format",)):
+        found = value if isinstance(value, str) else None
+        return f"format {found!r}: this version of edge-marl reads '{FORMAT}'"
+    field = ".".join(map(str, place))
+    if first["type"] == "missing":
+        return f"{field} is missing: every '{FORMAT}' has it"
+    return f"{field} = {repr(value)[:60]}: {first['msg']}"
 
 
 def _read_weights(path: Path, sha256: str) -> Weights:

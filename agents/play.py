@@ -11,8 +11,10 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.agents.base import Agent, Api
+from edge_marl.agents.own_code import CheckedAgent
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.envs.rows import EdgeAIGCRows
+from edge_marl.errors import ActionError
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
@@ -56,25 +58,30 @@ def play(
         seed: seed of the agent's own randomness.
         progress: called with the number of finished episodes whenever that has changed.
         api: what the episodes are played on.
+
+    Raises:
+        AgentError: the agent's code raised, or it returned something else than one action per row.
     """
-    agent.reset(seed)
+    checked = CheckedAgent(agent)
+    checked.reset(seed)
     if api == "single":
         envs = EdgeAIGCVectorEnv(
             len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
         )
-        return _play(envs, agent.act, workloads, progress)
+        return _play(envs, checked, checked.act, workloads, progress)
 
     def choose(
         observation: npt.NDArray[np.float32], info: Mapping[str, Any]
     ) -> npt.NDArray[np.int64]:
-        return _choose(agent, observation, info["action_mask"])
+        return _choose(checked, observation, info["action_mask"])
 
     rows = EdgeAIGCRows(len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
-    return _play(rows, choose, workloads, progress)
+    return _play(rows, checked, choose, workloads, progress)
 
 
 def _play(
     envs: EdgeAIGCVectorEnv | EdgeAIGCRows,
+    agent: CheckedAgent,
     decide: Decide,
     workloads: Sequence[Workload],
     progress: Callable[[int], None],
@@ -84,8 +91,11 @@ def _play(
     taken = np.zeros(envs.scenario.num_actions + 1, dtype=bool)
     while not over.all():
         action = decide(observation, info)
+        try:
+            observation, _, terminated, truncated, info = envs.step(action)
+        except ActionError as error:
+            raise agent.error(str(error)) from None
         taken[action[~over]] = True
-        observation, _, terminated, truncated, info = envs.step(action)
         now = over | terminated | truncated
         if (now != over).any():
             progress(int(now.sum()))
@@ -96,7 +106,7 @@ def _play(
 
 
 def _choose(
-    agent: Agent, observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]
+    agent: CheckedAgent, observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]
 ) -> npt.NDArray[np.int64]:
     """Return what gateways choose, (E, G), for what they see (E, G, D) and may do (E, G, A + 1).
 

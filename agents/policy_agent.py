@@ -100,14 +100,23 @@ class PolicyAgent(Agent, Generic[C]):
             config: Any = cls.config_class(**_without_lists(settings))
             with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
                 actor = cls.build_actor(scenario, config)
-            actor.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
-        except (TypeError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            actor.load_state_dict({k: _tensor(k, v) for k, v in weights.items()})
+        except Exception as error:  # whatever wrong settings or weights lead to
+            reason = " ".join(str(error).split())[:300]
             why = f"settings or weights are not those of this version's '{cls.name}'"
             if transfer:
                 why += f" for '{scenario.label}': its sizes are those of what it was made for"
             raise AgentError(f"{folder}: {why} ({reason})") from None
         return cls(scenario, config, actor)
+
+
+def _tensor(name: str, array: npt.NDArray[Any]) -> Tensor:
+    """Return weights as torch takes them, refused where they would be changed or decide nothing."""
+    if array.dtype != np.float32:
+        raise TypeError(f"{name} is {array.dtype}: must be float32")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or an infinite number")
+    return torch.from_numpy(array)
 
 
 def _without_lists(settings: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from edge_marl.agents.base import Agent, Trainer
 from edge_marl.agents.checkpoint import read_config
+from edge_marl.agents.own_code import module_of, told
 from edge_marl.errors import AgentError, EdgeMarlError, did_you_mean
 from edge_marl.scenario import Scenario
 
@@ -70,7 +71,7 @@ def make(name: str, scenario: Scenario) -> Agent | Trainer:
     except Exception as error:  # whatever the class's own code raises
         raise AgentError(
             f"agent '{name}' cannot be made for scenario '{scenario.label}' "
-            f"({type(error).__name__}: {error})"
+            f"({told(error, module_of(kind))})"
         ) from error
 
 
@@ -83,9 +84,19 @@ def load(folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> A
         transfer: whether that may be another one than the agent was made for.
 
     Raises:
-        AgentError: no readable checkpoint, one made for another scenario, or an unknown agent.
+        AgentError: no readable checkpoint, one made for another scenario, an unknown agent, or one
+            that cannot be loaded.
     """
-    return find(read_config(Path(folder))["agent"]).load(folder, scenario, transfer=transfer)
+    name = read_config(Path(folder)).agent
+    kind = find(name)
+    try:
+        return kind.load(folder, scenario, transfer=transfer)
+    except EdgeMarlError:
+        raise
+    except Exception as error:  # whatever the class's own code raises
+        raise AgentError(
+            f"agent '{name}' cannot be loaded from {folder} ({told(error, module_of(kind))})"
+        ) from error
 
 
 def find(name: str) -> Kind:
@@ -145,7 +156,5 @@ def _run_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the file's own code raises
         del sys.modules[name]
-        raise AgentError(
-            f"agent file '{path}' cannot be run ({type(error).__name__}: {error})"
-        ) from error
+        raise AgentError(f"agent file '{path}' cannot be run ({told(error, module)})") from error
     return module

@@ -21,8 +21,9 @@ PACKAGES = {
         *({"bound"}, {"envs"}, {"edge_aigc_v0"}),
     ],
     "agents": [
-        *({"checkpoint"}, {"base"}, {"play", "registry", "policy_agent"}, {"training", "networks"}),
-        *({"on_tianshou"}, {"policy_gradient", "soft_actor_critic", "value_based"}),
+        *({"checkpoint"}, {"base"}, {"own_code"}, {"play", "registry", "policy_agent"}),
+        *({"training", "networks"}, {"on_tianshou"}),
+        {"policy_gradient", "soft_actor_critic", "value_based"},
         {"centralised", "heuristics", "independent", "published_diffusion"},
     ],
     "benchmarks": [

@@ -77,7 +77,7 @@ class RunFolder:
         self.selection = Selection(
             trainer.start(scenario, budget, seed), scenario, evaluations, workloads
         )
-        self.finished = bool(before and before["finished"])
+        self.finished = before is not None and before["finished"]
         self._kept_at = time.monotonic()
         if self.finished:
             self.selection.curve = self._read_curve()
@@ -131,8 +131,17 @@ class RunFolder:
 
     def _go_on(self) -> None:
         state = read_state(self._state)
-        best = load(self._folder / "agent", self._scenario) if state["curve"] else None
-        self.selection.restore(state, best)
+        try:
+            best = load(self._folder / "agent", self._scenario) if state["curve"] else None
+            self.selection.restore(state, best)
+        except AgentError:
+            raise
+        except Exception as error:  # whatever values of other kinds and sizes lead to
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise AgentError(
+                f"{self._state}: not the state of this training ({reason}): train anew in another "
+                "folder with --out"
+            ) from error
 
     def _finish(self) -> None:
         self._write_facts(finished=True)
@@ -156,7 +165,8 @@ class RunFolder:
         try:
             facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
             different = [name for name, value in self._facts.items() if facts[name] != value]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            facts["finished"] = bool(facts["finished"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise AgentError(f"{path}: not readable as a training's facts ({error!r})") from None
         if different:
             name = different[0]
@@ -179,13 +189,17 @@ class RunFolder:
         write_file(self._folder / "curve.csv", text.getvalue(), AgentError)
 
     def _read_curve(self) -> list[Evaluation]:
-        with (self._folder / "curve.csv").open(encoding="utf-8") as file:
-            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        path = self._folder / "curve.csv"
         whole = {field.name for field in fields(Evaluation) if field.type == "int"}
-        return [
-            Evaluation(**{k: int(v) if k in whole else v for k, v in row.items()})  # type: ignore[arg-type]
-            for row in rows
-        ]
+        try:
+            with path.open(encoding="utf-8") as file:
+                rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+            return [
+                Evaluation(**{k: int(v) if k in whole else v for k, v in row.items()})  # type: ignore[arg-type]
+                for row in rows
+            ]
+        except (OSError, ValueError, TypeError) as error:
+            raise AgentError(f"{path}: not readable as a training's curve ({error})") from None
 
     @contextmanager
     def _tensorboard(self) -> Iterator[Any]:

@@ -60,7 +60,11 @@ def read_state(path: Path) -> Tree:
             f"{path}: format {facts.get('format')!r}: this version of edge-marl goes on with "
             f"'{FORMAT}'; train anew in another folder"
         )
-    return _put_together(json.loads(facts["structure"]), arrays)
+    try:
+        return _put_together(json.loads(facts["structure"]), arrays)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise AgentError(f"{path}: not a state that edge-marl wrote ({reason})") from None
 
 
 def _take_apart(tree: Tree, arrays: dict[str, Any]) -> Any:

@@ -108,18 +108,18 @@ def _scenario_of(checkpoint: Path) -> Scenario:
         AgentError: no checkpoint, or one of a scenario that is no tier of this version.
     """
     from edge_marl.agents.checkpoint import read_config
-    from edge_marl.errors import AgentError, ScenarioError
+    from edge_marl.errors import AgentError
     from edge_marl.scenario import load_scenario
 
-    made_for = read_config(checkpoint)["scenario"]
-    name, _, number = made_for["name"].partition("-w")
+    made_for = read_config(checkpoint).scenario
+    name, _, number = made_for.name.partition("-w")
     try:
-        found = load_scenario(name, int(number) if number.isdigit() else None)
-    except ScenarioError:
+        found = load_scenario(name, int(number) if number.isdecimal() else None)
+    except ValueError:  # no scenario, or no number that Python reads
         found = None
-    if found is None or found.digest != made_for["digest"]:
+    if found is None or found.digest != made_for.digest:
         raise AgentError(
-            f"{checkpoint} was trained in '{made_for['name']}' (digest {made_for['digest'][:12]}), "
+            f"{checkpoint} was trained in '{made_for.name}' (digest {made_for.digest[:12]}), "
             "which is no tier of this version: give its file with --scenario"
         )
     return found

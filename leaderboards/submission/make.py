@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from edge_marl.agents import Agent
+from edge_marl.agents.own_code import CheckedAgent
 from edge_marl.agents.training.settings_text import parse_spec
 from edge_marl.benchmarks.records.records import Provenance
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
@@ -86,7 +87,7 @@ def make_submission(
     Raises:
         SubmissionError: something is missing, or the agents play otherwise than the run's did.
         RecordError: the folder holds no run, or damaged records.
-        AgentError: a checkpoint cannot be read.
+        AgentError: a checkpoint cannot be read, or its agent's code does not decide.
     """
     arena = arena_of(run_dir, scenario)
     finished = finished_cells(run_dir, agent, arena)
@@ -114,13 +115,14 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def _replay(done: FinishedCell, agent: Agent, workloads: Sequence[Workload]) -> _Replay:
-    agent.reset(done.cell.seed)
-    episodes = play_episodes(done.cell.scenario, workloads, _chooser(agent))
+    checked = CheckedAgent(agent)
+    checked.reset(done.cell.seed)
+    episodes = play_episodes(done.cell.scenario, workloads, _chooser(checked))
     _check_same(episodes, done)
     return _Replay(done, agent, episodes)
 
 
-def _chooser(agent: Agent) -> Choose:
+def _chooser(agent: CheckedAgent) -> Choose:
     def choose(moment: Moment) -> npt.NDArray[np.int64]:
         return agent.act(moment.observation, {"action_mask": moment.mask})
 

@@ -98,8 +98,8 @@ def load_policy(order: dict[str, Any]) -> Any:
 
     scenario = Scenario.model_validate_json(order["scenario"])
     folder = Path(order["folder"])
-    named = read_config(folder)["agent"]
-    if not order["code"] and ":" in str(named):
+    named = read_config(folder).agent
+    if not order["code"] and ":" in named:
         raise ValueError("no code of a submission is run")
     kind = find(order["code"] or named)
     if order["code"]:

@@ -1,10 +1,14 @@
 """Agents on disk."""
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from edge_marl.agents import Agent, Trainer, load, make
 from edge_marl.errors import AgentError
@@ -69,6 +73,44 @@ def test_broken_configurations(text: str, message: str, tmp_path: Path) -> None:
         load(tmp_path, SMOKE)
 
 
+NESTED = "[" * 5000 + "]" * 5000
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("scenario", '"smoke"', "scenario = 'smoke': Input should be an object"),
+        ("scenario", "null", "scenario = None: Input should be an object"),
+        ("scenario", '{"name": "smoke"}', r"scenario\.digest is missing"),
+        ("scenario", '{"digest": "00"}', r"scenario\.name is missing"),
+        ("scenario", '{"name": 3, "digest": "00"}', r"scenario\.name = 3: Input should be a valid"),
+        ("agent", '["sac"]', r"agent = \['sac'\]: Input should be a valid string"),
+        ("agent", "null", "agent = None"),
+        ("settings", "[1]", r"settings = \[1\]: Input should be"),
+        ("settings", "null", "settings = None"),
+        ("settings", '{"gamma": NaN}', "gamma = nan: must be from 0 to 1"),
+        ("settings", '{"num_envs": null}', "num_envs = None: must be a whole number"),
+        ("settings", '{"hidden": [1e999]}', "not those of this version's 'sac'"),
+        ("settings", '{"hidden": [-3]}', "not those of this version's 'sac'"),
+        ("settings", NESTED, r"not readable as JSON \(.*recursion limit"),
+        ("weights_sha256", "7", "weights_sha256 = 7: Input should be a valid string"),
+        ("weights_sha256", "null", r"not those of this version's 'sac' \(.*Missing key"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_configurations_of_other_types(
+    field: str, value: str, message: str, tmp_path: Path
+) -> None:
+    trained("sac").save(tmp_path)
+    edit_config(tmp_path, **{field: "PLACE"})
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"PLACE"', value))
+    with pytest.raises(AgentError, match=message) as raised:
+        load(tmp_path, SMOKE)
+    assert str(tmp_path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
 def edit_config(folder: Path, **changes: object) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -84,6 +126,42 @@ def test_damaged_weights(tmp_path: Path) -> None:
         load(tmp_path, SMOKE)
     path.unlink()
     with pytest.raises(AgentError, match="weights cannot be read"):
+        load(tmp_path, SMOKE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda array: array.astype(np.int32), "is int32: must be float32"),
+        (lambda array: array.astype(np.float64), "is float64: must be float32"),
+        (lambda array: array * np.float32("nan"), "holds NaN or an infinite number"),
+        (lambda array: array / np.float32(0), "holds NaN or an infinite number"),
+        (lambda array: array[..., None], "size mismatch"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_weights_of_other_values(
+    change: Callable[[Any], Any], message: str, tmp_path: Path
+) -> None:
+    trained("sac").save(tmp_path)
+    path = tmp_path / "weights.safetensors"
+    edited = {name: change(array) for name, array in load_file(path).items()}
+    save_file(edited, path)
+    edit_config(tmp_path, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(AgentError, match=message) as raised:
+        load(tmp_path, SMOKE)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_of_a_kind_that_numpy_has_not(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file as save_tensors
+
+    trained("sac").save(tmp_path)
+    path = tmp_path / "weights.safetensors"
+    save_tensors({"a": torch.zeros(3, dtype=torch.bfloat16)}, path)
+    edit_config(tmp_path, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(AgentError, match="weights"):
         load(tmp_path, SMOKE)
 
 
@@ -117,8 +195,6 @@ def test_a_trainer_that_cannot_load_says_so(tmp_path: Path) -> None:
 
 
 def test_weights_are_single_precision_and_settings_json(tmp_path: Path) -> None:
-    from safetensors.numpy import load_file
-
     trained("adsac").save(tmp_path)
     weights = load_file(tmp_path / "weights.safetensors")
     assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}

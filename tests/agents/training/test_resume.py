@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from edge_marl.agents import make, names
 from edge_marl.agents.policy_agent import PolicyAgent
@@ -157,6 +159,62 @@ def test_damaged_states(tmp_path: Path) -> None:
         run_until(tmp_path, None)
 
 
+def edit_structure(path: Path, edit: Any) -> None:
+    """Write a state again with its structure, as JSON, edited."""
+    with safe_open(path, "numpy") as file:
+        facts = file.metadata()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(arrays, path, facts | {"structure": edit(facts["structure"])})
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: "{", "not a state that edge-marl wrote"),
+        (lambda text: "[" * 5000 + "]" * 5000, "not a state that edge-marl wrote"),
+        (lambda text: text.replace('"tensor": "1"', '"tensor": "none"'), "KeyError: 'none'"),
+        (lambda text: '{"dict": 3}', "not a state that edge-marl wrote"),
+        (lambda text: "3", "not the state of this training"),
+        (lambda text: '{"dict": []}', "not the state of this training .KeyError: 'curve'"),
+        (lambda text: text.replace('"tensor"', '"array"'), "not the state of this training"),
+    ],
+)
+def test_states_of_other_types(edit: Any, message: str, tmp_path: Path) -> None:
+    run_until(tmp_path, 100)
+    edit_structure(tmp_path / "state.safetensors", edit)
+    with pytest.raises(AgentError, match=message) as raised:
+        run_until(tmp_path, None)
+    assert "\n" not in str(raised.value)
+    assert "state.safetensors" in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["", "decisions,updates\n1,x\n", "decisions\n1\n"])
+def test_a_finished_training_with_another_curve(text: str, tmp_path: Path) -> None:
+    run_until(tmp_path, None)
+    curve = tmp_path / "curve.csv"
+    curve.write_text(text) if text else curve.unlink()
+    with pytest.raises(AgentError, match=r"curve\.csv: not readable as a training's curve"):
+        run_until(tmp_path, None)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "[" * 5000, '{"finished": 1}'])
+def test_facts_of_other_types(text: str, tmp_path: Path) -> None:
+    run_until(tmp_path, 8)
+    (tmp_path / "run.json").write_text(text, "utf-8")
+    with pytest.raises(AgentError, match=r"run\.json: not readable as a training's facts"):
+        run_until(tmp_path, None)
+
+
+def test_facts_that_do_not_say_whether_it_is_finished(tmp_path: Path) -> None:
+    run_until(tmp_path, 8)
+    path = tmp_path / "run.json"
+    facts = json.loads(path.read_text("utf-8"))
+    del facts["finished"]
+    path.write_text(json.dumps(facts), "utf-8")
+    with pytest.raises(AgentError, match=r"run\.json: .*'finished'"):
+        run_until(tmp_path, None)
+
+
 def test_states_come_back_as_they_were(tmp_path: Path) -> None:
     tree = {
         "nested": [{1: np.arange(3), "x": None}, [True, 2**100, 0.1, "text"]],
@@ -184,8 +242,6 @@ def test_no_half_written_state(tmp_path: Path) -> None:
 
 
 def test_newer_format(tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
-
     save_file({}, tmp_path / "state", {"format": "edge-marl-training-9", "structure": "1"})
     with pytest.raises(AgentError, match="edge-marl-training-9"):
         read_state(tmp_path / "state")

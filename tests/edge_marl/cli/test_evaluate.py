@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,43 @@ def test_bad_input_is_one_message(args: list[str], message: str, trained: Path) 
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+@pytest.mark.parametrize("api", ["single", "parallel"])
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        ('{}["x"]', "act raised KeyError: 'x', at "),
+        ("[1.5] * len(seen)", "act returned shape"),
+        ("[99] * len(seen)", "99 of row 0"),
+    ],
+)
+def test_an_agent_that_goes_wrong_is_one_message(
+    act: str, message: str, api: str, tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(
+        "from edge_marl.agents import Agent\nclass Odd(Agent):\n    def reset(self, seed): pass\n"
+        f"    def act(self, seen, info): return {act}\n"
+    )
+    args = ("--agent", "own.py:Odd", "--scenario", "smoke", "--episodes", 2, "--api", api)
+    done = command("evaluate", *args, folder=tmp_path)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert said.startswith("error: agent 'own.py:Odd', decision 1: ")
+    assert message in said
+    assert "Traceback" not in said
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("settings", ["null", '{"hidden": [NaN]}'])
+def test_a_damaged_checkpoint_is_one_message(settings: str, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "agent", tmp_path / "agent")
+    path = tmp_path / "agent" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": json.loads(settings)}))
+    done = command("evaluate", "--checkpoint", tmp_path / "agent", "--episodes", 2)
+    assert done.returncode == 2
+    assert "settings" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
