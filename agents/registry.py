@@ -14,7 +14,7 @@ from edge_marl.agents.base import Agent, Trainer
 from edge_marl.agents.checkpoint import read_config
 from edge_marl.agents.own_code import module_of, told
 from edge_marl.errors import AgentError, EdgeMarlError, did_you_mean
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Scenario, check_scenario
 
 __all__ = ["find", "load", "make", "names", "register"]
 
@@ -60,7 +60,9 @@ def make(name: str, scenario: Scenario) -> Agent | Trainer:
     Raises:
         AgentError: unknown name, or no such file, module or class, or a class of the wrong kind or
             that cannot be made.
+        ScenarioError: a name or a path instead of a `Scenario`.
     """
+    check_scenario(scenario)
     kind = find(name)
     if name in _KINDS:
         return kind(scenario)
@@ -86,7 +88,9 @@ def load(folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> A
     Raises:
         AgentError: no readable checkpoint, one made for another scenario, an unknown agent, or one
             that cannot be loaded.
+        ScenarioError: a name or a path instead of a `Scenario`.
     """
+    check_scenario(scenario)
     name = read_config(Path(folder)).agent
     kind = find(name)
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from edge_marl.data.replay import replay_workload
 from edge_marl.errors import WorkloadError
 from edge_marl.kernel.world import Ints
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Scenario, check_scenario
 from edge_marl.workload import Workload
 from edge_marl.workload.episode_servers import draw_episode_topology
-from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS, Split, draw_outages
+from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS, Split, check_seed, draw_outages
 from edge_marl.workload.requests import draw_requests, draw_rows
 from edge_marl.workload.sampling import Streams
 from edge_marl.workload.topology import draw_topology
@@ -30,12 +30,15 @@ def draw_workload(
         episode: an environment seeded once plays episodes 0, 1, 2, ...
 
     Raises:
+        ScenarioError: a name or a path instead of a `Scenario`.
         WorkloadError: unknown split, or a seed outside of it.
         DataError: a recorded trace that the scenario replays is not there, or damaged.
     """
+    check_scenario(scenario)
     if split not in SPLITS:
         raise WorkloadError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
-    if split != "train" and not 0 <= seed < PUBLIC_SEEDS:
+    seed = check_seed(seed)
+    if split != "train" and seed >= PUBLIC_SEEDS:
         raise WorkloadError(f"seed {seed}: split '{split}' has the seeds 0..{PUBLIC_SEEDS - 1}")
     streams = _streams(seed, split, episode)
     if scenario.replay:
@@ -62,6 +65,4 @@ def draw_tasks(scenario: Scenario, seed: int, *, split: Split = "train", episode
 
 
 def _streams(seed: int, split: Split, episode: int) -> Streams:
-    if seed < 0:
-        raise WorkloadError(f"seed {seed}: must be 0 or larger")
-    return Streams(seed, SPLITS[split], episode)
+    return Streams(check_seed(seed), SPLITS[split], check_seed(episode, "episode"))

@@ -16,7 +16,7 @@ from edge_marl.kernel.world import (
     SERVICE_FEATURES,
     TASK_FEATURES,
 )
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Scenario, check_scenario
 from edge_marl.scenario.servers import DeviceServers
 
 __all__ = ["DecodedObservation", "Feature", "ObservationLayout"]
@@ -67,7 +67,7 @@ class ObservationLayout:
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        self.extended = scenario.extended
+        self.extended = check_scenario(scenario).extended
         self.num_servers = scenario.num_neighbours
         """Servers N that are seen: all, or a neighbourhood."""
         self.num_services = scenario.num_services

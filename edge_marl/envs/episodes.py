@@ -12,13 +12,15 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.draw import draw_tasks, draw_workload
-from edge_marl.envs.arguments import check_options, check_seed, whole_number
+from edge_marl.envs.arguments import check_options
 from edge_marl.errors import EpisodeOverError, ScenarioError, WorkloadError
 from edge_marl.metrics import episode_metrics
 from edge_marl.render import draw_frame, write_text
 from edge_marl.scenario import Scenario
+from edge_marl.scenario.section import whole_number
 from edge_marl.simulator import EpisodeLog, Simulator
 from edge_marl.workload import Workload
+from edge_marl.workload.parts import check_seed
 from edge_marl.workload.topology import draw_topology
 
 __all__ = [

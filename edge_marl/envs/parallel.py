@@ -15,7 +15,7 @@ from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 from edge_marl.envs import spaces
-from edge_marl.envs.arguments import as_action, check_seed, read_scenario, whole_number
+from edge_marl.envs.arguments import as_action
 from edge_marl.envs.episodes import (
     RENDER_MODES,
     OneEpisode,
@@ -23,8 +23,9 @@ from edge_marl.envs.episodes import (
 )
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.kernel.world import GOING_ON, TERMINATED
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator.gateways import GatewaySimulator
+from edge_marl.workload.parts import check_seed
 
 __all__ = ["EdgeAIGCParallelEnv", "Reward", "game_scenario", "share_rewards"]
 
@@ -43,10 +44,9 @@ def game_scenario(
     Raises:
         ScenarioError: unknown tier, malformed file or argument.
     """
-    base = read_scenario(scenario, world)
+    base = load_scenario(scenario, world)
     if gateways is not None:
-        count = base.num_servers if gateways == "servers" else gateways
-        base = base.with_gateways(whole_number("gateways", count, ", or 'servers'"))
+        base = base.with_gateways(base.num_servers if gateways == "servers" else gateways)
     if slot_s is not None or hold is not None:
         base = base.with_clock(
             base.clock.slot_s if slot_s is None else slot_s,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.envs import spaces
-from edge_marl.envs.arguments import as_action, check_seed, read_scenario
+from edge_marl.envs.arguments import as_action
 from edge_marl.envs.episodes import (
     RENDER_MODES,
     OneEpisode,
@@ -20,8 +20,9 @@ from edge_marl.envs.episodes import (
 )
 from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import Simulator
+from edge_marl.workload.parts import check_seed
 
 __all__ = ["EdgeAIGCEnv"]
 
@@ -57,7 +58,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         action_mask: spaces.MaskIn = "info",
         render_mode: str | None = None,
     ) -> None:
-        self.scenario = read_scenario(scenario, world)
+        self.scenario = load_scenario(scenario, world)
         self._flat = action_mask == "info"
         self.observation_space = spaces.observation_space(self.scenario, action_mask)
         self.action_space = spaces.action_space(self.scenario)

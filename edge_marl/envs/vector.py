@@ -12,12 +12,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from edge_marl.envs import spaces
-from edge_marl.envs.arguments import check_seed, read_scenario
 from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, check_batch
 from edge_marl.errors import ActionError, ScenarioError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import Simulator
+from edge_marl.workload.parts import check_seed
 
 __all__ = ["EdgeAIGCVectorEnv"]
 
@@ -71,7 +71,7 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
                 f"max_episode_steps = {max_episode_steps!r}: episodes of a batch end as the "
                 "scenario says (arrivals.horizon_s); vectorization_mode='sync' can cut them short"
             )
-        self.scenario = read_scenario(scenario, world)
+        self.scenario = load_scenario(scenario, world)
         self.num_envs = num_envs
         self.metadata = {"autoreset_mode": self.autoreset_mode, "render_modes": []}
         self.render_mode = None

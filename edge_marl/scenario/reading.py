@@ -17,7 +17,7 @@ from edge_marl.scenario.scenario import Scenario
 from edge_marl.scenario.section import Section
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 
-__all__ = ["list_tiers", "load_scenario", "parse_scenario"]
+__all__ = ["check_scenario", "list_tiers", "load_scenario", "parse_scenario"]
 
 LAWS: dict[str, type[Section]] = {
     "adsac": DrawnServers,
@@ -42,11 +42,30 @@ def load_scenario(scenario: str | Path | Scenario, world: int | None = None) -> 
         world: replaces the world that the scenario states (`paper` has worlds 0..9).
 
     Raises:
-        ScenarioError: unknown tier; unreadable or malformed file (line, field, what is allowed).
+        ScenarioError: neither name, path nor `Scenario`; unknown tier; unreadable or malformed file
+            (line, field, what is allowed); no such world.
+    """
+    if isinstance(scenario, str | Path):
+        scenario = _read(scenario)
+    elif not isinstance(scenario, Scenario):
+        raise ScenarioError(
+            f"scenario = {scenario!r}: must be a tier's name, the path of a scenario file, or a "
+            "Scenario"
+        )
+    return scenario if world is None else scenario.in_world(world)
+
+
+def check_scenario(scenario: Any) -> Scenario:
+    """Return a scenario that has been loaded, and nothing else.
+
+    Raises:
+        ScenarioError: if it is a name, a path, or anything else.
     """
     if not isinstance(scenario, Scenario):
-        scenario = _read(scenario)
-    return scenario if world is None else scenario.in_world(world)
+        raise ScenarioError(
+            f"scenario = {scenario!r}: must be a Scenario, as edge_marl.load_scenario returns it"
+        )
+    return scenario
 
 
 def _read(source: str | Path) -> Scenario:

@@ -41,6 +41,7 @@ from edge_marl.scenario.section import (
     MAX_TIME_MS,
     Positive,
     Section,
+    whole_number,
 )
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 from edge_marl.scenario.tasks import Tasks
@@ -311,8 +312,10 @@ class Scenario(Section):
         """Return the same scenario with the servers of another published world.
 
         Raises:
-            ScenarioError: if the world is not in 0..2**32-1, or the servers are written out.
+            ScenarioError: if the world is no whole number in 0..2**32-1, or the servers are
+                written out.
         """
+        world = whole_number("world", world)
         if not isinstance(self.servers, DrawnServers):
             raise ScenarioError(
                 f"world = {world}: scenario '{self.name}' has no worlds to choose from (its "
@@ -320,20 +323,21 @@ class Scenario(Section):
             )
         if not 0 <= world < 2**32:
             raise ScenarioError(f"world = {world}: must be from 0 (the published one) to 2**32 - 1")
-        servers = self.servers.model_copy(update={"world": int(world)})
+        servers = self.servers.model_copy(update={"world": world})
         return self.model_copy(update={"servers": servers})
 
     def with_gateways(self, count: int) -> Scenario:
         """Return the same scenario with another number of gateways.
 
         Raises:
-            ScenarioError: if the number is below 1, or larger than any scenario's.
+            ScenarioError: if the number is not whole, below 1, or larger than any scenario's.
         """
+        count = whole_number("gateways", count, ", or 'servers'")
         if not 1 <= count <= MAX_GATEWAYS:
             raise ScenarioError(
                 f"gateways = {count}: must be at least 1, or 'servers', and at most {MAX_GATEWAYS}"
             )
-        gateways = self.gateways.model_copy(update={"count": int(count)})
+        gateways = self.gateways.model_copy(update={"count": count})
         return self.model_copy(update={"gateways": gateways})
 
     def with_clock(self, slot_s: float, hold: bool) -> Scenario:

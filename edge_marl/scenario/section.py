@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import operator
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from edge_marl.errors import ScenarioError
 
 __all__ = [
     "MAX_CHANGES",
@@ -28,6 +31,7 @@ __all__ = [
     "Steps",
     "Weight",
     "ms",
+    "whole_number",
     "zero_or_a_millisecond",
 ]
 
@@ -93,3 +97,15 @@ class Section(BaseModel):
     """Base of all sections: frozen, and no field is unknown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def whole_number(name: str, value: Any, hint: str = "") -> int:
+    """Return an argument as a whole number, NumPy's included.
+
+    Raises:
+        ScenarioError: if it is none.
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ScenarioError(f"{name} = {value!r}: must be a whole number{hint}") from None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+import operator
+from typing import Any, Literal
 
 import numpy as np
 
+from edge_marl.errors import WorkloadError
 from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
 from edge_marl.workload.sampling import (
@@ -26,6 +28,7 @@ __all__ = [
     "SPLITS",
     "WORDS_PER_DETAIL",
     "Split",
+    "check_seed",
     "draw_details",
     "draw_outages",
     "threshold",
@@ -38,6 +41,21 @@ SPLITS: dict[Split, int] = {"train": 0, "validation": 1, "test": 2}
 
 PUBLIC_SEEDS = 100
 """`validation` and `test` have the seeds 0..99."""
+
+
+def check_seed(seed: Any, name: str = "seed") -> int:
+    """Return a seed, or another number that names a stream, as Python's whole number.
+
+    Raises:
+        WorkloadError: if it is none, or negative.
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise WorkloadError(f"{name} {seed!r}: must be a whole number, 0 or larger")
+    return number
 
 
 # Words of a stage: what its load time (3), input, result and failure come from.

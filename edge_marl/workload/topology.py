@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.errors import WorkloadError
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Scenario, check_scenario
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 
 __all__ = ["Topology", "draw_topology", "offered_load"]
@@ -144,7 +144,7 @@ def draw_topology(scenario: Scenario) -> Topology:
     The published laws use NumPy's legacy generator, whose streams are frozen for good
     (`reference: RandomState(world)`, drawn in the order of the published constructors).
     """
-    servers = scenario.servers
+    servers = check_scenario(scenario).servers
     if isinstance(servers, GivenServers):
         return Topology(
             capacity=np.array(servers.capacity, dtype=np.int64),

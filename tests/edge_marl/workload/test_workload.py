@@ -233,7 +233,7 @@ def test_edited_file_is_recognised(tmp_path: Path) -> None:
     ("seed", "split", "message"),
     [
         (100, "test", "seed 100: split 'test' has the seeds 0..99"),
-        (-1, "train", "seed -1: must be 0 or larger"),
+        (-1, "train", "seed -1: must be a whole number, 0 or larger"),
         (0, "exam", "unknown split 'exam': one of train, validation, test"),
     ],
 )
