@@ -25,7 +25,7 @@ NEEDS = {
     "maskable_ppo": ("sb3_contrib", "pip install '.[sb3]'"),
     "supersuit_sb3": ("supersuit", "pip install '.[sb3]'"),
     "torchrl_wrapper": ("torchrl", "pip install '.[torchrl]'"),
-    "rllib_multi_agent": ("ray", "make rllib-example"),
+    "rllib_multi_agent": ("tree", "make rllib-example"),  # RLlib needs it, Ray alone does not
 }
 """Package that each example needs beside ours, and how to get it."""
 

@@ -1,7 +1,4 @@
-"""Runs on Ray clusters on this machine: one that loses a node, and one with a GPU by name only.
-
-Ray is not among the tests' dependencies: `pip install 'ray==2.60.*'`, and run this file alone.
-"""
+"""Runs on Ray clusters on this machine: one that loses a node, and one with a GPU by name only."""
 
 import subprocess
 import sys
@@ -13,16 +10,14 @@ from typing import Any
 import pytest
 
 from edge_marl.benchmarks.measure.without_clock import tables_without_clock
-from tests.benchmarks.run.test_runner import command, run, wait_for
+from tests.benchmarks.run.test_runner import HANGS_S, command, records, run, wait_for
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
 
-AGENTS = "random,round-robin,crash-avoid,prophet"
-
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
-SEEING = '''
-import os
+OWN_AGENTS = '''
+import os, time
 import numpy as np
 from edge_marl.agents.base import Agent
 
@@ -38,60 +33,134 @@ class Seeing(Agent):
 
     def act(self, observation, info):
         return np.zeros(len(observation), dtype=np.int64)
+
+class Waiting(Seeing):
+    """Waits for a file to appear, so that a test can take its node away meanwhile."""
+
+    name = "waiting"
+
+    def reset(self, seed):
+        super().reset(seed)
+        while not os.path.exists({gate!r}):
+            time.sleep(0.05)
 '''
 
 
+class Own:
+    """Agents in a file, and what they read and write."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file, self._log, self.gate = folder / "own.py", folder / "log", folder / "gate"
+        names = {"{log!r}": repr(str(self._log)), "{gate!r}": repr(str(self.gate))}
+        code = OWN_AGENTS
+        for name, value in names.items():
+            code = code.replace(name, value)
+        self._file.write_text(code)
+
+    def agent(self, name: str) -> str:
+        return f"{self._file}:{name}"
+
+    def seen(self) -> list[str]:
+        """What was written down since the last time."""
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+    def forget(self) -> None:
+        self._log.unlink()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Own:
+    return Own(tmp_path)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _tells_nobody() -> Iterator[None]:
+    """Ray reports to its makers unless it is told not to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield
+
+
 @contextmanager
-def cluster_of(**head: float) -> Iterator[Any]:
+def cluster_of(*nodes: dict[str, int]) -> Iterator[tuple[Any, list[Any]]]:
+    """Give a cluster and its nodes, the first its head; nothing of it is left afterwards."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = Cluster()
     try:
-        yield cluster
+        made = [cluster.add_node(wait=False, **node) for node in nodes]
+        cluster.wait_for_nodes(timeout=HANGS_S)
+        yield cluster, made
     finally:
         cluster.shutdown()
 
 
-def start(out: Path, agents: str, address: str, *more: str) -> subprocess.Popen[str]:
+@pytest.fixture(scope="module")
+def with_gpu() -> Iterator[Any]:
+    """A cluster of two nodes, one of them with a GPU by name."""
+    with cluster_of({"num_cpus": 1, "num_gpus": 0}, {"num_cpus": 1, "num_gpus": 1}) as (cluster, _):
+        yield cluster
+
+
+@contextmanager
+def started(out: Path, agents: str, cluster: Any, *more: str) -> Iterator[subprocess.Popen[str]]:
     """Start a run in a process of its own: Ray can be connected to once per process."""
-    args = [*command(out, agents, "--executor", "ray", "--address", address, "--quiet", *more)[1:]]
-    return subprocess.Popen(
-        [sys.executable, "-m", "edge_marl", "run", *args],
+    more = ("--executor", "ray", "--address", cluster.address, "--quiet", *more)
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "edge_marl", *command(out, agents, *more)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    try:
+        yield runner
+    finally:
+        runner.kill()
+        runner.wait()
 
 
-def test_a_lost_node_costs_no_cell_and_changes_no_table(tmp_path: Path) -> None:
-    out = tmp_path / "ray"
-    with cluster_of(num_cpus=1) as cluster:
-        other = cluster.add_node(num_cpus=1)
-        runner = start(out, AGENTS, cluster.address)
-        wait_for(lambda: len(list((out / "cells").glob("*.json"))) >= 2, runner)
-        cluster.remove_node(other, allow_graceful=False)
-        said, _ = runner.communicate(timeout=120)
+def end_of(out: Path, agents: str, cluster: Any, *more: str) -> tuple[int, str]:
+    """Return a run's exit code, and what it said."""
+    with started(out, agents, cluster, *more) as runner:
+        said, _ = runner.communicate(timeout=HANGS_S)
+        return runner.returncode, said
+
+
+def test_a_lost_node_costs_no_cell_and_changes_no_table(tmp_path: Path, own: Own) -> None:
+    out, agent = tmp_path / "ray", own.agent("Waiting")
+
+    def started_again() -> bool:
+        return len(own.seen()) > 2
+
+    def has_failed() -> bool:
+        return any(record.failure for record in records(out).values())
+
+    one = {"num_cpus": 1}
+    with cluster_of(one, one) as (cluster, nodes), started(out, agent, cluster) as runner:
+        wait_for(lambda: len(own.seen()) == 2, runner)  # a cell waits on each node
+        cluster.remove_node(nodes[1], allow_graceful=False)
+        cluster.add_node(wait=False, **one)
+        wait_for(lambda: started_again() or has_failed(), runner)
+        assert started_again()
+        own.gate.touch()
+        said, _ = runner.communicate(timeout=HANGS_S)
         assert runner.returncode == 0, said
-    assert run(tmp_path / "local", AGENTS, "--quiet") == 0
+    assert run(tmp_path / "local", agent, "--quiet") == 0
     assert tables_without_clock(out) == tables_without_clock(tmp_path / "local")
 
 
-def test_cells_that_reserve_a_gpu_run_where_one_is_and_are_given_it(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    (tmp_path / "own.py").write_text(SEEING.replace("{log!r}", repr(str(log))))
-    agent = f"{tmp_path / 'own.py'}:Seeing"
-    with cluster_of(num_cpus=2, num_gpus=0) as cluster:
-        cluster.add_node(num_cpus=2, num_gpus=1)
-        runner = start(tmp_path / "gpu", agent, cluster.address, "--gpus-per-cell", "1")
-        said, _ = runner.communicate(timeout=120)
-        assert runner.returncode == 0, said
-        with_gpu = set(log.read_text().splitlines())
-        log.unlink()
-        runner = start(tmp_path / "none", agent, cluster.address)
-        said, _ = runner.communicate(timeout=120)
-        assert runner.returncode == 0, said
-        assert with_gpu == {"0"}
-        assert "0" not in log.read_text().splitlines()
+def test_cells_that_reserve_a_gpu_run_where_one_is_and_are_given_it(
+    tmp_path: Path, own: Own, with_gpu: Any
+) -> None:
+    few = (own.agent("Seeing"), with_gpu, "--seeds", "1", "--episodes", "1")
+    code, said = end_of(tmp_path / "gpu", *few, "--gpus-per-cell", "1")
+    assert code == 0, said
+    assert set(own.seen()) == {"0"}
+    own.forget()
+    code, said = end_of(tmp_path / "none", *few)
+    assert code == 0, said
+    assert own.seen()
+    assert "0" not in own.seen()
 
 
 @pytest.mark.parametrize(
@@ -103,12 +172,11 @@ def test_cells_that_reserve_a_gpu_run_where_one_is_and_are_given_it(tmp_path: Pa
     ],
 )
 def test_what_no_node_has_is_one_message_and_no_wait(
-    tmp_path: Path, asked: list[str], has: str
+    tmp_path: Path, asked: list[str], has: str, with_gpu: Any
 ) -> None:
-    with cluster_of(num_cpus=1, num_gpus=1) as cluster:
-        runner = start(tmp_path / "run", "random", cluster.address, *asked)
-        said = " ".join(runner.communicate(timeout=60)[0].split())
-    assert runner.returncode == 2, said
+    code, said = end_of(tmp_path / "run", "random", with_gpu, *asked)
+    said = " ".join(said.split())
+    assert code == 2, said
     assert has in said
     assert asked[0] in said
     assert "Traceback" not in said

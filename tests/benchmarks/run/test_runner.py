@@ -20,6 +20,9 @@ from edge_marl.scenario import load_scenario
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
+HANGS_S = 600.0
+"""What has not happened by then never will: on no machine does a test wait as long."""
+
 OWN_AGENTS = '''
 import os, time
 import numpy as np
@@ -113,7 +116,7 @@ def without_times(out: Path) -> dict[str, Record]:
 
 
 def wait_for(condition: Callable[[], bool], runner: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60.0
+    end = time.monotonic() + HANGS_S
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         assert runner.poll() is None or runner.returncode == -signal.SIGKILL, runner.communicate()
