@@ -82,10 +82,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=15_000, help="steps of the game to train on")
     parser.add_argument("--scenario", default="smoke", help="tier or scenario file")
     parser.add_argument("--slot-s", type=float, default=600.0, help="length of a slot in seconds")
+    parser.add_argument("--runners", type=int, default=0, help="processes that play; 0: this one")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=1 + args.runners, include_dashboard=False, log_to_driver=False)
 
     settings = {"scenario": args.scenario, "gateways": "servers", "slot_s": args.slot_s}
     settings["action_mask"] = "observation"
@@ -94,7 +95,7 @@ def main() -> None:
     config = (
         PPOConfig()
         .environment("game")
-        .env_runners(num_env_runners=0)  # in this process
+        .env_runners(num_env_runners=args.runners)
         .multi_agent(policies={SHARED}, policy_mapping_fn=lambda *_, **__: SHARED)
         .rl_module(
             rl_module_spec=MultiRLModuleSpec(

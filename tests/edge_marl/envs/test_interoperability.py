@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -151,3 +153,18 @@ def test_masks_by_method() -> None:
     masks = vector.action_masks()
     assert masks.dtype == np.bool_
     np.testing.assert_array_equal(masks, info["action_mask"])
+
+
+@pytest.mark.parametrize("vector", [False, True])
+def test_a_process_that_has_not_imported_the_package_makes_it_by_its_full_name(
+    vector: bool,
+) -> None:
+    make = "gymnasium.make_vec(name, 2)" if vector else "gymnasium.make(name)"
+    code = f"import gymnasium, sys\nname = sys.argv[1]\nprint({make}.unwrapped)"
+    whole, alone = (
+        subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True)
+        for name in ("edge_marl:EdgeAIGC-v0", "EdgeAIGC-v0")
+    )
+    assert whole.returncode == 0, whole.stderr
+    assert "EdgeAIGC" in whole.stdout
+    assert "Environment `EdgeAIGC` doesn't exist" in alone.stderr  # as the docs say
