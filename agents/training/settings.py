@@ -6,6 +6,7 @@ library is loaded here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
@@ -55,12 +56,14 @@ class LearningConfig:
     """Discount per decision; in the game of gateways, per step of it."""
 
     def __post_init__(self) -> None:
-        """Raise AgentError for a value outside its range."""
+        """Raise AgentError for a value outside its range, and for a number that is none."""
         for name, hint in get_type_hints(type(self), include_extras=True).items():
             value = getattr(self, name)
             for part in get_args(hint):
                 if isinstance(part, Range) and not part.holds(value):
                     raise AgentError(f"{name} = {value}: must be {part.words}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise AgentError(f"{name} = {value}: must be a finite number")
 
 
 @dataclass(frozen=True, kw_only=True)

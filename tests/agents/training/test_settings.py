@@ -45,6 +45,16 @@ def test_a_value_outside_its_range_is_an_error(name: str) -> None:
             assert str(error.value) == f"{field} = {wrong}: must be {allowed.words}"
 
 
+@every_learner
+def test_an_infinite_number_is_an_error(name: str) -> None:
+    kind: Any = CONFIGS[name]
+    numbers = {field for field, type_ in get_type_hints(kind).items() if type_ is float}
+    for field in numbers:
+        for wrong in (float("inf"), float("-inf")):
+            with pytest.raises(AgentError, match=rf"^{field} = -?inf: must be "):
+                kind(**{field: wrong})
+
+
 @pytest.mark.parametrize("name", ["adsac", "adsac-published", "d2sac", "iadsac"])
 def test_a_noise_schedule_that_falls_is_an_error(name: str) -> None:
     kind: Any = CONFIGS[name]
