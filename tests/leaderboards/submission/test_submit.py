@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edge_marl import draw_workload, load_scenario
+from edge_marl.agents.heuristics.routers import Nearest
 from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
 from edge_marl.benchmarks.plan.sources import agent_code
 from edge_marl.benchmarks.records.records import (
@@ -26,7 +27,7 @@ from edge_marl.benchmarks.records.records import (
 from edge_marl.benchmarks.run import kept_agents
 from edge_marl.benchmarks.run.task import Task
 from edge_marl.benchmarks.run.worker import execute
-from edge_marl.errors import SubmissionError
+from edge_marl.errors import AgentError, SubmissionError
 from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.files import list_submissions, read_chain, read_ledger
 from edge_marl.leaderboards.submission.make import make_submission, read_about
@@ -160,6 +161,14 @@ def test_an_unfinished_run_and_another_result_are_refused(run_dir: Path, tmp_pat
     with pytest.raises(SubmissionError, match="has not been run"):
         make_submission(run, "nearest", ABOUT, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_agent_that_goes_wrong_by_now_is_one_message(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Nearest, "act", lambda *_: {}["x"])
+    with pytest.raises(AgentError, match="agent 'nearest', decision 1: act raised KeyError: 'x'"):
+        make_submission(run_dir, "nearest", ABOUT, tmp_path)
 
 
 def test_the_same_decisions_twice_are_a_duplicate(run_dir: Path, tmp_path: Path) -> None:
