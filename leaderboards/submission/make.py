@@ -183,6 +183,8 @@ def _about(given: dict[str, Any], done: FinishedCell) -> About:
         "budget": done.cell.budget or 0,
     }
     asked = given.get("training", {})
+    if isinstance(description := given.get("description"), str):
+        given = given | {"description": description.strip()}  # of a TOML text of several lines
     try:
         return About.model_validate(
             given | {"training": training | (asked if isinstance(asked, dict) else {})}
@@ -200,7 +202,7 @@ def _hardware(provenance: Provenance) -> Hardware:
     return Hardware(
         system=system or "unknown",
         machine=machine or "unknown",
-        processor=hardware.cpu[:200] or "unknown",
+        processor=" ".join(hardware.cpu.split())[:200].strip() or "unknown",
         cores=hardware.cores,
         memory_gib=None if memory is None else round(memory * 1e9 / 2**30, 1),
     )

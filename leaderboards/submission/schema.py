@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_marl.benchmarks.plan.cells import canonical_json
+from edge_marl.leaderboards.submission.texts import Link, LongText, Settings, Slug, Text
 
 __all__ = [
     "LEVELS",
@@ -67,21 +68,6 @@ LEVELS: tuple[Level, ...] = ("claimed", "replayed", "re-executed", "held-out")
 ENVIRONMENT_VERSION = 0
 """Of the id EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
 
-Text = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$",
-    ),
-]
-"""A line without control characters, and without those that reverse what is read."""
-LongText = Annotated[
-    str,
-    Field(max_length=4000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"),
-]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=60)]
-Link = Annotated[str, Field(pattern=r"^https?://[^\s<>\"'`\\]+$", max_length=300)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Place = Annotated[
     str,
@@ -128,7 +114,7 @@ class AgentFacts(_Model):
     kind: Kind
     registered: bool
     """Whether it is one of the package's; else its code is elsewhere."""
-    settings: dict[str, Any]
+    settings: Settings
     """As they were resolved."""
     code_sha256: Sha256 | None = None
     """Of the file that holds its class, where it is not registered."""

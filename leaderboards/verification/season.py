@@ -24,6 +24,7 @@ from edge_marl.errors import SubmissionError
 from edge_marl.files import write_file
 from edge_marl.leaderboards.submission import files
 from edge_marl.leaderboards.submission.schema import Sha256, problem_of
+from edge_marl.leaderboards.submission.texts import checked_text
 from edge_marl.leaderboards.verification.fresh import Fresh
 
 __all__ = ["Season", "commit", "from_beacon", "from_season", "read_beacon", "read_season", "reveal"]
@@ -124,7 +125,7 @@ def from_beacon(value: str) -> Fresh:
     """Return the workloads of a public random value.
 
     Raises:
-        SubmissionError: if it is not one line of visible characters, or too short to be one.
+        SubmissionError: if it is not one line of visible text, or too short to be one.
     """
     value = value.strip()
     if len(value) < 16 or not value.isprintable():
@@ -132,7 +133,7 @@ def from_beacon(value: str) -> Fresh:
             f"beacon {value[:60]!r}: must be a public random value, a line of at least 16 "
             "characters such as the output of a round of drand"
         )
-    return Fresh(f"beacon {value[:60]}", value)
+    return Fresh(checked_text("beacon", f"beacon {value[:60].strip()}"), value)
 
 
 def read_beacon(path: Path) -> Fresh:

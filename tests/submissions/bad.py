@@ -276,7 +276,8 @@ BAD = [
     Bad("budget of a heuristic", put("about.training.budget", 5),
         "what was trained is a 'learner'"),
     Bad("script as a link", put("about.links", ["javascript:alert(1)"]), "about.links.0: String"),
-    Bad("control characters", put("about.authors", ["A\u202eB"]), "about.authors.0: String"),
+    Bad("control characters", put("about.authors", ["A\u202eB"]),
+        "about.authors.0: holds U+202E (RIGHT-TO-LEFT OVERRIDE)"),
     Bad("field of one's own", sealed(lambda s: s.update(level="held-out")), "level: Extra inputs"),
     # files
     Bad("unsealed edit", raw("developers", "developer"), "submission.json: seal: expected"),
