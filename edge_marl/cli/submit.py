@@ -38,6 +38,8 @@ def submit(
     out: Annotated[Path, typer.Option(help="Folder of all submissions.")] = SUBMISSIONS,
 ) -> None:
     """Make a submission of a run's agent: it plays again, and every decision is logged."""
+    from edge_marl.leaderboards.submission.files import read_submission
+    from edge_marl.leaderboards.submission.finished_run import command_for_all
     from edge_marl.leaderboards.submission.make import make_submission, read_about
 
     statement: dict[str, Any] = read_about(about) if about else {}
@@ -53,3 +55,6 @@ def submit(
         name=name,
     )
     typer.echo(f"{folder}\ncheck it with: edge-marl verify {folder}")
+    if mark := read_submission(folder).mark:
+        rest = command_for_all(run_dir, agent, scenario)
+        typer.echo(f"it is taken with a mark, {mark}; what is missing is made by: {rest}")

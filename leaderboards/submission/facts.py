@@ -8,14 +8,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from edge_marl.agents import Trainer
+from edge_marl.agents import Trainer, names
 from edge_marl.agents.registry import find
 from edge_marl.errors import ScenarioError, SubmissionError
 from edge_marl.leaderboards.submission import files
 from edge_marl.leaderboards.submission.schema import Kind, Run
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
-__all__ = ["code_file", "code_sha256", "is_released", "kind_of", "means_of", "tier_of"]
+__all__ = ["check_name", "code_file", "code_sha256", "is_released", "kind_of", "means_of", "tier_of"]
+
+
+LOOK_ALIKE = str.maketrans("01345i", "oleasl", ".-")
+"""Characters of a board's names that are read for one another, and those that are overlooked."""
+
+
+def check_name(name: str) -> None:
+    """Raise unless an agent of the authors' own has a name that reads like no registered one's.
+
+    Raises:
+        SubmissionError: it does.
+    """
+    for registered in names():
+        if name.translate(LOOK_ALIKE) == registered.translate(LOOK_ALIKE):
+            raise SubmissionError(
+                f"agent '{name}' is not registered, and reads like '{registered}', which is: give "
+                "it a name of its own (edge-marl submit --name)"
+            )
 
 
 def is_released(scenario: Scenario) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,9 @@ from edge_marl.benchmarks.records.records import (
 from edge_marl.benchmarks.run import kept_agents
 from edge_marl.errors import AgentError, SubmissionError
 from edge_marl.leaderboards.submission.facts import is_released, kind_of
-from edge_marl.leaderboards.submission.schema import RUNS, WORKLOADS
+from edge_marl.leaderboards.submission.schema import FEWER_RUNS, RUNS, WORKLOADS
 
-__all__ = ["FinishedCell", "arena_of", "finished_cells", "load_agents"]
+__all__ = ["FinishedCell", "arena_of", "command_for_all", "finished_cells", "load_agents"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def arena_of(run_dir: Path, wanted: str | None) -> Arena:
 
 
 def finished_cells(run_dir: Path, agent: str, arena: Arena) -> list[FinishedCell]:
-    """Return the cells that a submission is made of, by seed.
+    """Return the cells that a submission is made of, by seed: all that are asked for, or the few of
+    a learner that are taken with a mark.
 
     Raises:
         SubmissionError: the run lacks the agent, test workloads or seeds, or is not at its end.
@@ -82,14 +84,35 @@ def finished_cells(run_dir: Path, agent: str, arena: Arena) -> list[FinishedCell
             f"{run_dir}: has {plan.workloads}: a submission has all {WORKLOADS} of test; "
             f"run with --split test --episodes {WORKLOADS}"
         )
+    cells = plan.cells(arena, entries[agent])
     kind = kind_of(parse_spec(entries[agent].agent)[0])
-    cells = [cell for cell in plan.cells(arena, entries[agent]) if cell.seed < RUNS[kind]]
-    if len(cells) < RUNS[kind]:
+    count = RUNS[kind]
+    if kind == "learner" and len(cells) < count:
+        count = FEWER_RUNS
+    if len(cells) < count:
+        also = f" ({FEWER_RUNS} are taken with a mark)" if kind == "learner" else ""
         raise SubmissionError(
             f"{run_dir}: has {len(cells)} seed(s) of '{agent}': a {kind} agent needs "
-            f"{RUNS[kind]}; run with --seeds {RUNS[kind]}"
+            f"{RUNS[kind]}{also}; what is missing is made by: {_command(run_dir, cells[0])}"
         )
-    return [_finished(run_dir, cell) for cell in cells]
+    return [_finished(run_dir, cell) for cell in cells[:count]]
+
+
+def command_for_all(run_dir: Path, agent: str, wanted: str | None) -> str:
+    """Return the command that makes the seeds that a run lacks of an agent; those done stay."""
+    return _command(run_dir, finished_cells(run_dir, agent, arena_of(run_dir, wanted))[0].cell)
+
+
+def _command(run_dir: Path, cell: Cell) -> str:
+    scenario, learns = cell.scenario, cell.budget is not None
+    kind = kind_of(parse_spec(cell.agent)[0])
+    words: list[object] = ["edge-marl", "run", "--scenario", scenario.name]
+    words += ["--world", scenario.servers.world] if scenario.servers.world else []
+    words += ["--agents", cell.agent, "--seeds", RUNS[kind], "--episodes", cell.episodes]
+    words += ["--budget", cell.budget] if learns else []
+    words += ["--train-on", cell.train_on.name] if cell.train_on else []
+    words += ["--threads", cell.threads] if cell.threads > 1 else []
+    return shlex.join(map(str, [*words, "--out", run_dir]))
 
 
 def _finished(run_dir: Path, cell: Cell) -> FinishedCell:

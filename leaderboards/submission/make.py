@@ -23,7 +23,7 @@ from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import SubmissionError
 from edge_marl.files import new_folder
 from edge_marl.leaderboards.submission.chain import Choose, Episode, Moment, play_episodes
-from edge_marl.leaderboards.submission.facts import code_sha256, kind_of, means_of
+from edge_marl.leaderboards.submission.facts import check_name, code_sha256, kind_of, means_of
 from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION, Actions, sha256_of
 from edge_marl.leaderboards.submission.finished_run import (
     FinishedCell,
@@ -91,11 +91,12 @@ def make_submission(
     """
     arena = arena_of(run_dir, scenario)
     finished = finished_cells(run_dir, agent, arena)
+    called = _name_of(finished[0], name)
     agents = load_agents(run_dir, finished, trained)
     workloads = draw_test_workloads(arena.scenario, WORKLOADS)
     pairs = zip(finished, agents, strict=True)
     replays = [_replay(done, loaded, workloads) for done, loaded in pairs]
-    facts = _facts(replays, workloads, about, name, date or datetime.date.today())
+    facts = _facts(replays, workloads, about, called, date or datetime.date.today())
     contents = _logs(replays) | (_policies(replays) if with_policy else {})
     return _write(out, facts, contents)
 
@@ -145,7 +146,7 @@ def _facts(
     replays: list[_Replay],
     workloads: Sequence[Workload],
     about: dict[str, Any],
-    name: str | None,
+    name: str,
     date: datetime.date,
 ) -> dict[str, Any]:
     """Return the fields of the submission, but for its files and its seal."""
@@ -164,11 +165,21 @@ def _facts(
     }
 
 
-def _agent(done: FinishedCell, name: str | None) -> AgentFacts:
+def _name_of(done: FinishedCell, asked: str | None) -> str:
+    """Return an agent's name on the board, or raise if it is taken for a registered one's."""
+    class_name = parse_spec(done.cell.agent)[0]
+    if ":" not in class_name:
+        return class_name
+    name = slug_of(asked or class_name)
+    check_name(name)
+    return name
+
+
+def _agent(done: FinishedCell, name: str) -> AgentFacts:
     class_name = parse_spec(done.cell.agent)[0]
     registered = ":" not in class_name
     return AgentFacts(
-        name=class_name if registered else slug_of(name or class_name),
+        name=name,
         kind=kind_of(class_name),
         registered=registered,
         settings=done.result.settings,

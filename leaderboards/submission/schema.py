@@ -16,14 +16,16 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from edge_marl.benchmarks.plan.cells import canonical_json
 from edge_marl.leaderboards.submission.texts import Link, LongText, Settings, Slug, Text
 
 __all__ = [
+    "FEWER_RUNS",
     "LEVELS",
     "RUNS",
     "SCHEMA_VERSION",
@@ -37,7 +39,9 @@ __all__ = [
     "Kind",
     "Ledger",
     "Level",
+    "Outcome",
     "Run",
+    "Sandbox",
     "ScenarioFacts",
     "Submission",
     "Training",
@@ -54,12 +58,14 @@ WORKLOADS = 100
 """Test workloads 0..99, all of them."""
 
 Kind = Literal["learner", "randomised", "deterministic"]
-RUNS: dict[Kind, int] = {"learner": 3, "randomised": 3, "deterministic": 1}
-"""Runs of a submission; they have the seeds 0, 1, ...: none can be picked.
+RUNS: dict[Kind, int] = {"learner": 10, "randomised": 3, "deterministic": 1}
+"""Runs that a submission is asked for; they have the seeds 0, 1, ...: none can be picked.
 
 A learner's seed is its training's; a randomised agent draws lots from it; what a deterministic
 agent does depends on no seed, so that one run says it all.
 """
+FEWER_RUNS = 5
+"""Of a learner, taken as well: with a mark."""
 
 Level = Literal["claimed", "replayed", "re-executed", "held-out"]
 LEVELS: tuple[Level, ...] = ("claimed", "replayed", "re-executed", "held-out")
@@ -189,6 +195,12 @@ class Submission(_Model):
         return f"{self.board}/{self.folder_name}"
 
     @property
+    def mark(self) -> str | None:
+        """What is to be known of it wherever it is shown; None if nothing is."""
+        asked, found = RUNS[self.agent.kind], len(self.runs)
+        return f"{found} training seeds where {asked} are asked" if found < asked else None
+
+    @property
     def policy_seeds(self) -> tuple[int, ...]:
         """Seeds of the runs whose policy it brings."""
         matches = (re.fullmatch(r"policy/seed-(\d+)/config\.json", place) for place in self.files)
@@ -227,6 +239,22 @@ class Chain(_Model):
     runs: Annotated[tuple[ChainRun, ...], Field(min_length=1, max_length=10)]
 
 
+class Outcome(_Model):
+    """What a policy itself got, playing: the figures that boards show."""
+
+    metrics: dict[Text, tuple[tuple[float | None, ...], ...]]
+    """`utility` and every metric that boards show, (runs, workloads) each; None where an episode
+    has none."""
+
+    @model_validator(mode="after")
+    def _has_one_shape(self) -> Self:
+        runs = {len(rows) for rows in self.metrics.values()}
+        workloads = {len(row) for rows in self.metrics.values() for row in rows}
+        if len(runs) != 1 or len(workloads) != 1 or 0 in workloads:
+            raise PydanticCustomError("shape", "metrics must be of one shape, (runs, workloads)")
+        return self
+
+
 class HeldOut(_Model):
     """What a policy got on workloads that did not exist when it was frozen."""
 
@@ -237,6 +265,16 @@ class HeldOut(_Model):
     """Mean over runs and workloads."""
     test_utility_per_task: float
     """The same on the test workloads, for comparison."""
+    outcome: Outcome | None = None
+    """All that it got there; None in ledgers of before it was kept."""
+    random: tuple[float, ...] | None = None
+    """Return of random dispatch on each workload; None where the scenario has no anchors."""
+    bound: tuple[float, ...] | None = None
+    """Upper bound of the return on each workload, likewise."""
+
+
+Sandbox = Literal["bwrap", "container", "none"]
+"""What a policy was kept in while it was asked."""
 
 
 class Verification(_Model):
@@ -251,9 +289,26 @@ class Verification(_Model):
     """Decisions that the policy makes otherwise on the verifier's machine; from `re-executed`."""
     twins: Count | None = None
     """Twin episodes that it was asked in; from `re-executed`."""
+    closed_loop: Outcome | None = None
+    """What its policy got on the test workloads, playing by itself; None where no decision
+    differed, as it got what the log says."""
     held_out: HeldOut | None = None
+    sandbox: Sandbox | None = None
+    """Of its policy's process; from `re-executed`."""
+    reviewed: Text | None = None
+    """`NAME: why`, where a person found that what looks like another's work is not."""
     verifier: Text
     """Version of edge-marl that checked it."""
+
+    @property
+    def counts_as(self) -> Level:
+        """The level, or a lower one whose result is known: a board ranks what was checked."""
+        level = self.level
+        if level == "held-out" and (self.held_out is None or self.held_out.outcome is None):
+            level = "re-executed"
+        if level == "re-executed" and self.differing and self.closed_loop is None:
+            level = "replayed"
+        return level
 
 
 class Ledger(_Model):
@@ -269,9 +324,9 @@ class Ledger(_Model):
         return entry if entry and entry.seal == submission.seal else None
 
     def level_of(self, submission: Submission) -> Level:
-        """Return how far a submission was checked: as claimed, unless the ledger knows it."""
+        """Return what a submission counts as: claimed, unless the ledger knows it."""
         verification = self.verification_of(submission)
-        return verification.level if verification else "claimed"
+        return verification.counts_as if verification else "claimed"
 
 
 def board_of(label: str) -> str:

@@ -6,11 +6,20 @@ import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.submission.files import Actions
-from edge_marl.leaderboards.submission.schema import Chain, HeldOut, Ledger, Submission
+from edge_marl.leaderboards.submission.files import Actions, read_ledger
+from edge_marl.leaderboards.submission.schema import (
+    Chain,
+    HeldOut,
+    Ledger,
+    Outcome,
+    Sandbox,
+    Submission,
+    Verification,
+)
 from edge_marl.leaderboards.verification.choosers import Again
 from edge_marl.leaderboards.verification.fresh import Fresh
 from edge_marl.leaderboards.verification.policies import Ask, OpenPolicy, policies_of
@@ -37,6 +46,8 @@ class Case:
     """None where no held-out workloads are asked for."""
     opener: OpenPolicy | None
     """None opens the policies in the folder, each in its own process."""
+    reviewed: str | None = None
+    """`NAME: why`, where a person found that what looks like another's work is not."""
     asked_sandbox: Sandbox | None = None
     """Where they are to run; None is bubblewrap where that works, else nowhere in particular."""
     output: Path | None = None
@@ -57,8 +68,21 @@ class Case:
     """Where its policies ran; None if none has."""
     twins: int | None = None
     """Twin episodes that it was asked in."""
+    closed_loop: Outcome | None = None
+    """What the policy got on the test workloads, playing by itself; None where no decision
+    differs, as it got what the log says."""
     held_out: HeldOut | None = None
     """Its result on held-out workloads."""
+
+    @cached_property
+    def taken_in(self) -> Ledger:
+        """The ledger."""
+        return read_ledger(self.root) if self.ledger is None else self.ledger
+
+    @property
+    def known(self) -> Verification | None:
+        """The ledger's entry of this very submission."""
+        return self.taken_in.verification_of(self.submission)
 
     @property
     def decisions(self) -> int:

@@ -14,14 +14,20 @@ from edge_marl.agents.checkpoint import FORMAT
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission import files
-from edge_marl.leaderboards.submission.facts import kind_of, means_of, tier_of
+from edge_marl.leaderboards.submission.facts import check_name, kind_of, means_of, tier_of
 from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION
-from edge_marl.leaderboards.submission.schema import RUNS, WORKLOADS, Submission, seal_of
+from edge_marl.leaderboards.submission.schema import (
+    FEWER_RUNS,
+    RUNS,
+    WORKLOADS,
+    Submission,
+    seal_of,
+)
 from edge_marl.leaderboards.verification.case import Case, expect
 from edge_marl.metrics import METRICS
 
 __all__ = [
-    "check_duplicates",
+    "check_agent_name",
     "check_folder",
     "check_ledger",
     "check_log",
@@ -121,13 +127,25 @@ def check_runs(case: Case) -> str:
             f"{path}: about.training.budget is {budget}, but agent.kind is '{agent.kind}': what "
             "was trained is a 'learner'"
         )
-    seeds = [run.seed for run in case.submission.runs]
-    wanted = list(range(RUNS[agent.kind]))
-    if seeds != wanted:
+    seeds, asked = [run.seed for run in case.submission.runs], RUNS[agent.kind]
+    fewer = FEWER_RUNS if agent.kind == "learner" else asked
+    taken = case.known is not None or len(seeds) in (asked, fewer)
+    if not taken or seeds != list(range(len(seeds))):
+        also = f" (or the first {fewer}, with a mark)" if fewer < asked else ""
         raise SubmissionError(
-            f"{path}: runs have the seeds {seeds}: a {agent.kind} agent has {wanted}, all of them"
+            f"{path}: runs have the seeds {seeds}: a {agent.kind} agent has "
+            f"{list(range(asked))}, all of them{also}: run it with --seeds {asked}"
         )
-    return f"{len(seeds)} of {agent.name}, a {agent.kind} agent"
+    mark = f"; marked: {case.submission.mark}" if case.submission.mark else ""
+    return f"{len(seeds)} of {agent.name}, a {agent.kind} agent{mark}"
+
+
+def check_agent_name(case: Case) -> str:
+    """Raise if an agent that is not registered has a name that reads like one that is."""
+    agent = case.submission.agent
+    if not agent.registered and case.known is None:  # a name registered since then was not taken
+        check_name(agent.name)
+    return f"'{agent.name}', {'a registered one' if agent.registered else 'its own'}"
 
 
 def check_workloads(case: Case) -> str:
@@ -207,43 +225,10 @@ def check_log(case: Case) -> str:
 
 def check_ledger(case: Case) -> str:
     """Raise if a submission that was taken in is no longer what it was."""
-    ledger = files.read_ledger(case.root) if case.ledger is None else case.ledger
-    known = ledger.entries.get(case.submission.entry)
+    known = case.taken_in.entries.get(case.submission.entry)
     if known and known.seal != case.submission.seal:
         raise SubmissionError(
             f"{case.folder}: seal {case.submission.seal[:12]}, {files.LEDGER} has "
             f"{known.seal[:12]}: what was taken in may not change; submit again under another date"
         )
     return "unchanged since it was taken in" if known else "new"
-
-
-def check_duplicates(case: Case) -> str:
-    """Raise if two runs are the same, within a submission or of two on one board."""
-    others = files.list_submissions(case.root)
-    seeds: dict[tuple[str, ...], int] = {}
-    for run in case.chain.runs:
-        if run.heads in seeds and not _differ(case.submission, seeds[run.heads], run.seed):
-            raise SubmissionError(
-                f"{case.folder / CHAIN}: runs {seeds[run.heads]} and {run.seed} took the same "
-                "decisions in every episode, and no policies show that they are two: a run counts "
-                "once"
-            )
-        seeds[run.heads] = run.seed
-    for other in others:
-        if other.submission.board != case.submission.board or other.name == case.submission.entry:
-            continue
-        for run in files.read_chain(other.folder).runs:
-            if run.heads in seeds:
-                raise SubmissionError(
-                    f"{case.folder / ACTIONS}: run {seeds[run.heads]} took the same decisions as "
-                    f"run {run.seed} of {other.name}: a duplicate"
-                )
-    return f"none among {len(others)} submissions"
-
-
-def _differ(submission: Submission, one: int, other: int) -> bool:
-    """Whether two runs brought policies of different weights."""
-    weights = [
-        submission.files.get(f"policy/seed-{seed}/weights.safetensors") for seed in (one, other)
-    ]
-    return None not in weights and weights[0] != weights[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from edge_marl.errors import SubmissionError
@@ -26,8 +27,15 @@ def record_verdict(root: Path, verdict: Verdict) -> None:
     known = ledger.entries.get(verdict.entry)
     if known and known.seal != verification.seal:
         raise SubmissionError(f"{root / LEDGER}: {verdict.entry} has another seal there")
-    if known and LEVELS.index(known.level) > LEVELS.index(verification.level):
+    if known and LEVELS.index(known.counts_as) > LEVELS.index(verification.counts_as):
         return
     entries = dict(sorted({**ledger.entries, verdict.entry: verification}.items()))
-    content = Ledger(entries=entries).model_dump_json(indent=1, exclude_none=True)
-    write_file(root / LEDGER, content + "\n", SubmissionError)
+    write_file(root / LEDGER, _text(Ledger(entries=entries)), SubmissionError)
+
+
+def _text(ledger: Ledger) -> str:
+    """Return a ledger as JSON, a line for each entry: outcomes have thousands of numbers."""
+    entries = ledger.model_dump(mode="json", exclude_none=True)["entries"]
+    lines = [f"{json.dumps(name)}: {json.dumps(facts)}" for name, facts in entries.items()]
+    head = f'{{"schema_version": {ledger.schema_version}, "entries": {{\n'
+    return head + ",\n".join(lines) + "\n}}\n"

@@ -128,10 +128,10 @@ def from_beacon(value: str) -> Fresh:
         SubmissionError: if it is not one line of visible text, or too short to be one.
     """
     value = value.strip()
-    if len(value) < 16 or not value.isprintable():
+    if len(value) < 16:
         raise SubmissionError(
-            f"beacon {value[:60]!r}: must be a public random value, a line of at least 16 "
-            "characters such as the output of a round of drand"
+            f"beacon {value!r}: must be a public random value, of at least 16 characters, such as "
+            "the output of a round of drand"
         )
     return Fresh(checked_text("beacon", f"beacon {value[:60].strip()}"), value)
 

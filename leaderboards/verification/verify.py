@@ -9,7 +9,13 @@ from pathlib import Path
 from edge_marl._version import __version__
 from edge_marl.errors import EdgeMarlError
 from edge_marl.leaderboards.submission.schema import LEVELS, Ledger, Level, Verification
-from edge_marl.leaderboards.verification import claims, held_out, re_execution, replay
+from edge_marl.leaderboards.verification import (
+    claims,
+    duplicates,
+    held_out,
+    re_execution,
+    replay,
+)
 from edge_marl.leaderboards.verification.case import Case
 from edge_marl.leaderboards.verification.fresh import Fresh
 from edge_marl.leaderboards.verification.policies import OpenPolicy
@@ -40,12 +46,13 @@ CHECKS = (
     Check("place", "claimed", claims.check_place),
     Check("scenario", "claimed", claims.check_scenario),
     Check("runs", "claimed", claims.check_runs),
+    Check("name", "claimed", claims.check_agent_name),
     Check("workloads", "claimed", claims.check_workloads),
     Check("sums", "claimed", claims.check_sums),
     Check("policies", "claimed", claims.check_policies),
     Check("log", "claimed", claims.check_log),
     Check("ledger", "claimed", claims.check_ledger),
-    Check("duplicates", "claimed", claims.check_duplicates, last=True),
+    Check("duplicates", "claimed", duplicates.check_duplicates, last=True),
     Check("replay", "replayed", replay.check_replay, last=True),
     Check("policy at hand", "re-executed", re_execution.check_policy_at_hand),
     Check("re-execution", "re-executed", re_execution.check_re_execution),
@@ -80,6 +87,7 @@ def verify(
     code: str | None = None,
     fresh: Fresh | None = None,
     open_policy: OpenPolicy | None = None,
+    reviewed: str | None = None,
     sandbox: Sandbox | None = None,
     output: Path | None = None,
     report: Report = lambda name, text: None,
@@ -94,13 +102,22 @@ def verify(
         code: `module:Class` or `file.py:Class` of its agent, where that is not registered.
         fresh: where held-out workloads come from.
         open_policy: opens its policies; None opens those in the folder, each in its own process.
-        sandbox: where those run; None is bubblewrap where that works, else none.
+        reviewed: `NAME: why`, where a person found that what looks like another's work is not.
+        sandbox: where policies run; None is bubblewrap where that works, else none.
         output: file that keeps what a policy that failed has printed.
         report: called after each check.
     """
     place = folder.resolve()
     case = Case(
-        folder, root or place.parent.parent, ledger, code, fresh, open_policy, sandbox, output
+        folder=folder,
+        root=root or place.parent.parent,
+        ledger=ledger,
+        code=code,
+        fresh=fresh,
+        opener=open_policy,
+        reviewed=reviewed,
+        asked_sandbox=sandbox,
+        output=output,
     )
     verdict = Verdict(f"{place.parent.name}/{place.name}")
     for check in _due(case, level):
@@ -160,7 +177,10 @@ def _verification(case: Case, level: Level) -> Verification:
         decisions=case.decisions,
         differing=case.differing,
         twins=case.twins,
+        closed_loop=case.closed_loop,
         held_out=case.held_out,
+        sandbox=case.sandbox,
+        reviewed=case.reviewed,
         verifier=__version__,
     )
 

@@ -27,11 +27,14 @@ from edge_marl.benchmarks.records.records import (
 from edge_marl.benchmarks.run import kept_agents
 from edge_marl.benchmarks.run.task import Task
 from edge_marl.benchmarks.run.worker import execute
+from edge_marl.cli import app
+from edge_marl.console import run_app
 from edge_marl.errors import AgentError, SubmissionError
 from edge_marl.leaderboards.submission.chain import play_episodes
+from edge_marl.leaderboards.submission.facts import means_of
 from edge_marl.leaderboards.submission.files import list_submissions, read_chain, read_ledger
 from edge_marl.leaderboards.submission.make import make_submission, read_about
-from edge_marl.leaderboards.submission.schema import slug_of
+from edge_marl.leaderboards.submission.schema import Ledger, Run, Verification, slug_of
 from edge_marl.leaderboards.verification import season as seasons
 from edge_marl.leaderboards.verification.ledger import record_verdict
 from edge_marl.leaderboards.verification.policies import policies_of
@@ -100,9 +103,13 @@ def test_an_agent_of_ones_own_goes_all_the_way(run_dir: Path, tmp_path: Path) ->
 
 
 def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> None:
-    run = run_of(tmp_path / "run", (entry(LEARNER, learns=True, deterministic=False),))
+    run = run_of(tmp_path / "run", (entry(LEARNER, learns=True, deterministic=False),), seeds=5)
     folder = make_submission(run, LEARNER, ABOUT, tmp_path / "a", with_policy=True)
     assert verify(folder, "replayed").failure is None
+    assert (
+        "marked: 5 training seeds where 10 are asked"
+        in dict(verify(folder, "claimed").passed)["runs"]
+    )
     with policies_of(folder, SMOKE, usable_sandbox(), LEARNER)(2, WORKLOADS) as ask:
         decided = play_episodes(SMOKE, WORKLOADS, ask)
     assert [e.head for e in decided] == list(read_chain(folder).runs[2].heads)
@@ -118,11 +125,57 @@ def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> No
     assert (again / "actions.npz").read_bytes() == (folder / "actions.npz").read_bytes()
     with pytest.raises(SubmissionError, match="seed 0 was not kept: give the folder"):
         make_submission(run, LEARNER, ABOUT, tmp_path / "c")
-    with pytest.raises(SubmissionError, match=r"1 checkpoint\(s\): give 3"):
+    with pytest.raises(SubmissionError, match=r"1 checkpoint\(s\): give 5"):
         make_submission(run, LEARNER, ABOUT, tmp_path / "c", trained=moved[:1])
     with pytest.raises(SubmissionError, match="it is not the one of the run"):
-        make_submission(run, LEARNER, ABOUT, tmp_path / "c", trained=[moved[1]] * 3)
+        make_submission(run, LEARNER, ABOUT, tmp_path / "c", trained=[moved[1]] * 5)
     assert not (tmp_path / "c").exists()
+
+
+def test_a_learner_has_ten_seeds_or_five_with_a_mark(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learner = entry(LEARNER, learns=True, deterministic=False)
+    few = run_of(tmp_path / "few", (learner,), seeds=5)
+    plan = read_plan(few)
+    write_plan(few, plan.model_copy(update={"seeds": 4}))
+    with pytest.raises(SubmissionError, match=r"has 4 seed\(s\).* needs 10 \(5 are taken") as said:
+        make_submission(few, LEARNER, ABOUT, tmp_path / "out")
+    command = f"edge-marl run --scenario smoke --agents {LEARNER} --seeds 10 --episodes 100"
+    assert f"{command} --budget 40 --out {few}" in str(said.value)
+    write_plan(few, plan.model_copy(update={"seeds": 7}))
+    asked = ["submit", few, "--agent", LEARNER, "--author", "Ada", "--out", tmp_path / "out"]
+    with pytest.raises(SystemExit) as end:
+        run_app(app, [str(word) for word in asked])
+    assert end.value.code == 0
+    told = (
+        "it is taken with a mark, 5 training seeds where 10 are asked; what is missing is made by: "
+    )
+    assert f"{told}{command}" in capsys.readouterr().out
+    [found] = list_submissions(tmp_path / "out")
+    folder = found.folder
+    assert verify(folder, "claimed").failure is None
+
+    def three(facts: Any) -> None:
+        facts["runs"] = facts["runs"][:3]
+        facts["means"] = means_of([Run.model_validate(run) for run in facts["runs"]])
+
+    forging.edit(folder, three)
+    forging.edit(folder, lambda chain: chain.update(runs=chain["runs"][:3]), "chain.json")
+    forging.edit_actions(folder, lambda log: log.update(cut(log, 3)))
+    verdict = verify(folder, "claimed")
+    assert verdict.failure is not None
+    assert "runs have the seeds [0, 1, 2]: a learner agent has [0, 1, 2," in verdict.failure
+    assert "(or the first 5, with a mark): run it with --seeds 10" in verdict.failure
+    [found] = list_submissions(tmp_path / "out")
+    facts = {"seal": found.submission.seal, "level": "claimed", "decisions": 1, "verifier": "1"}
+    known = Ledger(entries={found.submission.entry: Verification.model_validate(facts)})
+    assert verify(folder, "claimed", ledger=known).failure is None  # it was taken in before
+
+
+def cut(log: dict[str, Any], runs: int) -> dict[str, Any]:
+    lengths = log["lengths"][:runs]
+    return {"actions": log["actions"][: lengths.sum()], "lengths": lengths}
 
 
 def test_a_run_that_will_not_do_is_refused(run_dir: Path, tmp_path: Path) -> None:
@@ -134,6 +187,7 @@ def test_a_run_that_will_not_do_is_refused(run_dir: Path, tmp_path: Path) -> Non
     refused("has no scenario 'paper', only smoke", run_dir, scenario="paper")
     refused("about.authors: Field required: give --author", run_dir, about={})
     refused("about.motto: Extra inputs", run_dir, about=ABOUT | {"motto": "win"})
+    refused("is not registered, and reads like 'prophet'.*--name", run_dir, EXAMPLE, name="Pr0phet")
     few = run_of(tmp_path / "few", (entry("nearest"),), episodes=3)
     refused("has 3 test workloads: a submission has all 100", few)
     one = run_of(tmp_path / "one", (entry("random", deterministic=False),), seeds=1)
@@ -201,6 +255,7 @@ def test_what_was_taken_in_may_not_change(tmp_path: Path) -> None:
     record_verdict(tmp_path, verify(folder, "replayed"))
     [known] = read_ledger(tmp_path).entries.values()
     assert known.level == "replayed"
+    assert (tmp_path / "digests.json").read_text().count("\n") == 3  # a line for each entry
     record_verdict(tmp_path, verify(folder, "claimed"))
     assert list(read_ledger(tmp_path).entries.values()) == [known]  # a level never falls
     forging.edit(folder, lambda s: s["about"].update(description="even better"))
@@ -242,9 +297,11 @@ def test_a_season_from_commit_to_held_out(tmp_path: Path) -> None:
 
 def test_a_beacon_is_long_enough() -> None:
     with pytest.raises(
-        SubmissionError, match="must be a public random value, a line of at least 16"
+        SubmissionError, match="must be a public random value, of at least 16"
     ):
         seasons.from_beacon("lucky 7")
+    with pytest.raises(SubmissionError, match=r"beacon .*holds U\+202E"):
+        seasons.from_beacon("4f3c9a51e0b2d786\u202e0")
 
 
 @pytest.mark.parametrize(
