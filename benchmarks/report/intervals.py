@@ -22,6 +22,7 @@ __all__ = [
     "iqm",
     "mean",
     "one_of",
+    "standard_error",
     "student",
     "winsorised",
 ]
@@ -139,7 +140,18 @@ def one_of(found: Band) -> Estimate:
 
 
 def margin(parts: Sequence[Part], lost: int = 0) -> FloatArray:
-    """Return half the width of a statistic's interval, (...).
+    """Return half the width of a statistic's interval, (...); see `_spread`."""
+    variance, t = _spread(parts, lost)
+    return t * np.sqrt(variance)
+
+
+def standard_error(*parts: Part) -> float:
+    """Return the standard error of a single statistic; see `_spread`."""
+    return float(np.sqrt(_spread(parts, 0)[0]))
+
+
+def _spread(parts: Sequence[Part], lost: int) -> tuple[FloatArray, FloatArray]:
+    """Return the variance of a statistic, and how many standard errors its interval has; (...).
 
     The variance is that of crossed random effects: each sample, of runs or of workloads, brings
     the variance of its effects over their number. That holds the parts' noise (what is left of
@@ -179,7 +191,7 @@ def margin(parts: Sequence[Part], lost: int = 0) -> FloatArray:
     share, spread = np.stack(list(sums.values()), axis=1)
     degrees = np.maximum(share**2 / np.where(spread > 0.0, spread, 1.0), 1.0)
     weights = share / np.where(total > 0.0, share.sum(axis=0), 1.0)
-    return np.asarray((weights * student(degrees)).sum(axis=0) * np.sqrt(total))
+    return np.asarray(total), np.asarray((weights * student(degrees)).sum(axis=0))
 
 
 def _degrees(values: FloatArray) -> int:

@@ -42,6 +42,7 @@ from edge_marl.benchmarks.report.intervals import (
     iqm,
     mean,
     one_of,
+    standard_error,
     winsorised,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "MIN_RUNS",
     "MIN_WORKLOADS",
     "aggregate",
+    "change_error",
     "coverage_note",
     "curve",
     "difference",
@@ -170,6 +172,23 @@ def difference(first: FloatArray, second: FloatArray) -> Estimate:
     _check_pair(first, second)
     value = float(first.mean() - second.mean())
     return estimate_of(value, Part(first, "first"), Part(-second, "second"))
+
+
+def change_error(first: FloatArray, second: FloatArray, statistic: Statistic) -> float:
+    """Return the standard error of the difference of a statistic of the same runs elsewhere.
+
+    Args:
+        first: (runs, workloads).
+        second: the same runs on other workloads.
+        statistic: `mean` or `iqm`.
+
+    Raises:
+        ValueError: if a matrix cannot be used.
+    """
+    check_matrix(first)
+    check_matrix(second)
+    one, other = (winsorised(v)[0] if statistic is iqm else v for v in (first, second))
+    return standard_error(Part(one, workloads="first"), Part(-other, workloads="second"))
 
 
 def ratio(first: FloatArray, second: FloatArray) -> Estimate:

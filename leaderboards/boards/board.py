@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column
-from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
-from edge_marl.benchmarks.report.stats import MIN_RUNS, normalise
-from edge_marl.bound.anchor_pairs import shipped_pairs
+from edge_marl.benchmarks.report.columns import COLUMNS, Column
+from edge_marl.benchmarks.report.intervals import Estimate
+from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.facts import tier_of
 from edge_marl.leaderboards.submission.files import Entry, list_submissions, read_ledger
+from edge_marl.leaderboards.submission.results import (
+    Result,
+    held_out_result,
+    ranked_by,
+    result_of,
+)
 from edge_marl.leaderboards.submission.schema import Level, Submission, Verification, board_of
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
-__all__ = ["Board", "BoardRow", "read_boards"]
+__all__ = ["Basis", "Board", "BoardRow", "read_boards"]
+
+Basis = Literal["held-out", "closed loop", "log"]
+"""What a row is ranked by: what its policy got on held-out workloads, what it got playing the test
+workloads by itself, or what its log says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +37,19 @@ class BoardRow:
 
     entry: Entry
     level: Level
-    """How far it was checked."""
+    """What it counts as."""
     verification: Verification | None
     """The ledger's entry of it; None if it is only claimed."""
-    scores: FloatArray
-    """(runs, workloads) normalised scores; (0, 0) where the scenario has no anchors."""
+    basis: Basis
+    """What it is ranked by."""
+    result: Result
+    """What its policy got there: all of the row's figures."""
+    log: Result
+    """What its log says, which the player shows."""
     estimates: dict[str, Estimate]
     """By column name, to six digits; a column without values is missing."""
+    public: Estimate
+    """What it would be ranked by if its log were."""
     best_rank: int = 1
     """One more than the rows that are certainly better: their whole interval is above this one's.
     """
@@ -46,10 +62,20 @@ class BoardRow:
         return self.entry.submission
 
     @property
+    def workloads(self) -> str:
+        """Which workloads its figures are from."""
+        return "held-out" if self.basis == "held-out" else "test"
+
+    @property
     def has_few_runs(self) -> bool:
         """Whether its interval cannot speak of runs."""
         sub = self.submission
         return sub.agent.kind != "deterministic" and len(sub.runs) < MIN_RUNS
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether a dagger leads to a note on its runs."""
+        return self.has_few_runs or self.submission.mark is not None
 
     @property
     def rank(self) -> str:
@@ -57,10 +83,6 @@ class BoardRow:
         if self.best_rank == self.worst_rank:
             return str(self.best_rank)
         return f"{self.best_rank}–{self.worst_rank}"  # noqa: RUF001 (an en dash, as ranges have)
-
-    def metric(self, name: str) -> FloatArray:
-        """Return a metric of every (run, workload); NaN where an episode has none."""
-        return np.array([run.metrics[name] for run in self.submission.runs], dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +97,22 @@ class Board:
     @property
     def ranked_by(self) -> Column:
         """What decides: the score, or the utility where the scenario has no anchors."""
-        return COLUMNS[0] if shipped_pairs(self.scenario) else COLUMNS[1]
+        return ranked_by(self.scenario)
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns that the board has values for."""
         return COLUMNS if self.ranked_by is COLUMNS[0] else COLUMNS[1:]
+
+    @property
+    def has_public_column(self) -> bool:
+        """Whether any row is ranked by something else than its log, which is then shown too."""
+        return any(row.result is not row.log for row in self.rows)
+
+    @property
+    def marks(self) -> list[str]:
+        """What its rows are marked with, each once."""
+        return sorted({row.submission.mark for row in self.rows if row.submission.mark})
 
     @property
     def leaders(self) -> tuple[BoardRow, ...]:
@@ -93,7 +125,8 @@ def read_boards(submissions: Path) -> list[Board]:
 
     Raises:
         SubmissionError: if a submission or the ledger cannot be read, lies in another folder than
-            its own, is of no released scenario, or lacks a metric.
+            its own, is of no released scenario, or lacks a metric, or if the ledger lacks what one
+            is to be ranked by.
     """
     ledger = read_ledger(submissions)
     scenarios = {board_of(name): load_scenario(name) for name in list_tiers()}
@@ -106,8 +139,7 @@ def read_boards(submissions: Path) -> list[Board]:
             )
         scenario = scenarios.setdefault(sub.board, _scenario_of(entry))
         level, verification = ledger.level_of(sub), ledger.verification_of(sub)
-        row = BoardRow(entry, level, verification, np.empty((0, 0)), {})
-        rows.setdefault(sub.board, []).append(_with_estimates(row, scenario))
+        rows.setdefault(sub.board, []).append(_row(entry, level, verification, scenario))
     return [_board(name, scenarios[name], rows[name]) for name in sorted(scenarios)]
 
 
@@ -124,36 +156,48 @@ def _scenario_of(entry: Entry) -> Scenario:
     return scenario
 
 
-def _with_estimates(row: BoardRow, scenario: Scenario) -> BoardRow:
-    folder = row.entry.folder
+def _row(
+    entry: Entry, level: Level, verification: Verification | None, scenario: Scenario
+) -> BoardRow:
     try:
-        row = replace(row, scores=_scores(row, scenario))
-        values = {column.name: row.metric(column.name) for column in COLUMNS[1:]}
-    except KeyError as error:
-        raise SubmissionError(f"{folder}: metric {error} is missing") from None
-    values[SCORE] = row.scores
+        log = result_of(entry.submission, None, scenario)
+        basis, result = _checked_result(entry.submission, level, verification, log, scenario)
+    except SubmissionError as error:
+        raise SubmissionError(f"{entry.folder}: {error}") from None
+    estimates, column = _estimates(entry, result), ranked_by(scenario)
+    public = estimates[column.name]
+    if result is not log:
+        public = _rounded(column.estimate(log.values(column)))
+    return BoardRow(entry, level, verification, basis, result, log, estimates, public)
+
+
+def _checked_result(
+    submission: Submission,
+    level: Level,
+    verification: Verification | None,
+    log: Result,
+    scenario: Scenario,
+) -> tuple[Basis, Result]:
+    """Return what was checked last, which is what is ranked."""
+    if verification is None or level in ("claimed", "replayed"):
+        return "log", log
+    if level == "held-out" and verification.held_out is not None:
+        return "held-out", held_out_result(verification.held_out, scenario)
+    if verification.closed_loop is None:  # it decided as logged, so its log is what it got
+        return "closed loop", log
+    return "closed loop", result_of(submission, verification.closed_loop, scenario)
+
+
+def _estimates(entry: Entry, result: Result) -> dict[str, Estimate]:
+    values = {column: result.values(column) for column in COLUMNS}
     estimates = {
-        column.name: _rounded(column.estimate(values[column.name]))
-        for column in COLUMNS
-        if values[column.name].size and np.isfinite(values[column.name]).all()
+        column.name: _rounded(column.estimate(found))
+        for column, found in values.items()
+        if found.size and np.isfinite(found).all()
     }
-    if values["utility_per_task"].size and "utility_per_task" not in estimates:
-        raise SubmissionError(f"{folder}: utility_per_task is missing for a workload")
-    return replace(row, estimates=estimates)
-
-
-def _scores(row: BoardRow, scenario: Scenario) -> FloatArray:
-    pairs = shipped_pairs(scenario)
-    if not pairs:
-        return np.empty((0, 0))
-    try:
-        anchors = np.array([pairs[digest] for digest in row.submission.workloads])
-    except KeyError as error:
-        raise SubmissionError(
-            f"{row.entry.folder}: {error} is no test workload of {scenario.label}: run the agent "
-            "on the test workloads of this version"
-        ) from None
-    return normalise(row.metric("utility"), anchors[:, 0], anchors[:, 1])
+    if "utility_per_task" not in estimates:
+        raise SubmissionError(f"{entry.folder}: utility_per_task is missing for a workload")
+    return estimates
 
 
 def _rounded(exact: Estimate) -> Estimate:

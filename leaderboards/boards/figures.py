@@ -185,13 +185,13 @@ def _grid(x: Scale, y: Scale, across: str, up: str) -> str:
 
 def workload_scores(board: Board, row: BoardRow) -> Markup:
     """Return every workload's result, sorted; a dot per run, a line through the means."""
-    values = row.scores if row.scores.size else row.metric("utility_per_task")
+    values = row.result.values(board.ranked_by)
     values = values[:, np.argsort(values.mean(axis=0), kind="stable")]
     width, height = 720.0, 250.0
     x = Scale(0.0, values.shape[1] - 1.0, 58, width - 14)
     y = _scale([float(values.min()), float(values.max())], height - 46, 12)
-    name = "normalised score" if row.scores.size else "utility per task"
-    parts = [_grid(x, y, "test workloads, from the hardest to the easiest", name)]
+    name = board.ranked_by.name.replace("_", " ")
+    parts = [_grid(x, y, f"{row.workloads} workloads, from the hardest to the easiest", name)]
     learned = row.submission.agent.kind == "learner"
     if len(values) > 1:
         dots = "".join(
@@ -205,7 +205,7 @@ def workload_scores(board: Board, row: BoardRow) -> Markup:
     parts.append(f'<g class="{_kind(learned)}"><path class="line" d="M{line}"/></g>')
     return Markup(
         f'<svg class="figure" viewBox="0 0 {width:g} {height:g}" role="img" '
-        f'aria-labelledby="workloads-title"><title id="workloads-title">{name} on each test '
-        f"workload, from {min(means):.3f} to {max(means):.3f}; the table below has the numbers"
-        f"</title>{''.join(parts)}</svg>"
+        f'aria-labelledby="workloads-title"><title id="workloads-title">{name} on each '
+        f"{row.workloads} workload, from {min(means):.3f} to {max(means):.3f}; the table below has "
+        f"the numbers</title>{''.join(parts)}</svg>"
     )

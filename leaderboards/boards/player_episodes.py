@@ -48,7 +48,7 @@ def episodes_of(board: Board, row: BoardRow) -> list[dict[str, Any]]:
         return []
     actions = read_actions(row.entry.folder)
     episodes = []
-    for pick in _picks(row):
+    for pick in _picks(board, row):
         workload = _workload(board.scenario, pick.workload)
         log = _replay(board.scenario, workload, actions.episode(pick.run, pick.workload), row, pick)
         claimed = row.submission.runs[pick.run].metrics["utility"][pick.workload]
@@ -60,9 +60,9 @@ def episodes_of(board: Board, row: BoardRow) -> list[dict[str, Any]]:
     return episodes
 
 
-def _picks(row: BoardRow) -> list[Pick]:
+def _picks(board: Board, row: BoardRow) -> list[Pick]:
     """The middle and the worst workload of the first run."""
-    values = row.scores[0] if row.scores.size else row.metric("utility_per_task")[0]
+    values = row.log.values(board.ranked_by)[0]
     order = np.argsort(values, kind="stable")
     return [
         Pick("its median result", 0, int(order[len(order) // 2])),

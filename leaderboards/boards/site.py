@@ -11,14 +11,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from edge_marl.benchmarks.report.columns import SCORE
 from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.kernel import world as k
 from edge_marl.leaderboards.boards import figures
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.boards.player_episodes import episodes_of
-from edge_marl.leaderboards.boards.tables import LEVEL_NOTES, RANK_NOTE, SCORE_NOTE
+from edge_marl.leaderboards.boards.tables import BASIS_NOTE, LEVEL_NOTES, RANK_NOTE, SCORE_NOTE
 from edge_marl.leaderboards.submission.schema import LEVELS
 
 __all__ = ["make_site"]
@@ -90,6 +89,7 @@ def _environment() -> Environment:
         LEVEL_NOTES=LEVEL_NOTES,
         SCORE_NOTE=SCORE_NOTE,
         RANK_NOTE=RANK_NOTE,
+        BASIS_NOTE=BASIS_NOTE,
         FEW_RUNS=FEW_RUNS,
         MIN_RUNS=MIN_RUNS,
         FATES=FATES,
@@ -112,8 +112,8 @@ def _workload_rows(board: Board, row: BoardRow) -> list[list[tuple[float | None,
     """Cells (value to sort by, text) of the columns by workload; means over runs."""
     columns = []
     for column in board.columns:
-        values = row.scores if column.name == SCORE else row.metric(column.name)
-        columns.append([_cell(v, column.text) for v in values.mean(axis=0)])
+        means = row.result.values(column).mean(axis=0)
+        columns.append([_cell(v, column.text) for v in means])
     return [list(cells) for cells in zip(*columns, strict=True)]
 
 

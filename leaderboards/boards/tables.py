@@ -12,7 +12,16 @@ from edge_marl.benchmarks.report.stats import METHOD, coverage_note
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 
-__all__ = ["LEVEL_NOTES", "RANK_NOTE", "SCORE_NOTE", "to_csv", "to_json", "to_markdown", "to_page"]
+__all__ = [
+    "BASIS_NOTE",
+    "LEVEL_NOTES",
+    "RANK_NOTE",
+    "SCORE_NOTE",
+    "to_csv",
+    "to_json",
+    "to_markdown",
+    "to_page",
+]
 
 SCORE_NOTE = (
     "Score: interquartile mean over runs and the 100 test workloads; 0 is random dispatch, 1 the "
@@ -22,6 +31,11 @@ SCORE_NOTE = (
 RANK_NOTE = (
     "Rank: the places that the intervals allow. Submissions whose intervals overlap cannot be told "
     "apart, and share places."
+)
+BASIS_NOTE = (
+    "Basis: a rank is by what was checked last: what the policy got on held-out workloads, or "
+    "playing the test workloads by itself (closed loop), or, where neither was done, what its log "
+    "says. The public score is always the log's."
 )
 LEVEL_NOTES = {
     "claimed": "the files are complete and agree with each other",
@@ -48,7 +62,7 @@ def to_markdown(boards: list[Board]) -> str:
     for board in boards:
         name = f"[{board.name}]({board.name}.md)"
         lines.append(_line([name, board.scenario.summary, str(len(board.rows)), _leading(board)]))
-    lines += ["", SCORE_NOTE, "", RANK_NOTE, "", "## Levels", ""]
+    lines += ["", SCORE_NOTE, "", RANK_NOTE, "", BASIS_NOTE, "", "## Levels", ""]
     lines += [f"* **{level}**: {note}" for level, note in LEVEL_NOTES.items()]
     return "\n".join(lines) + "\n"
 
@@ -62,10 +76,13 @@ def to_page(board: Board) -> str:
         return "\n".join(lines) + "\n"
     headings = ["rank", "agent", "level"]
     headings += [f"{c.short.lower()} ({c.note})" for c in board.columns]
+    headings += ["public score", "basis"] if board.has_public_column else []
     headings += ["runs", "date"]
     lines += [_line(headings), _line([":---"] * 3 + ["---:"] * (len(headings) - 3))]
     lines += [_line(_cells(board, row)) for row in board.rows]
     notes = [SCORE_NOTE, RANK_NOTE]
+    notes += [BASIS_NOTE] if board.has_public_column else []
+    notes += [f"† {mark}." for mark in board.marks]
     notes += [FEW_RUNS] if any(row.has_few_runs for row in board.rows) else []
     lines += [text for note in notes for text in ("", note)]
     return "\n".join(lines) + "\n"
@@ -89,7 +106,8 @@ def to_json(boards: list[Board]) -> str:
 
 def _facts_names() -> list[str]:
     names = ["board", "scenario_digest", "rank_low", "rank_high", "agent", "kind", "authors"]
-    names += ["date", "level", "runs", "too_few_runs", "training_budget"]
+    names += ["date", "level", "basis", "runs", "mark", "too_few_runs", "training_budget"]
+    names += ["public_score", "public_score_low", "public_score_high"]
     for column in COLUMNS:
         names += [column.name, f"{column.name}_low", f"{column.name}_high"]
     return [*names, "submission", "seal"]
@@ -111,9 +129,14 @@ def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
         "authors": list(sub.about.authors),
         "date": sub.date.isoformat(),
         "level": row.level,
+        "basis": row.basis,
         "runs": len(sub.runs),
+        "mark": f"† {sub.mark}" if sub.mark else None,
         "too_few_runs": row.has_few_runs,
         "training_budget": sub.about.training.budget,
+        "public_score": row.public.value,
+        "public_score_low": row.public.low,
+        "public_score_high": row.public.high,
     }
     for name in (column.name for column in COLUMNS):
         estimate = row.estimates.get(name)
@@ -125,11 +148,13 @@ def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
 
 def _cells(board: Board, row: BoardRow) -> list[str]:
     sub = row.submission
-    dagger = " †" if row.has_few_runs else ""
+    dagger = " †" if row.is_marked else ""
     cells = [row.rank, f"**{_escape(sub.agent.name)}**{dagger}", row.level]
     for column in board.columns:
         estimate = row.estimates.get(column.name)
         cells.append("-" if estimate is None else column.interval(estimate))
+    if board.has_public_column:
+        cells += [board.ranked_by.interval(row.public), row.basis]
     return [*cells, str(len(sub.runs)), sub.date.isoformat()]
 
 

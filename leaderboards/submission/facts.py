@@ -15,7 +15,15 @@ from edge_marl.leaderboards.submission import files
 from edge_marl.leaderboards.submission.schema import Kind, Run
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
-__all__ = ["check_name", "code_file", "code_sha256", "is_released", "kind_of", "means_of", "tier_of"]
+__all__ = [
+    "check_name",
+    "code_file",
+    "code_sha256",
+    "is_released",
+    "kind_of",
+    "means_of",
+    "tier_of",
+]
 
 
 LOOK_ALIKE = str.maketrans("01345i", "oleasl", ".-")

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean, variance
+import tempfile
+from statistics import fmean
 
+import numpy as np
+
+from edge_marl.benchmarks.report.columns import SCORE
+from edge_marl.benchmarks.report.intervals import FloatArray
+from edge_marl.benchmarks.report.stats import change_error
+from edge_marl.bound import Anchors, anchors
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.chain import play_episodes
-from edge_marl.leaderboards.submission.schema import WORKLOADS, HeldOut
+from edge_marl.leaderboards.submission.results import (
+    Result,
+    held_out_result,
+    outcome_of,
+    ranked_by,
+    result_of,
+)
+from edge_marl.leaderboards.submission.schema import WORKLOADS, HeldOut, Outcome
 from edge_marl.leaderboards.verification.case import Case
 from edge_marl.leaderboards.verification.choosers import checked
 from edge_marl.leaderboards.verification.fresh import Fresh, draw_fresh
+from edge_marl.workload import Workload
 
 __all__ = ["check_frozen", "check_held_out"]
 
 MOST_ERRORS = 4.0
 """Standard errors that a policy may do worse by on held-out workloads than on the public ones."""
+
+LEAST_CHANCE = 1e-4
+"""Of two samples of one law to lie as far apart as a policy's public and held-out values. Both sets
+of workloads are drawn alike, so what an honest policy gets on them is exchangeable, and one honest
+policy in ten thousand or fewer fails; one that does well on some public workloads because it knows
+them, and throws away others to hide it, has an equal mean and another spread."""
 
 
 def check_frozen(case: Case) -> str:
@@ -32,27 +53,19 @@ def check_frozen(case: Case) -> str:
 
 
 def check_held_out(case: Case) -> str:
-    """Raise if the policy does worse on held-out workloads than chance explains."""
-    source, fresh = _fresh_of(case).source, _play_fresh(case)
-    public = [v or 0.0 for run in case.submission.runs for v in run.metrics["utility_per_task"]]
-    on_fresh, on_public = fmean(fresh), fmean(public)
-    error = math.sqrt(variance(fresh) / WORKLOADS + variance(public) / WORKLOADS)
-    if on_public - on_fresh > MOST_ERRORS * error:
-        raise SubmissionError(
-            f"{case.folder}: utility per task: {on_fresh:.4f} on {WORKLOADS} workloads of "
-            f"{source}, {on_public:.4f} on the public ones: worse by more than "
-            f"{MOST_ERRORS:g} standard errors of {error:.4f}"
-        )
-    case.held_out = HeldOut(
-        source=source,
-        workloads=WORKLOADS,
-        utility_per_task=on_fresh,
-        test_utility_per_task=on_public,
-    )
-    return (
-        f"utility per task {on_fresh:.4f} on {WORKLOADS} workloads of {source}, "
-        f"{on_public:.4f} on the public ones"
-    )
+    """Raise if the policy does otherwise on held-out workloads than chance explains.
+
+    What is compared is what the board ranks by: on the public side what the policy gets playing by
+    itself, which is the log unless a decision differed.
+    """
+    parts = (case.submission.policy_digest, _fresh_of(case).value)
+    workloads = [draw_fresh(case.scenario, k, *parts) for k in range(WORKLOADS)]
+    ends = _anchors(case, workloads)
+    public = result_of(case.submission, case.closed_loop, case.scenario)
+    found = _held_out(case, _play(case, workloads), ends, public)
+    finding = _compare(case, found, public)
+    case.held_out = found
+    return finding
 
 
 def _fresh_of(case: Case) -> Fresh:
@@ -61,13 +74,74 @@ def _fresh_of(case: Case) -> Fresh:
     return case.fresh
 
 
-def _play_fresh(case: Case) -> list[float]:
-    """Return the utility per task of every run on every held-out workload."""
-    parts = (case.submission.policy_digest, _fresh_of(case).value)
-    workloads = [draw_fresh(case.scenario, k, *parts) for k in range(WORKLOADS)]
-    utility: list[float] = []
+def _anchors(case: Case, workloads: list[Workload]) -> Anchors | None:
+    """Return both ends of the score on each workload; None where the board has no score."""
+    if ranked_by(case.scenario).name != SCORE:
+        return None
+    with tempfile.TemporaryDirectory() as folder:  # the user's cache may not be the verifier's own
+        return anchors(case.scenario, workloads, folder)
+
+
+def _play(case: Case, workloads: list[Workload]) -> Outcome:
+    """Return what the policy of every run gets on every workload."""
+    runs = []
     for run in case.submission.runs:
         with case.open_policy(run.seed, workloads) as ask:
-            episodes = play_episodes(case.scenario, workloads, checked(ask, case.scenario))
-        utility += [episode.metrics["utility_per_task"] or 0.0 for episode in episodes]
-    return utility
+            runs.append(play_episodes(case.scenario, workloads, checked(ask, case.scenario)))
+    return outcome_of(runs)
+
+
+def _held_out(case: Case, outcome: Outcome, ends: Anchors | None, public: Result) -> HeldOut:
+    """Return what the ledger is to say."""
+    per_task = [value or 0.0 for run in outcome.metrics["utility_per_task"] for value in run]
+    return HeldOut(
+        source=_fresh_of(case).source,
+        workloads=WORKLOADS,
+        utility_per_task=fmean(per_task),
+        test_utility_per_task=float(np.nan_to_num(public.metrics["utility_per_task"]).mean()),
+        outcome=outcome,
+        random=None if ends is None else tuple(ends.random.tolist()),
+        bound=None if ends is None else tuple(ends.bound.tolist()),
+    )
+
+
+def _compare(case: Case, held_out: HeldOut, public: Result) -> str:
+    """Raise if held-out values are worse, or spread otherwise, than the public ones."""
+    column = ranked_by(case.scenario)
+    known = np.nan_to_num(public.values(column))
+    fresh = np.nan_to_num(held_out_result(held_out, case.scenario).values(column))
+    on_known, on_fresh = (float(column.statistic(values.ravel())) for values in (known, fresh))
+    error = change_error(known, fresh, column.statistic)
+    told = (
+        f"{column.heading} {on_fresh:.4f} on {WORKLOADS} workloads of {held_out.source}, "
+        f"{on_known:.4f} on the public ones"
+    )
+    if on_known - on_fresh > MOST_ERRORS * error:
+        raise SubmissionError(
+            f"{case.folder}: {told}: worse by more than {MOST_ERRORS:g} standard errors of "
+            f"{error:.4f}"
+        )
+    chance = _chance(known.mean(axis=0), fresh.mean(axis=0))
+    if chance < LEAST_CHANCE:
+        raise SubmissionError(
+            f"{case.folder}: {told}, but spread otherwise from workload to workload: two samples "
+            f"of one law lie as far apart with a chance of {chance:.1g} (Kolmogorov-Smirnov), "
+            f"below {LEAST_CHANCE:g}"
+        )
+    return (
+        f"{told}; standard error of the difference {error:.4f}, chance of its spread {chance:.2g}"
+    )
+
+
+def _chance(one: FloatArray, other: FloatArray) -> float:
+    """Return the p-value of the two-sample Kolmogorov-Smirnov test; (n,) each.
+
+    Exact for samples of one size (Gnedenko and Korolyuk 1951), or with ties larger than exact.
+    """
+    n, points = len(one), np.concatenate([one, other])
+    below = [np.searchsorted(np.sort(sample), points, "right") for sample in (one, other)]
+    gap = int(np.abs(below[0] - below[1]).max())
+    if gap == 0:
+        return 1.0
+    paths = sum((-1) ** (j + 1) * math.comb(2 * n, n - j * gap) for j in range(1, n // gap + 1))
+    return min(1.0, float(2 * paths / math.comb(2 * n, n)))

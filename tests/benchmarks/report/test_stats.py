@@ -295,3 +295,22 @@ def test_the_figures_are_rliables_on_the_same_matrices() -> None:
 
 def agrees(ours: Estimate, theirs: list[float], share: float = 0.05) -> None:
     assert [ours.low, ours.high] == pytest.approx(theirs, abs=share * (theirs[1] - theirs[0]))
+
+
+def test_the_error_of_a_change_is_that_of_many_draws() -> None:
+    """The same runs elsewhere: how good they are cancels out."""
+    rng = np.random.Generator(np.random.PCG64(5))
+
+    def matrix(runs: FloatArray) -> FloatArray:
+        values: FloatArray = runs[:, None] + rng.normal(size=100)
+        return values
+
+    errors: list[float] = []
+    gaps: list[float] = []
+    for _ in range(200):
+        runs = rng.normal(size=10)
+        known, fresh = matrix(runs), matrix(runs)
+        gaps.append(known.mean() - fresh.mean())
+        if len(errors) < 10:
+            errors.append(change_error(known, fresh, mean))
+    assert np.mean(errors) == pytest.approx(np.std(gaps), rel=0.15)

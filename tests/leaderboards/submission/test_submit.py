@@ -296,9 +296,7 @@ def test_a_season_from_commit_to_held_out(tmp_path: Path) -> None:
 
 
 def test_a_beacon_is_long_enough() -> None:
-    with pytest.raises(
-        SubmissionError, match="must be a public random value, of at least 16"
-    ):
+    with pytest.raises(SubmissionError, match="must be a public random value, of at least 16"):
         seasons.from_beacon("lucky 7")
     with pytest.raises(SubmissionError, match=r"beacon .*holds U\+202E"):
         seasons.from_beacon("4f3c9a51e0b2d786\u202e0")

@@ -1,0 +1,170 @@
+"""What is ranked is what was checked; rows with fewer seeds than are asked carry a mark."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.boards.board import Board, read_boards
+from edge_marl.leaderboards.boards.build import build
+from edge_marl.leaderboards.submission.schema import Submission, Verification
+from tests.worlds import made_up_submissions as made_up
+
+BETTER, WORSE = "better", "worse"
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Submission, Submission]:
+    """Two of one board; by their logs the first one leads."""
+    return (
+        made_up.write_submission(tmp_path, "smoke", BETTER),
+        made_up.write_submission(tmp_path, "smoke", WORSE, lots=0.2),
+    )
+
+
+def board_of(root: Path, *found: tuple[Submission, Verification]) -> Board:
+    made_up.write_verifications(root, found)
+    return next(board for board in read_boards(root) if board.rows)
+
+
+def order(board: Board) -> list[tuple[str, str, str]]:
+    return [(row.submission.agent.name, row.level, row.basis) for row in board.rows]
+
+
+def test_a_held_out_entry_is_ranked_by_what_it_got_there(
+    pair: tuple[Submission, Submission], tmp_path: Path
+) -> None:
+    better, worse = pair
+    there = made_up.held_out(better, made_up.logged(better, less=20.0))
+    found = made_up.verified(better, "held-out", held_out=there)
+    board = board_of(tmp_path, (better, found), (worse, made_up.verified(worse, "replayed")))
+    assert order(board) == [(WORSE, "replayed", "log"), (BETTER, "held-out", "held-out")]
+    assert board.has_public_column
+    first, last = board.rows
+    assert last.public.value > first.public.value > last.estimates["normalised_score"].value
+    assert first.public == first.estimates["normalised_score"]
+
+
+def test_a_re_executed_entry_is_ranked_by_what_its_policy_got_by_itself(
+    pair: tuple[Submission, Submission], tmp_path: Path
+) -> None:
+    better, worse = pair
+    facts = {"differing": 3, "closed_loop": made_up.logged(better, less=20.0)}
+    found = made_up.verified(better, "re-executed", **facts)
+    same = made_up.verified(worse, "re-executed", differing=0)
+    board = board_of(tmp_path, (better, found), (worse, same))
+    assert order(board) == [
+        (WORSE, "re-executed", "closed loop"),
+        (BETTER, "re-executed", "closed loop"),
+    ]
+    assert board.rows[0].result is board.rows[0].log
+    assert board.rows[1].result is not board.rows[1].log
+
+
+def test_what_differs_and_was_not_played_counts_as_replayed(
+    pair: tuple[Submission, Submission], tmp_path: Path
+) -> None:
+    better, worse = pair
+    board = board_of(
+        tmp_path,
+        (better, made_up.verified(better, "re-executed", differing=3)),
+        (worse, made_up.verified(worse, "held-out", held_out=None, differing=0)),
+    )
+    assert order(board) == [(BETTER, "replayed", "log"), (WORSE, "re-executed", "closed loop")]
+    assert not board.has_public_column
+
+
+def test_held_out_workloads_without_anchors_give_no_score(
+    pair: tuple[Submission, Submission], tmp_path: Path
+) -> None:
+    better, _ = pair
+    there = made_up.held_out(better, made_up.logged(better))
+    there = there.model_copy(update={"bound": None})
+    with pytest.raises(SubmissionError, match="its workloads lack anchors: verify it again"):
+        board_of(tmp_path, (better, made_up.verified(better, "held-out", held_out=there)))
+
+
+def test_the_public_score_stands_beside_it_wherever_the_board_is_shown(
+    pair: tuple[Submission, Submission], tmp_path: Path
+) -> None:
+    better, worse = pair
+    there = made_up.held_out(better, made_up.logged(better, less=20.0))
+    found = made_up.verified(better, "held-out", held_out=there)
+    made_up.write_verifications(tmp_path, [(better, found)])
+    [board] = [board for board in build(tmp_path, tmp_path / "out") if board.rows]
+    shown = board.ranked_by.text(board.rows[1].public.value)
+    page = (tmp_path / "out" / "smoke-v0.md").read_text()
+    assert "| public score | basis |" in page
+    assert f"| {shown} [" in page
+    assert "| held-out | 1 |" in page
+    assert "Basis: a rank is by what was checked last" in page
+    facts = json.loads((tmp_path / "out" / "leaderboard.json").read_text())
+    with (tmp_path / "out" / "leaderboard.csv").open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    for fact, cell, row in zip(facts, cells, board.rows, strict=True):
+        assert fact["basis"] == cell["basis"] == row.basis
+        assert fact["public_score"] == float(cell["public_score"]) == row.public.value
+    site = (tmp_path / "out" / "site" / "smoke-v0.html").read_text()
+    assert "Public score" in site
+    assert f"<b>{shown}</b>" in site
+    own = (tmp_path / "out" / "site" / f"{better.entry}.html").read_text()
+    assert "These figures are what its policy got on held-out workloads." in own
+    assert "Result on each held-out workload" in own
+    assert (
+        "Result on each test workload"
+        in (tmp_path / "out" / "site" / f"{worse.entry}.html").read_text()
+    )
+
+
+def test_fewer_seeds_than_are_asked_carry_a_mark_everywhere(tmp_path: Path) -> None:
+    for seeds in (3, 5, 10):
+        made_up.write_submission(
+            tmp_path, "smoke", f"mine-{seeds}", kind="learner", lots=0.05, seeds=seeds
+        )
+    made_up.write_submission(tmp_path, "smoke", "drawn", kind="randomised", agent="random")
+    build(tmp_path, tmp_path / "out")
+    page = (tmp_path / "out" / "smoke-v0.md").read_text()
+    site = (tmp_path / "out" / "site" / "smoke-v0.html").read_text()
+    facts = json.loads((tmp_path / "out" / "leaderboard.json").read_text())
+    marks = {fact["agent"]: fact["mark"] for fact in facts}
+    assert marks["mine-10"] is marks["drawn"] is None
+    assert "**mine-10** |" in page.replace("\\", "")
+    with (tmp_path / "out" / "leaderboard.csv").open(newline="") as file:
+        in_csv = {row["agent"]: row["mark"] for row in csv.DictReader(file)}
+    for seeds in (3, 5):
+        mark = f"† {seeds} training seeds where 10 are asked"
+        assert marks[f"mine-{seeds}"] == in_csv[f"mine-{seeds}"] == mark
+        assert f"**mine-{seeds}** † |" in page.replace("\\", "")
+        assert f"\n{mark}.\n" in page
+        assert f"{mark}." in site
+        own = tmp_path / "out" / "site" / "smoke-v0" / f"2026-11-01-mine-{seeds}.html"
+        assert f"{mark}." in own.read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda metrics: metrics.pop("lost_fraction"), "metric 'lost_fraction' is missing"),
+        (lambda metrics: metrics["utility"][0].pop(), "must be of one shape, (runs, workloads)"),
+    ],
+)
+def test_an_outcome_that_is_not_whole_is_refused(
+    change: Callable[[Any], object],
+    says: str,
+    pair: tuple[Submission, Submission],
+    tmp_path: Path,
+) -> None:
+    better, _ = pair
+    made_up.write_verifications(tmp_path, [(better, made_up.verified(better, "held-out"))])
+    ledger = json.loads((tmp_path / "digests.json").read_text())
+    change(ledger["entries"][better.entry]["held_out"]["outcome"]["metrics"])
+    (tmp_path / "digests.json").write_text(json.dumps(ledger))
+    with pytest.raises(SubmissionError, match=re.escape(says)):
+        read_boards(tmp_path)
