@@ -29,7 +29,7 @@ PACKAGES = {
     "benchmarks": [
         *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"release", "study", "measure"}),
     ],
-    "leaderboards": [{"submission"}, {"verification", "boards"}],
+    "leaderboards": [{"submission"}, {"policies"}, {"verification", "boards"}],
 }
 """The four packages and their parts, from what is used by all to what uses all. Each part may
 import those before it, and each package those before it."""

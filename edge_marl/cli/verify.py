@@ -48,6 +48,12 @@ def verify(
             help="Folder of all submissions, with the ledger.", show_default="that of each path"
         ),
     ] = None,
+    reviewed: Annotated[
+        str | None,
+        typer.Option(
+            help="'NAME: why', where what looks like another's work is not (maintainers)."
+        ),
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write what was found to the ledger (maintainers).")
     ] = False,
@@ -66,6 +72,7 @@ def verify(
             root=submissions,
             code=agent_code,
             fresh=fresh,
+            reviewed=reviewed,
             sandbox=sandbox,
             output=policy_output,
             report=_say_passed,

@@ -10,7 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.policies.asking import Ask, OpenPolicy, policies_of
+from edge_marl.leaderboards.policies.sandbox import command_of, usable_sandbox
+from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.files import Actions, read_ledger
+from edge_marl.leaderboards.submission.results import outcome_of
 from edge_marl.leaderboards.submission.schema import (
     Chain,
     HeldOut,
@@ -20,10 +24,8 @@ from edge_marl.leaderboards.submission.schema import (
     Submission,
     Verification,
 )
-from edge_marl.leaderboards.verification.choosers import Again
+from edge_marl.leaderboards.verification.choosers import Again, checked
 from edge_marl.leaderboards.verification.fresh import Fresh
-from edge_marl.leaderboards.verification.policies import Ask, OpenPolicy, policies_of
-from edge_marl.leaderboards.verification.sandbox import Sandbox, command_of, usable_sandbox
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
@@ -105,6 +107,14 @@ class Case:
         self.sandbox = self.sandbox or usable_sandbox(self.asked_sandbox)
         opener = policies_of(self.folder, self.scenario, self.sandbox, self.code, self.output)
         return opener(seed, workloads)
+
+    def play(self, workloads: Sequence[Workload]) -> Outcome:
+        """Return what the policy of every run gets on every workload, deciding by itself."""
+        runs = []
+        for run in self.submission.runs:
+            with self.open_policy(run.seed, workloads) as ask:
+                runs.append(play_episodes(self.scenario, workloads, checked(ask, self.scenario)))
+        return outcome_of(runs)
 
 
 def expect(path: Path, what: str, expected: object, claimed: object) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.policies.asking import Ask
 from edge_marl.leaderboards.submission.chain import Episode, Moment
 from edge_marl.leaderboards.submission.files import Actions
 from edge_marl.leaderboards.submission.schema import WORKLOADS
-from edge_marl.leaderboards.verification.policies import Ask
 from edge_marl.scenario import Scenario
 
 __all__ = ["MAY_DIFFER", "Again", "Logged", "Paired", "checked"]

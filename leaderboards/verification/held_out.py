@@ -13,17 +13,14 @@ from edge_marl.benchmarks.report.intervals import FloatArray
 from edge_marl.benchmarks.report.stats import change_error
 from edge_marl.bound import Anchors, anchors
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.results import (
     Result,
     held_out_result,
-    outcome_of,
     ranked_by,
     result_of,
 )
 from edge_marl.leaderboards.submission.schema import WORKLOADS, HeldOut, Outcome
 from edge_marl.leaderboards.verification.case import Case
-from edge_marl.leaderboards.verification.choosers import checked
 from edge_marl.leaderboards.verification.fresh import Fresh, draw_fresh
 from edge_marl.workload import Workload
 
@@ -62,7 +59,7 @@ def check_held_out(case: Case) -> str:
     workloads = [draw_fresh(case.scenario, k, *parts) for k in range(WORKLOADS)]
     ends = _anchors(case, workloads)
     public = result_of(case.submission, case.closed_loop, case.scenario)
-    found = _held_out(case, _play(case, workloads), ends, public)
+    found = _held_out(case, case.play(workloads), ends, public)
     finding = _compare(case, found, public)
     case.held_out = found
     return finding
@@ -80,15 +77,6 @@ def _anchors(case: Case, workloads: list[Workload]) -> Anchors | None:
         return None
     with tempfile.TemporaryDirectory() as folder:  # the user's cache may not be the verifier's own
         return anchors(case.scenario, workloads, folder)
-
-
-def _play(case: Case, workloads: list[Workload]) -> Outcome:
-    """Return what the policy of every run gets on every workload."""
-    runs = []
-    for run in case.submission.runs:
-        with case.open_policy(run.seed, workloads) as ask:
-            runs.append(play_episodes(case.scenario, workloads, checked(ask, case.scenario)))
-    return outcome_of(runs)
 
 
 def _held_out(case: Case, outcome: Outcome, ends: Anchors | None, public: Result) -> HeldOut:

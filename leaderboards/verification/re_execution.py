@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.policies.sandbox import SANDBOXES
 from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.facts import code_sha256
 from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION
 from edge_marl.leaderboards.verification.case import Case, expect
-from edge_marl.leaderboards.verification.choosers import MAY_DIFFER, Again, Logged, Paired
+from edge_marl.leaderboards.verification.choosers import (
+    MAY_DIFFER,
+    Again,
+    Logged,
+    Paired,
+)
 from edge_marl.leaderboards.verification.fresh import draw_twin
-from edge_marl.leaderboards.verification.sandbox import SANDBOXES
 
 __all__ = ["check_policy_at_hand", "check_re_execution", "check_twins", "policy_lack"]
 
@@ -58,6 +63,8 @@ def check_re_execution(case: Case) -> str:
         case.again.append(again)
         most = max(most, again.differing / logged.total)
     case.differing = sum(again.differing for again in case.again)
+    if case.differing:
+        case.closed_loop = case.play(case.workloads)
     return (
         f"{case.differing} of {case.decisions} decisions differ ({100 * most:.3g} % of "
         f"the worst run, {100 * MAY_DIFFER:g} % may); {_place_of(case)}"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edge_marl._version import __version__
 from edge_marl.errors import EdgeMarlError
-from edge_marl.leaderboards.submission.schema import LEVELS, Ledger, Level, Verification
+from edge_marl.leaderboards.policies.asking import OpenPolicy
+from edge_marl.leaderboards.submission.schema import LEVELS, Ledger, Level, Sandbox, Verification
 from edge_marl.leaderboards.verification import (
     claims,
     duplicates,
@@ -18,8 +19,6 @@ from edge_marl.leaderboards.verification import (
 )
 from edge_marl.leaderboards.verification.case import Case
 from edge_marl.leaderboards.verification.fresh import Fresh
-from edge_marl.leaderboards.verification.policies import OpenPolicy
-from edge_marl.leaderboards.verification.sandbox import Sandbox
 
 __all__ = ["CHECKS", "Check", "Verdict", "verify"]
 

@@ -11,8 +11,8 @@ import pytest
 
 from edge_marl import draw_workload, load_scenario
 from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.policies.sandbox import usable_sandbox
 from edge_marl.leaderboards.submission.chain import Moment, play_episodes
-from edge_marl.leaderboards.verification.sandbox import usable_sandbox
 from tests.worlds import forging
 
 SMOKE = load_scenario("smoke")

@@ -7,9 +7,10 @@ from scipy import optimize
 from scipy import stats as scipy_stats
 
 from edge_marl.benchmarks.report.columns import COLUMNS, SCORE
-from edge_marl.benchmarks.report.intervals import Estimate, iqm, mean, one_of, student
+from edge_marl.benchmarks.report.intervals import Estimate, FloatArray, iqm, mean, one_of, student
 from edge_marl.benchmarks.report.stats import (
     aggregate,
+    change_error,
     curve,
     difference,
     estimate,

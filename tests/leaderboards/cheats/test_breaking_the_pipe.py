@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.leaderboards.verification import policies
-from edge_marl.leaderboards.verification.sandbox import Sandbox
+from edge_marl.leaderboards.policies import asking
+from edge_marl.leaderboards.submission.schema import Sandbox
 from edge_marl.leaderboards.verification.verify import verify
 from tests.leaderboards.cheats import breaking_the_pipe
 
@@ -52,7 +52,7 @@ def test_it_is_refused(name: str, folder: Path) -> None:
 def test_one_that_does_not_answer_is_not_waited_for(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(policies, "ANSWER_S", 1.0)
+    monkeypatch.setattr(asking, "ANSWER_S", 1.0)
     failure = failure_of(name, folder, "bwrap")
     assert "decision 0: no answer within 1 s: the policy was stopped" in failure
 
@@ -61,7 +61,7 @@ def test_one_that_does_not_answer_is_not_waited_for(
 def test_one_that_says_nothing_is_not_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(policies, "START_S", 5.0)
+    monkeypatch.setattr(asking, "START_S", 5.0)
     assert "no answer within 5 s" in failure_of("SaysNothing", folder, "bwrap")
 
 
@@ -69,7 +69,7 @@ def test_one_that_says_nothing_is_not_waited_for(
 def test_all_answers_together_have_a_deadline(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(policies, "WALL_S", 5.0)
+    monkeypatch.setattr(asking, "WALL_S", 5.0)
     assert "more than 5 s in all" in failure_of("StopsAnswering", folder, "bwrap")
 
 

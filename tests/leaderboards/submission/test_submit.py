@@ -30,6 +30,8 @@ from edge_marl.benchmarks.run.worker import execute
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.errors import AgentError, SubmissionError
+from edge_marl.leaderboards.policies.asking import policies_of
+from edge_marl.leaderboards.policies.sandbox import usable_sandbox
 from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.facts import means_of
 from edge_marl.leaderboards.submission.files import list_submissions, read_chain, read_ledger
@@ -37,8 +39,6 @@ from edge_marl.leaderboards.submission.make import make_submission, read_about
 from edge_marl.leaderboards.submission.schema import Ledger, Run, Verification, slug_of
 from edge_marl.leaderboards.verification import season as seasons
 from edge_marl.leaderboards.verification.ledger import record_verdict
-from edge_marl.leaderboards.verification.policies import policies_of
-from edge_marl.leaderboards.verification.sandbox import usable_sandbox
 from edge_marl.leaderboards.verification.verify import verify
 from tests.worlds import forging, tiny_learner
 from tests.worlds.fakes import PROVENANCE
@@ -220,7 +220,7 @@ def test_an_unfinished_run_and_another_result_are_refused(run_dir: Path, tmp_pat
 def test_an_agent_that_goes_wrong_by_now_is_one_message(
     run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Nearest, "act", lambda *_: {}["x"])
+    monkeypatch.setattr(Nearest, "act", lambda *_: dict[str, int]()["x"])
     with pytest.raises(AgentError, match="agent 'nearest', decision 1: act raised KeyError: 'x'"):
         make_submission(run_dir, "nearest", ABOUT, tmp_path)
 

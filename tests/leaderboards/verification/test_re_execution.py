@@ -14,7 +14,7 @@ from edge_marl import draw_workload, load_scenario
 from edge_marl.agents import Agent, make
 from edge_marl.kernel.world import ARRIVAL
 from edge_marl.leaderboards.submission.chain import Moment, play_episodes
-from edge_marl.leaderboards.submission.files import read_actions
+from edge_marl.leaderboards.submission.files import read_actions, read_submission
 from edge_marl.leaderboards.verification.fresh import draw_fresh, draw_twin
 from edge_marl.leaderboards.verification.season import from_beacon
 from edge_marl.leaderboards.verification.verify import verify
@@ -91,6 +91,10 @@ def test_decisions_may_differ_only_where_the_policy_prefers_both_alike(
         assert verdict.failure is None
         assert verdict.verification is not None
         assert verdict.verification.differing == count
+        by_itself = verdict.verification.closed_loop
+        assert by_itself is not None
+        good = read_submission(forging.GOOD).runs[0].metrics["utility"]
+        assert by_itself.metrics["utility"] == (good,)  # of its policy, not of the exchanged log
     else:
         assert says in str(verdict.failure)
 

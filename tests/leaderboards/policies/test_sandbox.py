@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.verification import sandbox
-from edge_marl.leaderboards.verification.no_processes import no_processes
-from edge_marl.leaderboards.verification.sandbox import command_of, usable_sandbox
+from edge_marl.leaderboards.policies import sandbox
+from edge_marl.leaderboards.policies.no_processes import no_processes
+from edge_marl.leaderboards.policies.sandbox import command_of, usable_sandbox
 from edge_marl.leaderboards.verification.verify import verify
 from tests.worlds import forging
 
@@ -69,7 +69,7 @@ def test_a_container_gets_no_more_than_it_needs(no_tools: Path, tmp_path: Path) 
     volumes = [part for part in argv if part.startswith("--volume")]
     assert volumes == [f"--volume={policy}:/policy:ro", f"--volume={code}:/agent/own.py:ro"]
     inside = argv[argv.index(sandbox.IMAGE) + 1 :]
-    assert inside == ["python", "-P", "-m", "edge_marl.leaderboards.verification.policy_process"]
+    assert inside == ["python", "-P", "-m", "edge_marl.leaderboards.policies.process"]
 
 
 def test_a_policy_answers_from_a_container(no_tools: Path) -> None:
@@ -82,10 +82,10 @@ def test_a_policy_answers_from_a_container(no_tools: Path) -> None:
     )
     (no_tools / "inside.py").write_text(
         "import io, json, sys\n"
-        "from edge_marl.leaderboards.verification import policy_process\n"
-        "load = policy_process.load_policy\n"
-        "policy_process.load_policy = lambda order: load(order | {'folder': sys.argv[1]})\n"
-        "policy_process.main()\n"
+        "from edge_marl.leaderboards.policies import process\n"
+        "load = process.load_policy\n"
+        "process.load_policy = lambda order: load(order | {'folder': sys.argv[1]})\n"
+        "process.main()\n"
     )
     verdict = verify(forging.GOOD, "re-executed", sandbox="container")
     assert verdict.failure is None

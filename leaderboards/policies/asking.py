@@ -1,4 +1,4 @@
-"""A submission's policies, each asked in a process of its own (`policy_process.py`).
+"""A submission's policies, each asked in a process of its own (`process.py`).
 
 Whatever comes from there is somebody else's: answers are numbers of a known size, each must come in
 time, and nothing that a policy says is shown. What it prints can be kept in a file.
@@ -24,10 +24,11 @@ import numpy.typing as npt
 from edge_marl.errors import SubmissionError
 from edge_marl.files import write_file
 from edge_marl.layout import ObservationLayout
+from edge_marl.leaderboards.policies import process as protocol
+from edge_marl.leaderboards.policies.sandbox import LIMITS, command_of
 from edge_marl.leaderboards.submission.chain import Moment
 from edge_marl.leaderboards.submission.facts import code_file
-from edge_marl.leaderboards.verification import policy_process as protocol
-from edge_marl.leaderboards.verification.sandbox import LIMITS, Sandbox, command_of
+from edge_marl.leaderboards.submission.schema import Sandbox
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 

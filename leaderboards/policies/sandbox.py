@@ -19,17 +19,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 import edge_marl
 import edge_marl.agents
 from edge_marl._version import __version__
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.verification.no_processes import no_processes
+from edge_marl.leaderboards.policies.no_processes import no_processes
+from edge_marl.leaderboards.submission.schema import Sandbox
 
-__all__ = ["LIMITS", "SANDBOXES", "Command", "Sandbox", "command_of", "usable_sandbox"]
-
-Sandbox = Literal["bwrap", "container", "none"]
+__all__ = ["LIMITS", "SANDBOXES", "Command", "command_of", "usable_sandbox"]
 
 SANDBOXES: dict[Sandbox, str] = {
     "bwrap": "in a sandbox of bubblewrap: no network, no files but its own, no other processes",
@@ -56,7 +55,7 @@ KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "NPY_DISABLE_CPU_FEATURES", "OPENBL
 """What of the environment a policy's process keeps: where libraries are, and which instructions
 they may use. No tokens, no proxies, no home."""
 
-PROCESS = Path(__file__).with_name("policy_process.py")
+PROCESS = Path(__file__).with_name("process.py")
 IMAGE = f"edge-marl-policy:{__version__}"
 ENGINES = ("podman", "docker")
 

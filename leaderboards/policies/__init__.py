@@ -1,0 +1,1 @@
+"""Running a submission's policies, of which nothing is believed."""
