@@ -49,7 +49,17 @@ class Column:
 
 
 COLUMNS = (
-    Column(SCORE, "score", "Score", "0 random, 1 bound", iqm, 1.0, 3, True),
+    Column(
+        SCORE,
+        "score",
+        "Score",
+        "0 random, 1 bound",
+        iqm,
+        1.0,
+        3,
+        True,
+        limits=(-math.inf, 1.0),  # the bound is one on every policy
+    ),
     Column("utility_per_task", "utility per task", "Utility", "per task", mean, 1.0, 3, True),
     Column(
         "server_crash_rate",
