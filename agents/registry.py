@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -13,6 +14,7 @@ from typing import TypeVar
 from edge_marl.agents.base import Agent, Trainer
 from edge_marl.agents.checkpoint import read_config
 from edge_marl.agents.own_code import module_of, told
+from edge_marl.agents.own_files import let_import_beside
 from edge_marl.errors import AgentError, EdgeMarlError, did_you_mean
 from edge_marl.scenario import Scenario, check_scenario
 
@@ -150,12 +152,14 @@ def _run_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise AgentError(f"agent file '{path}': there is no such file")
     # Under a name of its own in sys.modules, where dataclasses and the like look it up.
-    name = f"edge_marl_own_{path.stem}"
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    name = f"edge_marl_own_{path.stem}_{digest[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise AgentError(f"agent file '{path}': not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    let_import_beside(path)
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the file's own code raises

@@ -21,8 +21,8 @@ PACKAGES = {
         *({"bound"}, {"envs"}, {"edge_aigc_v0"}),
     ],
     "agents": [
-        *({"checkpoint"}, {"base"}, {"own_code"}, {"play", "registry", "policy_agent"}),
-        *({"training", "networks"}, {"on_tianshou"}),
+        *({"checkpoint", "own_files"}, {"base"}, {"own_code"}),
+        *({"play", "registry", "policy_agent"}, {"training", "networks"}, {"on_tianshou"}),
         {"policy_gradient", "soft_actor_critic", "value_based"},
         {"centralised", "heuristics", "independent", "published_diffusion"},
     ],

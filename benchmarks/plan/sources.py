@@ -20,14 +20,22 @@ BESIDE = {
 
 
 def agent_code(name: str) -> str:
-    """Digest of the sources that an agent's results depend on: its own file too, if it is a user's.
+    """Digest of the sources that an agent's results depend on.
+
+    Those of a user's agent are the file of its class too, and all that it imports and nobody has
+    installed (`own_sources`).
 
     Raises:
         AgentError: if there is no such agent.
     """
+    from edge_marl.agents.own_files import own_sources
     from edge_marl.agents.registry import find
 
-    return code_digest(*([Path(inspect.getfile(find(name)))] if ":" in name else []))
+    if ":" not in name:
+        return code_digest()
+    own = Path(inspect.getfile(find(name))).resolve()
+    imported = [path.resolve() for _, path in sorted(own_sources(name.rpartition(":")[0]).items())]
+    return code_digest(own, *(path for path in imported if path != own))
 
 
 def code_now(job: Cell | Anchors) -> str:

@@ -21,13 +21,13 @@ from typing import IO, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge_marl.agents.own_files import file_of
 from edge_marl.errors import SubmissionError
 from edge_marl.files import write_file
 from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.policies import process as protocol
 from edge_marl.leaderboards.policies.sandbox import LIMITS, command_of
 from edge_marl.leaderboards.submission.chain import Moment
-from edge_marl.leaderboards.submission.facts import code_file
 from edge_marl.leaderboards.submission.schema import Sandbox
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
@@ -77,7 +77,8 @@ def policies_of(
         output: file that keeps what a policy that failed has printed.
     """
     if code is not None:
-        code = f"{code_file(code).resolve()}:{code.rpartition(':')[2]}"
+        place, _, name = code.rpartition(":")
+        code = f"{file_of(place).resolve()}:{name}"
 
     @contextmanager
     def open_policy(seed: int, workloads: Sequence[Workload]) -> Iterator[Ask]:

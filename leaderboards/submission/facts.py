@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 
 from edge_marl.agents import Trainer, names
+from edge_marl.agents.own_files import file_of, own_sources
 from edge_marl.agents.registry import find
 from edge_marl.errors import ScenarioError, SubmissionError
 from edge_marl.leaderboards.submission import files
@@ -17,7 +16,6 @@ from edge_marl.scenario import Scenario, list_tiers, load_scenario
 
 __all__ = [
     "check_name",
-    "code_file",
     "code_sha256",
     "is_released",
     "kind_of",
@@ -70,34 +68,28 @@ def kind_of(agent: str) -> Kind:
     return "deterministic" if agent_class.deterministic else "randomised"
 
 
-def code_file(agent: str) -> Path:
-    """Return the file of an agent given as `module:Class` or `file.py:Class`; nothing is imported.
-
-    Raises:
-        SubmissionError: if there is no such file.
-    """
-    place = agent.rpartition(":")[0]
-    if place.endswith(".py"):
-        return Path(place)
-    path: Sequence[str] | None = None
-    for end in (m.end() for m in re.finditer(r"[^.]+", place)):
-        # Not importlib.util.find_spec: of `a.b` it runs `a`, and this is somebody else's.
-        spec = importlib.machinery.PathFinder.find_spec(place[:end], path)
-        path = spec.submodule_search_locations if spec else []
-    if spec is None or spec.origin is None:
-        raise SubmissionError(
-            f"agent '{agent}': there is no module '{place}': give its file, file.py:Class"
-        )
-    return Path(spec.origin)
-
-
 def code_sha256(agent: str) -> str:
     """Return the digest of the file of an agent given as `module:Class` or `file.py:Class`.
 
+    Nothing of it is run.
+
     Raises:
-        SubmissionError: if there is no such file.
+        SubmissionError: if there is no such file, or it imports others that nobody has installed.
     """
-    return files.sha256_of(files.read_bytes(code_file(agent), files.MIB))
+    place = agent.rpartition(":")[0]
+    path = file_of(place)
+    content = files.read_bytes(path, files.MIB)
+    others = {
+        name: other
+        for name, other in own_sources(place).items()
+        if other.resolve() != path.resolve() and other.stat().st_size
+    }
+    if others:
+        raise SubmissionError(
+            f"agent '{agent}' needs {', '.join(sorted(others))}: a submitted agent is one file "
+            "(file.py:Class): put that code into it, or install it as a package"
+        )
+    return files.sha256_of(content)
 
 
 def means_of(runs: Sequence[Run]) -> dict[str, float | None]:

@@ -91,12 +91,12 @@ def make_submission(
     """
     arena = arena_of(run_dir, scenario)
     finished = finished_cells(run_dir, agent, arena)
-    called = _name_of(finished[0], name)
+    agent_facts = _agent(finished[0], name)
     agents = load_agents(run_dir, finished, trained)
     workloads = draw_test_workloads(arena.scenario, WORKLOADS)
     pairs = zip(finished, agents, strict=True)
     replays = [_replay(done, loaded, workloads) for done, loaded in pairs]
-    facts = _facts(replays, workloads, about, called, date or datetime.date.today())
+    facts = _facts(replays, workloads, about, agent_facts, date or datetime.date.today())
     contents = _logs(replays) | (_policies(replays) if with_policy else {})
     return _write(out, facts, contents)
 
@@ -146,7 +146,7 @@ def _facts(
     replays: list[_Replay],
     workloads: Sequence[Workload],
     about: dict[str, Any],
-    name: str,
+    agent: AgentFacts,
     date: datetime.date,
 ) -> dict[str, Any]:
     """Return the fields of the submission, but for its files and its seal."""
@@ -154,7 +154,7 @@ def _facts(
     scenario, runs = first.cell.scenario, [_run(replay) for replay in replays]
     return {
         "date": date,
-        "agent": _agent(first, name),
+        "agent": agent,
         "about": _about(about, first),
         "scenario": ScenarioFacts(name=scenario.label, digest=scenario.digest),
         "versions": first.provenance.versions,
@@ -165,19 +165,13 @@ def _facts(
     }
 
 
-def _name_of(done: FinishedCell, asked: str | None) -> str:
-    """Return an agent's name on the board, or raise if it is taken for a registered one's."""
-    class_name = parse_spec(done.cell.agent)[0]
-    if ":" not in class_name:
-        return class_name
-    name = slug_of(asked or class_name)
-    check_name(name)
-    return name
-
-
-def _agent(done: FinishedCell, name: str) -> AgentFacts:
+def _agent(done: FinishedCell, asked: str | None) -> AgentFacts:
+    """Return what is said of an agent, or raise if its name is taken for a registered one's."""
     class_name = parse_spec(done.cell.agent)[0]
     registered = ":" not in class_name
+    name = class_name if registered else slug_of(asked or class_name)
+    if not registered:
+        check_name(name)
     return AgentFacts(
         name=name,
         kind=kind_of(class_name),

@@ -33,8 +33,13 @@ from edge_marl.errors import AgentError, SubmissionError
 from edge_marl.leaderboards.policies.asking import policies_of
 from edge_marl.leaderboards.policies.sandbox import usable_sandbox
 from edge_marl.leaderboards.submission.chain import play_episodes
-from edge_marl.leaderboards.submission.facts import means_of
-from edge_marl.leaderboards.submission.files import list_submissions, read_chain, read_ledger
+from edge_marl.leaderboards.submission.facts import code_sha256, means_of
+from edge_marl.leaderboards.submission.files import (
+    list_submissions,
+    read_chain,
+    read_ledger,
+    sha256_of,
+)
 from edge_marl.leaderboards.submission.make import make_submission, read_about
 from edge_marl.leaderboards.submission.schema import Ledger, Run, Verification, slug_of
 from edge_marl.leaderboards.verification import season as seasons
@@ -198,6 +203,18 @@ def test_a_run_that_will_not_do_is_refused(run_dir: Path, tmp_path: Path) -> Non
         run_of(tmp_path / "own", (entry("nearest"),), arenas=(Arena(scenario=own),)),
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_an_agent_of_several_files_is_refused(tmp_path: Path) -> None:
+    text = Path(EXAMPLE.rpartition(":")[0]).read_text()
+    (tmp_path / "own.py").write_text(text + "\n\ndef plan():\n    import plans\n")
+    (tmp_path / "plans.py").write_text("PLAN = 1\n")
+    own = f"{tmp_path}/own.py:MostRoom"
+    run_dir = run_of(tmp_path / "run", (entry(own),))
+    with pytest.raises(SubmissionError, match=r"needs plans\.py: a submitted agent is one file"):
+        make_submission(run_dir, own, ABOUT, tmp_path / "out")
+    (tmp_path / "plans.py").write_text("")  # nothing that could be left out
+    assert code_sha256(own) == sha256_of((tmp_path / "own.py").read_bytes())
 
 
 def test_an_unfinished_run_and_another_result_are_refused(run_dir: Path, tmp_path: Path) -> None:
