@@ -2,8 +2,9 @@
 
 Started as `python -m edge_marl.benchmarks.run.worker` by `executors.py`. Standard input brings the
 job as one line of JSON (a `Task`) and then stays open: its end means that the parent is gone.
-Answers are lines of JSON on what was standard output, which is moved out of the way first, so that
-an agent's own `print` ends up on standard error instead of in the middle of an answer.
+Answers are lines of JSON on standard output. Both are moved out of the way first: an agent's own
+`print` ends up on standard error instead of in the middle of an answer, and its `input` finds
+nothing to read instead of waiting for ever.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import json
 import math
 import os
 import shutil
-import sys
 import tempfile
 import threading
 import time
 import traceback
+from bdb import BdbQuit
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from edge_marl.benchmarks.plan.cells import Anchors, Cell
 from edge_marl.benchmarks.plan.sources import code_now
@@ -46,14 +47,22 @@ if TYPE_CHECKING:
 
 __all__ = ["execute", "main"]
 
+NO_TERMINAL = (
+    " (an agent of a run has no terminal: take out input() or breakpoint(), or use them with "
+    "`edge-marl evaluate` or `edge-marl train`)"
+)
+
 
 def main() -> None:
     """Do the job that standard input brings."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
-    task = Task.model_validate_json(sys.stdin.buffer.readline())
+    jobs = os.fdopen(os.dup(0), "rb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    task = Task.model_validate_json(jobs.readline())
     meter = Meter(task.threads)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=[jobs], daemon=True).start()
 
     def answer(facts: dict[str, Any]) -> None:
         answers.write(json.dumps(facts) + "\n")
@@ -75,6 +84,8 @@ def execute(task: Task, report: Report) -> dict[str, Any]:
         return {"anchors": [values.model_dump(mode="json") for values in _anchors(job, report)]}
     except Exception as error:  # whatever an agent does wrong is its cell's failure, not the run's
         reason = " ".join(f"{type(error).__name__}: {error}".split())
+        if isinstance(error, BdbQuit) or str(error) == "EOF when reading a line":
+            reason += NO_TERMINAL
         return {"failure": Failure(reason=reason, traceback=traceback.format_exc()).model_dump()}
 
 
@@ -238,10 +249,9 @@ class _Throttled:
             self._answer({"progress": [phase, done, total, value]})
 
 
-def _end_with_parent() -> None:
-    """Wait for the end of standard input, which comes when the parent is gone, and end."""
-    while os.read(0, 1024):
-        pass
+def _end_with_parent(jobs: IO[bytes]) -> None:
+    """Wait for the end of what brings jobs, which comes when the parent is gone, and end."""
+    jobs.read()
     os._exit(1)
 
 

@@ -55,6 +55,18 @@ class Broken(First):
     def act(self, observation, info):
         raise RuntimeError("no idea | what to do")
 
+class Asking(First):
+    """Waits for whoever sits at the terminal."""
+
+    def act(self, observation, info):
+        return int(input("which? "))
+
+class Stopping(First):
+    """Has a breakpoint that was forgotten."""
+
+    def act(self, observation, info):
+        breakpoint()
+
 class Dying(First):
     """Takes its process with it."""
 
@@ -280,6 +292,15 @@ def test_a_failure_is_a_hole_and_is_tried_again(
     assert run(tmp_path, agents) == 1
     # Editing the file made cells of both its agents new; the heuristic's and the anchors stay.
     assert "2 of them done before" in capsys.readouterr().err
+
+
+def test_an_agent_of_a_run_has_no_terminal(
+    tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, f"{own}:Asking,{own}:Stopping", "--quiet") == 1
+    said = capsys.readouterr().err
+    for reason in ("EOFError: EOF when reading a line", "BdbQuit:"):
+        assert f"{reason} (an agent of a run has no terminal: take out input()" in said
 
 
 def test_a_folder_that_cannot_be_written_to_is_bad_input(

@@ -113,6 +113,15 @@ class Fails(First):
         raise RuntimeError("no more")
 
 
+class Asks(First):
+    """Asks whoever sits at the terminal."""
+
+    def act(
+        self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+    ) -> npt.NDArray[np.int64]:
+        return np.full(len(observation), int(input("which? ")))
+
+
 class Dies(First):
     """Takes its process down."""
 

@@ -19,6 +19,7 @@ SAYS = {
     "AnswersTooEarly": "decision 1: the policy's process does not answer as agreed",
     "ChoosesNoAction": "expected -9223372036854775808 as the policy decides, found 0",
     "Fails": "decision 0: the policy raised an error",
+    "Asks": "decision 0: the policy raised an error",
     "Dies": "decision 0: the policy's process ended (status 3",
     "Hoards": "decision 0: the policy raised an error",
 }
