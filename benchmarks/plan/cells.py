@@ -26,6 +26,7 @@ __all__ = [
     "Cell",
     "Job",
     "Plan",
+    "folder_name",
     "label_of",
     "spec_of",
 ]
@@ -34,7 +35,10 @@ SCHEMA_VERSION = 3
 """Version of the files that a run leaves: `run.json` and the records in `cells/`."""
 
 LONGEST_NAME = 120
-"""Characters of a record's file name before its key."""
+"""Characters of a record's file name before its key, and of a cut folder's name before its own."""
+
+FILE_SYSTEMS_ALLOW = 255
+"""Bytes of a name; those made here are ASCII."""
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -79,8 +83,7 @@ class _Job(_Judged):
         return f"{where}, {self.split} {self.first}..{self.first + self.episodes - 1}"
 
     def _file_name(self, *parts: str) -> str:
-        # Readable in front, cut where an agent's path is long (file systems allow 255 bytes); the
-        # key makes it unique.
+        # Readable in front, cut where an agent's path is long; the key makes it unique.
         return f"{file_part('_'.join(parts))[-LONGEST_NAME:]}_{self.key[:16]}.json"
 
 
@@ -285,6 +288,14 @@ def label_of(scenario: Scenario, api: Api) -> str:
 def file_part(label: str) -> str:
     """Return a label as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", label)
+
+
+def folder_name(*labels: str) -> str:
+    """Return labels as one name of a folder, cut where it is too long for one."""
+    name = "+".join(dict.fromkeys(file_part(label) for label in labels))
+    if len(name) <= FILE_SYSTEMS_ALLOW:
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def canonical_json(facts: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from edge_marl.agents import Trainer, make
 from edge_marl.agents.training.settings_text import configure, parse_spec
-from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan, file_part, spec_of
+from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan, folder_name, spec_of
 from edge_marl.benchmarks.plan.sources import agent_code, code_digest
 from edge_marl.benchmarks.suites import Suite, Variant
 from edge_marl.envs.parallel import game_scenario
@@ -23,20 +23,22 @@ def make_plan(suite: Suite) -> Plan:
         ScenarioError: if a scenario cannot be loaded, or has no such game; if a game is asked for
             and not played.
         AgentError: if an agent is unknown, or has no such setting.
-        SuiteError: if a variant has an agent's name, or what it cannot have.
+        SuiteError: if two scenarios have one name; if a variant has an agent's name, or what it
+            cannot have.
     """
     worlds: tuple[int | None, ...] = suite.worlds or (None,)
-    named = [load_scenario(name, world) for name in suite.scenarios for world in worlds]
+    named = [(name, load_scenario(name, world)) for name in suite.scenarios for world in worlds]
+    train_on = load_scenario(suite.train_on) if suite.train_on else None
+    _check_labels([*named, *([(str(suite.train_on), train_on)] if train_on else [])])
     _check_game(suite)
     arenas: dict[tuple[str, str], Arena] = {}
-    for scenario in named:
+    for _, scenario in named:
         for api in sorted(set(suite.apis), reverse=True):  # single first
             played = _in_game(scenario, suite) if api == "parallel" else scenario
             arenas.setdefault((played.digest, api), Arena(scenario=played, api=api))
     first = next(iter(arenas.values())).scenario
-    folder = "+".join(dict.fromkeys(file_part(arena.label) for arena in arenas.values()))
     return Plan(
-        name=suite.name or folder,
+        name=suite.name or folder_name(*(arena.label for arena in arenas.values())),
         arenas=tuple(arenas.values()),
         agents=_entries(suite, first),
         seeds=suite.seeds,
@@ -45,9 +47,21 @@ def make_plan(suite: Suite) -> Plan:
         episodes=suite.episodes,
         budget=suite.budget,
         code=code_digest(),
-        train_on=load_scenario(suite.train_on) if suite.train_on else None,
+        train_on=train_on,
         threads=suite.threads,
     )
+
+
+def _check_labels(named: list[tuple[str, Scenario]]) -> None:
+    """Raise SuiteError if two scenarios, each with where it is from, have one name."""
+    known: dict[str, tuple[str, Scenario]] = {}
+    for source, scenario in named:
+        other, found = known.setdefault(scenario.label, (source, scenario))
+        if found.digest != scenario.digest:
+            raise SuiteError(
+                f"scenarios '{other}' and '{source}' differ and are both named '{scenario.label}': "
+                "tables could not tell them apart; change `name` in a file"
+            )
 
 
 def _check_game(suite: Suite) -> None:

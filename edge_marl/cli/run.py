@@ -201,12 +201,27 @@ def run(
         raise ScenarioError("no scenario is named: give at least one tier or .toml file")
     plan = make_plan((load_suite(suite) if suite else DEFAULT).replaced(axes))
     folder = out or Path("results") / plan.name
+    _check_folder(folder)
     if dry_run:
         return _show(plan, folder, _at_a_time(jobs, plan.threads))
     if executor == "processes":  # nodes of a cluster have data of their own
         _check_data(plan)
     does = _executor(executor, jobs, plan.threads, address, gpus_per_cell)
     _run(plan, folder, does, retry_failed=retry_failed, quiet=quiet, as_json=as_json)
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise RecordError if no run can be at a path."""
+    from edge_marl.errors import RecordError
+
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RecordError(
+            f"{folder}: no run can be there ({error.strerror}): give another folder with --out"
+        ) from None
 
 
 def _show(plan: Plan, folder: Path, jobs: int) -> None:

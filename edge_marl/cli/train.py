@@ -46,12 +46,13 @@ def train(
     import torch
 
     from edge_marl.agents.training.run_folder import RunFolder
+    from edge_marl.benchmarks.plan.cells import folder_name
     from edge_marl.scenario import load_scenario
 
     torch.set_num_threads(threads)
     world_of = load_scenario(scenario, world)
     trainer = _trainer(agent, world_of, settings or [])
-    folder = out or Path("results/train") / world_of.label / agent / str(seed)
+    folder = out or Path("results/train") / world_of.label / folder_name(agent) / str(seed)
     run = RunFolder(folder, trainer, world_of, budget, seed, evaluations)
     try:
         _follow(run, budget, quiet)

@@ -186,3 +186,14 @@ def test_wrong_usage_exits_with_code_2(capsys: pytest.CaptureFixture[str], args:
     code, _, err = run(capsys, *args)
     assert code == 2
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_folder_whose_name_is_too_long_is_bad_input(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    code, _, said = run(capsys, command, "--agents", "random", "--out", "a" * 300)
+    assert code == 2
+    assert "no run can be there (File name too long): give another folder with --out" in " ".join(
+        said.split()
+    )
