@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_marl.benchmarks.report.intervals import (
     Band,
@@ -58,6 +59,7 @@ __all__ = [
     "difference",
     "estimate",
     "estimates",
+    "has_scale",
     "normalise",
     "probability_of_improvement",
     "profile",
@@ -275,6 +277,19 @@ def _check_pair(first: FloatArray, second: FloatArray) -> None:
         )
 
 
+def has_scale(random: FloatArray, bound: FloatArray) -> NDArray[np.bool_]:
+    """Return for each workload whether there is a scale between its anchors.
+
+    Both are rounded to six decimals, and sums of many rewards to fewer: a scale that is not a
+    thousand times as wide would show nothing else.
+
+    Args:
+        random: utility of random dispatch on each workload, (workloads,).
+        bound: upper bound of the utility on each workload, (workloads,).
+    """
+    return np.asarray(bound - random > np.maximum(1e-3, 1e-6 * np.abs(bound)))
+
+
 def normalise(values: FloatArray, random: FloatArray, bound: FloatArray) -> FloatArray:
     """Return scores on the scale where random dispatch is 0 and the hindsight bound is 1.
 
@@ -284,13 +299,13 @@ def normalise(values: FloatArray, random: FloatArray, bound: FloatArray) -> Floa
     Args:
         values: utility per episode, (runs, workloads).
         random: utility of random dispatch on each workload, (workloads,).
-        bound: upper bound of the utility on each workload, (workloads,), above `random`.
+        bound: upper bound of the utility on each workload, (workloads,).
 
     Raises:
-        ValueError: if a bound is not above its random anchor.
+        ValueError: if a workload has no scale (`has_scale`).
     """
-    if not (bound > random).all():
-        at = int(np.argmin(bound - random))
+    if not (scaled := has_scale(random, bound)).all():
+        at = int(np.argmin(scaled))
         raise ValueError(
             f"workload {at}: the bound {bound[at]} is not above random's {random[at]}: no scale"
         )

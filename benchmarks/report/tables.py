@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
-from edge_marl.benchmarks.records.records import AnchorValues, read_plan
+from edge_marl.benchmarks.records.records import read_plan
 from edge_marl.benchmarks.report.columns import COLUMNS, SCORE
 from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
 from edge_marl.benchmarks.report.results import (
@@ -19,7 +19,13 @@ from edge_marl.benchmarks.report.results import (
     read_anchors,
     read_runs,
 )
-from edge_marl.benchmarks.report.stats import MIN_RUNS, MIN_WORKLOADS, coverage_note, normalise
+from edge_marl.benchmarks.report.stats import (
+    MIN_RUNS,
+    MIN_WORKLOADS,
+    coverage_note,
+    has_scale,
+    normalise,
+)
 from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario
 
@@ -37,6 +43,16 @@ FEW_RUNS = (
     f"† fewer than {MIN_RUNS} runs: too few to show how often a run fails; of one run, the "
     "interval is over workloads alone."
 )
+
+
+@dataclass(frozen=True, eq=False)
+class _Anchors:
+    """Both ends of the score; (workloads,) each."""
+
+    workloads: tuple[str, ...]
+    """SHA-256 (hex) of each."""
+    random: FloatArray
+    bound: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +124,10 @@ def build_tables(folder: Path) -> list[Table]:
 def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     scenario, notes = arena.scenario, []
     try:
-        anchors = read_anchors(folder, plan.anchors(scenario))
+        anchors = _anchors(folder, plan, scenario)
     except HoleError as hole:
         anchors = None
-        notes.append(f"No scores, for want of the anchors: {hole}")
+        notes.append(f"No scores, {hole}")
     rows = [_row(folder, plan, arena, agent, anchors) for agent in plan.agents]
     rows.sort(key=_rank)
     if arena.api == "parallel" and scenario.clock.slot_s > 0:
@@ -136,6 +152,31 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     return Table(plan, arena, subtitle, tuple(rows), tuple(notes))
 
 
+def _anchors(folder: Path, plan: Plan, scenario: Scenario) -> _Anchors:
+    """Return the anchors of a scenario.
+
+    Raises:
+        HoleError: if there are none, or no scale between them.
+    """
+    try:
+        values = read_anchors(folder, plan.anchors(scenario))
+    except HoleError as hole:
+        raise HoleError(f"for want of the anchors: {hole}") from None
+    anchors = _Anchors(
+        tuple(pair.workload for pair in values),
+        np.array([pair.random for pair in values]),
+        np.array([pair.bound for pair in values]),
+    )
+    flat = np.flatnonzero(~has_scale(anchors.random, anchors.bound))
+    if len(flat):
+        raise HoleError(
+            f"for want of a scale: in {len(flat)} of {len(values)} workloads, number "
+            f"{plan.first + flat[0]} the first, the bound is what random dispatch gets, to within "
+            "rounding: no policy could do better"
+        )
+    return anchors
+
+
 def _rank(row: Row) -> tuple[float, float, str]:
     """Sort key: the best score first, then the best utility; those without either last."""
 
@@ -151,7 +192,7 @@ def _row(
     plan: Plan,
     arena: Arena,
     agent: AgentEntry,
-    anchors: tuple[AnchorValues, ...] | None,
+    anchors: _Anchors | None,
 ) -> Row:
     runs = read_runs(folder, plan, arena, agent)
     scores = _scores(runs, anchors)
@@ -168,13 +209,9 @@ def _row(
     return Row(agent, runs, scores, estimates, tuple(gaps))
 
 
-def _scores(runs: Runs, anchors: tuple[AnchorValues, ...] | None) -> FloatArray:
+def _scores(runs: Runs, anchors: _Anchors | None) -> FloatArray:
     if anchors is None or not runs.seeds:
         return np.empty((0, 0))
-    if runs.workloads != tuple(values.workload for values in anchors):
+    if runs.workloads != anchors.workloads:
         raise RecordError(OTHER_WORKLOADS)
-    return normalise(
-        runs.metrics["utility"],
-        np.array([values.random for values in anchors]),
-        np.array([values.bound for values in anchors]),
-    )
+    return normalise(runs.metrics["utility"], anchors.random, anchors.bound)

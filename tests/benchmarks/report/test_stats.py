@@ -15,6 +15,7 @@ from edge_marl.benchmarks.report.stats import (
     difference,
     estimate,
     estimates,
+    has_scale,
     normalise,
     probability_of_improvement,
     profile,
@@ -153,6 +154,12 @@ def test_normalise_puts_random_at_0_and_the_bound_at_1() -> None:
     assert normalise(np.array([[60.0, 20.0]]), random, bound).tolist() == [[0.5, 0.0]]
     with pytest.raises(ValueError, match="workload 1"):
         normalise(np.array([[60.0, 20.0]]), random, np.array([110.0, 20.0]))
+
+
+def test_anchors_that_agree_to_within_rounding_span_no_scale() -> None:
+    random = np.array([1.666667, 2.0, 2e6, 10.0, -5.0])
+    bound = np.array([1.666668, 2.000002, 2e6 + 1.0, 9.0, -4.9])
+    assert has_scale(random, bound).tolist() == [False, False, False, False, True]
 
 
 def test_a_difference_on_common_workloads_has_no_width_of_theirs() -> None:

@@ -188,6 +188,23 @@ def test_without_anchors_there_are_no_scores_and_the_table_says_why(tmp_path: Pa
     assert [row["agent"] for row in rows_of(tmp_path)] == ["student", "greedy"]
 
 
+def test_where_every_policy_gets_the_same_there_is_no_score(tmp_path: Path) -> None:
+    plan = fakes.plan()
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    record = fakes.anchors_record(plan.anchors(fakes.SMOKE))
+    assert record.anchors is not None
+    flat = record.anchors[2].model_copy(update={"random": 99.999999})
+    anchors = (*record.anchors[:2], flat, *record.anchors[3:])
+    write_record(tmp_path, record.model_copy(update={"anchors": anchors}))
+    make_report(tmp_path, show=False)
+    assert (
+        "No scores, for want of a scale: in 1 of 4 workloads, number 2 the first, the bound is "
+        "what random dispatch gets, to within rounding: no policy could do better"
+    ) in (tmp_path / "table.md").read_text("utf-8")
+    (table,) = build_tables(tmp_path)
+    assert [row.estimates.keys() & {"normalised_score"} for row in table.rows] == [set(), set()]
+
+
 def test_results_of_other_workloads_than_the_anchors_are_refused(tmp_path: Path) -> None:
     plan = fakes.plan()
     fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
