@@ -2,13 +2,14 @@
 
 A runner has one file in `locks/` that says who it is, and sets its time anew every few seconds. To
 claim a job is to make a hard link to that file under the job's name: one step that fails if the
-name is taken, on a local disk and on NFS, and the lock's content and time are the runner's.
+name is taken, on a local disk and on NFS, and the lock's content and time are the runner's. Where a
+file system has no hard links, it is to make a new file of the same content; its time is set too.
 
 A lock is stale when its process is dead (seen at once on its own host), or when it has not been
 touched for `STALE_S` seconds of watching (another host, or a file that says nothing; no clocks are
-compared). It is not removed
-but surpassed: names end in a generation, the highest holds, and only one runner can make the next
-one. So a runner that was believed dead can tell that it has lost its job (`Locks.holds`).
+compared). It is not removed but surpassed: names end in a generation, the highest holds, and only
+one runner can make the next one. So a runner that was believed dead can tell that it has lost its
+job (`Locks.holds`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Locks:
     """The locks of one runner on a run's folder; none is left after the `with`.
 
     Raises:
-        RecordError: if the folder cannot be written to, or has no hard links.
+        RecordError: if the folder cannot be written to.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,6 +50,7 @@ class Locks:
         self._token = uuid.uuid4().hex
         self._own = self._folder / f"runner-{self._token}"
         self._held: dict[str, Path] = {}
+        self._links = True
         self._seen: dict[Path, tuple[int, float]] = {}
         self._over = threading.Event()
 
@@ -104,7 +106,7 @@ class Locks:
         number = int(found[-1].suffix[1:]) + 1 if found else 1
         own = self._folder / f"{stem}.{number}"
         try:
-            os.link(self._own, own)
+            self._make(own)
         except FileExistsError:
             return False
         except OSError as error:
@@ -116,6 +118,20 @@ class Locks:
             own.unlink(missing_ok=True)
             return False
         return True
+
+    def _make(self, lock: Path) -> None:
+        """Make a lock's file, in one step that fails if there is one."""
+        if self._links:
+            try:
+                os.link(self._own, lock)
+            except FileExistsError:
+                raise
+            except OSError:  # as FAT and many shared folders answer
+                self._links = False
+            else:
+                return
+        with lock.open("xb") as file:
+            file.write(self._own.read_bytes())
 
     def holds(self, job: Cell | Anchors) -> bool:
         """Whether a job that was claimed is still this runner's."""
@@ -152,8 +168,9 @@ class Locks:
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_S):
-            with suppress(OSError):  # a network's file system that does not answer may again
-                os.utime(self._own)
+            for path in [self._own] if self._links else [self._own, *self._held.values()]:
+                with suppress(OSError):  # a network's file system that does not answer may again
+                    os.utime(path)
 
 
 def locked_jobs(folder: Path, jobs: list[Cell | Anchors]) -> list[Cell | Anchors]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -15,6 +16,17 @@ JOBS = fakes.plan().jobs()
 CELL = JOBS[0]
 
 
+def no_link(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.fixture(params=["hard links", "no hard links"])
+def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "no hard links":
+        monkeypatch.setattr(os, "link", no_link)
+
+
+@pytest.mark.usefixtures("links")
 def test_a_job_is_one_runners_until_it_is_released(tmp_path: Path) -> None:
     with Locks(tmp_path) as one, Locks(tmp_path) as other:
         assert one.claim(CELL)
@@ -37,6 +49,7 @@ def leave_lock(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, cwd=Path.cwd())
 
 
+@pytest.mark.usefixtures("links")
 def test_a_dead_processs_lock_is_taken_over_by_one(tmp_path: Path) -> None:
     leave_lock(tmp_path)
     assert locked_jobs(tmp_path, JOBS) == []
@@ -69,6 +82,7 @@ def test_what_killed_runners_leave_is_removed(tmp_path: Path) -> None:
     assert list((tmp_path / "locks").iterdir()) == []
 
 
+@pytest.mark.usefixtures("links")
 def test_another_hosts_lock_is_stale_only_when_it_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,3 +127,16 @@ def test_one_beat_that_fails_is_not_the_last(
     monkeypatch.setattr(os, "utime", fail)
     with Locks(tmp_path):
         assert all(beats.acquire(timeout=60) for _ in range(3))
+
+
+def test_locks_that_are_no_links_are_kept_alive_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_S", 0.01)
+    monkeypatch.setattr(os, "link", no_link)
+    touched: Queue[Path] = Queue()
+    monkeypatch.setattr(os, "utime", touched.put)
+    with Locks(tmp_path) as one:
+        assert one.claim(CELL)
+        while touched.get(timeout=60) != tmp_path / "locks" / f"{CELL.key[:32]}.1":
+            pass
