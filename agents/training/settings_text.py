@@ -17,13 +17,21 @@ from edge_marl.errors import AgentError, did_you_mean
 __all__ = ["configure", "parse_spec", "read_setting"]
 
 
+SETTING = r"[a-z_]\w*="
+AGENTS = [
+    re.compile(rf"{agent}(?=\s+{SETTING}|$)") for agent in (r".*?\.py:\w+", r"[\w.]+:\w+", r"\S+")
+]
+"""A file's path may hold anything, blanks and `=` too; it is tried first."""
+
+
 def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
     """Return an agent's id and the settings that follow it, as `name=value`."""
-    words = text.split()
-    settings = []
-    while len(words) > 1 and re.match(r"[a-z_]\w*=", words[-1]):
-        settings.append(read_setting(words.pop()))
-    return " ".join(words), dict(settings)
+    text = text.strip()
+    found = next((hit for agent in AGENTS if (hit := agent.match(text))), None)
+    if found is None:
+        return text, {}
+    settings = re.split(rf"\s+(?={SETTING})", text[found.end() :])[1:]
+    return found[0], dict(map(read_setting, settings))
 
 
 def read_setting(text: str) -> tuple[str, Any]:

@@ -5,6 +5,7 @@ Light to import: what a run needs is loaded when one starts, so that `--help` is
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from pathlib import Path
@@ -306,11 +307,24 @@ def _at_a_time(jobs: int | None, threads: int) -> int:
 
 
 def _split(texts: list[str] | None) -> tuple[str, ...] | None:
-    """Split at commas, but not at those within brackets (`hidden=[64,64]`)."""
+    """Split at commas, but not at those within brackets (`hidden=[64,64]`) or a file's path."""
     if texts is None:
         return None
-    parts = (part for text in texts for part in re.split(r",(?![^\[]*\])", text))
-    return tuple(part.strip() for part in parts if part.strip())
+    found: list[str] = []
+    for text in texts:
+        parts = re.split(r",(?![^\[]*\])", text)
+        while parts:
+            ends = range(1, len(parts) + 1)
+            end = next((end for end in ends if _is_file(",".join(parts[:end]))), 1)
+            found.append(",".join(parts[:end]).strip())
+            del parts[:end]
+    return tuple(part for part in found if part)
+
+
+def _is_file(text: str) -> bool:
+    """Whether a text names a file that is there, of an agent or a scenario."""
+    named = re.match(r"(.*\.py):\w|(.*\.toml)$", text.strip())
+    return named is not None and os.path.isfile(named[1] or named[2])
 
 
 def _count(gateways: str | None) -> int | Literal["servers"] | None:

@@ -10,7 +10,9 @@ import pytest
 from edge_marl.agents import make, names
 from edge_marl.agents.registry import find
 from edge_marl.agents.training.settings import LearningConfig, Range
+from edge_marl.agents.training.settings_text import parse_spec
 from edge_marl.agents.training.trainer import LearningTrainer
+from edge_marl.benchmarks.plan.cells import spec_of
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
 
@@ -70,3 +72,27 @@ def test_gradients_of_ippo_are_cut_to_its_setting() -> None:
     trainer.config = replace(config, max_grad_norm=0.25)
     training: Any = trainer.start(smoke, 64, seed=0)
     assert training.learner.algorithm.optim._max_grad_norm == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "agent", "settings"),
+    [
+        ("adsac", "adsac", {}),
+        ("adsac  gamma=0.50 attention=false", "adsac", {"gamma": 0.5, "attention": False}),
+        ("sac hidden=[64, 64]", "sac", {"hidden": [64, 64]}),
+        ("a,b.py:A", "a,b.py:A", {}),
+        ("my  agent.py:A lr=0.1", "my  agent.py:A", {"lr": 0.1}),
+        ("run lr=1.py:A lr=0.1", "run lr=1.py:A", {"lr": 0.1}),
+        ("run lr=1.py:A", "run lr=1.py:A", {}),
+        (" in a=1/b c/x=y.py:A ", "in a=1/b c/x=y.py:A", {}),
+        ("C:/me/own.py:A x=b:c", "C:/me/own.py:A", {"x": "b:c"}),
+        ("package.module:A x=1", "package.module:A", {"x": 1}),
+        ("my module:A", "my module:A", {}),
+        ("", "", {}),
+    ],
+)
+def test_settings_follow_an_agent_whatever_its_path(
+    text: str, agent: str, settings: dict[str, Any]
+) -> None:
+    assert parse_spec(text) == (agent, settings)
+    assert parse_spec(spec_of(agent, settings)) == (agent, settings)

@@ -197,3 +197,19 @@ def test_a_folder_whose_name_is_too_long_is_bad_input(
     assert "no run can be there (File name too long): give another folder with --out" in " ".join(
         said.split()
     )
+
+
+def test_paths_may_hold_commas_and_blanks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    example = (ROOT / "docs" / "examples" / "my_agent.py").read_text()
+    for name in ("a,b.py", "my  agent.py", "run lr=1.py"):
+        Path(name).write_text(example)
+    run(capsys, "scenarios", "export", "smoke", "my,world.toml")
+    agents = "a,b.py:MostRoom,my  agent.py:MostRoom,random,run lr=1.py:MostRoom,sac hidden=[8,8]"
+    code, told, said = run(capsys, "plan", "--scenario", "my,world.toml", "--agents", agents)
+    assert (code, said) == (0, "")
+    for name in ("a,b.py", "my  agent.py", "run lr=1.py"):
+        assert f"smoke / {name}:MostRoom" in told
+    assert "smoke / sac hidden=[8,8]" in told
