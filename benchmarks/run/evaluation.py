@@ -124,7 +124,7 @@ def load_over_time(log: EpisodeLog, intervals: int = LOAD_INTERVALS) -> Load:
     work = np.diff(_work_by(edges, tasks, len(capacity), log))
     refused = tasks[tasks[:, k.STATUS] == k.REFUSED, k.END]
     middle = (edges[:-1] + edges[1:] - 2 * start) / 2000
-    share = work / (int(capacity.sum()) * np.maximum(np.diff(edges), 1))
+    share = work / (float(capacity.sum()) * np.maximum(np.diff(edges), 1))
     return Load(
         time_s=tuple(middle.tolist()),
         share=tuple(np.round(share, 6).tolist()),
@@ -134,10 +134,11 @@ def load_over_time(log: EpisodeLog, intervals: int = LOAD_INTERVALS) -> Load:
 
 def _work_by(
     times: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64], num_servers: int, log: EpisodeLog
-) -> npt.NDArray[np.int64]:
+) -> npt.NDArray[np.float64]:
     """Capacity * time (ms) that tasks on the first `num_servers` servers have held, by each time.
 
-    It grows linearly between starts and ends: exact sums of integers, interpolated.
+    It grows linearly between starts and ends. In float64, exact up to 2**53: whole numbers of 64
+    bits may be too small for it.
     """
     ran = ~np.isin(tasks[:, k.STATUS], (*UNSENT, k.WAITING))
     held = tasks[ran & (tasks[:, k.PLACE] // log.num_services < num_servers)]
@@ -145,10 +146,10 @@ def _work_by(
     when = np.concatenate([held[:, k.START], ends])
     change = np.concatenate([held[:, k.DEMAND], -held[:, k.DEMAND]])
     order = np.argsort(when, kind="stable")
-    when, level = when[order], np.cumsum(change[order])
+    when, level = when[order], np.cumsum(change[order]).astype(np.float64)
     done = np.concatenate([[0], np.cumsum(level[:-1] * np.diff(when))])
     last = np.searchsorted(when, times, side="right") - 1
     if not len(when):
-        return np.zeros_like(times)
+        return np.zeros(len(times))
     work = done[last] + level[last] * (times - when[last])
     return np.asarray(np.where(last < 0, 0, work))

@@ -17,6 +17,7 @@ from edge_marl.benchmarks.plan.cells import Anchors, Cell
 from edge_marl.benchmarks.plan.sources import agent_code, code_digest
 from edge_marl.benchmarks.records.records import CurvePoint, Load, Record, without_clock
 from edge_marl.benchmarks.run.evaluation import (
+    LOAD_INTERVALS,
     decision_latency_us,
     draw_test_workloads,
     evaluate,
@@ -27,6 +28,7 @@ from edge_marl.benchmarks.run.worker import execute
 from edge_marl.draw import draw_workload
 from edge_marl.kernel import world as k
 from edge_marl.scenario import load_scenario
+from edge_marl.scenario.section import MAX_TIME_MS
 from tests.worlds.fakes import PROVENANCE, SMOKE
 
 STUDENT = '''
@@ -249,3 +251,18 @@ def test_the_load_of_one_task_is_its_demand_while_it_runs() -> None:
         time_s=(1.0, 3.0, 5.0, 7.0), share=(0.0,) * 4, crashes=(0, 0, 1, 0)
     )
     assert load_over_time(replace(one, clock_ms=1000)) == Load()
+
+
+def test_the_load_of_the_largest_episode_overflows_nothing() -> None:
+    scenario = load_scenario("smoke")
+    made = make("prophet", scenario)
+    assert isinstance(made, Agent)
+    log = play(made, scenario, draw_test_workloads(scenario, 1), seed=0).first
+    tasks = log.tasks[:2].copy()
+    end, demand = MAX_TIME_MS - 1, 2**31 - 1
+    tasks[:, [k.ARRIVAL, k.START, k.END, k.DEMAND, k.STATUS]] = 0, 0, end, demand, k.ADMITTED
+    tasks[:, k.PLACE] = 0
+    whole = replace(
+        log, tasks=tasks, num_shown=2, clock_ms=end, capacity=np.array([3 * demand, 2 * demand])
+    )
+    assert load_over_time(whole).share == (0.4,) * LOAD_INTERVALS
