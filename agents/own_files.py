@@ -36,7 +36,7 @@ def file_of(place: str) -> Path:
 
 
 def own_sources(place: str) -> dict[str, Path]:
-    """Return the files of `module` or `file.py` by name: its own, and what it needs of ours.
+    """Return the files of `module` or `file.py` by name: its own, and what it needs of the user's.
 
     That is every module that it imports by name, directly or through others, and that is neither
     installed nor of the standard library; a package counts whole. What is loaded by path, or by a
@@ -131,8 +131,8 @@ def _names(path: Path) -> set[str]:
     """Return the top-level modules that a file imports, wherever in it."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):  # whoever imports it will say so
-        return set()
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()  # whoever imports it will say so
     return {name.partition(".")[0] for node in ast.walk(tree) for name in _asked(node)}
 
 
