@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ from edge_marl.scenario import Scenario
 
 __all__ = [
     "Agent",
-    "Api",
     "Progress",
     "TrainProgress",
     "Trainer",
@@ -25,9 +24,6 @@ __all__ = [
     "check_budget",
     "legal_actions",
 ]
-
-Api = Literal["single", "parallel"]
-"""What episodes are played on: the single environment, or the game of gateways."""
 
 
 class Agent(ABC):

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from edge_marl.agents.base import Agent, Api
+from edge_marl.agents.base import Agent
 from edge_marl.agents.own_code import CheckedAgent
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.envs.rows import EdgeAIGCRows
 from edge_marl.errors import ActionError
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Api, Scenario
 from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
 

@@ -17,7 +17,6 @@ from edge_marl.kernel.world import (
     TASK_FEATURES,
 )
 from edge_marl.scenario import Scenario, check_scenario
-from edge_marl.scenario.servers import DeviceServers
 
 __all__ = ["DecodedObservation", "Feature", "ObservationLayout"]
 
@@ -72,11 +71,11 @@ class ObservationLayout:
         """Servers N that are seen: all, or a neighbourhood."""
         self.num_services = scenario.num_services
         self.num_types = scenario.num_types
-        self.max_demand = max(scenario.tasks.demand)
-        self.max_run_time_ms = max(scenario.tasks.run_time_ms(t) for t in scenario.tasks.demand)
+        self.max_demand = scenario.tasks.max_demand
+        self.max_run_time_ms = scenario.tasks.max_run_time_ms
         self.max_capacity = max(scenario.servers.capacity)
         self.max_deadline_ms = max(1, scenario.tasks.max_deadline_ms)
-        self.max_duration_ms = -(-self.max_run_time_ms * _max_slowdown(scenario) // 1000)
+        self.max_duration_ms = -(-self.max_run_time_ms * scenario.max_slowdown // 1000)
         self.max_delay_ms = _max_delay_ms(scenario)
         one_hot = self.num_types if self.num_types > 1 else 0
         self.server_features = EXTENDED_SERVER_FEATURES if self.extended else SERVER_FEATURES
@@ -163,18 +162,6 @@ class ObservationLayout:
             capacity=capacity.astype(np.int64),
             free=np.rint(servers[..., 1] * capacity).astype(np.int64),
         )
-
-
-def _max_slowdown(scenario: Scenario) -> int:
-    """Largest slowdown that the scenario's servers may have, in thousandths."""
-    servers, cloud = scenario.servers, scenario.cloud
-    models, devices = [1.0], [1.0]
-    if isinstance(servers, DeviceServers):
-        models = [model.slowdown for model in servers.models]
-        devices = [device.slowdown for device in servers.devices]
-    if cloud is not None:
-        devices.append(cloud.slowdown)
-    return max(1, *(round(1000 * device * model) for device in devices for model in models))
 
 
 def _max_delay_ms(scenario: Scenario) -> int:

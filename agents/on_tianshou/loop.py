@@ -32,7 +32,7 @@ from tianshou.data import Batch
 from tianshou.utils.torch_utils import policy_within_training_step
 from torch import nn
 
-from edge_marl.agents.base import Agent, Api, Training, TrainProgress
+from edge_marl.agents.base import Agent, Training, TrainProgress
 from edge_marl.agents.on_tianshou.env import TianshouEnv, cache_compiled
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.malloc import keep_freed_memory
@@ -40,7 +40,7 @@ from edge_marl.agents.on_tianshou.rows import TianshouRows
 from edge_marl.agents.training.meter import Meter
 from edge_marl.agents.training.randomness import Randomness, number
 from edge_marl.agents.training.settings import TianshouConfig
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Api, Scenario
 
 __all__ = ["MakeLearner", "TianshouTraining"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from edge_marl.agents.base import Api, Training, check_budget
+from edge_marl.agents.base import Training, check_budget
 from edge_marl.agents.training.settings import TianshouConfig
 from edge_marl.agents.training.trainer import LearningTrainer, Recipe
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Api, Scenario
 
 if TYPE_CHECKING:
     from edge_marl.agents.on_tianshou.loop import MakeLearner

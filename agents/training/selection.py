@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl.agents.base import Agent, Api, Training, TrainProgress
+from edge_marl.agents.base import Agent, Training, TrainProgress
 from edge_marl.agents.play import play
 from edge_marl.draw import draw_workload
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Api, Scenario
 
 __all__ = ["EVALUATIONS", "WORKLOADS", "Evaluation", "Selection"]
 

@@ -15,13 +15,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_marl.benchmarks.suites import PUBLIC, Split
-from edge_marl.scenario import Scenario
+from edge_marl.scenario import Api, Scenario
 
 __all__ = [
     "SCHEMA_VERSION",
     "AgentEntry",
     "Anchors",
-    "Api",
     "Arena",
     "Cell",
     "Job",
@@ -41,9 +40,6 @@ FILE_SYSTEMS_ALLOW = 255
 """Bytes of a name; those made here are ASCII."""
 
 Count = Annotated[int, Field(ge=1)]
-
-Api = Literal["single", "parallel"]
-"""What agents are evaluated on: the single environment, or as every gateway of the game."""
 
 
 class _Model(BaseModel):

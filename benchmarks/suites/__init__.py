@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_marl.errors import SuiteError, did_you_mean
+from edge_marl.scenario import Api
 
 __all__ = ["DEFAULT", "PUBLIC", "Split", "Suite", "Variant", "list_suites", "load_suite"]
 
@@ -79,7 +80,7 @@ class Suite(_Model):
     budget: Count = 48_000
     """Decisions that a learning agent trains on: some 32 episodes of `paper`, and two seeds each of
     `sac` and `adsac` in under five minutes on two cores."""
-    apis: Annotated[tuple[Literal["single", "parallel"], ...], Field(min_length=1)] = ("single",)
+    apis: Annotated[tuple[Api, ...], Field(min_length=1)] = ("single",)
     """What the agents are evaluated on."""
     gateways: int | Literal["servers"] | None = None
     """Replaces the scenarios' number of gateways in the game ("servers": one at each)."""

@@ -155,12 +155,12 @@ def _read_csv(scenario: Scenario, replay: Replay, path: Path) -> Recording:
         )
     arrival_ms = table.milliseconds("arrival_s", 0, 1e9, cut=True)
     table.check_order("arrival_s", table.numbers("arrival_s", 0, 1e9))
-    most_run_s = max(tasks.run_time_ms(demand) for demand in tasks.demand) / 1000
+    most_run_s = tasks.max_run_time_ms / 1000
     return Recording(
         origin=None,
         arrival_ms=arrival_ms,
         type=table.whole("type", 0, tasks.types - 1),
-        demand=table.whole("demand", 1, max(tasks.demand)),
+        demand=table.whole("demand", 1, tasks.max_demand),
         run_time_ms=table.milliseconds("run_time_s", 0.001, most_run_s),
         gateway=table.whole("gateway", 0, scenario.gateways.count - 1),
         **_optional_columns(scenario, table),

@@ -136,7 +136,7 @@ def _read_tape(scenario: Scenario, path: Path, changed: int, size: int) -> Tape:
     tasks = np.zeros((len(recording.arrival_ms), NUM_TASK_FIELDS), dtype=np.int64)
     tasks[:, ARRIVAL] = recording.arrival_ms
     tasks[:, DEMAND] = recording.demand.clip(1, max(law.demand))
-    longest = max(law.run_time_ms(demand) for demand in law.demand)
+    longest = law.max_run_time_ms
     tasks[:, RUN_TIME] = recording.run_time_ms.clip(1, longest)
     tasks[:, TYPE] = _types(recording, law.types, spans["train"])
     window_ms = round(1000 * scenario.replay.window_s)

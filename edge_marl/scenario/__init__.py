@@ -1,5 +1,7 @@
 """A scenario: everything that defines a world and its load."""
 
+from typing import Literal
+
 from edge_marl.scenario.reading import (
     check_scenario,
     list_tiers,
@@ -8,4 +10,7 @@ from edge_marl.scenario.reading import (
 )
 from edge_marl.scenario.scenario import Scenario
 
-__all__ = ["Scenario", "check_scenario", "list_tiers", "load_scenario", "parse_scenario"]
+__all__ = ["Api", "Scenario", "check_scenario", "list_tiers", "load_scenario", "parse_scenario"]
+
+Api = Literal["single", "parallel"]
+"""What a scenario is played on: the single environment, or the game of gateways."""

@@ -167,8 +167,7 @@ class Scenario(Section):
         arrival = self.arrivals.horizon_ms
         if self.episode.end == "last-task":  # the second request is waited for
             arrival = max(arrival, math.ceil(1000 * MAX_GAP / self.arrivals.rate_per_s))
-        run_time = max(tasks.run_time_ms(demand) for demand in tasks.demand)
-        stage = math.ceil(run_time * self._max_slowdown()) + 1
+        stage = -(-tasks.max_run_time_ms * self.max_slowdown // 1000) + 1
         if self.residency:
             stage += MAX_TIME_MS // 8  # where drawn loads are cut
         if network:
@@ -179,14 +178,16 @@ class Scenario(Section):
             stage += math.ceil(8 * size / slowest + 3 * latency) + 4
         return arrival + MAX_STAGES * stage
 
-    def _max_slowdown(self) -> float:
+    @property
+    def max_slowdown(self) -> int:
+        """Largest slowdown that the servers may have, in thousandths."""
         devices, models = [1.0], [1.0]
         if isinstance(self.servers, DeviceServers):
             devices = [device.slowdown for device in self.servers.devices]
             models = [model.slowdown for model in self.servers.models]
         if self.cloud:
             devices.append(self.cloud.slowdown)
-        return max(devices) * max(models) + 0.001  # thousandths are rounded
+        return max(1, round(1000 * max(devices) * max(models)))
 
     @model_validator(mode="after")
     def _qualities_can_be_observed(self) -> Self:

@@ -56,6 +56,16 @@ class Tasks(Section):
         return round((a * demand**2 + b * demand + c) * 60 * 1000)
 
     @property
+    def max_demand(self) -> int:
+        """Largest demand of a task."""
+        return max(self.demand)
+
+    @property
+    def max_run_time_ms(self) -> int:
+        """Longest run time of a task."""
+        return max(self.run_time_ms(demand) for demand in self.demand)
+
+    @property
     def max_deadline_ms(self) -> int:
         """Longest deadline of a request; 0 if there are none."""
         return len(self.stages) * ms(max(self.deadline_s, default=0.0))

@@ -134,7 +134,7 @@ def _draw_qualities(
     steps = (high - low + 1).astype(np.uint64)[:, None]
     baseline = (low[:, None] + choose_evenly(words[:, 4:], steps)) / 1000
     i = choose_evenly(words[:, :4], 10)
-    most = max(scenario.tasks.demand)
+    most = scenario.tasks.max_demand
     curve = np.column_stack(
         [most * i[:, 0] / 24, i[:, 1] / 20, most * (15 + i[:, 2]) / 24, (10 + i[:, 3]) / 20]
     )
