@@ -197,6 +197,7 @@ class RowEpisodes:
                     "Workload (edge_marl.load_workload(path) reads one)"
                 )
             workload.check_fits(self._scenario)
+            workload.check_observable(self._scenario)
         return workloads
 
     def _checked_seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:

@@ -77,6 +77,14 @@ class Topology:
         given = {name: getattr(self, name) for name in _RULES}
         return {name: array for name, array in given.items() if array is not None}
 
+    @property
+    def quality_range(self) -> tuple[float, float]:
+        """The worst and the best that a service can be for a task of some demand."""
+        rise = self.curve[:, :, 3] - self.curve[:, :, 1]
+        worst = self.baseline.min(axis=2) + np.minimum(rise, 0.0)
+        best = self.baseline.max(axis=2) + np.maximum(rise, 0.0)
+        return float(worst.min()), float(best.max())
+
     def __deepcopy__(self, memo: dict[int, object]) -> Topology:
         """Nothing here can change: a copy is the same object."""
         return self

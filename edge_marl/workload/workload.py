@@ -142,6 +142,31 @@ class Workload:
                 f"'{scenario.name}' at {scenario.arrivals.horizon_ms} ms: cut the workload"
             )
 
+    def check_observable(self, scenario: Scenario) -> None:
+        """Raise WorkloadError unless the scenario's observations can show it: as numbers in [0, 1].
+
+        The simulator plays others as well; environments declare the range of what they show.
+        """
+        law, name = scenario.tasks, f"scenario '{scenario.name}'"
+        for what, values, most in (
+            ("task {} has demand", self.tasks[:, DEMAND], law.max_demand),
+            ("task {} has run time (ms)", self.tasks[:, RUN_TIME], law.max_run_time_ms),
+            ("server {} has capacity", self.topology.capacity, max(scenario.servers.capacity)),
+        ):
+            if values.max() > most:
+                k = int(values.argmax())
+                raise WorkloadError(
+                    f"{what.format(k)} {values[k]}: {name} has at most {most}, which observations "
+                    "are shares of: cut it, or play the workload in a scenario that has more"
+                )
+        if scenario.extended:
+            worst, best = self.topology.quality_range
+            if worst < 0 or best > 2:
+                raise WorkloadError(
+                    f"the workload's services have qualities from {worst:g} to {best:g}: must lie "
+                    f"in 0 to 2, since {name} shows them as observations"
+                )
+
     def _check_parts_fit(self, scenario: Scenario) -> None:
         """Raise WorkloadError unless the scenario has the parts that the workload speaks of."""
         links = self.topology.neighbours

@@ -87,8 +87,8 @@ def case(
         },
         "tasks": {
             "types": 1,
-            "demand": [5],
-            "run_time_minutes": [0.0, 0.0, 200 / 60000],  # 200 ms
+            "demand": sorted({5, *(row.demand for row in rows)}),
+            "run_time_minutes": [0.0, 0.0, max(200, *(row.run_time for row in rows)) / 60000],
             "stages": [1.0, 1.0, 1.0],
             "deadline_s": [0.1],
             "fail_share": 0.1,

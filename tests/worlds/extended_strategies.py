@@ -42,7 +42,7 @@ PARTS = (
 )
 FOR_MEMORY = ("cloud", "failing tasks", "neighbourhood", "outages", "restart", "stages")
 """Off in episodes about memory: with them, a server is seldom full of idle models."""
-STEP_PER_SECOND = (0.0, 1 / 60, 0.0)  # minutes: t steps take t seconds
+TWO_SECONDS_A_STEP = (0.0, 1 / 30, 0.0)  # minutes: no request is longer
 DEMANDS = (1, 2, 3)
 SLOWDOWNS = (1000, 2000, 500, 1500, 333, 1001)
 US_PER_KB = (1, 333, 500, 1000)
@@ -209,7 +209,7 @@ class Drawing:
     def section_servers(self) -> dict[str, Any]:
         """Sizes, and the scales of what is seen."""
         dice, s, v = self.dice("servers"), self.edge_servers, self.services
-        capacity = dice.integers(1, 9, s).tolist()
+        capacity = [20, *dice.integers(1, 9, s - 1).tolist()]  # the largest that `topology` has
         if "devices" in self.parts:
             slow = dice.choice([1.0, 0.5, 2.5], v + 1).tolist()
             device = {"name": "device", "capacity": capacity, "slowdown": slow[v]}
@@ -228,7 +228,7 @@ class Drawing:
         facts: dict[str, Any] = {
             "types": self.types,
             "demand": DEMANDS,
-            "run_time_minutes": STEP_PER_SECOND,
+            "run_time_minutes": TWO_SECONDS_A_STEP,
             "upload_kb": (0, int(dice.choice([0, 2])) * self.tick),
             "download_kb": (0, int(dice.choice([0, 1])) * self.tick),
         }

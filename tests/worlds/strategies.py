@@ -137,13 +137,13 @@ def slotted(draw: st.DrawFn, scenario: Scenario, hold: bool) -> Scenario:
 
 @st.composite
 def workloads(draw: st.DrawFn, scenario: Scenario) -> Workload:
-    """Tasks for a scenario: its own demands and run times, or others that are legal too."""
+    """Tasks for a scenario: its own demands and run times, or others that are no larger."""
     unit = 1000 if draw(st.booleans()) else 1
     run_times = [scenario.tasks.run_time_ms(t) // unit for t in scenario.tasks.demand]
     gaps = st.sampled_from([0, 0, 1, 2, max(run_times) // 8, max(run_times) // 3, *run_times])
     demands: st.SearchStrategy[int] = st.sampled_from(scenario.tasks.demand)
     if draw(st.integers(0, 3)) == 0:
-        demands = st.one_of(demands, st.integers(1, 2 * max(scenario.servers.capacity)))
+        demands = st.one_of(demands, st.integers(1, scenario.tasks.max_demand))
     own_run_times = draw(st.integers(0, 3)) > 0
     fewest = 2 if scenario.episode.end == "last-task" else 1
     count = draw(st.integers(fewest, MAX_TASKS))
@@ -167,7 +167,8 @@ def workloads(draw: st.DrawFn, scenario: Scenario) -> Workload:
     tasks[:, 1] *= unit
     if own_run_times:
         tasks[:, 1] = [scenario.tasks.run_time_ms(t) for t in tasks[:, 2].tolist()]
-    tasks[:, 1] = np.maximum(tasks[:, 1], 1)  # the formula is below zero for few steps
+    # The formula is below zero for few steps.
+    tasks[:, 1] = np.clip(tasks[:, 1], 1, scenario.tasks.max_run_time_ms)
     return Workload(topology=draw_topology(scenario), tasks=tasks)
 
 

@@ -5,11 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
 from edge_marl import Workload, draw_topology, draw_workload, load_scenario, load_workload
 from edge_marl.draw import draw_tasks
+from edge_marl.envs import (
+    EdgeAIGCAECEnv,
+    EdgeAIGCEnv,
+    EdgeAIGCParallelEnv,
+    EdgeAIGCRows,
+    EdgeAIGCVectorEnv,
+)
 from edge_marl.errors import WorkloadError
 from edge_marl.kernel.world import ARRIVAL, DEADLINE, DEMAND, GATEWAY, RUN_TIME, TYPE
 from edge_marl.scenario import parse_scenario
@@ -257,6 +265,43 @@ def test_workload_must_fit_the_scenario() -> None:
     one = Workload(topology=draw_topology(PAPER), tasks=draw_tasks(PAPER, 0)[:1])
     with pytest.raises(WorkloadError, match="a workload of one task has no decision"):
         one.check_fits(PAPER)
+
+
+def larger(workload: Workload, column: int) -> Workload:
+    tasks = workload.tasks.copy()
+    tasks[3, column] *= 1000
+    return dataclasses.replace(workload, tasks=tasks)
+
+
+def with_servers(workload: Workload, **arrays: npt.NDArray[Any]) -> Workload:
+    return dataclasses.replace(workload, topology=dataclasses.replace(workload.topology, **arrays))
+
+
+@pytest.mark.parametrize("tier", ["smoke", "campus"])
+def test_what_observations_could_not_show_is_refused_by_every_environment(tier: str) -> None:
+    scenario = load_scenario(tier)
+    drawn = draw_workload(scenario, 0)
+    refused = {
+        r"task 3 has demand \d+: scenario '\w+' has at most \d+, which observations are": DEMAND,
+        r"task 3 has run time \(ms\) \d+: scenario '\w+' has at most \d+": RUN_TIME,
+    }
+    cases = {message: larger(drawn, column) for message, column in refused.items()}
+    message = r"server \d+ has capacity \d+: scenario '\w+' has at most \d+"
+    cases[message] = with_servers(drawn, capacity=10 * drawn.topology.capacity)
+    if scenario.extended:
+        better = drawn.topology.baseline + 1.5
+        message = r"qualities from 1\.\d+ to [23]\.\d+: must lie in 0 to 2"
+        cases[message] = with_servers(drawn, baseline=better)
+    for message, workload in cases.items():
+        for play in (
+            lambda w: EdgeAIGCEnv(scenario=scenario).reset(options={"workload": w}),
+            lambda w: EdgeAIGCParallelEnv(scenario=scenario).reset(options={"workload": w}),
+            lambda w: EdgeAIGCAECEnv(scenario=scenario).reset(options={"workload": w}),
+            lambda w: EdgeAIGCVectorEnv(1, scenario=scenario).reset(options={"workloads": [w]}),
+            lambda w: EdgeAIGCRows(1, scenario=scenario).reset(options={"workloads": [w]}),
+        ):
+            with pytest.raises(WorkloadError, match=message):
+                play(workload)
 
 
 def test_an_outage_of_the_cloud_is_explained() -> None:
