@@ -20,7 +20,7 @@ import traceback
 from bdb import BdbQuit
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from edge_marl.benchmarks.plan.cells import Anchors, Cell
 from edge_marl.benchmarks.plan.sources import code_now
@@ -57,10 +57,11 @@ def main() -> None:
     """Do the job that standard input brings."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
-    jobs = os.fdopen(os.dup(0), "rb")
+    jobs = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    task = Task.model_validate_json(jobs.readline())
+    with open(jobs, "rb", closefd=False) as lines:
+        task = Task.model_validate_json(lines.readline())
     meter = Meter(task.threads)
     threading.Thread(target=_end_with_parent, args=[jobs], daemon=True).start()
 
@@ -249,9 +250,10 @@ class _Throttled:
             self._answer({"progress": [phase, done, total, value]})
 
 
-def _end_with_parent(jobs: IO[bytes]) -> None:
-    """Wait for the end of what brings jobs, which comes when the parent is gone, and end."""
-    jobs.read()
+def _end_with_parent(jobs: int) -> None:
+    """Wait for the end of the pipe of jobs, which comes when the parent is gone, and end."""
+    while os.read(jobs, 1024):
+        pass
     os._exit(1)
 
 
