@@ -11,11 +11,10 @@ import numpy.typing as npt
 import pytest
 
 from edge_marl.agents import Agent, load, make
-from edge_marl.agents.base import Api
 from edge_marl.agents.play import play
 from edge_marl.draw import draw_workload
 from edge_marl.errors import AgentError, EdgeMarlError
-from edge_marl.scenario import load_scenario
+from edge_marl.scenario import Api, load_scenario
 
 SMOKE = load_scenario("smoke")
 WORKLOADS = [draw_workload(SMOKE, number) for number in range(3)]
