@@ -1,4 +1,4 @@
-"""Every error that edge-marl raises on purpose, and the hint that messages share.
+"""Every error that edge-marl raises on purpose, and what messages share.
 
 EdgeMarlError
 ├── ScenarioError (ValueError)      a tier, a scenario file or a scenario's field
@@ -12,14 +12,43 @@ EdgeMarlError
 └── EpisodeOverError (RuntimeError) a step where no episode is running
 
 Messages name the value, the rule and the fix; the command line prints them without a traceback.
+Values often come from files of somebody else's, so that no message is trusted to be a line of text.
 """
 
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 900
+"""Characters of a problem that are shown: its start and its end, where the fix is."""
+MOST_PROBLEMS = 20
+"""Lines of a message, if a file has that many problems."""
+
 
 class EdgeMarlError(Exception):
-    """Base of all errors raised on purpose; catch this to catch them all."""
+    """Base of all errors raised on purpose; catch this to catch them all.
+
+    Args:
+        problems: what is wrong, a line each. Characters that would break a line or steer a terminal
+            are replaced, long ones are cut, and of very many problems the first ones are told.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        told = problems
+        if len(problems) > MOST_PROBLEMS:
+            rest = len(problems) - MOST_PROBLEMS + 1
+            told = (*problems[: MOST_PROBLEMS - 1], f"... and {rest} more problems")
+        super().__init__(*map(_as_line, told))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
+def _as_line(text: str) -> str:
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST * 2 // 3 - 5]} ... {text[-LONGEST // 3 :]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 class ScenarioError(EdgeMarlError, ValueError):
@@ -56,6 +85,15 @@ class SubmissionError(EdgeMarlError, ValueError):
 
 class EpisodeOverError(EdgeMarlError, RuntimeError):
     """A step was taken before the first reset or after the end of an episode."""
+
+
+def show(value: object) -> str:
+    """Return a value as a message shows it: as Python writes it, cut where it is long."""
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no integers of more than 4,300 digits
+        return "a number of thousands of digits"
+    return shown if len(shown) <= 100 else f"{shown[:100]}..."
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge_marl.errors import SuiteError, did_you_mean
+from edge_marl.errors import SuiteError, did_you_mean, show
 from edge_marl.scenario import Api
 
 __all__ = ["DEFAULT", "PUBLIC", "Split", "Suite", "Variant", "list_suites", "load_suite"]
@@ -152,7 +152,9 @@ def load_suite(source: str) -> Suite:
             raise SuiteError(f"{source}: cannot be read as UTF-8 text ({error})") from None
     try:
         facts = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise SuiteError(f"{source}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # also of a number of thousands of digits
         raise SuiteError(f"{source}: not valid TOML: {error}") from None
     return _checked({"name": Path(source).stem, **facts}, source)
 
@@ -161,9 +163,7 @@ def _checked(facts: dict[str, Any], where: str) -> Suite:
     try:
         return Suite.model_validate(facts)
     except ValidationError as error:
-        raise SuiteError(
-            "\n".join(_explain(problem, where) for problem in error.errors())
-        ) from None
+        raise SuiteError(*(_explain(problem, where) for problem in error.errors())) from None
 
 
 def _explain(problem: Any, where: str) -> str:
@@ -175,4 +175,4 @@ def _explain(problem: Any, where: str) -> str:
         allowed = sorted(model.model_fields.keys() - {"name"})
         hint = did_you_mean(str(problem["loc"][-1]), allowed)
         return f"{where}: unknown field '{field}': {hint}Allowed: {', '.join(allowed)}"
-    return f"{where}: {field} = {problem['input']!r}: {problem['msg']}"
+    return f"{where}: {field} = {show(problem['input'])}: {problem['msg']}"

@@ -83,7 +83,7 @@ def verify(
         else:
             typer.echo(f"{known}: all files as registered")
     if wrong:
-        raise DataError("\n".join(wrong))
+        raise DataError(*wrong)
     if not name and not any(copies.is_here(known) for known in datasets()):
         typer.echo("no data set is here: edge-marl data add NAME brings one")
 

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from edge_marl import tiers
-from edge_marl.errors import ScenarioError, did_you_mean
+from edge_marl.errors import ScenarioError, did_you_mean, show
 from edge_marl.scenario.scenario import Scenario
 from edge_marl.scenario.section import Section
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
@@ -111,7 +111,7 @@ def parse_scenario(text: str, where: str) -> Scenario:
         inner = {problem["loc"][:-1] for problem in found if problem["loc"]}
         told = [problem for problem in found if problem["loc"] not in inner]
         problems = [_explain(problem, text, where) for problem in told]
-        raise ScenarioError("\n".join(problems)) from None
+        raise ScenarioError(*problems) from None
 
 
 def _explain(problem: Any, text: str, where: str) -> str:
@@ -129,17 +129,8 @@ def _explain(problem: Any, text: str, where: str) -> str:
         return f"{place}: field '{field}' is missing: it has no default"
     rule = problem["msg"].removeprefix("Value error, ")
     value = problem["input"]
-    shown = "" if isinstance(value, dict | BaseModel) else f" = {_show(value)}"
+    shown = "" if isinstance(value, dict | BaseModel) else f" = {show(value)}"
     return f"{place}: {field}{shown}: {rule}"
-
-
-def _show(value: object) -> str:
-    """A value in a line of its own kind: not all of a long one."""
-    try:
-        shown = repr(value)
-    except ValueError:  # Python writes no integers of more than 4,300 digits
-        return "a number of thousands of digits"
-    return shown if len(shown) <= 100 else f"{shown[:100]}..."
 
 
 def _allowed_fields(loc: tuple[int | str, ...]) -> list[str]:
