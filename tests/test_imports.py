@@ -16,7 +16,11 @@ ROOT = Path(__file__).parents[1]
 
 PACKAGES = {
     "edge_marl": [
-        *({"errors", "_version"}, {"files", "console", "jit", "tiers", "kernel"}, {"scenario"}),
+        *(
+            {"errors", "_version"},
+            {"arrays", "files", "console", "jit", "tiers", "kernel"},
+            {"scenario"},
+        ),
         *({"workload", "layout"}, {"data"}, {"draw"}, {"simulator"}, {"metrics", "render"}),
         *({"bound"}, {"envs"}, {"edge_aigc_v0"}),
     ],

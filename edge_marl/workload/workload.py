@@ -7,9 +7,6 @@ episode. A workload can be saved, loaded, hashed and replayed.
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_marl.arrays import read_arrays
 from edge_marl.errors import WorkloadError
 from edge_marl.files import new_file
 from edge_marl.kernel.world import (
@@ -46,6 +44,9 @@ from edge_marl.workload.topology import Topology
 __all__ = ["MAX_TIME_MS", "Workload", "load_workload"]
 
 FORMAT = "edge-marl-workload-1"
+
+UNPACKED = 2**29
+"""Bytes of a file's arrays; the largest scenario's are some 300 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,15 +323,11 @@ def load_workload(path: str | Path) -> Workload:
     """
     path = Path(path)
     try:
-        content = io.BytesIO(path.read_bytes())
-        if not zipfile.is_zipfile(content):
-            raise zipfile.BadZipFile("no zip file")
-        with np.load(content, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path.read_bytes(), UNPACKED)
     except FileNotFoundError:
         raise WorkloadError(f"{path}: there is no such workload file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WorkloadError(f"{path}: not a readable .npz archive ({error})") from None
+    except (OSError, ValueError) as error:
+        raise WorkloadError(f"{path}: not a readable workload ({error})") from None
     try:
         return _from_own_format(arrays) if "format" in arrays else _from_reference(arrays)
     except (WorkloadError, TypeError, ValueError, KeyError) as error:
@@ -361,11 +358,17 @@ def _from_reference(arrays: Mapping[str, npt.NDArray[Any]]) -> Workload:
     topology = Topology(
         capacity=_integers(arrays, "cap"), baseline=arrays["base"], curve=arrays["coef"]
     )
-    demand = _integers(arrays, "t")
+    demand, arrival_s = _integers(arrays, "t"), _integers(arrays, "arrival")
+    if demand.ndim != 1 or arrival_s.shape != demand.shape:
+        raise WorkloadError(
+            f"t has shape {demand.shape}, arrival {arrival_s.shape}: must be (N,), both"
+        )
+    _check_column(demand, "demand", 1, 2**31 - 1)
+    _check_column(arrival_s, "arrival (s)", 0, MAX_TIME_MS // 2000)
     tasks = np.zeros((len(demand), NUM_TASK_FIELDS), dtype=np.int64)
-    tasks[:, ARRIVAL] = _integers(arrays, "arrival") * 1000
+    tasks[:, ARRIVAL] = arrival_s * 1000
     run_time_s = (0.001 * demand**2 + 2.5 * demand - 14) * 60
-    tasks[:, RUN_TIME] = np.round(run_time_s * 1000)
+    tasks[:, RUN_TIME] = np.round(run_time_s * 1000).clip(max=MAX_TIME_MS)  # too long all the same
     tasks[:, DEMAND] = demand
     tasks[:, TYPE] = _integers(arrays, "ttype")
     return Workload(topology=topology, tasks=tasks)

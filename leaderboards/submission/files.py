@@ -10,9 +10,6 @@ import hashlib
 import io
 import json
 import math
-import warnings
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
+from edge_marl.arrays import read_arrays
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.schema import (
     SCHEMA_VERSION,
@@ -51,12 +49,7 @@ MIB = 2**20
 LIMITS = {SUBMISSION: 8 * MIB, ACTIONS: 32 * MIB, CHAIN: 32 * MIB, LEDGER: 32 * MIB}
 LARGEST_POLICY_FILE = 64 * MIB
 UNPACKED = 128 * MIB
-"""Largest array that an archive may hold; 100 episodes of `planet`, three times, are 7 MiB."""
-
-NO_ARRAY = (
-    EOFError, MemoryError, OverflowError, SyntaxError, TypeError, ValueError, Warning
-)  # fmt: skip
-"""What NumPy raises on a file that is none of its own."""
+"""All that an archive may unpack to; 100 episodes of `planet`, three times, are 7 MiB."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -144,12 +137,9 @@ def read_actions(folder: Path) -> Actions:
     path = folder / ACTIONS
     content = read_bytes(path, LIMITS[ACTIONS])
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            arrays = {name: _read_array(path, archive, name) for name in _members(path, archive)}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        raise SubmissionError(f"{path}: not a readable .npz archive ({error})") from None
-    except RuntimeError as error:  # an encrypted member
-        raise SubmissionError(f"{path}: cannot be unpacked ({error})") from None
+        arrays = read_arrays(content, UNPACKED, ("actions", "lengths"))
+    except ValueError as error:
+        raise SubmissionError(f"{path}: {error}") from None
     log = Actions(arrays["actions"], arrays["lengths"])
     _check_layout(path, log)
     return log
@@ -247,44 +237,6 @@ def _first_problem(error: Exception) -> str:
     value = first.get("input")
     shown = "" if isinstance(value, dict | list | tuple) else f" (found {value!r:.80})"
     return f"{field}: {first['msg']}{shown}"
-
-
-def _members(path: Path, archive: zipfile.ZipFile) -> list[str]:
-    """Return the names of the arrays of an archive that holds what it must, and nothing else."""
-    names = sorted(info.filename for info in archive.infolist())
-    if names != ["actions.npy", "lengths.npy"]:
-        raise SubmissionError(
-            f"{path}: holds {', '.join(names)[:200] or 'nothing'}: must hold actions.npy and "
-            "lengths.npy"
-        )
-    for info in archive.infolist():
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise SubmissionError(
-                f"{path}: {info.filename} is packed by another method than deflate"
-            )
-        if info.file_size > UNPACKED:
-            raise SubmissionError(
-                f"{path}: {info.filename} unpacks to {info.file_size} bytes: at most {UNPACKED} "
-                "are allowed"
-            )
-    return ["actions", "lengths"]
-
-
-def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    with archive.open(f"{name}.npy") as stream:
-        content = stream.read(UNPACKED + 1)  # whatever the archive's table says of its size
-    if len(content) > UNPACKED:
-        raise SubmissionError(f"{path}: {name}.npy unpacks to more than {UNPACKED} bytes")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what NumPy would put right is not what was asked for
-            array: npt.NDArray[Any] = np.lib.format.read_array(
-                io.BytesIO(content), allow_pickle=False, max_header_size=1000
-            )
-    except NO_ARRAY as error:
-        reason = " ".join(str(error).split())[:120]
-        raise SubmissionError(f"{path}: {name}.npy is no array of numbers ({reason})") from None
-    return array
 
 
 def _check_layout(path: Path, log: Actions) -> None:
