@@ -198,7 +198,7 @@ class RunFolder:
                 Evaluation(**{k: int(v) if k in whole else v for k, v in row.items()})  # type: ignore[arg-type]
                 for row in rows
             ]
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, OverflowError, csv.Error) as error:
             raise AgentError(f"{path}: not readable as a training's curve ({error})") from None
 
     @contextmanager

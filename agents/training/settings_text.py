@@ -45,7 +45,7 @@ def read_setting(text: str) -> tuple[str, Any]:
         raise AgentError(f"setting {text}: must be NAME=VALUE, such as gamma=0.95")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
 
 

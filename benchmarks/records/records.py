@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_marl.benchmarks.plan.cells import SCHEMA_VERSION, Anchors, Cell, Job, Plan
-from edge_marl.errors import RecordError
+from edge_marl.errors import RecordError, show
 from edge_marl.files import write_file
 
 __all__ = [
@@ -243,15 +243,15 @@ def _load(path: Path) -> _Kept:
         raise RecordError(f"{path}: cannot be read ({error.strerror})") from None
     head, _, body = content.partition(b"\n")
     if head != f'{{"checksum":"{_sha256(body)}",'.encode():
-        raise RecordError(f"{path.name}: {_whats_wrong(content)}")
+        reason = _no_record(content) or "damaged: its content does not have its checksum"
+        raise RecordError(f"{path.name}: {reason}")
     try:
         return _Kept.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        if (found := _schema(content)) != SCHEMA_VERSION:
-            raise RecordError(f"{path.name}: {_other_schema(found)}") from None
         field = ".".join(str(part) for part in first["loc"])
-        raise RecordError(f"{path.name}: {field}: {first['msg']}") from None
+        reason = _no_record(content) or f"{field}: {first['msg']}"
+        raise RecordError(f"{path.name}: {reason}") from None
 
 
 class _Kept(Record):
@@ -266,25 +266,21 @@ class _Kept(Record):
         return Record.model_construct(**facts | {"job": job})
 
 
-def _whats_wrong(content: bytes) -> str:
-    """Say what a file is that does not have its checksum."""
+def _no_record(content: bytes) -> str | None:
+    """Say what a file is instead of a record of this version; None if it may be one."""
     try:
         facts = json.loads(content)
-    except ValueError:  # not UTF-8, or not JSON
+    except (ValueError, RecursionError):  # not UTF-8, not JSON, or a trap
         return "damaged: it is not JSON"
     if not isinstance(facts, dict) or "schema_version" not in facts:
         return "not a record of this benchmark"
     if facts["schema_version"] != SCHEMA_VERSION:
         return _other_schema(facts["schema_version"])
-    return "damaged: its content does not have its checksum"
-
-
-def _schema(content: bytes) -> Any:
-    return json.loads(content).get("schema_version")
+    return None
 
 
 def _other_schema(found: Any) -> str:
-    return f"schema {found!r}, this version reads {SCHEMA_VERSION}"
+    return f"schema {show(found)}, this version reads {SCHEMA_VERSION}"
 
 
 def set_aside(folder: Path, job: Cell | Anchors) -> Path:

@@ -164,7 +164,7 @@ def _read(path: Path) -> Pair | None:
     try:
         content = json.loads(path.read_text("utf-8"))
         pair = float(content["random"]), float(content["bound"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return pair if math.isfinite(pair[0]) and pair[0] <= pair[1] < math.inf else None
 

@@ -111,7 +111,9 @@ def read_about(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SubmissionError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except RecursionError:
+        raise SubmissionError(f"{path}: not TOML (nested too deeply)") from None
+    except ValueError as error:  # also of a number of thousands of digits
         raise SubmissionError(f"{path}: not TOML ({error})") from None
 
 
