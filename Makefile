@@ -11,7 +11,7 @@ MAIN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 STATED := pyproject.toml requirements/constraints.txt
 
-.PHONY: help install benchmark speed test coverage check lint types format build check-build \
+.PHONY: help install benchmark speed test fuzz coverage check lint types format build check-build \
 	rllib-example clean
 
 help:  ## show this list
@@ -40,6 +40,11 @@ speed: $(MAIN)  ## measure how fast the environments are, each against the other
 
 test: check  ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+MINUTES ?= 60
+
+fuzz: $(DEV)  ## read changed files with every reader of files for MINUTES (60)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 # Not in `test`: every line that is traced takes longer.
 coverage: $(DEV)  ## all tests, and which lines of the packages they ran

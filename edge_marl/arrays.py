@@ -115,8 +115,9 @@ def _array(name: str, content: bytes) -> npt.NDArray[Any]:
         raise _no_array(name, f"it holds {dtype}")
     if size != here or not all(0 <= length <= len(content) for length in shape):
         raise _no_array(name, f"{dtype} {shape} takes {size} bytes, it has {here}")
-    order = "F" if is_fortran else "C"
-    array: npt.NDArray[Any] = np.ndarray(shape, dtype, content, stream.tell(), order=order)
+    array: npt.NDArray[Any] = np.ndarray(
+        shape, dtype, content, stream.tell(), order="F" if is_fortran else "C"
+    )
     if not _has_values(array):
         raise _no_array(name, f"its bytes are no {dtype}")
     return array

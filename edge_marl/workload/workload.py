@@ -46,7 +46,7 @@ __all__ = ["MAX_TIME_MS", "Workload", "load_workload"]
 FORMAT = "edge-marl-workload-1"
 
 UNPACKED = 2**29
-"""Bytes of a file's arrays; the largest scenario's are some 300 MiB."""
+"""Bytes of a file's arrays: 128 MiB of qualities may be there, 96 of tasks and 96 of links."""
 
 
 @dataclass(frozen=True, eq=False)

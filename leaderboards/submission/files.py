@@ -178,15 +178,18 @@ def parse_json(path: Path, content: bytes) -> Any:
     """Return what strict JSON says.
 
     Raises:
-        SubmissionError: not UTF-8, not JSON, a key twice, NaN or infinity.
+        SubmissionError: not UTF-8, not JSON, a key twice, NaN or infinity, half a character.
     """
     try:
-        return json.loads(
+        facts = json.loads(
             content.decode("utf-8"),
             object_pairs_hook=_once,
             parse_constant=_no_constant,
             parse_float=_finite,
         )
+        if b"\\ud" in content.lower():  # perhaps half a character, which no text may hold
+            json.dumps(facts, ensure_ascii=False).encode("utf-8")
+        return facts
     except UnicodeDecodeError as error:
         raise SubmissionError(f"{path}: not UTF-8 (byte {error.start})") from None
     except RecursionError:
