@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_marl.data import (
+    csv_tables,
     load_client_rates,
     load_llm_requests,
     load_metric,
@@ -201,6 +202,13 @@ def test_byte_order_mark_in_an_archive(tmp_path: Path) -> None:
     files = {"m.csv": "\ufeff" + recorded.METRIC_TEXT}
     found = load_metric(write(tmp_path, {"m.tar.gz": archive(files)}) / "m.tar.gz")
     assert len(found.value) == 2
+
+
+def test_an_archive_of_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a few kilobytes can hold gigabytes of spaces, in a file or in what tar says of it."""
+    path = write(tmp_path, {"m.tar.gz": archive({"m.csv": " " * 20_000})}) / "m.tar.gz"
+    monkeypatch.setattr(csv_tables, "UNPACKED", 10_000)
+    refused(load_metric, path, "m.tar.gz: unpacks to more than 10000 bytes")
 
 
 # JSON
