@@ -37,13 +37,14 @@ class EdgeMarlError(Exception):
         if len(problems) > MOST_PROBLEMS:
             rest = len(problems) - MOST_PROBLEMS + 1
             told = (*problems[: MOST_PROBLEMS - 1], f"... and {rest} more problems")
-        super().__init__(*map(_as_line, told))
+        super().__init__(*map(as_line, told))
 
     def __str__(self) -> str:
         return "\n".join(self.args)
 
 
-def _as_line(text: str) -> str:
+def as_line(text: str) -> str:
+    """Return a text of somebody else's as one line that a terminal can show."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST * 2 // 3 - 5]} ... {text[-LONGEST // 3 :]}"
     if text.isprintable():

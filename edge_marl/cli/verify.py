@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge_marl.console import FAILED
+from edge_marl.errors import as_line
 
 if TYPE_CHECKING:
     from edge_marl.leaderboards.verification.fresh import Fresh
@@ -65,7 +66,7 @@ def verify(
     fresh = _fresh(season, beacon)
     failed = False
     for path in paths:
-        typer.echo(f"{path}")
+        typer.echo(as_line(str(path)))
         verdict = check(
             path,
             level,
@@ -86,7 +87,7 @@ def verify(
 
 
 def _say_passed(name: str, finding: str) -> None:
-    typer.echo(f"  ok    {name}: {finding}")
+    typer.echo(as_line(f"  ok    {name}: {finding}"))
 
 
 def _say_verdict(verdict: Verdict) -> None:
@@ -95,7 +96,7 @@ def _say_verdict(verdict: Verdict) -> None:
     said: str = verdict.level or "not even its claims hold together"
     if verdict.verification is not None and verdict.verification.level != verdict.level:
         said += f" (without a sandbox: {verdict.verification.level} in the ledger)"
-    typer.echo(f"{verdict.entry}: {said}")
+    typer.echo(as_line(f"{verdict.entry}: {said}"))
 
 
 def _fresh(season: Path | None, beacon: Path | None) -> Fresh | None:

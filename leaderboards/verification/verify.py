@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_marl._version import __version__
-from edge_marl.errors import EdgeMarlError
+from edge_marl.errors import EdgeMarlError, SubmissionError
 from edge_marl.leaderboards.policies.asking import OpenPolicy
 from edge_marl.leaderboards.submission.schema import LEVELS, Ledger, Level, Sandbox, Verification
 from edge_marl.leaderboards.verification import (
@@ -123,13 +123,14 @@ def verify(
         try:
             finding = check.run(case)
         except EdgeMarlError as error:
-            verdict.failure = f"{check.name}: {_one_line(str(error))}"
+            verdict.failure = f"{check.name}: {'; '.join(error.args)}"
             break
         except Exception as error:  # a fault of ours, that what it was given has brought out
-            verdict.failure = (
-                f"{check.name}: the verifier itself failed ({_one_line(repr(error))[:200]}): it "
-                "says nothing about the submission; report it"
+            fault = SubmissionError(
+                f"the verifier itself failed ({error!r:.200}): it says nothing about the "
+                "submission; report it"
             )
+            verdict.failure = f"{check.name}: {fault}"
             break
         verdict.passed.append((check.name, finding))
         report(check.name, finding)
@@ -182,8 +183,3 @@ def _verification(case: Case, level: Level) -> Verification:
         reviewed=case.reviewed,
         verifier=__version__,
     )
-
-
-def _one_line(text: str) -> str:
-    """Return a message that holds names of somebody else's as one line that a terminal can show."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

@@ -53,6 +53,17 @@ def test_a_fault_of_the_verifier_is_a_line_and_no_traceback(
     assert "Traceback" not in said.out + said.err
 
 
+def test_a_folders_name_steers_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = forging.copy_of_good(tmp_path)
+    odd = folder.rename(folder.with_name("x\n  ok    held-out: 1.3460\x1b[2J"))
+    assert run(str(odd), "--level", "claimed") == 1
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\n  ok    held-out" not in said
+
+
 def test_a_sandbox_that_is_not_there_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
