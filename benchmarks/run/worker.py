@@ -85,7 +85,7 @@ def execute(task: Task, report: Report) -> dict[str, Any]:
         return {"anchors": [values.model_dump(mode="json") for values in _anchors(job, report)]}
     except Exception as error:  # whatever an agent does wrong is its cell's failure, not the run's
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        if isinstance(error, BdbQuit) or str(error) == "EOF when reading a line":
+        if isinstance(error.__cause__ or error, BdbQuit | EOFError):
             reason += NO_TERMINAL
         return {"failure": Failure(reason=reason, traceback=traceback.format_exc()).model_dump()}
 
