@@ -88,6 +88,8 @@ def with_episodes(folder: Path, episodes: Sequence[Episode], code: str) -> Path:
     facts = read(folder)
     facts["agent"] |= {"name": "own", "registered": False, "code_sha256": code_sha256(code)}
     write(folder, facts)
+    place, _, name = code.rpartition(":")
+    code = f"{Path(place).name}:{name}"  # as `edge-marl submit`: the digest depends on no machine
     config = folder / "policy" / "seed-0" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"agent": code}), "utf-8")
     with_played(folder, episodes)

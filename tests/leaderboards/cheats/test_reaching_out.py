@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,8 +49,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             (place / name).write_text("secret")
         for name in (str(place / "socket"), f"\0{MARK}"):
             listening = stack.enter_context(socket.socket(socket.AF_UNIX))
-            listening.bind(name)
-            listening.listen()
+            with suppress(OSError):  # another worker's is as good
+                listening.bind(name)
+                listening.listen()
         stack.enter_context(socket.create_server(("127.0.0.1", PORT), reuse_port=True))
         yield
 
