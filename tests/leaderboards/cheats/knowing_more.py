@@ -90,12 +90,12 @@ class Plans(Agent):
 
 
 class PlansAndThrowsAway(Plans):
-    """L2: throws away public workloads, so that what the board ranks by is no better than on new ones.
+    """L2: throws public workloads away, so that what boards rank by is no better than on new ones.
 
     Those it knows by what it sees first in all of them; in others it is an honest heuristic.
     """
 
-    thrown_away = 35  # so many that the statistic of the board is equal
+    thrown_away = 35
 
     def reset(self, seed: int) -> None:
         super().reset(seed)
