@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_marl.agents.heuristics.basic import Actions, Heuristic
+from edge_marl.agents.heuristics.prices import WORKLOADS, learn_prices
 from edge_marl.agents.heuristics.view import View, best_action
 from edge_marl.agents.registry import register
-from edge_marl.bound import has_bound, upper_bound
-from edge_marl.draw import draw_workload
+from edge_marl.bound import has_bound
 from edge_marl.errors import AgentError
-from edge_marl.kernel.world import ARRIVAL
-from edge_marl.scenario import Scenario
-from edge_marl.workload import Workload
 
 __all__ = ["BidPrice"]
-
-WORKLOADS = 4
-"""Training workloads, seeds 0 and up, that the prices are the mean over."""
-
-Prices = npt.NDArray[np.float64]
 
 
 @register("bid-price")
@@ -37,7 +27,8 @@ class BidPrice(Heuristic):
     that costs more than any price. Talluri and van Ryzin, "An analysis of bid-price controls for
     network revenue management", Management Science 44 (1998).
 
-    The linear programs are solved at the first `reset`: seconds, minutes for thousands of servers.
+    The linear programs of a scenario that is no tier are solved at its first `reset`: seconds,
+    minutes for thousands of servers; then its prices are in the cache (`prices.py`).
 
     Raises (from `reset` on):
         AgentError: if there is no bound for the scenario, and so no prices.
@@ -62,28 +53,3 @@ class BidPrice(Heuristic):
         price = np.where(view.cloud, 0.0, self._prices[:, None])
         cost = price * view.demand[:, None, None] * view.until_end_ms
         return best_action(view.candidates, view.value - cost)
-
-
-@lru_cache(maxsize=16)
-def learn_prices(scenario: Scenario) -> Prices:
-    """Return prices per denoising step and ms of each neighbour, (N,), from training workloads."""
-    workloads = [draw_workload(scenario, k, split="train") for k in range(WORKLOADS)]
-    prices = [_mean_prices(scenario, workload) for workload in workloads]
-    if scenario.extended:
-        edge = slice(scenario.servers.count)
-        means = [
-            np.average(price[edge], weights=workload.topology.capacity[edge])
-            for price, workload in zip(prices, workloads, strict=True)
-        ]
-        return np.full(scenario.num_neighbours, np.mean(means))
-    return np.asarray(np.mean(prices, axis=0))
-
-
-def _mean_prices(scenario: Scenario, workload: Workload) -> Prices:
-    """Return each server's price of a denoising step for a ms, mean over time, (S,)."""
-    bound = upper_bound(scenario, workload)
-    if bound.edges is not None:
-        return np.average(bound.prices, axis=0, weights=np.diff(bound.edges))
-    arrivals = workload.tasks[:, ARRIVAL]
-    mean: Prices = bound.prices.sum(axis=0) / max(1, int(arrivals[-1] - arrivals[0]))
-    return mean

@@ -221,26 +221,8 @@ def test_bid_price_takes_what_leaves_most_after_the_price(monkeypatch: pytest.Mo
     assert act("bid-price", WITH_CLOUD, [100, 10, 10, 200], mask="11111110", **seen) == 0
 
 
-def test_prices_come_from_training_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edge_marl.agents.heuristics import bid_price
-
-    drawn = []
-
-    def draw(scenario: Scenario, seed: int, *, split: Any) -> Any:
-        drawn.append((seed, split))
-        return draw_workload(scenario, seed, split=split)
-
-    monkeypatch.setattr(bid_price, "draw_workload", draw)
-    smoke = load_scenario("smoke", world=8)  # of no other test: prices are kept
-    prices = bid_price.learn_prices(smoke)
-    assert drawn == [(0, "train"), (1, "train"), (2, "train"), (3, "train")]
-    assert prices.shape == (3,)
-    assert (prices >= 0).all()
-    assert prices.max() > 0
-
-
 def test_prices_of_episodes_with_servers_of_their_own_are_one_for_all() -> None:
-    from edge_marl.agents.heuristics.bid_price import learn_prices
+    from edge_marl.agents.heuristics.prices import learn_prices
 
     busy = world(arrivals={**PLAIN, "rate_per_s": 4.0, "horizon_s": 30.0})
     prices = learn_prices(busy)
