@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
 
-__all__ = ["jit"]
+__all__ = ["c_function", "jit"]
 
 
 def jit(body: Callable[..., Any], **options: Any) -> Any:
@@ -23,11 +25,39 @@ def jit(body: Callable[..., Any], **options: Any) -> Any:
         body: the function.
         options: of `numba.njit`.
     """
+    _sign(body)
     try:
         return numba.njit(cache=True, **options)(body)
     except RuntimeError:  # "cannot cache function ...: no locator available"
         _warn_once()
         return numba.njit(**options)(body)
+
+
+def c_function(body: Callable[..., Any], signature: Any, **options: Any) -> Any:
+    """Compile a function now, for compiled code that calls it by its `address` (see `jit`)."""
+    _sign(body)
+    try:
+        return numba.cfunc(signature, cache=True, **options)(body)
+    except RuntimeError:
+        _warn_once()
+        return numba.cfunc(signature, **options)(body)
+
+
+def _sign(body: Callable[..., Any]) -> None:
+    """Have a function's name say what the folder that it lies in is like.
+
+    Numba's cache of a function is made anew when its own file changes, and knows nothing of the
+    functions that it calls.
+    """
+    folder = Path(body.__code__.co_filename).parent
+    body.__qualname__ = f"{body.__qualname__}_{_digest(folder)}"
+
+
+@cache
+def _digest(folder: Path) -> str:
+    """Return a digest of the sources in a folder."""
+    sources = sorted(folder.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
 @cache

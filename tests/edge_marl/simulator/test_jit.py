@@ -45,3 +45,21 @@ def test_without_a_folder_for_compiled_code(tmp_path: Path) -> None:
     assert Path(place).parent == copy
     assert len(told) == 1
     assert "set the environment variable NUMBA_CACHE_DIR to a folder" in told[0]
+
+
+def test_a_cached_function_does_not_outlive_a_change_of_its_folder(tmp_path: Path) -> None:
+    """Numba itself looks at the function's own file only."""
+    (tmp_path / "inner.py").write_text(
+        "from edge_marl.jit import jit\n@jit\ndef number():\n    return 1\n"
+    )
+    (tmp_path / "outer.py").write_text(
+        "from edge_marl.jit import jit\nfrom inner import number\n"
+        "@jit\ndef twice():\n    return 2 * number()\nprint(twice())\n"
+    )
+    said = []
+    for other in ("return 1", "return 4"):
+        inner = tmp_path / "inner.py"
+        inner.write_text(inner.read_text().replace("return 1", other))
+        run = [sys.executable, str(tmp_path / "outer.py")]
+        said.append(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+    assert said == ["2\n", "8\n"]
