@@ -238,9 +238,10 @@ class Scenario(Section):
     def model_copy(
         self, *, update: Mapping[str, Any] | None = None, deep: bool = False
     ) -> Scenario:
-        """Copy with changes (unchecked, as pydantic's); the copy's digest is its own."""
+        """Copy with changes (unchecked, as pydantic's); what follows from it is the copy's."""
         copy = super().model_copy(update=update, deep=deep)
-        copy.__dict__.pop("digest", None)  # pydantic copies cached properties along
+        for cached in ("digest", "extended"):  # pydantic copies them along
+            copy.__dict__.pop(cached, None)
         return copy
 
     def __hash__(self) -> int:
@@ -272,7 +273,7 @@ class Scenario(Section):
         """Number of actions N * V; action = neighbour * V + service."""
         return self.num_neighbours * self.num_services
 
-    @property
+    @cached_property
     def extended(self) -> bool:
         """Whether any part of the extended model is on (`docs/extended_model.md`).
 

@@ -28,6 +28,7 @@ from edge_marl.workload.sampling import (
     ranks,
     words_per_gap,
 )
+from edge_marl.workload.words import Stream
 
 __all__ = ["draw_arrivals", "draw_bursts", "draw_rates", "has_processes"]
 
@@ -67,7 +68,7 @@ def draw_arrivals(scenario: Scenario, streams: Streams, least: int) -> tuple[Int
 
 
 def _draw_gateway(
-    stream: np.random.PCG64,
+    stream: Stream,
     size: int,
     shape: float,
     edges: Ints,

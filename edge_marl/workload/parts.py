@@ -14,13 +14,13 @@ from edge_marl.scenario import Scenario
 from edge_marl.workload.sampling import (
     OUTAGE_STREAM,
     Streams,
-    Words,
     choose_evenly,
     durations_ms,
     exponentials,
     fill_load_times,
     limits,
 )
+from edge_marl.workload.words import Words
 from edge_marl.workload.workload import MAX_TIME_MS
 
 __all__ = [

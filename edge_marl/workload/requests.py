@@ -37,13 +37,13 @@ from edge_marl.workload.sampling import (
     USER_STREAM,
     WORDS_PER_TASK,
     Streams,
-    Words,
     choose,
     choose_evenly,
     fill_tasks,
     limits,
     ranks,
 )
+from edge_marl.workload.words import Stream, Words
 
 __all__ = ["draw_requests", "draw_rows", "least_requests"]
 
@@ -55,18 +55,17 @@ def least_requests(scenario: Scenario) -> int:
 
 def draw_requests(scenario: Scenario, streams: Streams) -> Ints:
     """Requests as tasks, (R, 5): the first stage of each."""
-    stream = streams.open(TASK_STREAM)
     least = least_requests(scenario)
     law = scenario.tasks
     if not has_processes(scenario):
-        tasks, words = _draw_poisson(scenario, stream, least)
+        tasks = _draw_poisson(scenario, streams.open(TASK_STREAM), least)
         if not (law.zipf or law.demand_share or law.sticky):
             return tasks
     else:
         times, gateways = draw_arrivals(scenario, streams, least)
-        words = stream.random_raw(WORDS_PER_TASK * len(times)).reshape(-1, WORDS_PER_TASK)
         tasks = np.empty((len(times), NUM_TASK_FIELDS), dtype=np.int64)
         tasks[:, ARRIVAL], tasks[:, GATEWAY] = times, gateways
+    words = streams.words((len(tasks), WORDS_PER_TASK), TASK_STREAM)
     _set_kinds(tasks, law, words[:, TYPE_WORD], words[:, DEMAND_WORD])
     if law.sticky:
         users = streams.words((len(tasks), 2), USER_STREAM)
@@ -74,18 +73,17 @@ def draw_requests(scenario: Scenario, streams: Streams) -> Ints:
     return tasks
 
 
-def _draw_poisson(scenario: Scenario, stream: np.random.PCG64, least: int) -> tuple[Ints, Words]:
-    """Tasks of the base model and the words that they were made of, (N, 5) and (N, 4)."""
+def _draw_poisson(scenario: Scenario, stream: Stream, least: int) -> Ints:
+    """Tasks of the base model, (N, 5)."""
     arrivals, law = scenario.arrivals, scenario.tasks
     expected = arrivals.rate_per_s * arrivals.horizon_s
     # Eight standard deviations more than expected; the loop is for the rest.
     size = int(expected + 8 * math.sqrt(expected)) + 16
-    words = stream.random_raw(WORDS_PER_TASK * size)
     while True:
-        tasks = np.empty((len(words) // WORDS_PER_TASK, NUM_TASK_FIELDS), dtype=np.int64)
+        tasks = np.empty((size, NUM_TASK_FIELDS), dtype=np.int64)
         count = fill_tasks(
             tasks,
-            words,
+            stream.state,
             1000 / arrivals.rate_per_s,
             arrivals.horizon_ms,
             arrivals.resolution_ms,
@@ -94,9 +92,9 @@ def _draw_poisson(scenario: Scenario, stream: np.random.PCG64, least: int) -> tu
             _demand_and_run_time(law),
             scenario.gateways.count,
         )
-        if count < len(tasks):
-            return tasks[:count], words.reshape(-1, WORDS_PER_TASK)[:count]
-        words = np.concatenate([words, stream.random_raw(WORDS_PER_TASK * size)])
+        if count < size:
+            return tasks[:count]
+        size *= 2
 
 
 @lru_cache(maxsize=64)

@@ -1,24 +1,31 @@
 """Streams of random words, and laws made of them: the same on every machine.
 
-Words are the raw 64-bit output of NumPy's PCG64, whose stream is fixed. Laws are inverted or
-rejected from words by integers and + - * / and square roots, which are exact or correctly rounded
-everywhere. The result of any other function (log, cos, exp) is rounded at once, to milliseconds or
-to 2^-20, so that its last bit, which differs between machines, does not matter.
+Words are the raw 64-bit output of NumPy's PCG64, whose stream is fixed (`words.py`). Laws are
+inverted or rejected from words by integers and + - * / and square roots, which are exact or
+correctly rounded everywhere. The result of any other function (log, cos, exp) is rounded at once,
+to milliseconds or to 2^-20, so that its last bit, which differs between machines, does not matter.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_marl.jit import jit
 from edge_marl.kernel.world import ARRIVAL, DEMAND, GATEWAY, RUN_TIME, TYPE, Floats, Ints
+from edge_marl.workload.words import (
+    Stream,
+    Words,
+    advance_lane,
+    open_lanes,
+    open_streams,
+    word_of,
+)
 
 __all__ = [
     "ARRIVAL_STREAM",
@@ -55,8 +62,6 @@ __all__ = [
     "words_per_gap",
 ]
 
-Words = npt.NDArray[np.uint64]
-
 TASK_STREAM = 0
 ARRIVAL_STREAM = 1
 BURST_STREAM = 2
@@ -74,8 +79,8 @@ GATEWAY_PLACE_STREAM = 13
 LINK_STREAM = 14
 """Spawn keys: each part draws from a stream of its own, so that none shifts another's draws."""
 
-GAP_WORD, TYPE_WORD, DEMAND_WORD, GATEWAY_WORD = range(4)
-"""Which of a task's four words decides what."""
+TYPE_WORD, DEMAND_WORD = 1, 2
+"""Which of a task's four words decides what; the first is of its gap, the last of its gateway."""
 WORDS_PER_TASK = 4
 
 GRAIN = 2.0**20
@@ -90,24 +95,13 @@ class Streams:
     split: int
     episode: int
 
-    def open(self, *name: int) -> np.random.PCG64:
+    def open(self, *name: int) -> Stream:
         """Return a stream from its beginning; `name` is one of the spawn keys, and what of it."""
-        key = (self.split, self.episode, *name)
-        return np.random.PCG64(np.random.SeedSequence(entropy=self.seed, spawn_key=key))
+        return open_streams(1, self.seed, (self.split, self.episode, *name))[0]
 
-    def open_many(self, count: int, *name: int) -> Iterator[np.random.PCG64]:
-        """Yield `count` streams, each from its beginning; taking the next one ends the last.
-
-        Their states are drawn from the name's SeedSequence: a tenth of the time of `open`.
-        """
-        stream = self.open(*name)
-        state = stream.state
-        assert stream.seed_seq is not None
-        drawn = stream.seed_seq.generate_state(4 * (count + 1), np.uint64).reshape(-1, 4)
-        for a, b, c, d in drawn[1:].tolist():  # the first row is the state of `stream` itself
-            state["state"] = {"state": a << 64 | b, "inc": c << 64 | d | 1}
-            stream.state = state
-            yield stream
+    def open_many(self, count: int, *name: int) -> list[Stream]:
+        """Return `count` streams, each from its beginning, that follow from the name's own."""
+        return open_streams(1 + count, self.seed, (self.split, self.episode, *name))[1:]
 
     def words(self, shape: tuple[int, ...], *name: int) -> Words:
         """Return the first words of a stream, in an array of a shape."""
@@ -196,7 +190,7 @@ def _normal(radius: np.uint64, angle: np.uint64) -> float:
 @jit
 def fill_tasks(
     tasks: Ints,
-    words: Words,
+    state: Words,
     mean_gap_ms: float,
     horizon_ms: int,
     resolution_ms: int,
@@ -208,21 +202,27 @@ def fill_tasks(
     """Fill the tasks of the base model row by row; return how many arrive before the horizon.
 
     `least` tasks are kept wherever they fall, so that an episode has a decision (with the rates of
-    the released tiers the horizon never comes this early).
+    the released tiers the horizon never comes this early). The four words of a task come from the
+    four lanes of a stream, whose `state` stays where it is.
     """
     arrival = 0
+    a, b, c, d, e, f, g, h, up, down = open_lanes(state)
     for k in range(len(tasks)):
-        at = WORDS_PER_TASK * k
         if k > 0:
-            arrival += int(-math.log(_uniform(words[at + GAP_WORD])) * mean_gap_ms + 0.5)
+            arrival += int(-math.log(_uniform(word_of(a, b))) * mean_gap_ms + 0.5)
             if arrival >= horizon_ms and k >= least:
                 return k
-        choice = _choose(words[at + DEMAND_WORD], len(demand_and_run_time))
-        tasks[k, ARRIVAL] = arrival // resolution_ms * resolution_ms
+        choice = _choose(word_of(e, f), len(demand_and_run_time))
+        # As floats: an integer division takes longer than all else here; exact below 2^52.
+        tasks[k, ARRIVAL] = int(arrival / np.float64(resolution_ms)) * resolution_ms
         tasks[k, RUN_TIME] = demand_and_run_time[choice, 1]
         tasks[k, DEMAND] = demand_and_run_time[choice, 0]
-        tasks[k, TYPE] = _choose(words[at + TYPE_WORD], types)
-        tasks[k, GATEWAY] = _choose(words[at + GATEWAY_WORD], gateways)
+        tasks[k, TYPE] = _choose(word_of(c, d), types)
+        tasks[k, GATEWAY] = _choose(word_of(g, h), gateways)
+        a, b = advance_lane(a, b, up, down)
+        c, d = advance_lane(c, d, up, down)
+        e, f = advance_lane(e, f, up, down)
+        g, h = advance_lane(g, h, up, down)
     return len(tasks)
 
 
