@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.envs import spaces
+from edge_marl.envs.copies import Copies
 from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, check_batch
 from edge_marl.envs.parallel import Reward, check_reward, game_scenario, share_rewards
 from edge_marl.errors import ActionError
@@ -70,6 +71,7 @@ class EdgeAIGCRows(ManyEpisodes):
         self._simulator = GatewaySimulator(self.scenario, num_envs)
         self.layout = self._simulator.layout
         self._episodes = RowEpisodes(self._simulator)
+        self._seen, self._legal = Copies(), Copies()
 
     def reset(
         self,
@@ -121,11 +123,11 @@ class EdgeAIGCRows(ManyEpisodes):
         return self._simulator.states()
 
     def _see(self) -> Floats:
-        return self._simulator.seen.reshape(self.num_envs, self.num_gateways, -1).copy()
+        return self._seen.of(self._simulator.seen.reshape(self.num_envs, self.num_gateways, -1))
 
     def _infos(self) -> dict[str, Any]:
         masks = self._simulator.masks.reshape(self.num_envs, self.num_gateways, -1)
-        return {"action_mask": masks.copy()}
+        return {"action_mask": self._legal.of(masks)}
 
     def _check(self, choices: npt.ArrayLike) -> npt.NDArray[np.int64]:
         chosen = np.asarray(choices)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from edge_marl.envs import spaces
+from edge_marl.envs.copies import Copies
 from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, check_batch
 from edge_marl.errors import ActionError, ScenarioError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
@@ -85,6 +87,8 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self._every_row.flags.writeable = False
         self._episodes = RowEpisodes(self._simulator)
+        self._seen, self._legal = Copies(), Copies()
+        self._pending: tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]] | None = None
 
     def reset(
         self,
@@ -103,6 +107,7 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         Raises:
             WorkloadError: wrong number or kind of workloads, seeds or mask.
         """
+        self._check_idle("reset")
         self._episodes.reset(seed, options)
         if isinstance(seed, int | np.integer):
             super().reset(seed=check_seed(seed))
@@ -127,12 +132,60 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
             ActionError: wrong number or kind of actions, or one outside the action space.
             EpisodeOverError: before every row has been reset.
         """
+        chosen = self._before_step(actions)
+        rewards = np.empty(self.num_envs)
+        over = self._over()
+        self._simulator.step(chosen, rewards)
+        return self._after_step(rewards, over)
+
+    def step_async(self, actions: npt.ArrayLike) -> None:
+        """Begin a step; `step_wait` returns what `step` would have, and has to come next.
+
+        Other threads take the decisions meanwhile, where there are rows and cores for some.
+
+        Raises:
+            AlreadyPendingCallError: a step has begun already (Gymnasium's).
+            ActionError: as `step`, like EpisodeOverError.
+        """
+        chosen = self._before_step(actions)
+        rewards = np.empty(self.num_envs)
+        self._pending = rewards, self._over()
+        self._simulator.begin(chosen, rewards)
+
+    def step_wait(self) -> tuple[Any, ...]:
+        """Return what the step that was begun gives, as `step` does.
+
+        Raises:
+            NoAsyncCallError: none has begun (Gymnasium's).
+        """
+        if self._pending is None:
+            raise NoAsyncCallError("step_wait: no step has begun: call step_async first", "step")
+        self._simulator.finish()
+        (rewards, over), self._pending = self._pending, None
+        return self._after_step(rewards, over)
+
+    def _before_step(self, actions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        self._check_idle("step")
         chosen = self._check_actions(actions)
         self._episodes.check_started()
-        rewards = np.empty(self.num_envs)
+        return chosen
+
+    def _check_idle(self, call: str) -> None:
+        if self._pending is not None:
+            raise AlreadyPendingCallError(
+                f"{call}: a step has begun and not ended: call step_wait first", "step"
+            )
+
+    def _over(self) -> npt.NDArray[np.intp]:
+        """Rows that start their next episode in this step."""
+        if not self._next_step:
+            return np.empty(0, dtype=np.intp)
+        return np.flatnonzero(self._simulator.done)  # GOING_ON is 0
+
+    def _after_step(
+        self, rewards: npt.NDArray[np.float64], over: npt.NDArray[np.intp]
+    ) -> tuple[Any, ...]:
         done = self._simulator.done
-        over = np.flatnonzero(done) if self._next_step else ()  # GOING_ON is 0
-        self._simulator.step(chosen, rewards)
         for row in over:
             self._episodes.start(int(row))
         terminated, truncated = done == TERMINATED, done == TRUNCATED
@@ -184,11 +237,11 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         return chosen.astype(np.int64, copy=False)
 
     def _see(self) -> Any:
-        observations = self._simulator.observations.copy()
+        observations = self._seen.of(self._simulator.observations)
         return observations if self._flat else spaces.with_mask(observations, self._masks())
 
     def _masks(self) -> npt.NDArray[np.int8]:
-        return self._simulator.feasible.copy()
+        return self._legal.of(self._simulator.feasible)
 
     def _infos(self) -> dict[str, Any]:
         return {"action_mask": self._masks(), "_action_mask": self._every_row}

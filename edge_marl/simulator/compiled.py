@@ -17,7 +17,7 @@ from numba.core import types
 from numba.core.cgutils import get_item_pointer, get_or_insert_function, unpack_tuple
 from numba.extending import intrinsic
 
-from edge_marl.jit import jit
+from edge_marl.jit import c_function, jit
 from edge_marl.kernel import (
     agenda,
     clock,
@@ -25,6 +25,7 @@ from edge_marl.kernel import (
     game,
     losses,
     network,
+    opening,
     servers,
     steps,
     value,
@@ -33,23 +34,24 @@ from edge_marl.kernel import (
 from edge_marl.kernel import (
     observe as sight,
 )
-from edge_marl.kernel.world import ARRAYS, World
+from edge_marl.kernel.world import ARRAYS, NUM_TASK_FIELDS, World
 
 __all__ = [
+    "address_of_rows",
     "address_table",
     "compile_bodies",
     "compiled",
-    "live_on",
-    "observe",
     "observe_gateways",
+    "open_episode_at",
     "open_game",
-    "play_rows_at",
     "step_at",
-    "step_rows_at",
     "task_utility",
 ]
 
-MODULES = (world, value, network, servers, agenda, sight, losses, decision, clock, steps, game)
+MODULES = (
+    *(world, value, network, servers, agenda, sight, losses, decision, clock, steps, opening),
+    game,
+)
 """All modules of the kernel."""
 
 
@@ -132,9 +134,8 @@ def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:
 _bodies = compile_bodies(compiled)
 
 task_utility = _bodies["task_utility"]
-live_on = _bodies["live_on"]
-observe = _bodies["observe"]
 observe_gateways = _bodies["observe_gateways"]
+open_episode = _bodies["open_episode"]
 open_game = _bodies["open_game"]
 play_rows = _bodies["play_rows"]
 step = _bodies["step"]
@@ -221,24 +222,45 @@ def step_at(address: int, e: int, action: int) -> float:
 
 
 @compiled
-def step_rows_at(
-    address: int,
-    first: int,
-    stop: int,
-    actions: npt.NDArray[np.int64],
-    step_rewards: npt.NDArray[np.float64],
-) -> None:
-    """`steps.step_rows` on the arrays of an address table."""
-    step_rows(_world_at(address), first, stop, actions, step_rewards)
+def open_episode_at(address: int, e: int, tasks: int, count: int) -> None:
+    """`opening.open_episode` on the arrays of an address table, and tasks at an address."""
+    shape = (count, NUM_TASK_FIELDS)
+    open_episode(_world_at(address), e, numba.carray(_pointer(tasks), shape, np.int64))
 
 
-@compiled
-def play_rows_at(
-    address: int,
-    first: int,
-    stop: int,
-    choices: npt.NDArray[np.int64],
-    own_rewards: npt.NDArray[np.float64],
-) -> None:
-    """`game.play_rows` on the arrays of an address table."""
-    play_rows(_world_at(address), first, stop, choices, own_rewards)
+def _step_rows(table: int, first: int, stop: int, actions: int, rewards: int) -> None:
+    """`steps.step_rows` on arrays at addresses."""
+    w = _world_at(table)
+    shape = (len(w.episode),)
+    step_rows(
+        w,
+        first,
+        stop,
+        numba.carray(_pointer(actions), shape, np.int64),
+        numba.carray(_pointer(rewards), shape, np.float64),
+    )
+
+
+def _play_rows(table: int, first: int, stop: int, choices: int, rewards: int) -> None:
+    """`game.play_rows` on arrays at addresses."""
+    w = _world_at(table)
+    shape = (len(w.episode), w.gateways.shape[1])
+    play_rows(
+        w,
+        first,
+        stop,
+        numba.carray(_pointer(choices), shape, np.int64),
+        numba.carray(_pointer(rewards), shape, np.float64),
+    )
+
+
+@cache
+def address_of_rows(game: bool) -> int:
+    """Return the address of a C function (table, first, stop, actions, rewards), all int64.
+
+    It takes a step in a range of rows, of the game of gateways or of single environments.
+    """
+    body = _play_rows if game else _step_rows
+    body.__qualname__ = f"{body.__name__}_{FINGERPRINT}"
+    address: int = c_function(body, types.void(*[types.int64] * 5), error_model="numpy").address
+    return address

@@ -9,7 +9,7 @@ from edge_marl.kernel import game
 from edge_marl.kernel import world as k
 from edge_marl.kernel.world import HEAD, WAITS
 from edge_marl.simulator import compiled
-from edge_marl.simulator.simulator import Simulator
+from edge_marl.simulator.simulator import Simulator, plain
 
 __all__ = ["GatewaySimulator"]
 
@@ -43,9 +43,9 @@ class GatewaySimulator(Simulator):
         """(E * G, N * V + 1) what each gateway may choose now; overwritten by the next step."""
         return self._world.masks
 
-    def _open(self, row: int, count: int) -> None:
-        super()._open(row, count)
-        w = self._world
+    def _open(self, row: int, tasks: npt.NDArray[np.int64]) -> None:
+        super()._open(row, tasks)
+        w, count = self._world, len(tasks)
         first_stages = np.arange(count)
         if self.scenario.extended:
             first_stages = np.flatnonzero(w.details[row, :count, k.STAGE] == 0)
@@ -73,7 +73,7 @@ class GatewaySimulator(Simulator):
             choices: (E, G) actions in 0..N * V - 1, or `nothing`.
             own_rewards: (E, G) written in place: what each gateway's dispatch paid.
         """
-        self._in_threads(self._bound(game.play_rows, compiled.play_rows_at), choices, own_rewards)
+        self._take(game.play_rows, True, *plain(choices, own_rewards))
 
     def states(self) -> npt.NDArray[np.float32]:
         """Return the full present of every row (E, state_size), for centralised training.

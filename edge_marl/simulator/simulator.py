@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import pairwise
 from typing import Any
 from weakref import WeakSet
 
@@ -14,13 +12,15 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.kernel import steps
+from edge_marl.kernel import opening, steps
 from edge_marl.kernel import world as k
-from edge_marl.kernel.world import DEMAND, NUM_DETAILS, NUM_TASK_FIELDS
+from edge_marl.kernel.world import DEMAND, NUM_DETAILS
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import compiled
+from edge_marl.simulator.crew import Crew, alone
 from edge_marl.simulator.log import EpisodeLog
+from edge_marl.simulator.pace import Pace
 from edge_marl.simulator.packing import (
     pack_links,
     pack_offers,
@@ -41,8 +41,11 @@ MUCH_MEMORY = 2**60
 FIXED = ("spec", "rates", "services", "offers", "prices", "memory", "links")
 """Arrays that a step never writes to: they follow from the scenario and the topology."""
 
-ROWS_PER_THREAD = 128
-"""A thread is worth its hand-over (some 20 us) from about this many rows on."""
+ROWS_PER_THREAD = 32
+"""Below this many a thread is not even tried."""
+
+ROWS_AT_A_TIME = 16
+"""Rows that a thread takes at once: whole cache lines of rewards, and a few us of work."""
 
 with_threads: WeakSet[Simulator] = WeakSet()
 """Simulators that have made threads."""
@@ -51,7 +54,7 @@ with_threads: WeakSet[Simulator] = WeakSet()
 def drop_threads() -> None:
     """Forget all threads: a forked process has none of them, and would wait for them for ever."""
     for simulator in list(with_threads):
-        simulator._threads = None
+        simulator._crew = simulator._begun = None
 
 
 if hasattr(os, "register_at_fork"):
@@ -94,10 +97,10 @@ class Simulator:
         self._make_room(num_tasks, min(self._most_running, num_tasks), 0)
         self._bind()
         cores = numba.config.NUMBA_NUM_THREADS
-        threads = min(num_threads or cores, max(1, num_envs // ROWS_PER_THREAD))
-        bounds = [num_envs * i // threads for i in range(threads + 1)]
-        self._chunks = list(pairwise(bounds))
-        self._threads: ThreadPoolExecutor | None = None
+        self._num_threads = min(num_threads or cores, max(1, num_envs // ROWS_PER_THREAD))
+        self._crew: Crew | None = None
+        self._pace = Pace()
+        self._begun: Callable[[], None] | None = None
 
     def _empty_world(self) -> k.World:
         """Return all arrays, without room for tasks."""
@@ -137,6 +140,7 @@ class Simulator:
     def _bind(self) -> None:
         """Bind the kernel to the arrays as they are now."""
         self._table = compiled.address_table(self._world)
+        self._address: int = self._table.ctypes.data
         self.step_row: Callable[[int, int], float] = self._bound(steps.step, compiled.step_at)
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
         reward. Bound, not a method: a single environment's step is short enough to notice."""
@@ -149,9 +153,9 @@ class Simulator:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is bound to this object's memory, for copies and pickles."""
-        bound = ("_table", "step_row")
+        bound = ("_table", "_address", "step_row")
         state = {name: value for name, value in self.__dict__.items() if name not in bound}
-        return state | {"_threads": None}
+        return state | {"_crew": None, "_begun": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Bind a copy to its own memory."""
@@ -223,32 +227,19 @@ class Simulator:
         if count > self._world.tasks.shape[1]:
             room = count + count // 8
             self._make_room(room, min(self._most_running, room), 0)
-        w = self._world
-        rows = w.tasks[row, :count]
-        rows[:, :NUM_TASK_FIELDS] = tasks
-        rows[:, NUM_TASK_FIELDS:] = (k.NOWHERE, k.WAITING, 0, 0)
-        w.rewards[row, :count] = 0.0
         if self._topologies[row] is not topology:
             self._install(row, topology)
-        w.servers[row, :, k.CAPACITY + 1 :] = 0
-        w.soonest[row] = k.NEVER
-        w.episode[row, k.TOPOLOGY] = self.num_envs if topology is self._own else row
-        self._open(row, count)
+        self._world.episode[row, k.TOPOLOGY] = self.num_envs if topology is self._own else row
+        self._open(row, tasks)
 
-    def _open(self, row: int, count: int) -> None:
-        """Go to the first decision of an episode whose tasks and servers are in place."""
-        w = self._world
-        episode = w.episode[row]
-        episode[[k.SHOWN, k.DONE, k.CRASHES, k.ILLEGAL, k.ARRIVING, k.AGENDA, k.OUTAGES_PAST]] = 0
-        episode[k.NUM_TASKS] = count
-        if self.scenario.extended:
-            episode[[k.CLOCK, k.TICK]] = 0, k.NOWHERE
-            if not self.scenario.clock.slot_ms or not len(w.gateways):
-                compiled.live_on(w, row)
-        else:
-            episode[k.CLOCK] = w.tasks[row, 0, k.ARRIVAL]
-            w.observations[row, self.layout.task_size + 1 :: k.SERVER_FEATURES] = 1.0
-        compiled.observe(w, row)
+    def _open(self, row: int, tasks: npt.NDArray[np.int64]) -> None:
+        """Go to the first decision of an episode on tasks, (N, 5), whose servers are in place."""
+        if numba.config.DISABLE_JIT:
+            opening.open_episode(self._world, row, tasks)
+            return
+        tasks = np.ascontiguousarray(tasks)
+        # By its address: to Numba an array that cannot be written to is of another type.
+        compiled.open_episode_at(self._address, row, tasks.ctypes.data, len(tasks))
 
     def _install(self, row: int, topology: Topology) -> None:
         """Put the servers of a topology into a row."""
@@ -295,24 +286,69 @@ class Simulator:
             actions: (E,) in the action space.
             rewards: (E,) written in place.
         """
-        self._in_threads(self._bound(steps.step_rows, compiled.step_rows_at), actions, rewards)
+        self._take(steps.step_rows, False, *plain(actions, rewards))
 
-    def _in_threads(self, run: Callable[..., None], *arrays: npt.NDArray[Any]) -> None:
-        """Call `run(first, stop, *arrays)` for the rows of every thread."""
-        mine, *others = self._chunks
-        # Python's threads and a kernel without the GIL, not Numba's parallel loops: OpenMP's wait
-        # busily at their barrier, and on a busy machine that made a step 30 times as slow.
-        if others and self._threads is None:
-            self._threads = ThreadPoolExecutor(len(others))
+    def begin(self, actions: npt.NDArray[np.int64], rewards: npt.NDArray[np.float64]) -> None:
+        """Start a `step` in other threads, as far as there are any; `finish` has to follow."""
+        self._begin(steps.step_rows, False, *plain(actions, rewards))
+
+    def finish(self) -> None:
+        """Help with the step that was begun, and return when it is done."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun()
+
+    def _take(
+        self,
+        body: Callable[..., Any],
+        game: bool,
+        actions: npt.NDArray[np.int64],
+        rewards: npt.NDArray[np.float64],
+    ) -> None:
+        """Run a body of the kernel that takes (world, first, stop, actions, rewards) on all rows.
+
+        Args:
+            body: it, for plain Python.
+            game: which one it is, compiled (`compiled.address_of_rows`).
+            actions: of all rows.
+            rewards: likewise, written in place.
+        """
+        if numba.config.DISABLE_JIT:  # plain Python has no pointers
+            body(self._world, 0, self.num_envs, actions, rewards)
+            return
+        function, table = compiled.address_of_rows(game), self._address
+        if self._num_threads == 1:
+            alone(function, table, self.num_envs, actions, rewards)
+            return
+        crew = self._hire()
+
+        def together() -> None:
+            crew.post(function, table, actions, rewards)
+            crew.finish()
+
+        self._pace.run(lambda: alone(function, table, self.num_envs, actions, rewards), together)
+
+    def _begin(
+        self,
+        body: Callable[..., Any],
+        game: bool,
+        actions: npt.NDArray[np.int64],
+        rewards: npt.NDArray[np.float64],
+    ) -> None:
+        """Begin what `_take` does; without other threads it is done when it is to be finished."""
+        if numba.config.DISABLE_JIT or self._num_threads == 1:
+            self._begun = partial(self._take, body, game, actions, rewards)
+            return
+        crew = self._hire()
+        crew.post(compiled.address_of_rows(game), self._address, actions, rewards)
+        self._begun = crew.finish
+
+    def _hire(self) -> Crew:
+        """Return the threads of this process that share the rows."""
+        if self._crew is None:
+            self._crew = Crew(self.num_envs, self._num_threads, ROWS_AT_A_TIME)
             with_threads.add(self)
-        jobs = [
-            self._threads.submit(run, *chunk, *arrays)
-            for chunk in others
-            if self._threads is not None
-        ]
-        run(*mine, *arrays)
-        for job in jobs:
-            job.result()
+        return self._crew
 
     def log(self, row: int) -> EpisodeLog:
         """Return what became of the tasks of one row's episode so far."""
@@ -334,6 +370,19 @@ class Simulator:
             clock_ms=int(clock),
             illegal_actions=int(illegal),
         )
+
+
+def plain(
+    actions: npt.NDArray[np.int64], rewards: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return both as compiled code takes them by their addresses: entry after entry.
+
+    Raises:
+        ValueError: if the rewards are not so; they are written in place.
+    """
+    if not (rewards.flags.c_contiguous and rewards.dtype == np.float64):
+        raise ValueError(f"rewards is a part of an array, or {rewards.dtype}: give a whole float64")
+    return np.ascontiguousarray(actions, dtype=np.int64), rewards
 
 
 def longer(array: npt.NDArray[Any], axis: int, length: int) -> npt.NDArray[Any]:

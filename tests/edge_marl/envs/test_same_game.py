@@ -7,6 +7,7 @@ others are compared with; Gymnasium's and PettingZoo's own converters say what t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice, repeat
 from typing import Any
 from unittest.mock import patch
@@ -175,9 +176,21 @@ def endless(game: Game, row: int, reward: Any) -> Iterator[Step]:
         reset = {}
 
 
-def in_threads(yes: bool) -> Any:
+class Together:
+    """In the place of `Pace`: threads in every step, whether they are faster or not."""
+
+    def run(self, alone: Callable[[], None], together: Callable[[], None]) -> None:
+        together()
+
+
+@contextmanager
+def in_threads(yes: bool) -> Iterator[None]:
     """Have each row of small batches in a thread of its own (as far as there are cores)."""
-    return patch("edge_marl.simulator.simulator.ROWS_PER_THREAD", 1 if yes else 128)
+    with (
+        patch("edge_marl.simulator.simulator.ROWS_PER_THREAD", 1 if yes else 1000),
+        patch("edge_marl.simulator.simulator.Pace", Together),
+    ):
+        yield
 
 
 def assert_rows_show(rows: EdgeAIGCRows, seen: Any, infos: Any, steps: Sequence[Step]) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -14,6 +15,7 @@ from edge_marl import Simulator, draw_workload, load_scenario
 from edge_marl.draw import draw_tasks
 from edge_marl.kernel import world as kernel
 from edge_marl.kernel.servers import find_soonest, note_soonest
+from edge_marl.simulator.pace import Pace
 from edge_marl.workload import workload
 
 
@@ -66,12 +68,21 @@ def test_environment_runs_without_the_compiler() -> None:
     assert len(results) == 1
 
 
+class TogetherAlways(Pace):
+    """Never alone."""
+
+    def run(self, alone: Callable[[], None], together: Callable[[], None]) -> None:
+        together()
+
+
 def test_threads_do_not_change_results() -> None:
     scenario = load_scenario("smoke")
     actions = np.random.default_rng(0).integers(scenario.num_actions, size=(40, 300))
     runs = []
     for threads in (1, 3):
         simulator = Simulator(scenario, 300, num_threads=threads)
+        assert simulator._num_threads == threads
+        simulator._pace = TogetherAlways()
         for row in range(300):
             simulator.load(row, draw_workload(scenario, row))
         rewards = np.zeros((40, 300))

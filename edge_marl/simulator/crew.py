@@ -1,0 +1,205 @@
+"""Threads that share the rows of a step, below the interpreter.
+
+A hand-over from Python costs some 20 us, a step of a few hundred rows not much more. So each thread
+stays in compiled code between steps: it watches a word, and when a new step is posted takes rows of
+it, its own first, in chunks, and then those that others have not come to. Who posts a step works
+like everyone, so that a thread that the machine has no processor for keeps nobody waiting, except
+for the one chunk that it may have begun. A thread that sees nothing new for a while goes to sleep
+in Python, and is woken at the next step.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_marl.jit import jit
+from edge_marl.simulator.atomics import add, call, give_way, read, relax, write
+
+__all__ = ["Crew"]
+
+LINE = 64
+"""Bytes of a cache line: words that different threads write to have one each."""
+
+GENERATION, DONE, ASLEEP, STOP, FUNCTION, TABLE, ACTIONS, REWARDS, ROWS, THREADS, CHUNK = (
+    LINE * k for k in range(11)
+)
+TICKETS = LINE * 11
+"""Offsets in bytes of the words that a crew shares. One ticket per thread follows: the number of
+the next chunk of its own rows."""
+
+WATCHED = 2_000
+"""Times that a word is looked at before a thread goes to sleep: some 100 us."""
+
+PATIENCE = 2_000
+"""Times that the last chunk is looked for before another thread may have the processor."""
+
+
+def _take(base: int, owner: int) -> None:
+    """Do those of one thread's own rows that nobody has begun."""
+    rows, threads, chunk = read(base + ROWS), read(base + THREADS), read(base + CHUNK)
+    stop = rows * (owner + 1) // threads
+    while True:
+        # Whoever has a ticket does its chunk, whatever step he came for: the next step is not
+        # posted before all chunks of this one are done, so what he reads after it is of its step.
+        begin = rows * owner // threads + add(base + TICKETS + LINE * owner, 1) * chunk
+        if begin >= stop:
+            return
+        call(
+            read(base + FUNCTION),
+            read(base + TABLE),
+            begin,
+            min(begin + chunk, stop),
+            read(base + ACTIONS),
+            read(base + REWARDS),
+        )
+        add(base + DONE, min(begin + chunk, stop) - begin)
+
+
+def _work(base: int, own: int) -> None:
+    """Do rows until none are left that nobody has begun."""
+    threads = read(base + THREADS)
+    for k in range(threads):
+        take(base, (own + k) % threads)
+
+
+def _watch(base: int, own: int) -> bool:
+    """Work on steps as they come; return when it is time to sleep: False if for good."""
+    looked, step = 0, 0
+    while looked < WATCHED:
+        if read(base + STOP) != 0:
+            return False
+        now = read(base + GENERATION)
+        if now != step:
+            work(base, own)
+            step, looked = now, 0
+        looked += 1
+        relax()
+    # A step that is posted just now is done without this thread; the next one wakes it.
+    add(base + ASLEEP, 1)
+    return True
+
+
+def _post(base: int, function: int, table: int, actions: Any, rewards: Any) -> int:
+    """Post a step; return how many threads are asleep: they are no longer counted as that."""
+    write(base + FUNCTION, function)
+    write(base + TABLE, table)
+    write(base + ACTIONS, actions.ctypes.data)
+    write(base + REWARDS, rewards.ctypes.data)
+    write(base + DONE, 0)
+    for thread in range(read(base + THREADS)):
+        write(base + TICKETS + LINE * thread, 0)
+    add(base + GENERATION, 1)
+    asleep: int = read(base + ASLEEP)
+    if asleep > 0:
+        add(base + ASLEEP, -asleep)
+    return asleep
+
+
+def _finish(base: int) -> None:
+    """Work on the step that was posted, and wait for chunks that others have begun."""
+    work(base, 0)
+    rows, looked = read(base + ROWS), 0
+    while read(base + DONE) < rows:
+        looked += 1
+        if looked > PATIENCE:
+            give_way()
+        relax()
+
+
+def _alone(function: int, table: int, rows: int, actions: Any, rewards: Any) -> None:
+    """Do a step without a crew."""
+    call(function, table, 0, rows, actions.ctypes.data, rewards.ctypes.data)
+
+
+take, work, watch, post, finish, alone = (
+    jit(body, nogil=True, error_model="numpy")
+    for body in (_take, _work, _watch, _post, _finish, _alone)
+)
+
+
+@jit
+def write_word(address: int, value: int) -> None:
+    """`write`, for Python."""
+    write(address, value)
+
+
+@jit
+def read_word(address: int) -> int:
+    """`read`, for Python."""
+    word: int = read(address)
+    return word
+
+
+class Crew:
+    """This thread and others that help it.
+
+    Args:
+        rows: of every step.
+        threads: this one included.
+        chunk: rows that are taken at a time.
+    """
+
+    def __init__(self, rows: int, threads: int, chunk: int) -> None:
+        self._words = np.zeros((TICKETS + LINE * (threads + 1)) // 8, dtype=np.int64)
+        self._base = -(-self._words.ctypes.data // LINE) * LINE
+        for offset, value in ((ROWS, rows), (THREADS, threads), (CHUNK, chunk)):
+            write_word(self._base + offset, value)
+        self._wake = threading.Semaphore(0)
+        self._held: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
+        """Arrays of the step that was posted, while threads may write to them."""
+        for own in range(1, threads):
+            threading.Thread(
+                target=_serve,
+                args=(self._words, self._base, own, self._wake),
+                name=f"edge-marl-rows-{own}",
+                daemon=True,
+            ).start()
+        weakref.finalize(self, _dismiss, self._words, self._base, self._wake, threads, os.getpid())
+
+    def post(
+        self,
+        function: int,
+        table: int,
+        actions: npt.NDArray[np.int64],
+        rewards: npt.NDArray[np.float64],
+    ) -> None:
+        """Let the others begin with a step; `finish` has to follow before the next one.
+
+        Args:
+            function: address of a C function (table, first row, stop, actions, rewards).
+            table: what it takes.
+            actions: one entry or row per row.
+            rewards: likewise.
+        """
+        if self._held is not None:  # a keyboard interrupt came between the two
+            self.finish()
+        self._held = actions, rewards
+        asleep = post(self._base, function, table, actions, rewards)
+        if asleep:
+            self._wake.release(asleep)
+
+    def finish(self) -> None:
+        """Help with the step that was posted, and return when it is done."""
+        finish(self._base)
+        self._held = None
+
+
+def _serve(words: npt.NDArray[Any], base: int, own: int, wake: threading.Semaphore) -> None:
+    """Be one of the others; `words` is held for as long as its address is used."""
+    while watch(base, own):
+        wake.acquire()
+
+
+def _dismiss(
+    words: npt.NDArray[Any], base: int, wake: threading.Semaphore, threads: int, process: int
+) -> None:
+    """Let the others end; a fork has none, and its semaphore may be held by one of them."""
+    if process == os.getpid():
+        write_word(base + STOP, 1)
+        wake.release(threads)
