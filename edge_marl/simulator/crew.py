@@ -33,8 +33,9 @@ TICKETS = LINE * 11
 """Offsets in bytes of the words that a crew shares. One ticket per thread follows: the number of
 the next chunk of its own rows."""
 
-WATCHED = 2_000
-"""Times that a word is looked at before a thread goes to sleep: some 100 us."""
+WATCHED = 10_000
+"""Times that a word is looked at before a thread goes to sleep: some 250 us, in which a caller has
+looked at the last step and chosen the next actions."""
 
 PATIENCE = 2_000
 """Times that the last chunk is looked for before another thread may have the processor."""
