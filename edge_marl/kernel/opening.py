@@ -1,4 +1,4 @@
-"""The start of an episode, up to its first decision."""
+"""The start of an episode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from edge_marl.kernel.world import (
     OUTAGES_PAST,
     PLACE,
     SHOWN,
-    SLOT,
     START,
     STATUS,
     TICK,
@@ -36,7 +35,7 @@ from edge_marl.kernel.world import (
 
 
 def open_episode(w: World, e: int, tasks: Ints) -> None:
-    """Start an episode on tasks, (N, 5), whose servers, details and outages are in place."""
+    """Start an episode on tasks, (N, 5), whose servers are in place: its first one is shown."""
     count = len(tasks)
     for k in range(count):
         for column in range(NUM_TASK_FIELDS):
@@ -60,9 +59,12 @@ def open_episode(w: World, e: int, tasks: Ints) -> None:
     else:
         w.episode[e, CLOCK] = 0
         w.episode[e, TICK] = NOWHERE
-        # In the game by slots its clock is the game's own.
-        if w.spec[SLOT] == 0 or len(w.gateways) == 0:
-            live_on(w, e)
+    observe(w, e)
+
+
+def go_to_first(w: World, e: int) -> None:
+    """Extended model: let time pass to the first decision."""
+    live_on(w, e)
     observe(w, e)
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "address_table",
     "compile_bodies",
     "compiled",
+    "go_to_first_at",
     "observe_gateways",
     "open_episode_at",
     "open_game",
@@ -135,6 +136,7 @@ _bodies = compile_bodies(compiled)
 
 task_utility = _bodies["task_utility"]
 observe_gateways = _bodies["observe_gateways"]
+go_to_first = _bodies["go_to_first"]
 open_episode = _bodies["open_episode"]
 open_game = _bodies["open_game"]
 play_rows = _bodies["play_rows"]
@@ -226,6 +228,12 @@ def open_episode_at(address: int, e: int, tasks: int, count: int) -> None:
     """`opening.open_episode` on the arrays of an address table, and tasks at an address."""
     shape = (count, NUM_TASK_FIELDS)
     open_episode(_world_at(address), e, numba.carray(_pointer(tasks), shape, np.int64))
+
+
+@compiled
+def go_to_first_at(address: int, e: int) -> None:
+    """`opening.go_to_first` on the arrays of an address table."""
+    go_to_first(_world_at(address), e)
 
 
 def _step_rows(table: int, first: int, stop: int, actions: int, rewards: int) -> None:

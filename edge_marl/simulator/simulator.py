@@ -234,12 +234,14 @@ class Simulator:
 
     def _open(self, row: int, tasks: npt.NDArray[np.int64]) -> None:
         """Go to the first decision of an episode on tasks, (N, 5), whose servers are in place."""
+        tasks = np.ascontiguousarray(tasks)
         if numba.config.DISABLE_JIT:
             opening.open_episode(self._world, row, tasks)
-            return
-        tasks = np.ascontiguousarray(tasks)
-        # By its address: to Numba an array that cannot be written to is of another type.
-        compiled.open_episode_at(self._address, row, tasks.ctypes.data, len(tasks))
+        else:  # by its address: to Numba an array that cannot be written to is of another type
+            compiled.open_episode_at(self._address, row, tasks.ctypes.data, len(tasks))
+        # Apart, so that the base model need not wait until what it never does is compiled.
+        if self.scenario.extended and not (self.in_game and self.scenario.clock.slot_ms):
+            self._bound(opening.go_to_first, compiled.go_to_first_at)(row)
 
     def _install(self, row: int, topology: Topology) -> None:
         """Put the servers of a topology into a row."""
