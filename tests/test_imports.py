@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -195,3 +196,14 @@ def test_nothing_of_ours_is_importable_under_a_generic_name() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/"
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_no_script_shadows_a_library() -> None:
+    """A file that is run has its folder first on the path: `coverage.py` there broke Numba."""
+    installed = {
+        name.partition(".")[0] for name in packages_distributions()
+    } | sys.stdlib_module_names
+    scripts = [path for path in sources() if '__name__ == "__main__"' in path.read_text("utf-8")]
+    folders = {path.parent for path in scripts}
+    beside = {path.stem for folder in folders for path in folder.glob("*.py")}
+    assert not (beside - {"__init__", "__main__"}) & installed

@@ -18,7 +18,7 @@ Three consequences are part of the design:
 * Few runs give wide intervals, as three runs say little about all one could have had. Percentiles
   of a bootstrap (of whole rows and whole columns: Owen, The pigeonhole bootstrap, Annals of Applied
   Statistics 1(2), 2007) do not, and hold the truth less often than they say:
-  `measure/coverage.py` counts both.
+  `measure/interval_coverage.py` counts both.
 * What no run shows, no interval knows. Where one run in ten fails, most samples of three have none
   that did. An agent whose actions depend on no seed has one row that is all there is to know about
   it: its interval is one over workloads, and is whole.
@@ -78,7 +78,7 @@ METHOD = "Student's t over runs and workloads as crossed random effects"
 
 COVERAGE = {2: (89, 97), 3: (92, 98), 5: (93, 97), 10: (92, 96)}
 """By number of runs, the lowest and the highest per cent of samples of simulated populations whose
-interval held the truth (`measure/coverage.py`; the intervals of `estimate`)."""
+interval held the truth (`measure/interval_coverage.py`; the intervals of `estimate`)."""
 COVERAGE_OF_FAILING = {2: (17, 95), 3: (25, 96), 5: (40, 97), 10: (64, 97)}
 """The same where one run in ten fails."""
 

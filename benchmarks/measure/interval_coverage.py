@@ -1,6 +1,6 @@
 """How often intervals hold the truth: populations of known aggregates, fitted to kept runs.
 
-    nice python -m edge_marl.benchmarks.measure.coverage --out docs/figures
+    nice python -m edge_marl.benchmarks.measure.interval_coverage --out docs/figures
 
 A population is one of training runs and workloads, with the mean and the spreads (between runs,
 between workloads, of what is left) that a learner's kept runs on a tier have. Its effects are

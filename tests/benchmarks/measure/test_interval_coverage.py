@@ -1,4 +1,4 @@
-"""The short version of `measure/coverage.py`, and what is kept of the long one."""
+"""The short version of `measure/interval_coverage.py`, and what is kept of the long one."""
 
 import csv
 from itertools import product
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_marl.benchmarks.measure import coverage
-from edge_marl.benchmarks.measure.coverage import FAILED, LAWS, NORMAL, Population
+from edge_marl.benchmarks.measure import interval_coverage as coverage
+from edge_marl.benchmarks.measure.interval_coverage import FAILED, LAWS, NORMAL, Population
 from edge_marl.benchmarks.report.intervals import Statistic, iqm, mean
 from edge_marl.benchmarks.report.stats import COVERAGE, COVERAGE_OF_FAILING
 
