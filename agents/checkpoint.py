@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from edge_marl._version import __version__
-from edge_marl.errors import AgentError
+from edge_marl.errors import AgentError, show
 from edge_marl.scenario import Scenario
 
 __all__ = ["Config", "Weights", "read_checkpoint", "read_config", "write_checkpoint"]
@@ -142,7 +142,7 @@ def _whats_wrong(error: ValidationError) -> str:
     field = ".".join(map(str, place))
     if first["type"] == "missing":
         return f"{field} is missing: every '{FORMAT}' has it"
-    return f"{field} = {repr(value)[:60]}: {first['msg']}"
+    return f"{field} = {show(value)}: {first['msg']}"
 
 
 def _read_weights(path: Path, sha256: str) -> Weights:

@@ -47,6 +47,11 @@ def as_line(text: str) -> str:
     """Return a text of somebody else's as one line that a terminal can show."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST * 2 // 3 - 5]} ... {text[-LONGEST // 3 :]}"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return a text with something in the place of what would break a line or steer a terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)

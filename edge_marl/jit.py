@@ -13,6 +13,8 @@ import numba
 
 __all__ = ["c_function", "jit"]
 
+KERNEL = Path(__file__).with_name("kernel")
+
 
 def jit(body: Callable[..., Any], **options: Any) -> Any:
     """Compile a function at its first call, and keep the machine code for later processes.
@@ -44,10 +46,10 @@ def c_function(body: Callable[..., Any], signature: Any, **options: Any) -> Any:
 
 
 def _sign(body: Callable[..., Any]) -> None:
-    """Have a function's name say what the folder that it lies in is like.
+    """Have a function's name say what the sources are like that it may call.
 
     Numba's cache of a function is made anew when its own file changes, and knows nothing of the
-    functions that it calls.
+    functions that it calls: those of its folder, and of the kernel.
     """
     folder = Path(body.__code__.co_filename).parent
     body.__qualname__ = f"{body.__qualname__}_{_digest(folder)}"
@@ -55,8 +57,8 @@ def _sign(body: Callable[..., Any]) -> None:
 
 @cache
 def _digest(folder: Path) -> str:
-    """Return a digest of the sources in a folder."""
-    sources = sorted(folder.glob("*.py"))
+    """Return a digest of the sources in a folder and of the kernel's."""
+    sources = sorted({*folder.glob("*.py"), *KERNEL.glob("*.py")})
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_marl.agents.base import Agent, TrainProgress
+from edge_marl.agents.own_code import told
 from edge_marl.agents.registry import load
 from edge_marl.agents.training.selection import EVALUATIONS, WORKLOADS, Evaluation, Selection
 from edge_marl.agents.training.state_file import read_state, write_state
@@ -137,7 +138,7 @@ class RunFolder:
         except AgentError:
             raise
         except Exception as error:  # whatever values of other kinds and sizes lead to
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            reason = told(error, None)
             raise AgentError(
                 f"{self._state}: not the state of this training ({reason}): train anew in another "
                 "folder with --out"

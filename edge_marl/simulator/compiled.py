@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -99,13 +97,6 @@ def fetch_line(typing_context: Any, array: Any, index: Any) -> Any:
     return types.void(array, index), build
 
 
-FINGERPRINT = hashlib.sha256(
-    b"".join(Path(str(module.__file__)).read_bytes() for module in MODULES)
-).hexdigest()[:12]
-"""Of the bodies' source. Numba's on-disk cache of a function knows nothing of the functions that
-it calls: without this in its name, code that calls the kernel would outlive a change of it."""
-
-
 def compiled(body: Any) -> Any:
     """Compile a function that is, or calls, a body of the kernel.
 
@@ -113,7 +104,6 @@ def compiled(body: Any) -> Any:
     the checks for division by zero, which cannot happen: capacities, run times and scales are
     positive by the checks of Scenario, Topology and Workload.
     """
-    body.__qualname__ = f"{body.__name__}_{FINGERPRINT}"
     return jit(body, nogil=True, error_model="numpy", forceinline=True)
 
 
@@ -269,6 +259,5 @@ def address_of_rows(game: bool) -> int:
     It takes a step in a range of rows, of the game of gateways or of single environments.
     """
     body = _play_rows if game else _step_rows
-    body.__qualname__ = f"{body.__name__}_{FINGERPRINT}"
     address: int = c_function(body, types.void(*[types.int64] * 5), error_model="numpy").address
     return address

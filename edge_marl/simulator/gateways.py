@@ -9,7 +9,7 @@ from edge_marl.kernel import game
 from edge_marl.kernel import world as k
 from edge_marl.kernel.world import HEAD, WAITS
 from edge_marl.simulator import compiled
-from edge_marl.simulator.simulator import Simulator, plain
+from edge_marl.simulator.simulator import Simulator, work_of
 
 __all__ = ["GatewaySimulator"]
 
@@ -73,7 +73,7 @@ class GatewaySimulator(Simulator):
             choices: (E, G) actions in 0..N * V - 1, or `nothing`.
             own_rewards: (E, G) written in place: what each gateway's dispatch paid.
         """
-        self._take(game.play_rows, True, *plain(choices, own_rewards))
+        self._take(work_of(game.play_rows, True, choices, own_rewards))
 
     def states(self) -> npt.NDArray[np.float32]:
         """Return the full present of every row (E, state_size), for centralised training.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numba
@@ -288,11 +288,17 @@ class Simulator:
             actions: (E,) in the action space.
             rewards: (E,) written in place.
         """
-        self._take(steps.step_rows, False, *plain(actions, rewards))
+        self._take(work_of(steps.step_rows, False, actions, rewards))
 
     def begin(self, actions: npt.NDArray[np.int64], rewards: npt.NDArray[np.float64]) -> None:
         """Start a `step` in other threads, as far as there are any; `finish` has to follow."""
-        self._begin(steps.step_rows, False, *plain(actions, rewards))
+        work = work_of(steps.step_rows, False, actions, rewards)
+        if numba.config.DISABLE_JIT or self._num_threads == 1:
+            self._begun = partial(self._take, work)
+            return
+        crew = self._hire()
+        crew.post(compiled.address_of_rows(work.game), self._address, work.actions, work.rewards)
+        self._begun = crew.finish
 
     def finish(self) -> None:
         """Help with the step that was begun, and return when it is done."""
@@ -300,21 +306,9 @@ class Simulator:
         if begun is not None:
             begun()
 
-    def _take(
-        self,
-        body: Callable[..., Any],
-        game: bool,
-        actions: npt.NDArray[np.int64],
-        rewards: npt.NDArray[np.float64],
-    ) -> None:
-        """Run a body of the kernel that takes (world, first, stop, actions, rewards) on all rows.
-
-        Args:
-            body: it, for plain Python.
-            game: which one it is, compiled (`compiled.address_of_rows`).
-            actions: of all rows.
-            rewards: likewise, written in place.
-        """
+    def _take(self, work: Work) -> None:
+        """Do what is to be done to all rows in a step, by the way that is faster here."""
+        body, game, actions, rewards = work
         if numba.config.DISABLE_JIT:  # plain Python has no pointers
             body(self._world, 0, self.num_envs, actions, rewards)
             return
@@ -329,21 +323,6 @@ class Simulator:
             crew.finish()
 
         self._pace.run(lambda: alone(function, table, self.num_envs, actions, rewards), together)
-
-    def _begin(
-        self,
-        body: Callable[..., Any],
-        game: bool,
-        actions: npt.NDArray[np.int64],
-        rewards: npt.NDArray[np.float64],
-    ) -> None:
-        """Begin what `_take` does; without other threads it is done when it is to be finished."""
-        if numba.config.DISABLE_JIT or self._num_threads == 1:
-            self._begun = partial(self._take, body, game, actions, rewards)
-            return
-        crew = self._hire()
-        crew.post(compiled.address_of_rows(game), self._address, actions, rewards)
-        self._begun = crew.finish
 
     def _hire(self) -> Crew:
         """Return the threads of this process that share the rows."""
@@ -374,17 +353,31 @@ class Simulator:
         )
 
 
-def plain(
-    actions: npt.NDArray[np.int64], rewards: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return both as compiled code takes them by their addresses: entry after entry.
+class Work(NamedTuple):
+    """What is to be done to all rows in a step."""
+
+    body: Callable[..., None]
+    """Of the kernel, (world, first, stop, actions, rewards): plain Python."""
+    game: bool
+    """Which one it is, compiled (`compiled.address_of_rows`)."""
+    actions: npt.NDArray[np.int64]
+    rewards: npt.NDArray[np.float64]
+
+
+def work_of(
+    body: Callable[..., None],
+    game: bool,
+    actions: npt.NDArray[np.int64],
+    rewards: npt.NDArray[np.float64],
+) -> Work:
+    """Return work whose arrays are as compiled code takes them by their addresses: in one piece.
 
     Raises:
         ValueError: if the rewards are not so; they are written in place.
     """
     if not (rewards.flags.c_contiguous and rewards.dtype == np.float64):
         raise ValueError(f"rewards is a part of an array, or {rewards.dtype}: give a whole float64")
-    return np.ascontiguousarray(actions, dtype=np.int64), rewards
+    return Work(body, game, np.ascontiguousarray(actions, dtype=np.int64), rewards)
 
 
 def longer(array: npt.NDArray[Any], axis: int, length: int) -> npt.NDArray[Any]:

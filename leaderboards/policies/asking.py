@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.agents.own_files import file_of
-from edge_marl.errors import SubmissionError
+from edge_marl.errors import SubmissionError, printable
 from edge_marl.files import write_file
 from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.policies import process as protocol
@@ -129,8 +129,7 @@ def _keeping(noise: IO[bytes], output: Path | None) -> Iterator[None]:
             noise.seek(max(0, noise.seek(0, os.SEEK_END) - KEPT_OUTPUT))
             # Escaped: it may hold what a terminal obeys.
             lines = noise.read().decode("utf-8", "replace").splitlines()
-            shown = ("".join(c if c.isprintable() else "?" for c in line) for line in lines)
-            write_file(output, "\n".join(shown) + "\n", SubmissionError)
+            write_file(output, "\n".join(map(printable, lines)) + "\n", SubmissionError)
             where = f"what it printed is in {output}"
         raise SubmissionError(f"{error}; {where}") from None
 

@@ -116,7 +116,15 @@ def _bwrap(bound: Mapping[str, str], filtered: IO[bytes]) -> list[str]:
     """Return bubblewrap's command line; its filter of system calls is written to a file."""
     filtered.write(no_processes())
     filtered.seek(0)
-    argv = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    # By its path: the environment that it is started with has none to look it up in.
+    argv = [
+        shutil.which("bwrap") or "bwrap",
+        "--unshare-all",
+        "--unshare-user",
+        "--disable-userns",
+        "--cap-drop",
+        "ALL",
+    ]
     argv += ["--uid", "65534", "--gid", "65534", "--hostname", "policy"]
     argv += [
         "--die-with-parent",

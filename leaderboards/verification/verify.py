@@ -164,22 +164,22 @@ def _verification(case: Case, level: Level) -> Verification:
     Code that is not the package's could have done anything to its verifier where there was no
     sandbox, so that there it gets no further than what was found before it ran.
     """
-    if case.sandbox == "none" and not case.submission.agent.registered:
-        return Verification(
-            seal=case.submission.seal,
-            level=min(level, "replayed", key=LEVELS.index),
-            decisions=case.decisions,
-            verifier=__version__,
-        )
-    return Verification(
+    before = Verification(
         seal=case.submission.seal,
-        level=level,
+        level=min(level, "replayed", key=LEVELS.index),
         decisions=case.decisions,
-        differing=case.differing,
-        twins=case.twins,
-        closed_loop=case.closed_loop,
-        held_out=case.held_out,
-        sandbox=case.sandbox,
         reviewed=case.reviewed,
         verifier=__version__,
+    )
+    if case.sandbox == "none" and not case.submission.agent.registered:
+        return before
+    return before.model_copy(
+        update={
+            "level": level,
+            "differing": case.differing,
+            "twins": case.twins,
+            "closed_loop": case.closed_loop,
+            "held_out": case.held_out,
+            "sandbox": case.sandbox,
+        }
     )

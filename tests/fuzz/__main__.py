@@ -21,6 +21,7 @@ import warnings
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -83,8 +84,13 @@ def read_files(
             known.add(kind)
             kept = content
             if not kind.startswith("RecursionError"):  # elsewhere it takes more to be too deep
-                kept = smaller(content, lambda less: attempt(entry, less)[0] == kind)  # noqa: B023
+                kept = smaller(content, partial(fails_as, entry, kind))
         say.send((kind, said, kept))
+
+
+def fails_as(entry: Entry, kind: str, content: bytes) -> bool:
+    """Whether a file is a fault of a kind."""
+    return attempt(entry, content)[0] == kind
 
 
 def attempt(entry: Entry, content: bytes) -> tuple[str, str]:

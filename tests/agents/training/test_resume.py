@@ -163,7 +163,7 @@ def edit_structure(path: Path, edit: Any) -> None:
     """Write a state again with its structure, as JSON, edited."""
     with safe_open(path, "numpy") as file:
         facts = file.metadata()
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     save_file(arrays, path, facts | {"structure": edit(facts["structure"])})
 
 

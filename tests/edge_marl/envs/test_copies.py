@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -33,9 +36,9 @@ def test_memory_that_nobody_holds_is_used_again() -> None:
         lambda copy: iter(copy),
     ],
 )
-def test_what_is_held_stays(hold: object) -> None:
+def test_what_is_held_stays(hold: Callable[[np.ndarray], Any]) -> None:
     copies = Copies()
-    held = [hold(copies.of(np.full(5, float(k)))) for k in range(3 * MOST)]  # type: ignore[operator]
+    held = [hold(copies.of(np.full(5, float(k)))) for k in range(3 * MOST)]
     for k, one in enumerate(held):
         values = one["deep"][0] if isinstance(one, dict) else one
         assert {float(value) for value in np.array(list(values)).ravel()} == {float(k)}

@@ -82,8 +82,8 @@ class ForgesLines(First):
     """L9, on every way out that it has."""
 
     def reset(self, seed: int) -> None:
-        print(FORGED, flush=True)  # noqa: T201
-        print(FORGED, file=sys.stderr)  # noqa: T201
+        print(FORGED, flush=True)  # noqa: T201 (what it is here for)
+        print(FORGED, file=sys.stderr)  # noqa: T201 (likewise)
         answer_with(FORGED.encode())
         raise RuntimeError(FORGED)
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,9 @@ class Reaching(Agent):
         if not got:
             raise Stopped("nothing there")
 
+    @abstractmethod
     def reach(self) -> bool:
         """Return whether something was got."""
-        raise NotImplementedError
 
     def act(
         self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]

@@ -25,6 +25,9 @@ SAYS = {
 }
 
 
+LATE = "decision 0: no answer within 1 s: the policy was stopped"
+
+
 @pytest.fixture(scope="module")
 def folder(played: Callable[..., Path]) -> Path:
     return played(f"{breaking_the_pipe.__file__}:First")
@@ -49,29 +52,25 @@ def test_it_is_refused(name: str, folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("bwrap")
-@pytest.mark.parametrize("name", ["StopsAnswering", "Dribbles"])
+@pytest.mark.parametrize(
+    ("name", "deadline", "seconds", "says"),
+    [
+        ("StopsAnswering", "ANSWER_S", 1.0, LATE),
+        ("Dribbles", "ANSWER_S", 1.0, LATE),
+        ("SaysNothing", "START_S", 5.0, "no answer within 5 s"),
+        ("StopsAnswering", "WALL_S", 5.0, "more than 5 s in all"),
+    ],
+)
 def test_one_that_does_not_answer_is_not_waited_for(
-    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    deadline: str,
+    seconds: float,
+    says: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(asking, "ANSWER_S", 1.0)
-    failure = failure_of(name, folder, "bwrap")
-    assert "decision 0: no answer within 1 s: the policy was stopped" in failure
-
-
-@pytest.mark.usefixtures("bwrap")
-def test_one_that_says_nothing_is_not_waited_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(asking, "START_S", 5.0)
-    assert "no answer within 5 s" in failure_of("SaysNothing", folder, "bwrap")
-
-
-@pytest.mark.usefixtures("bwrap")
-def test_all_answers_together_have_a_deadline(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(asking, "WALL_S", 5.0)
-    assert "more than 5 s in all" in failure_of("StopsAnswering", folder, "bwrap")
+    monkeypatch.setattr(asking, deadline, seconds)
+    assert says in failure_of(name, folder, "bwrap")
 
 
 def test_what_it_printed_is_kept_so_that_a_terminal_can_show_it(

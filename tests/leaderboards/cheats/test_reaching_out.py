@@ -73,10 +73,12 @@ def test_without_a_sandbox_the_ledger_does_not_believe_it(
     name: str, folder: Path, tmp_path: Path
 ) -> None:
     code, said = f"{reaching_out.__file__}:{name}", tmp_path / "said.txt"
-    verdict = verify(folder, "re-executed", code=code, sandbox="none", output=said)
+    review = "Ada: looked at it"
+    verdict = verify(folder, "re-executed", code=code, sandbox="none", output=said, reviewed=review)
     assert verdict.failure is None, said.read_text()
     assert "WITHOUT A SANDBOX" in dict(verdict.passed)["re-execution"]
     record_verdict(tmp_path, verdict)
     (entry,) = read_ledger(tmp_path).entries.values()
     assert entry.level == "replayed"
+    assert entry.reviewed == review
     assert (entry.differing, entry.twins, entry.held_out) == (None, None, None)

@@ -120,6 +120,14 @@ def test_an_unknown_machine_has_a_filter_that_lets_all_pass(
     assert no_processes() == bytes.fromhex("060000000000ff7f")
 
 
+def test_bubblewrap_is_started_where_it_was_found(
+    no_tools: Path, tmp_path: Path, bwrap: None
+) -> None:
+    script(no_tools, "bwrap", "exit 0")
+    with command_of("bwrap", tmp_path, None) as command:
+        assert command.argv[0] == str(no_tools / "bwrap")
+
+
 def test_a_policy_cannot_start_a_process_but_can_start_threads(tmp_path: Path, bwrap: None) -> None:
     with command_of("bwrap", tmp_path, None) as command:
         code = (

@@ -50,14 +50,14 @@ class Telling:
     """Asks the good policy, and tells that it prefers all actions alike, or by whole steps."""
 
     def __init__(self, alike: bool) -> None:
-        self._agent = make("prophet", SMOKE)
-        self._step = 1e-7 if alike else 1.0
-        assert isinstance(self._agent, Agent)
-        self._agent.reset(0)
+        agent = make("prophet", SMOKE)
+        assert isinstance(agent, Agent)
+        agent.reset(0)
+        self._agent, self._step = agent, 1e-7 if alike else 1.0
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
         self._rows = len(moment.going)
-        return self._agent.act(moment.observation, {"action_mask": moment.mask})  # type: ignore[union-attr]
+        return self._agent.act(moment.observation, {"action_mask": moment.mask})
 
     def preferences(self) -> npt.NDArray[np.float64]:
         return np.tile(self._step * np.arange(SMOKE.num_actions), (self._rows, 1))
