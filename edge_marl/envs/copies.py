@@ -30,19 +30,24 @@ class Copies:
 
     def of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a copy of an array."""
+        copy = self.room(array)
+        np.copyto(copy, array)
+        return copy
+
+    def room(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return memory for a copy of an array, whatever it holds now."""
         for kept in self._kept:
             if sys.getrefcount(kept) <= ALONE and kept.shape == array.shape:
-                np.copyto(kept, array)
                 return kept
-        copy = array.copy()
+        new = np.empty_like(array, order="C")
         if len(self._kept) == MOST:
             del self._kept[0]
-        self._kept.append(copy)
-        return copy
+        self._kept.append(new)
+        return new
 
 
 def _count_alone() -> int:
-    """Return what `getrefcount` says in `Copies.of` of an array that nobody else holds.
+    """Return what `getrefcount` says in `Copies.room` of an array that nobody else holds.
 
     It counts what this interpreter holds itself while it looks, which differs by its version.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +24,6 @@ from edge_marl.workload.topology import draw_topology
 
 __all__ = [
     "RENDER_MODES",
-    "ManyEpisodes",
     "OneEpisode",
     "RowEpisodes",
     "check_batch",
@@ -269,49 +267,3 @@ class OneEpisode:
         if self.render_mode == "rgb_array":
             return draw_frame(self.scenario, self.log())
         return None
-
-
-class ManyEpisodes(ABC):
-    """What batches of environments share: where they stand, and what can be asked of each row."""
-
-    _simulator: Simulator
-    _episodes: RowEpisodes
-
-    @abstractmethod
-    def _see(self) -> Any:
-        """Return what all rows observe."""
-
-    @abstractmethod
-    def _infos(self) -> dict[str, Any]:
-        """Return the infos of all rows."""
-
-    def save_state(self) -> dict[str, Any]:
-        """Return where every row stands, for `restore_state`: numbers, text and arrays.
-
-        Raises:
-            EpisodeOverError: before every row was reset.
-            WorkloadError: if a row plays a workload that was given.
-        """
-        return self._episodes.state()
-
-    def restore_state(self, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Go on from a state of as many rows of the same scenario.
-
-        Returns:
-            What `step` returned last, or `reset`: observations and infos.
-        """
-        self._episodes.restore(state)
-        return self._see(), self._infos()
-
-    def log(self, row: int) -> EpisodeLog:
-        """Return what became of every task of a row's episode so far.
-
-        Raises:
-            EpisodeOverError: before the row's first reset, like `metrics`.
-        """
-        self._episodes.check_row(row)
-        return self._simulator.log(row)
-
-    def metrics(self, row: int) -> dict[str, float]:
-        """Return the metrics of a row's episode so far (`edge_marl.METRICS`)."""
-        return episode_metrics(self.log(row))

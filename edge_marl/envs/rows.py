@@ -11,10 +11,11 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.envs import spaces
-from edge_marl.envs.copies import Copies
-from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, check_batch
+from edge_marl.envs.batch import ManyEpisodes
+from edge_marl.envs.episodes import check_batch
 from edge_marl.envs.parallel import Reward, check_reward, game_scenario, share_rewards
 from edge_marl.errors import ActionError
+from edge_marl.kernel import batch
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.gateways import GatewaySimulator
@@ -68,10 +69,9 @@ class EdgeAIGCRows(ManyEpisodes):
         self.single_observation_space = spaces.gateway_observation_space(self.scenario, "info")
         self.single_action_space = spaces.gateway_action_space(self.scenario)
         self._reward = check_reward(reward)
-        self._simulator = GatewaySimulator(self.scenario, num_envs)
+        restarts = batch.SAME_STEP if self._same_step else batch.NOT_BY_ITSELF
+        self._open(GatewaySimulator(self.scenario, num_envs), restarts)
         self.layout = self._simulator.layout
-        self._episodes = RowEpisodes(self._simulator)
-        self._seen, self._legal = Copies(), Copies()
 
     def reset(
         self,
@@ -106,28 +106,37 @@ class EdgeAIGCRows(ManyEpisodes):
         """
         chosen = self._check(choices)
         self._episodes.check_started()
-        own = np.empty((self.num_envs, self.num_gateways))
-        self._simulator.play(chosen, own)
-        done = self._simulator.done
-        terminated, truncated = done == TERMINATED, done == TRUNCATED
-        finals: dict[str, Any] = {}
-        if self._same_step and (ended := done != GOING_ON).any():
-            finals = {"final_obs": self._see(), "_final_obs": ended.copy()}
-            for row in np.flatnonzero(ended):
-                self._episodes.start(int(row))
+        room = self._room(chosen.shape)
+        own, seen, masks = room
+        self._simulator.play(chosen, *room)
+        self._start_left(room)
+        ended = self._simulator.stepper.ended
+        infos: dict[str, Any] = {"action_mask": self._by_gateway(masks)}
+        if self._same_step and ended.any():
+            infos |= self._finals(ended != GOING_ON)
         rewards = share_rewards(own, self._reward)
-        return self._see(), rewards, terminated, truncated, self._infos() | finals
+        return self._by_gateway(seen), rewards, ended == TERMINATED, ended == TRUNCATED, infos
+
+    def _finals(self, ended: Flags) -> dict[str, Any]:
+        """Return the last observations of environments that ended, whose next episodes began."""
+        last = self._by_gateway(self._simulator.stepper.last_seen)
+        final_obs = np.zeros_like(last)
+        final_obs[ended] = last[ended]
+        return {"final_obs": final_obs, "_final_obs": ended}
+
+    def _by_gateway(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return (E * G, ...) as (E, G, ...)."""
+        return array.reshape(self.num_envs, self.num_gateways, -1)
 
     def state(self) -> Floats:
         """Return the full present of every environment, (E, state size)."""
         return self._simulator.states()
 
     def _see(self) -> Floats:
-        return self._seen.of(self._simulator.seen.reshape(self.num_envs, self.num_gateways, -1))
+        return self._by_gateway(self._seen.of(self._simulator.seen))
 
     def _infos(self) -> dict[str, Any]:
-        masks = self._simulator.masks.reshape(self.num_envs, self.num_gateways, -1)
-        return {"action_mask": self._legal.of(masks)}
+        return {"action_mask": self._by_gateway(self._legal.of(self._simulator.masks))}
 
     def _check(self, choices: npt.ArrayLike) -> npt.NDArray[np.int64]:
         chosen = np.asarray(choices)

@@ -13,15 +13,22 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from edge_marl.envs import spaces
-from edge_marl.envs.copies import Copies
-from edge_marl.envs.episodes import ManyEpisodes, RowEpisodes, check_batch
+from edge_marl.envs.batch import ManyEpisodes, Room
+from edge_marl.envs.episodes import check_batch
 from edge_marl.errors import ActionError, ScenarioError
+from edge_marl.kernel import batch
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import Simulator
 from edge_marl.workload.parts import check_seed
 
 __all__ = ["EdgeAIGCVectorEnv"]
+
+RESTARTS = {
+    AutoresetMode.DISABLED: batch.NOT_BY_ITSELF,
+    AutoresetMode.SAME_STEP: batch.SAME_STEP,
+    AutoresetMode.NEXT_STEP: batch.NEXT_STEP,
+}
 
 
 class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.NDArray[Any]]):
@@ -62,8 +69,6 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         max_episode_steps: None = None,
     ) -> None:
         num_envs, self.autoreset_mode = check_batch(num_envs, autoreset_mode, tuple(AutoresetMode))
-        self._same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
-        self._next_step = self.autoreset_mode == AutoresetMode.NEXT_STEP
         if render_mode is not None:
             raise ScenarioError(
                 f"render_mode = {render_mode!r}: a batch does not render; make one environment"
@@ -82,13 +87,11 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._flat = action_mask == "info"
-        self._simulator = Simulator(self.scenario, num_envs)
+        self._open(Simulator(self.scenario, num_envs), RESTARTS[self.autoreset_mode])
         self.layout = self._simulator.layout
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self._every_row.flags.writeable = False
-        self._episodes = RowEpisodes(self._simulator)
-        self._seen, self._legal = Copies(), Copies()
-        self._pending: tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]] | None = None
+        self._pending: Room | None = None
 
     def reset(
         self,
@@ -132,11 +135,9 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
             ActionError: wrong number or kind of actions, or one outside the action space.
             EpisodeOverError: before every row has been reset.
         """
-        chosen = self._before_step(actions)
-        rewards = np.empty(self.num_envs)
-        over = self._over()
-        self._simulator.step(chosen, rewards)
-        return self._after_step(rewards, over)
+        chosen, room = self._before_step(actions)
+        self._simulator.step(chosen, *room)
+        return self._after_step(room)
 
     def step_async(self, actions: npt.ArrayLike) -> None:
         """Begin a step; `step_wait` returns what `step` would have, and has to come next.
@@ -147,10 +148,8 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
             AlreadyPendingCallError: a step has begun already (Gymnasium's).
             ActionError: as `step`, like EpisodeOverError.
         """
-        chosen = self._before_step(actions)
-        rewards = np.empty(self.num_envs)
-        self._pending = rewards, self._over()
-        self._simulator.begin(chosen, rewards)
+        chosen, self._pending = self._before_step(actions)
+        self._simulator.begin(chosen, *self._pending)
 
     def step_wait(self) -> tuple[Any, ...]:
         """Return what the step that was begun gives, as `step` does.
@@ -161,14 +160,14 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         if self._pending is None:
             raise NoAsyncCallError("step_wait: no step has begun: call step_async first", "step")
         self._simulator.finish()
-        (rewards, over), self._pending = self._pending, None
-        return self._after_step(rewards, over)
+        room, self._pending = self._pending, None
+        return self._after_step(room)
 
-    def _before_step(self, actions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def _before_step(self, actions: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], Room]:
         self._check_idle("step")
         chosen = self._check_actions(actions)
         self._episodes.check_started()
-        return chosen
+        return chosen, self._room((self.num_envs,))
 
     def _check_idle(self, call: str) -> None:
         if self._pending is not None:
@@ -176,42 +175,35 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
                 f"{call}: a step has begun and not ended: call step_wait first", "step"
             )
 
-    def _over(self) -> npt.NDArray[np.intp]:
-        """Rows that start their next episode in this step."""
-        if not self._next_step:
-            return np.empty(0, dtype=np.intp)
-        return np.flatnonzero(self._simulator.done)  # GOING_ON is 0
-
-    def _after_step(
-        self, rewards: npt.NDArray[np.float64], over: npt.NDArray[np.intp]
-    ) -> tuple[Any, ...]:
-        done = self._simulator.done
-        for row in over:
-            self._episodes.start(int(row))
-        terminated, truncated = done == TERMINATED, done == TRUNCATED
-        if self._same_step and (ended := done != GOING_ON).any():
-            finals = self._restart(ended)
-            return self._see(), rewards, terminated, truncated, self._infos() | finals
-        return self._see(), rewards, terminated, truncated, self._infos()
+    def _after_step(self, room: Room) -> tuple[Any, ...]:
+        self._start_left(room)
+        rewards, seen, masks = room
+        ended = self._simulator.stepper.ended
+        infos = {"action_mask": masks, "_action_mask": self._every_row}
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and ended.any():
+            infos |= self._finals(ended != GOING_ON)
+        # Of two arrays: who writes to the observation's mask does not write to that of the infos.
+        observations = seen if self._flat else spaces.with_mask(seen, self._legal.of(masks))
+        return observations, rewards, ended == TERMINATED, ended == TRUNCATED, infos
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which actions are feasible now, (E, A)."""
         return self._simulator.feasible.astype(np.bool_)
 
-    def _restart(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        """Start the next episode in rows that ended; return their last observations and infos."""
+    def _finals(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        """Return the last observations and infos of rows that ended, whose next episodes began."""
+        stepper = self._simulator.stepper
         final_obs = np.full(self.num_envs, None, dtype=object)
-        masks = self._masks()
+        masks = np.zeros_like(stepper.last_masks)
+        masks[ended] = stepper.last_masks[ended]
         for row in np.flatnonzero(ended):
-            last = self._simulator.observations[row].copy()
-            final_obs[row] = last if self._flat else spaces.with_mask(last, masks[row])
-            self._episodes.start(int(row))
-        final_info = {"action_mask": masks, "_action_mask": ended.copy()}
+            last = stepper.last_seen[row].copy()
+            final_obs[row] = last if self._flat else spaces.with_mask(last, masks[row].copy())
         return {
             "final_obs": final_obs,
-            "_final_obs": ended.copy(),
-            "final_info": final_info,
-            "_final_info": ended,
+            "_final_obs": ended,
+            "final_info": {"action_mask": masks, "_action_mask": ended.copy()},
+            "_final_info": ended.copy(),
         }
 
     def _check_actions(self, actions: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -276,14 +276,3 @@ def observe_gateways(w: World, e: int) -> None:
             for action in range(last):
                 w.masks[row, action] = 0
         w.masks[row, last] = 1 if k == NOWHERE or w.spec[MAY_HOLD] == 1 else 0
-
-
-def play_rows(w: World, first: int, stop: int, choices: Ints, own_rewards: Floats) -> None:
-    """One step of the game in environments first..stop-1; one that has ended stays as it is."""
-    for e in range(first, stop):
-        if w.episode[e, DONE] == GOING_ON:
-            play(w, e, choices, own_rewards)
-        else:
-            for g in range(w.spec[NUM_GATEWAYS]):
-                own_rewards[e, g] = 0.0
-        observe_gateways(w, e)

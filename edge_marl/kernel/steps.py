@@ -1,4 +1,4 @@
-"""Steps of one environment, and of a range of rows."""
+"""A step of one environment, and what it needs of memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,12 @@ from edge_marl.kernel.clock import live_on, show_next
 from edge_marl.kernel.decision import dispatch
 from edge_marl.kernel.observe import observe
 from edge_marl.kernel.world import (
-    DONE,
     EXTENDED,
-    GOING_ON,
     NUM_GATEWAYS,
-    NUM_SERVICES,
     SERVER_FEATURES,
     SHOWN,
-    Floats,
-    Ints,
     World,
 )
-
-LOOK_AHEAD = 4  # environments, in `step_rows`
 
 
 def fetch_line(array: npt.NDArray[Any], index: tuple[int, ...]) -> None:
@@ -61,13 +54,3 @@ def prefetch(w: World, e: int, server: int) -> None:
     fetch_line(w.soonest, (e, (w.soonest.shape[1] >> 1) + server))
     fetch_line(w.observations, (e, 0))
     fetch_line(w.observations, (e, SERVER_FEATURES * server))
-
-
-def step_rows(w: World, first: int, stop: int, actions: Ints, step_rewards: Floats) -> None:
-    """One decision of environments first..stop-1; one that has ended stays as it is and gets 0."""
-    for e in range(first, stop):
-        ahead = min(e + LOOK_AHEAD, stop - 1)
-        prefetch(w, ahead, actions[ahead] // w.spec[NUM_SERVICES])
-        step_rewards[e] = 0.0
-        if w.episode[e, DONE] == GOING_ON:
-            step_rewards[e] = step(w, e, actions[e])

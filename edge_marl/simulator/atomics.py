@@ -86,12 +86,11 @@ def give_way(typing_context: Any) -> Any:
 
 
 @intrinsic
-def call(typing_context: Any, function: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
-    """Call the C function at an address with five words."""
+def call(typing_context: Any, function: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Call the C function at an address with four words, and return its word."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [WORD] * 5)
-        builder.call(builder.inttoptr(values[0], ir.PointerType(kind)), values[1:])
-        return context.get_dummy_value()
+        kind = ir.FunctionType(WORD, [WORD] * 4)
+        return builder.call(builder.inttoptr(values[0], ir.PointerType(kind)), values[1:])
 
-    return types.void(*[types.int64] * 6), build
+    return types.int64(*[types.int64] * 5), build

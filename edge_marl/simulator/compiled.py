@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from edge_marl.jit import c_function, jit
 from edge_marl.kernel import (
     agenda,
+    batch,
     clock,
     decision,
     game,
@@ -32,9 +33,24 @@ from edge_marl.kernel import (
 from edge_marl.kernel import (
     observe as sight,
 )
+from edge_marl.kernel.batch import Outputs
 from edge_marl.kernel.world import ARRAYS, NUM_TASK_FIELDS, World
+from edge_marl.simulator.atomics import call, read
 
 __all__ = [
+    "ACTIONS",
+    "ENDED",
+    "HANDED",
+    "JOB_WORDS",
+    "LAST_MASKS",
+    "LAST_SEEN",
+    "LEFT",
+    "MASKS",
+    "REWARDS",
+    "SEEN",
+    "SOURCE",
+    "TABLE",
+    "WHEN",
     "address_of_rows",
     "address_table",
     "compile_bodies",
@@ -49,7 +65,7 @@ __all__ = [
 
 MODULES = (
     *(world, value, network, servers, agenda, sight, losses, decision, clock, steps, opening),
-    game,
+    *(game, batch),
 )
 """All modules of the kernel."""
 
@@ -97,6 +113,22 @@ def fetch_line(typing_context: Any, array: Any, index: Any) -> Any:
     return types.void(array, index), build
 
 
+@numba.njit(forceinline=True)
+def begin_next(out: Any, e: int) -> int:
+    """Begin the next episode of a row, by the function that the source begins with.
+
+    By its address, so that drawing and opening episodes is not compiled again into every step.
+    """
+    if out.source == 0:
+        return 1
+    left: int = call(read(out.source), out.table, e, out.source, out.thread)
+    return left
+
+
+OWN = {"fetch_line": fetch_line, "begin_next": begin_next}
+"""What plain Python cannot say."""
+
+
 def compiled(body: Any) -> Any:
     """Compile a function that is, or calls, a body of the kernel.
 
@@ -115,10 +147,10 @@ def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:
     """
     namespace = {name: value for module in MODULES for name, value in vars(module).items()}
     for name, body in BODIES.items():
-        if name != "fetch_line":
+        if name not in OWN:
             namespace[name] = decorate(FunctionType(body.__code__, namespace, name))
         elif not numba.config.DISABLE_JIT:
-            namespace[name] = fetch_line
+            namespace[name] = OWN[name]
     return namespace
 
 
@@ -226,38 +258,71 @@ def go_to_first_at(address: int, e: int) -> None:
     go_to_first(_world_at(address), e)
 
 
-def _step_rows(table: int, first: int, stop: int, actions: int, rewards: int) -> None:
-    """`steps.step_rows` on arrays at addresses."""
-    w = _world_at(table)
+# Steps of many rows are handed the address of a job: words that say where everything is.
+(TABLE, ACTIONS, REWARDS, SEEN, MASKS, HANDED, LAST_SEEN, LAST_MASKS, ENDED, LEFT, WHEN, SOURCE) = (
+    range(12)
+)
+JOB_WORDS = 12
+"""Addresses, but for HANDED: rows of SEEN and MASKS, 0 if nobody wants them; and for WHEN."""
+
+
+@numba.njit(forceinline=True)
+def _outputs(words: Any, rows: int, seen: Any, masks: Any, thread: int) -> Any:
+    """`Outputs` of a job, of arrays with the shapes of what the world's rows see."""
+    kept = seen[0] if words[LAST_SEEN] != 0 else 0
+    return Outputs(
+        numba.carray(_pointer(words[SEEN]), (words[HANDED], seen[1]), np.float32),
+        numba.carray(_pointer(words[MASKS]), (words[HANDED], masks[1]), np.int8),
+        numba.carray(_pointer(words[LAST_SEEN]), (kept, seen[1]), np.float32),
+        numba.carray(_pointer(words[LAST_MASKS]), (kept, masks[1]), np.int8),
+        numba.carray(_pointer(words[ENDED]), (rows,), np.int8),
+        numba.carray(_pointer(words[LEFT]), (rows,), np.int8),
+        words[WHEN],
+        words[SOURCE],
+        words[TABLE],
+        thread,
+    )
+
+
+def _step_rows(job: int, first: int, stop: int, thread: int) -> int:
+    """`batch.step_rows` on what a job says."""
+    words = numba.carray(_pointer(job), (JOB_WORDS,), np.int64)
+    w = _world_at(words[TABLE])
     shape = (len(w.episode),)
     step_rows(
         w,
         first,
         stop,
-        numba.carray(_pointer(actions), shape, np.int64),
-        numba.carray(_pointer(rewards), shape, np.float64),
+        numba.carray(_pointer(words[ACTIONS]), shape, np.int64),
+        numba.carray(_pointer(words[REWARDS]), shape, np.float64),
+        _outputs(words, len(w.episode), w.observations.shape, w.feasible.shape, thread),
     )
+    return 0
 
 
-def _play_rows(table: int, first: int, stop: int, choices: int, rewards: int) -> None:
-    """`game.play_rows` on arrays at addresses."""
-    w = _world_at(table)
+def _play_rows(job: int, first: int, stop: int, thread: int) -> int:
+    """`batch.play_rows` on what a job says."""
+    words = numba.carray(_pointer(job), (JOB_WORDS,), np.int64)
+    w = _world_at(words[TABLE])
     shape = (len(w.episode), w.gateways.shape[1])
     play_rows(
         w,
         first,
         stop,
-        numba.carray(_pointer(choices), shape, np.int64),
-        numba.carray(_pointer(rewards), shape, np.float64),
+        numba.carray(_pointer(words[ACTIONS]), shape, np.int64),
+        numba.carray(_pointer(words[REWARDS]), shape, np.float64),
+        _outputs(words, len(w.episode), w.seen.shape, w.masks.shape, thread),
     )
+    return 0
 
 
 @cache
 def address_of_rows(game: bool) -> int:
-    """Return the address of a C function (table, first, stop, actions, rewards), all int64.
+    """Return the address of a C function (job, first row, stop, thread), all int64, returning one.
 
     It takes a step in a range of rows, of the game of gateways or of single environments.
     """
     body = _play_rows if game else _step_rows
-    address: int = c_function(body, types.void(*[types.int64] * 5), error_model="numpy").address
+    signature = types.int64(*[types.int64] * 4)
+    address: int = c_function(body, signature, error_model="numpy").address
     return address

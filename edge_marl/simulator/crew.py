@@ -20,16 +20,15 @@ import numpy.typing as npt
 
 from edge_marl.jit import jit
 from edge_marl.simulator.atomics import add, call, give_way, read, relax, write
+from edge_marl.simulator.compiled import ACTIONS, HANDED, MASKS, REWARDS, SEEN
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "aim", "alone"]
 
 LINE = 64
 """Bytes of a cache line: words that different threads write to have one each."""
 
-GENERATION, DONE, ASLEEP, STOP, FUNCTION, TABLE, ACTIONS, REWARDS, ROWS, THREADS, CHUNK = (
-    LINE * k for k in range(11)
-)
-TICKETS = LINE * 11
+GENERATION, DONE, ASLEEP, STOP, FUNCTION, JOB, ROWS, THREADS, CHUNK = (LINE * k for k in range(9))
+TICKETS = LINE * 9
 """Offsets in bytes of the words that a crew shares. One ticket per thread follows: the number of
 the next chunk of its own rows."""
 
@@ -41,8 +40,8 @@ PATIENCE = 2_000
 """Times that the last chunk is looked for before another thread may have the processor."""
 
 
-def _take(base: int, owner: int) -> None:
-    """Do those of one thread's own rows that nobody has begun."""
+def _take(base: int, owner: int, own: int) -> None:
+    """Do, as a thread, those of an owner's rows that nobody has begun."""
     rows, threads, chunk = read(base + ROWS), read(base + THREADS), read(base + CHUNK)
     stop = rows * (owner + 1) // threads
     while True:
@@ -51,14 +50,7 @@ def _take(base: int, owner: int) -> None:
         begin = rows * owner // threads + add(base + TICKETS + LINE * owner, 1) * chunk
         if begin >= stop:
             return
-        call(
-            read(base + FUNCTION),
-            read(base + TABLE),
-            begin,
-            min(begin + chunk, stop),
-            read(base + ACTIONS),
-            read(base + REWARDS),
-        )
+        call(read(base + FUNCTION), read(base + JOB), begin, min(begin + chunk, stop), own)
         add(base + DONE, min(begin + chunk, stop) - begin)
 
 
@@ -66,7 +58,7 @@ def _work(base: int, own: int) -> None:
     """Do rows until none are left that nobody has begun."""
     threads = read(base + THREADS)
     for k in range(threads):
-        take(base, (own + k) % threads)
+        take(base, (own + k) % threads, own)
 
 
 def _watch(base: int, own: int) -> bool:
@@ -86,12 +78,24 @@ def _watch(base: int, own: int) -> bool:
     return True
 
 
-def _post(base: int, function: int, table: int, actions: Any, rewards: Any) -> int:
+def _aim(job: int, seen: Any, masks: Any) -> None:
+    """Have a job hand out what is seen into arrays."""
+    write(job + 8 * SEEN, seen.ctypes.data)
+    write(job + 8 * MASKS, masks.ctypes.data)
+    write(job + 8 * HANDED, len(seen))
+
+
+def _give(job: int, actions: Any, rewards: Any) -> None:
+    """Have a job take actions, and write rewards."""
+    write(job + 8 * ACTIONS, actions.ctypes.data)
+    write(job + 8 * REWARDS, rewards.ctypes.data)
+
+
+def _post(base: int, function: int, job: int, actions: Any, rewards: Any) -> int:
     """Post a step; return how many threads are asleep: they are no longer counted as that."""
+    give(job, actions, rewards)
     write(base + FUNCTION, function)
-    write(base + TABLE, table)
-    write(base + ACTIONS, actions.ctypes.data)
-    write(base + REWARDS, rewards.ctypes.data)
+    write(base + JOB, job)
     write(base + DONE, 0)
     for thread in range(read(base + THREADS)):
         write(base + TICKETS + LINE * thread, 0)
@@ -113,14 +117,15 @@ def _finish(base: int) -> None:
         relax()
 
 
-def _alone(function: int, table: int, rows: int, actions: Any, rewards: Any) -> None:
+def _alone(function: int, job: int, rows: int, actions: Any, rewards: Any) -> None:
     """Do a step without a crew."""
-    call(function, table, 0, rows, actions.ctypes.data, rewards.ctypes.data)
+    give(job, actions, rewards)
+    call(function, job, 0, rows, 0)
 
 
-take, work, watch, post, finish, alone = (
+take, work, watch, aim, give, post, finish, alone = (
     jit(body, nogil=True, error_model="numpy")
-    for body in (_take, _work, _watch, _post, _finish, _alone)
+    for body in (_take, _work, _watch, _aim, _give, _post, _finish, _alone)
 )
 
 
@@ -152,7 +157,7 @@ class Crew:
         for offset, value in ((ROWS, rows), (THREADS, threads), (CHUNK, chunk)):
             write_word(self._base + offset, value)
         self._wake = threading.Semaphore(0)
-        self._held: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
+        self._held: Any = None
         """Arrays of the step that was posted, while threads may write to them."""
         for own in range(1, threads):
             threading.Thread(
@@ -163,25 +168,18 @@ class Crew:
             ).start()
         weakref.finalize(self, _dismiss, self._words, self._base, self._wake, threads, os.getpid())
 
-    def post(
-        self,
-        function: int,
-        table: int,
-        actions: npt.NDArray[np.int64],
-        rewards: npt.NDArray[np.float64],
-    ) -> None:
+    def post(self, function: int, job: int, work: Any) -> None:
         """Let the others begin with a step; `finish` has to follow before the next one.
 
         Args:
-            function: address of a C function (table, first row, stop, actions, rewards).
-            table: what it takes.
-            actions: one entry or row per row.
-            rewards: likewise.
+            function: address of a C function (job, first row, stop, thread).
+            job: address of what it takes, as `compiled.py` says.
+            work: what the job's addresses are of: `actions`, `rewards` and more, which are held.
         """
         if self._held is not None:  # a keyboard interrupt came between the two
             self.finish()
-        self._held = actions, rewards
-        asleep = post(self._base, function, table, actions, rewards)
+        self._held = work
+        asleep = post(self._base, function, job, work.actions, work.rewards)
         if asleep:
             self._wake.release(asleep)
 

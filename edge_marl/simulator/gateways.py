@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.kernel import game
 from edge_marl.kernel import world as k
 from edge_marl.kernel.world import HEAD, WAITS
 from edge_marl.simulator import compiled
@@ -66,14 +65,22 @@ class GatewaySimulator(Simulator):
         """(E, G) gateways that have a task to decide on now."""
         return np.not_equal(self._world.gateways[:, :, WAITS], k.NOWHERE)
 
-    def play(self, choices: npt.NDArray[np.int64], own_rewards: npt.NDArray[np.float64]) -> None:
+    def play(
+        self,
+        choices: npt.NDArray[np.int64],
+        own_rewards: npt.NDArray[np.float64],
+        seen: npt.NDArray[np.float32] | None = None,
+        masks: npt.NDArray[np.int8] | None = None,
+    ) -> None:
         """Take one step in every row that is going on; the others stay, with rewards 0.
 
         Args:
             choices: (E, G) actions in 0..N * V - 1, or `nothing`.
             own_rewards: (E, G) written in place: what each gateway's dispatch paid.
+            seen: as the property, written in place: what is seen after the step.
+            masks: likewise; given if `seen` is.
         """
-        self._take(work_of(game.play_rows, True, choices, own_rewards))
+        self.stepper.step(work_of(choices, own_rewards, seen, masks))
 
     def states(self) -> npt.NDArray[np.float32]:
         """Return the full present of every row (E, state_size), for centralised training.

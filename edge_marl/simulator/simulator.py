@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
-from weakref import WeakSet
+from typing import Any
 
 import numba
 import numpy as np
@@ -18,9 +16,7 @@ from edge_marl.kernel.world import DEMAND, NUM_DETAILS
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import compiled
-from edge_marl.simulator.crew import Crew, alone
 from edge_marl.simulator.log import EpisodeLog
-from edge_marl.simulator.pace import Pace
 from edge_marl.simulator.packing import (
     pack_links,
     pack_offers,
@@ -30,6 +26,7 @@ from edge_marl.simulator.packing import (
     pack_spec,
     services_alike,
 )
+from edge_marl.simulator.stepping import Stepper, Work
 from edge_marl.workload import Workload
 from edge_marl.workload.topology import Topology, draw_topology
 
@@ -40,25 +37,6 @@ MUCH_MEMORY = 2**60
 
 FIXED = ("spec", "rates", "services", "offers", "prices", "memory", "links")
 """Arrays that a step never writes to: they follow from the scenario and the topology."""
-
-ROWS_PER_THREAD = 32
-"""Below this many a thread is not even tried."""
-
-ROWS_AT_A_TIME = 16
-"""Rows that a thread takes at once: whole cache lines of rewards, and a few us of work."""
-
-with_threads: WeakSet[Simulator] = WeakSet()
-"""Simulators that have made threads."""
-
-
-def drop_threads() -> None:
-    """Forget all threads: a forked process has none of them, and would wait for them for ever."""
-    for simulator in list(with_threads):
-        simulator._crew = simulator._begun = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=drop_threads)
 
 
 class Simulator:
@@ -94,13 +72,9 @@ class Simulator:
         """Most drawn tasks that fit on a server."""
         expected = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
         num_tasks = int(expected + 4 * expected**0.5) + 8
+        self.stepper = Stepper(self._world, self.in_game, num_threads)
         self._make_room(num_tasks, min(self._most_running, num_tasks), 0)
         self._bind()
-        cores = numba.config.NUMBA_NUM_THREADS
-        self._num_threads = min(num_threads or cores, max(1, num_envs // ROWS_PER_THREAD))
-        self._crew: Crew | None = None
-        self._pace = Pace()
-        self._begun: Callable[[], None] | None = None
 
     def _empty_world(self) -> k.World:
         """Return all arrays, without room for tasks."""
@@ -141,6 +115,7 @@ class Simulator:
         """Bind the kernel to the arrays as they are now."""
         self._table = compiled.address_table(self._world)
         self._address: int = self._table.ctypes.data
+        self.stepper.bind(self._world, self._address)
         self.step_row: Callable[[int, int], float] = self._bound(steps.step, compiled.step_at)
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
         reward. Bound, not a method: a single environment's step is short enough to notice."""
@@ -154,8 +129,7 @@ class Simulator:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is bound to this object's memory, for copies and pickles."""
         bound = ("_table", "_address", "step_row")
-        state = {name: value for name, value in self.__dict__.items() if name not in bound}
-        return state | {"_crew": None, "_begun": None}
+        return {name: value for name, value in self.__dict__.items() if name not in bound}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Bind a copy to its own memory."""
@@ -176,6 +150,16 @@ class Simulator:
     def feasible(self) -> npt.NDArray[np.int8]:
         """(E, A) mask of feasible actions now; overwritten by the next step."""
         return self._world.feasible
+
+    @property
+    def seen(self) -> npt.NDArray[np.float32]:
+        """What whoever decides sees now, a row each; overwritten by the next step."""
+        return self.observations
+
+    @property
+    def masks(self) -> npt.NDArray[np.int8]:
+        """What whoever decides may choose now; overwritten by the next step."""
+        return self.feasible
 
     @property
     def done(self) -> npt.NDArray[np.int64]:
@@ -281,55 +265,36 @@ class Simulator:
         arrays = self._world._asdict()
         return {name: a for name, a in arrays.items() if name not in FIXED and a.size}
 
-    def step(self, actions: npt.NDArray[np.int64], rewards: npt.NDArray[np.float64]) -> None:
+    def step(
+        self,
+        actions: npt.NDArray[np.int64],
+        rewards: npt.NDArray[np.float64],
+        seen: npt.NDArray[np.float32] | None = None,
+        masks: npt.NDArray[np.int8] | None = None,
+    ) -> None:
         """Take one decision in every row that is going on; the others stay and get reward 0.
 
         Args:
             actions: (E,) in the action space.
             rewards: (E,) written in place.
+            seen: as `observations`, written in place: what is seen after the step.
+            masks: as `feasible`, likewise; given if `seen` is.
         """
-        self._take(work_of(steps.step_rows, False, actions, rewards))
+        self.stepper.step(work_of(actions, rewards, seen, masks))
 
-    def begin(self, actions: npt.NDArray[np.int64], rewards: npt.NDArray[np.float64]) -> None:
+    def begin(
+        self,
+        actions: npt.NDArray[np.int64],
+        rewards: npt.NDArray[np.float64],
+        seen: npt.NDArray[np.float32] | None = None,
+        masks: npt.NDArray[np.int8] | None = None,
+    ) -> None:
         """Start a `step` in other threads, as far as there are any; `finish` has to follow."""
-        work = work_of(steps.step_rows, False, actions, rewards)
-        if numba.config.DISABLE_JIT or self._num_threads == 1:
-            self._begun = partial(self._take, work)
-            return
-        crew = self._hire()
-        crew.post(compiled.address_of_rows(work.game), self._address, work.actions, work.rewards)
-        self._begun = crew.finish
+        self.stepper.begin(work_of(actions, rewards, seen, masks))
 
     def finish(self) -> None:
         """Help with the step that was begun, and return when it is done."""
-        begun, self._begun = self._begun, None
-        if begun is not None:
-            begun()
-
-    def _take(self, work: Work) -> None:
-        """Do what is to be done to all rows in a step, by the way that is faster here."""
-        body, game, actions, rewards = work
-        if numba.config.DISABLE_JIT:  # plain Python has no pointers
-            body(self._world, 0, self.num_envs, actions, rewards)
-            return
-        function, table = compiled.address_of_rows(game), self._address
-        if self._num_threads == 1:
-            alone(function, table, self.num_envs, actions, rewards)
-            return
-        crew = self._hire()
-
-        def together() -> None:
-            crew.post(function, table, actions, rewards)
-            crew.finish()
-
-        self._pace.run(lambda: alone(function, table, self.num_envs, actions, rewards), together)
-
-    def _hire(self) -> Crew:
-        """Return the threads of this process that share the rows."""
-        if self._crew is None:
-            self._crew = Crew(self.num_envs, self._num_threads, ROWS_AT_A_TIME)
-            with_threads.add(self)
-        return self._crew
+        self.stepper.finish()
 
     def log(self, row: int) -> EpisodeLog:
         """Return what became of the tasks of one row's episode so far."""
@@ -353,22 +318,11 @@ class Simulator:
         )
 
 
-class Work(NamedTuple):
-    """What is to be done to all rows in a step."""
-
-    body: Callable[..., None]
-    """Of the kernel, (world, first, stop, actions, rewards): plain Python."""
-    game: bool
-    """Which one it is, compiled (`compiled.address_of_rows`)."""
-    actions: npt.NDArray[np.int64]
-    rewards: npt.NDArray[np.float64]
-
-
 def work_of(
-    body: Callable[..., None],
-    game: bool,
     actions: npt.NDArray[np.int64],
     rewards: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.float32] | None,
+    masks: npt.NDArray[np.int8] | None,
 ) -> Work:
     """Return work whose arrays are as compiled code takes them by their addresses: in one piece.
 
@@ -377,7 +331,7 @@ def work_of(
     """
     if not (rewards.flags.c_contiguous and rewards.dtype == np.float64):
         raise ValueError(f"rewards is a part of an array, or {rewards.dtype}: give a whole float64")
-    return Work(body, game, np.ascontiguousarray(actions, dtype=np.int64), rewards)
+    return Work(np.ascontiguousarray(actions, dtype=np.int64), rewards, seen, masks)
 
 
 def longer(array: npt.NDArray[Any], axis: int, length: int) -> npt.NDArray[Any]:

@@ -187,8 +187,8 @@ class Together:
 def in_threads(yes: bool) -> Iterator[None]:
     """Have each row of small batches in a thread of its own (as far as there are cores)."""
     with (
-        patch("edge_marl.simulator.simulator.ROWS_PER_THREAD", 1 if yes else 1000),
-        patch("edge_marl.simulator.simulator.Pace", Together),
+        patch("edge_marl.simulator.stepping.ROWS_PER_THREAD", 1 if yes else 1000),
+        patch("edge_marl.simulator.stepping.Pace", Together),
     ):
         yield
 

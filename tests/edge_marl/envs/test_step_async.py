@@ -15,7 +15,7 @@ from tests.worlds.transcripts import frozen
 
 def batch(threads: int, mode: AutoresetMode) -> EdgeAIGCVectorEnv:
     with (
-        patch("edge_marl.simulator.simulator.ROWS_PER_THREAD", 1),
+        patch("edge_marl.simulator.stepping.ROWS_PER_THREAD", 1),
         patch("numba.config.NUMBA_NUM_THREADS", threads),
     ):
         return EdgeAIGCVectorEnv(40, scenario="smoke", autoreset_mode=mode)

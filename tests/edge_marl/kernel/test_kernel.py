@@ -81,8 +81,8 @@ def test_threads_do_not_change_results() -> None:
     runs = []
     for threads in (1, 3):
         simulator = Simulator(scenario, 300, num_threads=threads)
-        assert simulator._num_threads == threads
-        simulator._pace = TogetherAlways()
+        assert simulator.stepper._num_threads == threads
+        simulator.stepper._pace = TogetherAlways()
         for row in range(300):
             simulator.load(row, draw_workload(scenario, row))
         rewards = np.zeros((40, 300))

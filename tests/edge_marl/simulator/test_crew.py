@@ -14,27 +14,36 @@ import pytest
 from numba.core import types
 
 from edge_marl.simulator import crew as crews
-from edge_marl.simulator.compiled import _pointer
+from edge_marl.simulator.compiled import ACTIONS, JOB_WORDS, REWARDS, _pointer
 from edge_marl.simulator.crew import Crew
 from edge_marl.simulator.pace import PERIOD, TRIALS, Pace
+from edge_marl.simulator.stepping import Work
 
 DEADLINE_S = 60.0
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="plain Python has no pointers")
 
 
-@numba.cfunc(types.void(*[types.int64] * 5))
-def count_rows(table: int, first: int, stop: int, actions: int, rewards: int) -> None:
+@numba.cfunc(types.int64(*[types.int64] * 4))
+def count_rows(job: int, first: int, stop: int, thread: int) -> int:
     """Add to each row's reward its action."""
-    given = numba.carray(_pointer(actions), (table,), np.int64)
-    got = numba.carray(_pointer(rewards), (table,), np.float64)
+    words = numba.carray(_pointer(job), (JOB_WORDS,), np.int64)
+    given = numba.carray(_pointer(words[ACTIONS]), (stop,), np.int64)
+    got = numba.carray(_pointer(words[REWARDS]), (stop,), np.float64)
     for row in range(first, stop):
         got[row] += given[row]
+    return 0
+
+
+JOB = np.zeros(JOB_WORDS, dtype=np.int64)
+
+
+def work_of(rewards: np.ndarray, number: int) -> Work:
+    return Work(np.full(len(rewards), number), rewards, None, None)
 
 
 def step(crew: Crew, rewards: np.ndarray, number: int) -> None:
-    actions = np.full(len(rewards), number)
-    crew.post(count_rows.address, len(rewards), actions, rewards)
+    crew.post(count_rows.address, JOB.ctypes.data, work_of(rewards, number))
     crew.finish()
     assert (rewards == number * (number + 1) / 2).all()
 
@@ -106,5 +115,5 @@ def test_it_is_tried_again() -> None:
 
 def test_an_interrupt_between_a_steps_halves_loses_nothing() -> None:
     crew, rewards = Crew(64, 3, 16), np.zeros(64)
-    crew.post(count_rows.address, 64, np.full(64, 1), rewards)
+    crew.post(count_rows.address, JOB.ctypes.data, work_of(rewards, 1))
     step(crew, rewards, 2)

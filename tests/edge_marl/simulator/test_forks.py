@@ -27,12 +27,12 @@ pytestmark = [
 def batch(make: Callable[..., Any]) -> tuple[Any, Any]:
     """A batch that was stepped in threads, and actions for it."""
     with (
-        patch("edge_marl.simulator.simulator.ROWS_PER_THREAD", 1),
+        patch("edge_marl.simulator.stepping.ROWS_PER_THREAD", 1),
         patch("numba.config.NUMBA_NUM_THREADS", 2),
     ):
         env = make(4, scenario="smoke")
-    assert env._simulator._num_threads == 2
-    env._simulator._pace.run = lambda alone, together: together()
+    assert env._simulator.stepper._num_threads == 2
+    env._simulator.stepper._pace.run = lambda alone, together: together()
     env.reset(seed=0)
     shape = (4, env.num_gateways) if make is EdgeAIGCRows else 4
     actions = np.zeros(shape, dtype=np.int64)

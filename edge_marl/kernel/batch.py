@@ -1,0 +1,128 @@
+"""A step of many rows: decisions, what is handed out of them, and the next episodes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+
+from edge_marl.kernel.game import observe_gateways, play
+from edge_marl.kernel.steps import prefetch, step
+from edge_marl.kernel.world import (
+    DONE,
+    GOING_ON,
+    NUM_GATEWAYS,
+    NUM_SERVICES,
+    Floats,
+    Ints,
+    Masks,
+    Observations,
+    World,
+)
+
+# When a row whose episode is over starts its next one: not by itself, in the step that ended it, or
+# in the step after that (which passes over its action).
+NOT_BY_ITSELF, SAME_STEP, NEXT_STEP = range(3)
+
+LOOK_AHEAD = 4  # rows, in `step_rows`
+
+
+class Outputs(NamedTuple):
+    """What a step of E rows of environments, or of gateways, hands out besides rewards.
+
+    H = E, or E * G in the game of gateways, rows are seen, of D features and A actions.
+    """
+
+    seen: Observations
+    """(H, D) what is seen after the step; (0, D) if nobody wants it, as `masks`."""
+    masks: Masks
+    """(H, A) what may be chosen then."""
+    last_seen: Observations
+    """(H, D) what was seen at the end of episodes that ended in this step, where the next one has
+    begun; (0, D) where rows do not start by themselves, as `last_masks`."""
+    last_masks: Masks
+    """(H, A) what could be chosen then."""
+    ended: npt.NDArray[Any]
+    """(E,) int8: DONE after the step, before a next episode begins in it."""
+    left: npt.NDArray[Any]
+    """(E,) int8: 1 where the next episode should have begun, and the caller has to see to it."""
+    when: int
+    """NOT_BY_ITSELF, SAME_STEP or NEXT_STEP."""
+    source: int
+    """Address of what next episodes are made of (`simulator.restarts`)."""
+    table: int
+    """Address of the arrays' table."""
+    thread: int
+    """Which of the crew's threads this is."""
+
+
+def begin_next(out: Outputs, e: int) -> int:
+    """Begin the next episode of a row; return 0, or 1 where that is left to the caller.
+
+    It is here: plain Python does not draw; `compiled.py` has its own.
+    """
+    return 1
+
+
+def copy_rows(target: Any, source: Any, first: int, stop: int) -> None:
+    """Copy rows first..stop-1, as far as the target has rows."""
+    for row in range(first, min(stop, len(target))):
+        for at in range(source.shape[1]):
+            target[row, at] = source[row, at]
+
+
+def end_step(
+    w: World, e: int, was_over: bool, seen: Observations, masks: Masks, each: int, out: Outputs
+) -> None:
+    """After a row's decisions: begin its next episode if it is time to, and hand out what is seen.
+
+    Args:
+        w: the world.
+        e: the row.
+        was_over: whether its episode was over before the step.
+        seen: what is seen, rows e * each and so on.
+        masks: likewise.
+        each: rows of `seen` per environment.
+        out: what to write to.
+    """
+    first, stop = e * each, e * each + each
+    out.left[e] = 0
+    if was_over and out.when == NEXT_STEP:
+        out.left[e] = begin_next(out, e)
+    out.ended[e] = w.episode[e, DONE]
+    if out.ended[e] != GOING_ON and out.when == SAME_STEP:
+        copy_rows(out.last_seen, seen, first, stop)
+        copy_rows(out.last_masks, masks, first, stop)
+        out.left[e] = begin_next(out, e)
+    copy_rows(out.seen, seen, first, stop)
+    copy_rows(out.masks, masks, first, stop)
+
+
+def step_rows(
+    w: World, first: int, stop: int, actions: Ints, step_rewards: Floats, out: Outputs
+) -> None:
+    """One decision of environments first..stop-1; one that has ended gets 0."""
+    for e in range(first, stop):
+        ahead = min(e + LOOK_AHEAD, stop - 1)
+        prefetch(w, ahead, actions[ahead] // w.spec[NUM_SERVICES])
+        was_over = w.episode[e, DONE] != GOING_ON
+        step_rewards[e] = 0.0
+        if not was_over:
+            step_rewards[e] = step(w, e, actions[e])
+        end_step(w, e, was_over, w.observations, w.feasible, 1, out)
+
+
+def play_rows(
+    w: World, first: int, stop: int, choices: Ints, own_rewards: Floats, out: Outputs
+) -> None:
+    """One step of the game in environments first..stop-1; in one that has ended rewards are 0."""
+    gateways = w.spec[NUM_GATEWAYS]
+    for e in range(first, stop):
+        was_over = w.episode[e, DONE] != GOING_ON
+        if was_over:
+            for g in range(gateways):
+                own_rewards[e, g] = 0.0
+        else:
+            play(w, e, choices, own_rewards)
+            observe_gateways(w, e)
+        end_step(w, e, was_over, w.seen, w.masks, gateways, out)

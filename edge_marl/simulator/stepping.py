@@ -1,0 +1,213 @@
+"""Steps of many rows: alone or with threads, whichever is measured to be faster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from edge_marl.kernel.batch import NOT_BY_ITSELF, Outputs, play_rows, step_rows
+from edge_marl.kernel.world import World
+from edge_marl.simulator import compiled
+from edge_marl.simulator.compiled import (
+    ENDED,
+    HANDED,
+    JOB_WORDS,
+    LAST_MASKS,
+    LAST_SEEN,
+    LEFT,
+    SOURCE,
+    TABLE,
+    WHEN,
+)
+from edge_marl.simulator.crew import Crew, aim, alone
+from edge_marl.simulator.pace import Pace
+
+__all__ = ["Stepper", "Work"]
+
+ROWS_PER_THREAD = 32
+"""Below this many a thread is not even tried."""
+
+ROWS_AT_A_TIME = 16
+"""Rows that a thread takes at once: whole cache lines of rewards, and a few us of work."""
+
+with_threads: WeakSet[Stepper] = WeakSet()
+"""Steppers that have made threads."""
+
+
+def drop_threads() -> None:
+    """Forget all threads: a forked process has none of them, and would wait for them for ever."""
+    for stepper in list(with_threads):
+        stepper.drop_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=drop_threads)
+
+
+class Work(NamedTuple):
+    """What a step takes and where it writes: whole arrays, as compiled code wants them."""
+
+    actions: npt.NDArray[np.int64]
+    """(E,), or (E, G) in the game."""
+    rewards: npt.NDArray[np.float64]
+    """Likewise."""
+    seen: npt.NDArray[np.float32] | None
+    """(E, D), or (E * G, D) in the game: what is seen after the step, if somebody wants it."""
+    masks: npt.NDArray[np.int8] | None
+    """(E, A), or (E * G, A + 1): what may be chosen then."""
+
+
+class Stepper:
+    """Takes steps in all rows of a simulator.
+
+    Args:
+        world: its arrays.
+        game: whether gateways play.
+        num_threads: at most so many, this one included; None is one per core (or
+            `NUMBA_NUM_THREADS` of the environment).
+    """
+
+    def __init__(self, world: World, game: bool, num_threads: int | None) -> None:
+        self._world, self._table = world, 0
+        self._game = game
+        rows = len(world.episode)
+        shown, masks = (world.seen, world.masks) if game else (world.observations, world.feasible)
+        self._shapes = shown.shape, masks.shape
+        cores = numba.config.NUMBA_NUM_THREADS
+        self._num_threads = min(num_threads or cores, max(1, rows // ROWS_PER_THREAD))
+        self.ended = np.zeros(rows, dtype=np.int8)
+        """(E,) `kernel.DONE` after the last step, before a next episode began in it."""
+        self.left = np.zeros(rows, dtype=np.int8)
+        """(E,) 1 where a next episode should have begun in the last step: the caller has to start
+        it."""
+        self.last_seen = np.empty((0, shown.shape[1]), dtype=np.float32)
+        """What was seen at the end of the episodes that have ended in this step, if the next ones
+        have begun in it: other rows are of steps before."""
+        self.last_masks = np.empty((0, masks.shape[1]), dtype=np.int8)
+        """What could be chosen then."""
+        self.when = NOT_BY_ITSELF
+        """When rows whose episode is over start their next one: a rule of `kernel.batch`."""
+        self._source = 0
+        self._pace = Pace()
+        self._crew: Crew | None = None
+        self._begun: Callable[[], None] | None = None
+        self._set_job()
+
+    def restart_rows(self, when: int, source: int = 0) -> None:
+        """Have rows whose episode is over start their next one.
+
+        Args:
+            when: `SAME_STEP` or `NEXT_STEP`, of `kernel.batch`.
+            source: address of what episodes are made of (`restarts`); 0 leaves all to the caller.
+        """
+        self.when, self._source = when, source
+        shown, masks = self._shapes
+        self.last_seen = np.zeros(shown, dtype=np.float32)
+        self.last_masks = np.zeros(masks, dtype=np.int8)
+        self._set_job()
+
+    def bind(self, world: World, table: int) -> None:
+        """Work on these arrays, whose table is at an address, from now on."""
+        self._world, self._table = world, table
+        self._job[TABLE] = table
+
+    def _set_job(self) -> None:
+        """Set the words that stay: who reads them is compiled code (`compiled.py`)."""
+        job = np.zeros(JOB_WORDS, dtype=np.int64)
+        job[TABLE] = self._table
+        job[ENDED], job[LEFT] = self.ended.ctypes.data, self.left.ctypes.data
+        if len(self.last_seen):
+            job[LAST_SEEN] = self.last_seen.ctypes.data
+            job[LAST_MASKS] = self.last_masks.ctypes.data
+        job[WHEN], job[SOURCE] = self.when, self._source
+        self._job = job
+        self._address: int = job.ctypes.data
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is bound to this object's memory, for copies and pickles."""
+        bound = ("_job", "_address")
+        state = {name: value for name, value in self.__dict__.items() if name not in bound}
+        return state | {"_crew": None, "_begun": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Bind a copy to its own memory; its simulator binds it to the world."""
+        self.__dict__.update(state)
+        self._set_job()
+
+    def step(self, work: Work) -> None:
+        """Take a step in every row, by the way that is faster here."""
+        if numba.config.DISABLE_JIT:
+            self._step_plainly(work)
+            return
+        function, job = compiled.address_of_rows(self._game), self._prepared(work)
+        if self._num_threads == 1:
+            alone(function, job, len(self.ended), work.actions, work.rewards)
+            return
+        crew = self._hire()
+
+        def together() -> None:
+            crew.post(function, job, work)
+            crew.finish()
+
+        def by_itself() -> None:
+            alone(function, job, len(self.ended), work.actions, work.rewards)
+
+        self._pace.run(by_itself, together)
+
+    def begin(self, work: Work) -> None:
+        """Start a `step` in other threads, as far as there are any; `finish` has to follow."""
+        if numba.config.DISABLE_JIT or self._num_threads == 1:
+            self._begun = partial(self.step, work)
+            return
+        crew = self._hire()
+        crew.post(compiled.address_of_rows(self._game), self._prepared(work), work)
+        self._begun = crew.finish
+
+    def finish(self) -> None:
+        """Help with the step that was begun, and return when it is done."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun()
+
+    def drop_threads(self) -> None:
+        """Forget the threads, and a step that they had begun."""
+        self._crew = self._begun = None
+
+    def _step_plainly(self, work: Work) -> None:
+        """Take a step without a compiler, which has no pointers: next episodes are left."""
+        out = Outputs(
+            seen=self.last_seen[:0] if work.seen is None else work.seen,
+            masks=self.last_masks[:0] if work.masks is None else work.masks,
+            last_seen=self.last_seen,
+            last_masks=self.last_masks,
+            ended=self.ended,
+            left=self.left,
+            when=self.when,
+            source=0,
+            table=0,
+            thread=0,
+        )
+        body = play_rows if self._game else step_rows
+        body(self._world, 0, len(self.ended), work.actions, work.rewards, out)
+
+    def _prepared(self, work: Work) -> int:
+        """Return the address of the job, which says by now where the step hands out."""
+        if work.seen is None or work.masks is None:
+            self._job[HANDED] = 0
+        else:
+            aim(self._address, work.seen, work.masks)
+        return self._address
+
+    def _hire(self) -> Crew:
+        """Return the threads of this process that share the rows."""
+        if self._crew is None:
+            self._crew = Crew(len(self.ended), self._num_threads, ROWS_AT_A_TIME)
+            with_threads.add(self)
+        return self._crew
