@@ -56,7 +56,7 @@ class ManyEpisodes(ABC):
     def _start_left(self, room: Room) -> None:
         """Start the episodes that the step left to be started here, and show them."""
         stepper = self._simulator.stepper
-        if not stepper.left.any():
+        if not np.count_nonzero(stepper.left):
             return
         each = len(room.seen) // self.num_envs
         for row in np.flatnonzero(stepper.left):

@@ -193,11 +193,11 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
     def _finals(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
         """Return the last observations and infos of rows that ended, whose next episodes began."""
         stepper = self._simulator.stepper
-        final_obs = np.full(self.num_envs, None, dtype=object)
+        rows = np.flatnonzero(ended)
         masks = np.zeros_like(stepper.last_masks)
-        masks[ended] = stepper.last_masks[ended]
-        for row in np.flatnonzero(ended):
-            last = stepper.last_seen[row].copy()
+        masks[rows] = stepper.last_masks[rows]
+        final_obs = np.empty(self.num_envs, dtype=object)  # of None
+        for row, last in zip(rows.tolist(), stepper.last_seen[rows], strict=True):
             final_obs[row] = last if self._flat else spaces.with_mask(last, masks[row].copy())
         return {
             "final_obs": final_obs,
@@ -217,8 +217,8 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
             )
         count = self.scenario.num_actions
         # As unsigned numbers negative ones are large: one comparison for both ends.
-        outside = chosen.astype(np.uint64, copy=False) >= count
-        if outside.any():
+        if chosen.astype(np.uint64, copy=False).max() >= count:
+            outside = (chosen < 0) | (chosen >= count)
             wrong = np.flatnonzero(outside & (self._simulator.done == GOING_ON))
             if len(wrong):
                 raise ActionError(

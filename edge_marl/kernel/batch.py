@@ -45,7 +45,7 @@ class Outputs(NamedTuple):
     ended: npt.NDArray[Any]
     """(E,) int8: DONE after the step, before a next episode begins in it."""
     left: npt.NDArray[Any]
-    """(E,) int8: 1 where the next episode should have begun, and the caller has to see to it."""
+    """(E,) bool: where the next episode should have begun, and the caller has to see to it."""
     when: int
     """NOT_BY_ITSELF, SAME_STEP or NEXT_STEP."""
     source: int
@@ -56,12 +56,12 @@ class Outputs(NamedTuple):
     """Which of the crew's threads this is."""
 
 
-def begin_next(out: Outputs, e: int) -> int:
-    """Begin the next episode of a row; return 0, or 1 where that is left to the caller.
+def not_begun(out: Outputs, e: int) -> bool:
+    """Begin the next episode of a row, unless that is left to the caller: return whether it is.
 
     It is here: plain Python does not draw; `compiled.py` has its own.
     """
-    return 1
+    return True
 
 
 def copy_rows(target: Any, source: Any, first: int, stop: int) -> None:
@@ -86,14 +86,14 @@ def end_step(
         out: what to write to.
     """
     first, stop = e * each, e * each + each
-    out.left[e] = 0
+    out.left[e] = False
     if was_over and out.when == NEXT_STEP:
-        out.left[e] = begin_next(out, e)
+        out.left[e] = not_begun(out, e)
     out.ended[e] = w.episode[e, DONE]
     if out.ended[e] != GOING_ON and out.when == SAME_STEP:
         copy_rows(out.last_seen, seen, first, stop)
         copy_rows(out.last_masks, masks, first, stop)
-        out.left[e] = begin_next(out, e)
+        out.left[e] = not_begun(out, e)
     copy_rows(out.seen, seen, first, stop)
     copy_rows(out.masks, masks, first, stop)
 

@@ -114,18 +114,17 @@ def fetch_line(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 @numba.njit(forceinline=True)
-def begin_next(out: Any, e: int) -> int:
-    """Begin the next episode of a row, by the function that the source begins with.
+def not_begun(out: Any, e: int) -> bool:
+    """Begin the next episode of a row by the function that the source begins with.
 
     By its address, so that drawing and opening episodes is not compiled again into every step.
     """
     if out.source == 0:
-        return 1
-    left: int = call(read(out.source), out.table, e, out.source, out.thread)
-    return left
+        return True
+    return bool(call(read(out.source), out.table, e, out.source, out.thread))
 
 
-OWN = {"fetch_line": fetch_line, "begin_next": begin_next}
+OWN = {"fetch_line": fetch_line, "not_begun": not_begun}
 """What plain Python cannot say."""
 
 
@@ -276,7 +275,7 @@ def _outputs(words: Any, rows: int, seen: Any, masks: Any, thread: int) -> Any:
         numba.carray(_pointer(words[LAST_SEEN]), (kept, seen[1]), np.float32),
         numba.carray(_pointer(words[LAST_MASKS]), (kept, masks[1]), np.int8),
         numba.carray(_pointer(words[ENDED]), (rows,), np.int8),
-        numba.carray(_pointer(words[LEFT]), (rows,), np.int8),
+        numba.carray(_pointer(words[LEFT]), (rows,), np.bool_),
         words[WHEN],
         words[SOURCE],
         words[TABLE],

@@ -84,8 +84,8 @@ class Stepper:
         self._num_threads = min(num_threads or cores, max(1, rows // ROWS_PER_THREAD))
         self.ended = np.zeros(rows, dtype=np.int8)
         """(E,) `kernel.DONE` after the last step, before a next episode began in it."""
-        self.left = np.zeros(rows, dtype=np.int8)
-        """(E,) 1 where a next episode should have begun in the last step: the caller has to start
+        self.left = np.zeros(rows, dtype=np.bool_)
+        """(E,) where a next episode should have begun in the last step: the caller has to start
         it."""
         self.last_seen = np.empty((0, shown.shape[1]), dtype=np.float32)
         """What was seen at the end of the episodes that have ended in this step, if the next ones
