@@ -7,11 +7,10 @@ from edge_marl.errors import WorkloadError
 from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario, check_scenario
 from edge_marl.workload import Workload
-from edge_marl.workload.episode_servers import draw_episode_topology
-from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS, Split, check_seed, draw_outages
-from edge_marl.workload.requests import draw_requests, draw_rows
+from edge_marl.workload.draft import Draft
+from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS, Split, check_seed
+from edge_marl.workload.recipe import draw, recipe_of
 from edge_marl.workload.sampling import Streams
-from edge_marl.workload.topology import draw_topology
 
 __all__ = ["draw_tasks", "draw_workload"]
 
@@ -43,25 +42,20 @@ def draw_workload(
     streams = _streams(seed, split, episode)
     if scenario.replay:
         return replay_workload(scenario, streams)
-    if not scenario.extended:
-        return Workload(draw_topology(scenario), draw_requests(scenario, streams))
-    tasks, details = draw_rows(scenario, streams)
-    return Workload(
-        topology=draw_episode_topology(scenario, streams),
-        tasks=tasks,
-        details=details,
-        outages=draw_outages(scenario, streams),
-    )
+    return _drawn(scenario, streams).workload
 
 
 def draw_tasks(scenario: Scenario, seed: int, *, split: Split = "train", episode: int = 0) -> Ints:
-    """Return the tasks of `draw_workload`, (N, 5), without checks: the path of automatic resets."""
+    """Return the tasks of `draw_workload`, (N, 5), without checks."""
     if scenario.replay:
         return draw_workload(scenario, seed, split=split, episode=episode).tasks
-    streams = _streams(seed, split, episode)
-    if scenario.extended:
-        return draw_rows(scenario, streams)[0]
-    return draw_requests(scenario, streams)
+    return _drawn(scenario, _streams(seed, split, episode)).tasks
+
+
+def _drawn(scenario: Scenario, streams: Streams) -> Draft:
+    draft = Draft(scenario)
+    draw(recipe_of(scenario), draft, streams)
+    return draft
 
 
 def _streams(seed: int, split: Split, episode: int) -> Streams:

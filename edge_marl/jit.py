@@ -1,19 +1,38 @@
-"""Numba's compiler with its cache on disk, or without where no folder can hold one."""
+"""Numba's compiler: programs, kept on disk where a folder can hold them, and parts of programs.
+
+Numba makes machine code of every function and optimises it with all that it calls, and so again
+all that its callers' callers call: with functions that call functions, most of a minute. A part is
+only translated, once, and optimised as a piece of each program that calls it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
+import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba import types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Flags, compile_internal
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
 
-__all__ = ["c_function", "jit"]
+__all__ = ["alone", "c_function", "jit", "part"]
 
-KERNEL = Path(__file__).with_name("kernel")
+HERE = Path(__file__).parent
+PATIENCE_S = 2.0
+"""Time that compiling takes before it is told."""
+
+CALLED = ("kernel/*.py", "workload/*.py", "memory.py", "jit.py")
+"""Sources of what compiled code of any folder may call, and of how it is compiled."""
 
 
 def jit(body: Callable[..., Any], **options: Any) -> Any:
@@ -38,18 +57,87 @@ def jit(body: Callable[..., Any], **options: Any) -> Any:
 def c_function(body: Callable[..., Any], signature: Any, **options: Any) -> Any:
     """Compile a function now, for compiled code that calls it by its `address` (see `jit`)."""
     _sign(body)
-    try:
-        return numba.cfunc(signature, cache=True, **options)(body)
-    except RuntimeError:
-        _warn_once()
-        return numba.cfunc(signature, **options)(body)
+    with _saying():
+        try:
+            return numba.cfunc(signature, cache=True, **options)(body)
+        except RuntimeError:
+            _warn_once()
+            return numba.cfunc(signature, **options)(body)
+
+
+class _PartLibrary(JITCodeLibrary):
+    """The code of a part, and of those that it calls, as it was translated.
+
+    Of its base class's two steps that take long, it leaves out both; a Numba that names them
+    otherwise takes them, and longer.
+    """
+
+    def _optimize_final_module(self) -> None:
+        """Do not optimise it."""
+
+    def _finalize_final_module(self) -> None:
+        """Do not make machine code of it."""
+        self._finalized = True
+
+
+def part(body: Callable[..., Any], inline: bool = True) -> Any:
+    """Return a function for compiled code to call, which becomes a piece of it.
+
+    It takes all signed whole numbers as int64, so that there is one of it for all of them; it
+    divides as the numbers of NumPy do (`compiled.compiled`), and is not kept on disk.
+
+    Args:
+        body: the function; its arguments are given by position.
+        inline: whether it is written out wherever it is called; LLVM decides if not.
+    """
+    if numba.config.DISABLE_JIT:
+        return body
+
+    @cache
+    def translated(kinds: tuple[Any, ...]) -> Any:
+        context = cpu_target.target_context
+        flags = Flags()
+        flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+        flags.forceinline, flags.error_model, flags.nrt = inline, "numpy", True
+        library = _PartLibrary(context.codegen(), body.__name__)
+        return compile_internal(
+            cpu_target.typing_context, context, library, body, kinds, None, flags, {}
+        )
+
+    def typed(typing_context: Any, *arguments: Any) -> Any:
+        result = translated(tuple(map(_kind, arguments)))
+
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            context.active_code_library.add_linking_library(result.library)
+            return context.call_internal(builder, result.fndesc, signature, values)
+
+        return result.signature, build
+
+    own = inspect.signature(body)
+    first = inspect.Parameter("typing_context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = own.replace(parameters=[first, *own.parameters.values()])
+    typed.__signature__ = own  # type: ignore[attr-defined]
+    typed.__name__ = body.__name__
+    found = intrinsic(typed)
+    found.body = body
+    return found
+
+
+def alone(a_part: Any) -> Any:
+    """Return a part as a program by itself, for Python to call; it is kept on disk (`jit`)."""
+    return a_part if numba.config.DISABLE_JIT else jit(a_part.body, error_model="numpy")
+
+
+def _kind(argument: Any) -> Any:
+    whole = isinstance(argument, types.Integer) and argument.signed
+    return types.int64 if whole else types.unliteral(argument)
 
 
 def _sign(body: Callable[..., Any]) -> None:
     """Have a function's name say what the sources are like that it may call.
 
     Numba's cache of a function is made anew when its own file changes, and knows nothing of the
-    functions that it calls: those of its folder, and of the kernel.
+    functions that it calls: those of its folder, and of those that all others may call.
     """
     folder = Path(body.__code__.co_filename).parent
     body.__qualname__ = f"{body.__qualname__}_{_digest(folder)}"
@@ -57,16 +145,35 @@ def _sign(body: Callable[..., Any]) -> None:
 
 @cache
 def _digest(folder: Path) -> str:
-    """Return a digest of the sources in a folder and of the kernel's."""
-    sources = sorted({*folder.glob("*.py"), *KERNEL.glob("*.py")})
+    """Return a digest of the sources in a folder and of those that all compiled code may call."""
+    called = {path for pattern in CALLED for path in HERE.glob(pattern)}
+    sources = sorted(called | set(folder.glob("*.py")))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+
+
+@contextmanager
+def _saying() -> Iterator[None]:
+    """Say what is going on, to a person at a terminal who has waited for a while."""
+    timer = threading.Timer(PATIENCE_S, _say_once)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@cache
+def _say_once() -> None:
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write("edge-marl: compiling the simulator, once on this machine ...\n")
 
 
 @cache
 def _warn_once() -> None:
     warnings.warn(
         "Numba finds no folder to keep compiled code in, so every process compiles it anew, which "
-        "takes up to a minute: set the environment variable NUMBA_CACHE_DIR to a folder that can "
+        "takes some ten seconds: set the environment variable NUMBA_CACHE_DIR to a folder that can "
         "be written to",
         RuntimeWarning,
         stacklevel=2,

@@ -19,11 +19,11 @@ PACKAGES = {
     "edge_marl": [
         *(
             {"errors", "_version"},
-            {"arrays", "files", "console", "jit", "tiers", "kernel"},
+            {"arrays", "files", "console", "jit", "memory", "tiers", "kernel"},
             {"scenario"},
         ),
         *({"workload", "layout"}, {"data"}, {"draw"}, {"simulator"}, {"metrics", "render"}),
-        *({"bound"}, {"envs"}, {"edge_aigc_v0"}),
+        *({"bound"}, {"envs"}, {"edge_aigc_v0", "gpu"}),
     ],
     "agents": [
         *({"checkpoint", "own_files"}, {"base"}, {"own_code"}),
@@ -32,7 +32,8 @@ PACKAGES = {
         {"centralised", "heuristics", "independent", "published_diffusion"},
     ],
     "benchmarks": [
-        *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"release", "study", "measure"}),
+        *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"speed"}),
+        {"release", "study", "measure"},
     ],
     "leaderboards": [{"submission"}, {"policies"}, {"verification", "boards"}],
 }

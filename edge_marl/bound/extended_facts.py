@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from edge_marl.kernel.world import (
     LOAD_TIME,
     LOCATION,
     NUM_DETAILS,
+    NUM_LINK_COLUMNS,
     PROPAGATION,
     RUN_TIME,
     SERVER,
@@ -36,8 +37,9 @@ from edge_marl.kernel.world import (
 )
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.compiled import compiled, task_utility
-from edge_marl.simulator.packing import or_else, pack_links, pack_prices, pack_services
+from edge_marl.simulator.packing import pack_services
 from edge_marl.workload import Workload
+from edge_marl.workload.topology import Topology
 
 __all__ = [
     "DEAREST",
@@ -98,7 +100,7 @@ class Facts(NamedTuple):
     room: Ints
     """(S,) capacity; the cloud's is more than anything needs."""
     links: Ints
-    """(G, L, 3) of `packing.pack_links`."""
+    """(G, L, 3) of `pack_links`."""
     outages: Ints
     """(F, 3) server failures of the workload, ordered by server."""
     first_outage: Ints
@@ -286,3 +288,31 @@ def least_times(f: Facts) -> tuple[Ints, Ints]:
             if ready[k + 1] == NEVER:
                 ready[k] = NEVER
     return ready, rest
+
+
+def pack_prices(topology: Topology, scenario: Scenario) -> Floats:
+    """Return the price of a denoising step at each place in utility, (S * V,)."""
+    s, v, _ = topology.baseline.shape
+    price = np.zeros((s, v))
+    if topology.energy is not None:
+        price += scenario.energy.weight * topology.energy / 1000
+    if scenario.cloud is not None:
+        price[-1] += scenario.cloud.price_per_step
+    return price.reshape(s * v)
+
+
+def pack_links(topology: Topology, scenario: Scenario) -> Ints:
+    """Return the links of a topology, columns SERVER .., (G, N, 3); no times without a network."""
+    shape = (scenario.gateways.count, scenario.num_neighbours, NUM_LINK_COLUMNS)
+    packed = np.empty(shape, dtype=np.int64)
+    packed[..., SERVER] = or_else(topology.neighbours, np.arange(scenario.num_neighbours))
+    packed[..., PROPAGATION:] = 0
+    if scenario.network is not None:
+        packed[..., PROPAGATION] = or_else(topology.propagation, 0)
+        packed[..., US_PER_KB] = or_else(topology.us_per_kb, 0)
+    return packed
+
+
+def or_else(array: Any, default: Any) -> Any:
+    """Return an array of a topology or a workload, or what stands for one that is not there."""
+    return default if array is None else array

@@ -16,7 +16,6 @@ from edge_marl.data.copies import file_of
 from edge_marl.data.loaders import Places, load_places
 from edge_marl.errors import ScenarioError
 from edge_marl.kernel.world import Ints
-from edge_marl.workload.episode_servers import squared_distances
 
 __all__ = ["Site", "settle"]
 
@@ -66,6 +65,13 @@ def _settle(num_servers: int, num_gateways: int, sites: Path, users: Path) -> Si
     taken = at[_spread_out(at, users_at.sum(axis=0) // len(users_at))]
     gateways = taken[:num_gateways]
     return Site(taken[:num_servers], gateways, squared_distances(users_at, gateways).argmin(axis=1))
+
+
+def squared_distances(some: Ints, others: Ints) -> Ints:
+    """Return the squared distances between places (A, 2) and (B, 2), (A, B), in square metres."""
+    x = some[:, None, 0] - others[:, 0]
+    y = some[:, None, 1] - others[:, 1]
+    return x * x + y * y
 
 
 def _metres(places: Places, corner: tuple[float, float]) -> Ints:

@@ -37,15 +37,15 @@ from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_TASKS
 from edge_marl.scenario.tasks import Tasks
 from edge_marl.workload import Workload
-from edge_marl.workload.episode_servers import draw_episode_topology
-from edge_marl.workload.parts import SPLITS, WORDS_PER_DETAIL, Split, draw_details, draw_outages
+from edge_marl.workload.details import WORDS_PER_DETAIL
+from edge_marl.workload.parts import SPLITS, Split, draw_around, draw_details
 from edge_marl.workload.requests import least_requests
 from edge_marl.workload.sampling import (
     DETAIL_STREAM,
     TASK_STREAM,
     USER_STREAM,
     Streams,
-    choose_evenly,
+    evenly,
 )
 from edge_marl.workload.topology import Topology, draw_topology
 
@@ -83,12 +83,12 @@ def replay_workload(scenario: Scenario, streams: Streams) -> Workload:
         return Workload(_with_own_quality(draw_topology(scenario), replay.own_quality), tasks)
     site = _site(scenario)
     places = None if site is None else (site.servers, site.gateways)
-    topology = draw_episode_topology(scenario, streams, places)
+    topology, outages = draw_around(scenario, streams, places)
     return Workload(
         topology=_with_own_quality(topology, replay.own_quality),
         tasks=tasks,
         details=_details(scenario, tape, rows, streams),
-        outages=draw_outages(scenario, streams),
+        outages=outages,
     )
 
 
@@ -109,7 +109,7 @@ class Tape:
         """Return the rows of an episode and when it starts."""
         starts = self.starts[streams.split]
         word = streams.words((1,), TASK_STREAM)
-        start = starts[choose_evenly(word, len(starts))[0]]
+        start = starts[evenly(word, len(starts))[0]]
         first = int(self.tasks[start, ARRIVAL])
         # Of requests at the same time all come, whichever was drawn.
         times = self.tasks[:, ARRIVAL]
@@ -206,7 +206,7 @@ def _details(scenario: Scenario, tape: Tape, rows: slice, streams: Streams) -> I
     drawn = draw_details(scenario, words)
     pool = tape.recording.load_times_ms
     if pool is not None and scenario.residency:
-        drawn[:, 0] = pool[choose_evenly(words[:, 0], len(pool))]
+        drawn[:, 0] = pool[evenly(words[:, 0], len(pool))]
     details[:, LOAD_TIME:] = np.where(details[:, LOAD_TIME:] < 0, drawn, details[:, LOAD_TIME:])
     return details
 
@@ -220,9 +220,9 @@ def _gateways(scenario: Scenario, tape: Tape, rows: slice, streams: Streams) -> 
         words = streams.words((int(recording.user.max()) + 1,), USER_STREAM)[recording.user[rows]]
     else:
         words = streams.words((rows.stop - rows.start,), USER_STREAM)
-    if site is None:
-        return choose_evenly(words, scenario.gateways.count)
-    return site.gateway_of_user[choose_evenly(words, len(site.gateway_of_user))]
+    users: Ints = site.gateway_of_user if site else np.arange(scenario.gateways.count)
+    gateways: Ints = users[evenly(words, len(users))]
+    return gateways
 
 
 def _site(scenario: Scenario) -> Site | None:

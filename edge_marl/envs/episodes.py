@@ -10,7 +10,6 @@ import numpy.typing as npt
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
-from edge_marl.draw import draw_tasks, draw_workload
 from edge_marl.envs.arguments import check_options
 from edge_marl.errors import EpisodeOverError, ScenarioError, WorkloadError
 from edge_marl.metrics import episode_metrics
@@ -20,7 +19,6 @@ from edge_marl.scenario.section import whole_number
 from edge_marl.simulator import EpisodeLog, Simulator
 from edge_marl.workload import Workload
 from edge_marl.workload.parts import check_seed
-from edge_marl.workload.topology import draw_topology
 
 __all__ = [
     "RENDER_MODES",
@@ -69,10 +67,8 @@ class RowEpisodes:
         self.num_envs = simulator.num_envs
         self._started = np.zeros(self.num_envs, dtype=np.bool_)
         self._all_started = False
-        self._seeds: list[int] | None = None
-        self._next_episode = np.zeros(self.num_envs, dtype=np.int64)
-        self._own = np.zeros(self.num_envs, dtype=np.bool_)
-        """(E,) rows that play an episode of their seed, not a workload that was given."""
+        self._restarts = simulator.restarts
+        self._seeded = False
 
     def reset(
         self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None
@@ -112,17 +108,10 @@ class RowEpisodes:
 
     def start(self, row: int, workload: Workload | None = None) -> None:
         """Start a row's given workload, or its next episode."""
-        self._own[row] = workload is None
-        if workload is not None:
+        if workload is None:
+            self._simulator.start(row)
+        else:
             self._simulator.load(row, workload)
-            return
-        seed, episode = (self._seeds or [])[row], int(self._next_episode[row])
-        self._next_episode[row] += 1
-        if self._scenario.extended or self._scenario.replay:
-            self._simulator.load(row, draw_workload(self._scenario, seed, episode=episode))
-            return
-        tasks = draw_tasks(self._scenario, seed, episode=episode)
-        self._simulator.load_tasks(row, draw_topology(self._scenario), tasks)
 
     def state(self) -> dict[str, Any]:
         """Return where every row stands: text, numbers and arrays.
@@ -132,15 +121,15 @@ class RowEpisodes:
             WorkloadError: if a row plays a workload that was given: it cannot be drawn again.
         """
         self.check_started()
-        if not self._own.all():
-            row = int(np.flatnonzero(~self._own)[0])
+        if self._restarts.given.any():
+            row = int(np.flatnonzero(self._restarts.given)[0])
             raise WorkloadError(
                 f"row {row} plays a workload that was given: only episodes drawn from seeds can be "
                 "kept; reset the row without options['workloads']"
             )
         return {
-            "seeds": list(self._seeds or []),
-            "next_episode": self._next_episode.copy(),
+            "seeds": [self._restarts.seed(row) for row in range(self.num_envs)],
+            "next_episode": self._restarts.episodes.copy(),
             "arrays": self._simulator.snapshot(),
         }
 
@@ -150,12 +139,12 @@ class RowEpisodes:
         Args:
             state: of as many rows of the same scenario.
         """
-        self._seeds = list(state["seeds"])
-        self._next_episode[:] = state["next_episode"] - 1
-        for row in range(self.num_envs):
+        for row, seed in enumerate(state["seeds"]):
+            self._restarts.reseed(row, seed)
+            self._restarts.episodes[row] = state["next_episode"][row] - 1
             self.start(row)
         self._simulator.restore(state["arrays"])
-        self._started[:] = self._all_started = True
+        self._started[:] = self._all_started = self._seeded = True
 
     def _rows(self, mask: Any) -> npt.NDArray[np.int64]:
         if mask is None:
@@ -212,14 +201,15 @@ class RowEpisodes:
         return [first + row for row in range(self.num_envs)]
 
     def _reseed(self, seeds: Sequence[int | None], rows: npt.NDArray[np.int64]) -> None:
-        if self._seeds is None:
+        if not self._seeded:
             unseeded = all(seed is None for seed in seeds)
             first = seeding.np_random()[1] if unseeded else 0
-            self._seeds = [first + row for row in range(self.num_envs)]
+            for row in range(self.num_envs):
+                self._restarts.reseed(row, first + row)
+            self._seeded = True
         for row in rows:
             if (seed := seeds[row]) is not None:
-                self._seeds[row] = seed
-                self._next_episode[row] = 0
+                self._restarts.reseed(int(row), seed)
 
 
 def check_render_mode(mode: str | None) -> str | None:

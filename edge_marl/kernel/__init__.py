@@ -3,7 +3,8 @@
 Every API runs these bodies. They carry no decorator and import nothing of ours, so a test can run
 them as they are; `edge_marl/simulator/compiled.py` compiles them for one environment and for
 batches. They hold no randomness and no arithmetic but + - * / and comparisons on float64 and
-integers, so every machine gives the same bits. Times are integer milliseconds.
+integers, so every machine gives the same bits. Times are integer milliseconds. An index counts from
+the front, never from the end: compiled code does not ask.
 
 The base rules are those of the published environments as executed (ADSAC: commit ed42116, AGOD:
 commit 188397a). In short, for the task that is shown at its arrival:
@@ -19,6 +20,7 @@ commit 188397a). In short, for the task that is shown at its arrival:
 
 A step touches few cache lines: with a thousand environments that is what its cost consists of.
 
-From the bottom up: `world` (the arrays), `value`, `network`, `servers`, `agenda`, `observe`,
-`losses`, `decision`, `clock`, `steps`, and `game`, where gateways decide.
+From the bottom up: `world` (the arrays), `value`, `network`, `agenda`, `servers`, `observe`,
+`losses`, `decision`, `clock`, `steps`, `game`, where gateways decide, `ahead` (memory that a step
+will need), and `batch`; `loading` puts a workload in place, `opening` begins on it.
 """

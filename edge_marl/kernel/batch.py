@@ -6,10 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from edge_marl.kernel.ahead import fetch_ahead, fetch_base, fetch_gateway, fetch_neighbours
 from edge_marl.kernel.game import observe_gateways, play
-from edge_marl.kernel.steps import prefetch, step
+from edge_marl.kernel.observe import observe
+from edge_marl.kernel.steps import decide
 from edge_marl.kernel.world import (
     DONE,
+    EXTENDED,
     GOING_ON,
     NUM_GATEWAYS,
     NUM_SERVICES,
@@ -24,7 +27,10 @@ from edge_marl.kernel.world import (
 # in the step after that (which passes over its action).
 NOT_BY_ITSELF, SAME_STEP, NEXT_STEP = range(3)
 
-LOOK_AHEAD = 4  # rows, in `step_rows`
+# In `step_rows`: the row that memory is asked for ahead of its turn, in the base model; the rows of
+# the extended model that wait for their memory together.
+LOOK_AHEAD = 4
+GROUP = 16
 
 
 class Outputs(NamedTuple):
@@ -98,18 +104,42 @@ def end_step(
     copy_rows(out.masks, masks, first, stop)
 
 
+def step_group(
+    w: World, first: int, stop: int, actions: Ints, step_rewards: Floats, out: Outputs
+) -> None:
+    """One decision of a few environments."""
+    extended = w.spec[EXTENDED] == 1
+    for e in range(first, stop):
+        out.left[e] = w.episode[e, DONE] != GOING_ON  # until `end_step`: was over before
+        step_rewards[e] = 0.0
+        if not out.left[e]:
+            step_rewards[e] = decide(w, e, actions[e])
+        if extended:
+            fetch_gateway(w, e)
+    if extended:
+        for e in range(first, stop):
+            fetch_neighbours(w, e)
+    for e in range(first, stop):
+        was_over = out.left[e]
+        if not was_over:
+            observe(w, e)
+        end_step(w, e, was_over, w.observations, w.feasible, 1, out)
+
+
 def step_rows(
     w: World, first: int, stop: int, actions: Ints, step_rewards: Floats, out: Outputs
 ) -> None:
     """One decision of environments first..stop-1; one that has ended gets 0."""
-    for e in range(first, stop):
-        ahead = min(e + LOOK_AHEAD, stop - 1)
-        prefetch(w, ahead, actions[ahead] // w.spec[NUM_SERVICES])
-        was_over = w.episode[e, DONE] != GOING_ON
-        step_rewards[e] = 0.0
-        if not was_over:
-            step_rewards[e] = step(w, e, actions[e])
-        end_step(w, e, was_over, w.observations, w.feasible, 1, out)
+    extended = w.spec[EXTENDED] == 1
+    rows = GROUP if extended else 1
+    for begin in range(first, stop, rows):
+        end = min(begin + rows, stop)
+        if extended:
+            fetch_ahead(w, begin, end, actions)
+        else:
+            ahead = min(begin + LOOK_AHEAD, stop - 1)
+            fetch_base(w, ahead, actions[ahead] // w.spec[NUM_SERVICES])
+        step_group(w, begin, end, actions, step_rewards, out)
 
 
 def play_rows(

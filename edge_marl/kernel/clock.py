@@ -5,14 +5,16 @@ from __future__ import annotations
 from edge_marl.kernel.agenda import (
     EMPTY,
     KIND_BIT,
+    ROOT,
     TIME_SHIFT,
+    find_soonest,
     next_on_agenda,
     note_ahead,
     strike_first,
 )
 from edge_marl.kernel.losses import lose_all, take_back
-from edge_marl.kernel.observe import note_change, observe_server
-from edge_marl.kernel.servers import find_soonest, finish_on
+from edge_marl.kernel.observe import observe_server
+from edge_marl.kernel.servers import finish_on, note_change, report_changed
 from edge_marl.kernel.world import (
     ADMITTED,
     AFTER,
@@ -46,7 +48,7 @@ from edge_marl.kernel.world import (
 
 def finish_due(w: World, e: int) -> None:
     """Let the tasks leave whose run time is over by now."""
-    while w.soonest[e, 1] <= w.episode[e, CLOCK]:
+    while w.soonest[e, ROOT] <= w.episode[e, CLOCK]:
         server = find_soonest(w, e)
         note_change(w, e, server)
         finish_on(w, e, server, w.episode[e, CLOCK])
@@ -84,6 +86,7 @@ def pass_time(w: World, e: int, until: int) -> None:
         tick = until // period * period
         settle(w, e, tick)
         w.episode[e, TICK] = tick
+        report_changed(w, e)
     settle(w, e, until)
 
 

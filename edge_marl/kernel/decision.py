@@ -5,8 +5,8 @@ from __future__ import annotations
 from edge_marl.kernel.agenda import TIME_SHIFT, note_ahead
 from edge_marl.kernel.losses import crash, crash_cost, lose_unsent
 from edge_marl.kernel.network import input_time, return_time, slowed
-from edge_marl.kernel.observe import note_change, observe_server
-from edge_marl.kernel.servers import fits, is_cloud, load_model, start
+from edge_marl.kernel.observe import observe_server
+from edge_marl.kernel.servers import fits, is_cloud, load_model, note_change, price_of, start
 from edge_marl.kernel.value import in_time, task_utility
 from edge_marl.kernel.world import (
     ADMITTED,
@@ -26,7 +26,6 @@ from edge_marl.kernel.world import (
     RETURN,
     RUN_TIME,
     SERVER,
-    SLOWDOWN,
     STAGE,
     START,
     STATUS,
@@ -55,8 +54,8 @@ def schedule(w: World, e: int, k: int, place: int) -> int:
     ready = load_model(w, e, k, place // services, place % services)
     begin = max(w.episode[e, CLOCK] + input_time(w, e, k, link), ready)
     w.details[e, k, RETURN] = return_time(w, e, k, link)
-    slowdown = w.offers[w.episode[e, TOPOLOGY], place, SLOWDOWN]
-    return int(begin + slowed(w.tasks[e, k, RUN_TIME], slowdown))
+    slowdown = w.slowdowns[w.episode[e, TOPOLOGY], place]
+    return int(begin + int(slowed(float(w.tasks[e, k, RUN_TIME]), slowdown)))
 
 
 def grant(w: World, e: int, k: int, place: int, quality: float) -> float:
@@ -72,7 +71,7 @@ def grant(w: World, e: int, k: int, place: int, quality: float) -> float:
     w.values[e, k] = value
     if w.details[e, k, AFTER] > 0 or w.details[e, k, FAILS] == 1:
         note_ahead(w, e, (w.tasks[e, k, END] << TIME_SHIFT) | k)
-    return float(granted - w.tasks[e, k, DEMAND] * w.prices[w.episode[e, TOPOLOGY], place])
+    return float(granted - w.tasks[e, k, DEMAND] * price_of(w, e, place))
 
 
 def admit(w: World, e: int, k: int, place: int) -> float:
@@ -94,7 +93,7 @@ def dispatch(w: World, e: int, k: int, action: int) -> float:
     place = place_of(w, e, k, action)
     server = place // w.spec[NUM_SERVICES]
     if w.spec[EXTENDED] == 1:
-        if w.offers[w.episode[e, TOPOLOGY], place, SLOWDOWN] == 0:
+        if w.slowdowns[w.episode[e, TOPOLOGY], place] == 0:
             return lose_unsent(w, e, k, DROPPED)
         if w.sites[e, server, DOWN_UNTIL] > w.episode[e, CLOCK]:
             w.tasks[e, k, PLACE] = place

@@ -47,6 +47,7 @@ from edge_marl.kernel.world import (
     NUM_TASKS,
     SHOWN,
     SLOT,
+    STAGE,
     TERMINATED,
     TRUNCATED,
     WAITS,
@@ -95,6 +96,19 @@ def acting_order(w: World, e: int, choices: Ints) -> int:
         w.order[e, at] = g
         count += 1
     return count
+
+
+def line_up(w: World, e: int) -> None:
+    """Have each gateway's requests in a queue, in order of arrival."""
+    for g in range(w.spec[NUM_GATEWAYS]):
+        w.gateways[e, g, HEAD] = NOWHERE
+        w.gateways[e, g, WAITS] = NOWHERE
+    for k in range(w.episode[e, NUM_TASKS] - 1, -1, -1):
+        w.followers[e, k] = NOWHERE
+        if w.spec[EXTENDED] == 0 or w.details[e, k, STAGE] == 0:
+            g = w.tasks[e, k, GATEWAY]
+            w.followers[e, k] = w.gateways[e, g, HEAD]
+            w.gateways[e, g, HEAD] = k
 
 
 def join_queue(w: World, e: int, k: int) -> None:

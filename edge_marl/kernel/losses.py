@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_marl.kernel.servers import note_soonest
+from edge_marl.kernel.agenda import note_soonest
 from edge_marl.kernel.world import (
     AFTER,
     CLOCK,

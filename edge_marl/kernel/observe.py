@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edge_marl.kernel.network import input_time, return_time, slowed
-from edge_marl.kernel.servers import is_cloud
+from edge_marl.kernel.network import moving_time, sending, slowed, source_of
+from edge_marl.kernel.servers import free_share, has_price, warm_models
 from edge_marl.kernel.value import task_utility
 from edge_marl.kernel.world import (
     AFTER,
@@ -13,55 +13,45 @@ from edge_marl.kernel.world import (
     CLOCK,
     DEADLINE,
     DEMAND,
-    DOWN_UNTIL,
+    DOWN,
+    DOWNLOAD,
     EXTENDED,
     EXTENDED_SERVER_FEATURES,
     EXTENDED_TASK_FEATURES,
+    FREE,
     GATEWAY,
-    MAX_CAPACITY,
+    HALF,
     MAX_DEADLINE,
     MAX_DELAY,
     MAX_DEMAND,
     MAX_DURATION,
     MAX_RUN_TIME,
-    NOTED_AT,
     NOWHERE,
     NUM_LINKS,
     NUM_SERVICES,
     NUM_TASKS,
     NUM_TYPES,
     PERIOD,
-    RESIDENCY,
-    RESIDENT,
+    PROPAGATION,
     RUN_TIME,
-    SEEN_DOWN,
-    SEEN_RESIDENT,
-    SEEN_USED,
     SERVER,
     SERVER_FEATURES,
     SERVICE_FEATURES,
+    SHARE,
     SHOWN,
-    SLOWDOWN,
     STAGE,
     TASK_FEATURES,
-    TICK,
     TOPOLOGY,
     TYPE,
+    UPLOAD,
+    US_PER_KB,
     USED,
-    VIA,
+    WARM,
+    WARM_TOO,
     Masks,
     Observations,
     World,
 )
-
-
-def note_change(w: World, e: int, server: int) -> None:
-    """Keep what telemetry shows of a server that is about to change: its state at the last tick."""
-    if w.spec[PERIOD] > 0 and w.sites[e, server, NOTED_AT] != w.episode[e, TICK]:
-        w.sites[e, server, NOTED_AT] = w.episode[e, TICK]
-        w.sites[e, server, SEEN_USED] = w.servers[e, server, USED]
-        w.sites[e, server, SEEN_RESIDENT] = w.sites[e, server, RESIDENT]
-        w.sites[e, server, SEEN_DOWN] = w.sites[e, server, DOWN_UNTIL]
 
 
 def observe_server(w: World, e: int, server: int) -> None:
@@ -103,84 +93,120 @@ def observe_request(w: World, e: int, k: int, seen: Observations, row: int, at: 
 
 
 def observe_site(
-    w: World, e: int, g: int, link: int, k: int, seen: Observations, row: int, at: int
+    w: World, e: int, link: int, server: int, seen: Observations, row: int, at: int
 ) -> int:
-    """Write what gateway g sees of the server of a link; return the models it sees resident."""
-    server = w.links[w.episode[e, TOPOLOGY], g, link, SERVER]
-    used = w.servers[e, server, USED]
-    resident = w.sites[e, server, RESIDENT]
-    down_until = w.sites[e, server, DOWN_UNTIL]
-    as_of = w.episode[e, CLOCK]
-    if w.spec[PERIOD] > 0 and link > 0:
-        as_of = w.episode[e, TICK]
-        if w.sites[e, server, NOTED_AT] == as_of:
-            used = w.sites[e, server, SEEN_USED]
-            resident = w.sites[e, server, SEEN_RESIDENT]
-            down_until = w.sites[e, server, SEEN_DOWN]
-    up = down_until <= as_of
-    capacity = w.servers[e, server, CAPACITY]
-    free = (capacity - used) / capacity
-    delay = 0.0
-    source = 0.0
-    if k != NOWHERE:
-        time = input_time(w, e, k, link) + return_time(w, e, k, link)
-        delay = min(time / w.rates[MAX_DELAY], 1.0)
-        if w.details[e, k, STAGE] > 0 and w.details[e, k - 1, VIA] == link:
-            source = 1.0
-    if is_cloud(w, server):
-        free = 1.0
-    seen[row, at] = capacity / w.spec[MAX_CAPACITY]
-    seen[row, at + 1] = free if up else 0.0
-    seen[row, at + 2] = 1.0 if up else 0.0
-    seen[row, at + 3] = delay
-    seen[row, at + 4] = source
-    if w.spec[RESIDENCY] == 0 or is_cloud(w, server):
-        return NOWHERE  # all bits are set
-    return int(resident)
+    """Write what a gateway sees of the server of a link; return the models it sees warm, as bits.
+
+    Its own server, link 0, it sees as it is; others as telemetry shows them, where there is any.
+    """
+    if link > 0 and w.spec[PERIOD] > 0:
+        free = w.telemetry[e, server, FREE]
+        first, others = w.telemetry[e, server, WARM], w.telemetry[e, server, WARM_TOO]
+        warm = int(first) | int(others) << HALF
+    else:
+        free = free_share(w, e, server)
+        warm = warm_models(w, e, server)
+    seen[row, at] = w.telemetry[e, server, SHARE]
+    seen[row, at + 1] = 0.0 if free == DOWN else free
+    seen[row, at + 2] = 0.0 if free == DOWN else 1.0
+    return warm
+
+
+def observe_delays(w: World, e: int, g: int, k: int, seen: Observations, row: int, at: int) -> None:
+    """Write the time that task k's input takes to each server and its result back; and its source.
+
+    It is `input_time` + `return_time` of each link, with what they share taken out of the loop.
+    """
+    topology = w.episode[e, TOPOLOGY]
+    upload, moved, source = float(w.details[e, k, UPLOAD]), moving_time(w, e, k), source_of(w, e, k)
+    returns = 1 if w.details[e, k, AFTER] == 0 else 0
+    download = float(w.details[e, k, DOWNLOAD])
+    longest = w.rates[MAX_DELAY]
+    for link in range(w.spec[NUM_LINKS]):
+        propagation = w.links[topology, g, link, PROPAGATION]
+        us_per_kb = w.links[topology, g, link, US_PER_KB]
+        there = moved + (propagation + sending(upload, us_per_kb))
+        back = returns * (propagation + sending(download, us_per_kb))
+        time = back if link == source else there + back
+        seen[row, at + EXTENDED_SERVER_FEATURES * link + 3] = min(time / longest, 1.0)
+        seen[row, at + EXTENDED_SERVER_FEATURES * link + 4] = 1.0 if link == source else 0.0
+
+
+def no_delays(w: World, seen: Observations, row: int, at: int) -> None:
+    """Write zeros where `observe_delays` writes."""
+    for _ in range(w.spec[NUM_LINKS]):
+        seen[row, at + 3] = 0.0
+        seen[row, at + 4] = 0.0
+        at += EXTENDED_SERVER_FEATURES
 
 
 def judge_services(w: World, e: int, server: int, k: int) -> None:
-    """Note the quality of each service of a server for task k."""
+    """Note half the quality of each service of a server for task k."""
     topology = w.episode[e, TOPOLOGY]
     services = w.spec[NUM_SERVICES]
     kind = w.tasks[e, k, TYPE]
     demand = w.tasks[e, k, DEMAND]
     for service in range(services):
         place = server * services + service
-        w.qualities[e, service] = task_utility(topology, place, kind, demand, w.services)
+        w.qualities[e, service] = task_utility(topology, place, kind, demand, w.services) / 2
 
 
 def observe_services(
     w: World, e: int, server: int, k: int, warm: int, seen: Observations, row: int, at: int
 ) -> None:
     """Write quality, duration and cost of task k on a server's services, and which are warm."""
+    services = w.spec[NUM_SERVICES]
+    first = server * services
     topology = w.episode[e, TOPOLOGY]
-    first = server * w.spec[NUM_SERVICES]
     if k == NOWHERE:
-        for service in range(w.spec[NUM_SERVICES]):
-            hosted = w.offers[topology, first + service, SLOWDOWN] > 0
-            for feature in range(SERVICE_FEATURES):
-                seen[row, at + feature] = 0.0
-            seen[row, at + 2] = 1.0 if hosted and warm >> service & 1 else 0.0
-            at += SERVICE_FEATURES
+        for service in range(services):
+            hosted = w.slowdowns[topology, first + service] > 0
+            seen[row, at + SERVICE_FEATURES * service] = 0.0
+            seen[row, at + SERVICE_FEATURES * service + 1] = 0.0
+            seen[row, at + SERVICE_FEATURES * service + 2] = (
+                1.0 if hosted and warm >> service & 1 else 0.0
+            )
+            seen[row, at + SERVICE_FEATURES * service + 3] = 0.0
         return
     if w.episode[e, ALIKE] == 0:
         judge_services(w, e, server, k)
-    # All is computed for every service and picked afterwards: which ones a server hosts cannot be
-    # predicted, and a wrong guess costs more. What does not change is read before the loop.
-    demand = w.tasks[e, k, DEMAND]
-    run_time = w.tasks[e, k, RUN_TIME]
+    # All is computed for each and picked afterwards, so that several are taken at once.
+    run_time = float(w.tasks[e, k, RUN_TIME])
     longest = w.rates[MAX_DURATION]
-    for service in range(w.spec[NUM_SERVICES]):
-        slowdown = w.offers[topology, first + service, SLOWDOWN]
-        hosted = slowdown > 0
-        duration = min(slowed(run_time, slowdown) / longest, 1.0)
-        cost = min(demand * w.prices[topology, first + service], 1.0)
-        seen[row, at] = w.qualities[e, service] / 2 if hosted else 0.0
-        seen[row, at + 1] = duration if hosted else 0.0
-        seen[row, at + 2] = 1.0 if hosted and warm >> service & 1 else 0.0
-        seen[row, at + 3] = cost if hosted else 0.0
+    for service in range(services):
+        hosted = w.slowdowns[topology, first + service] > 0
+        duration = slowed(run_time, w.slowdowns[topology, first + service])
+        seen[row, at + SERVICE_FEATURES * service] = w.qualities[e, service] if hosted else 0.0
+        seen[row, at + SERVICE_FEATURES * service + 1] = min(duration / longest, 1.0)
+        seen[row, at + SERVICE_FEATURES * service + 2] = (
+            1.0 if hosted and warm >> service & 1 else 0.0
+        )
+        seen[row, at + SERVICE_FEATURES * service + 3] = 0.0
+    if has_price(w, server):
+        observe_costs(w, e, server, k, seen, row, at)
+
+
+def observe_costs(
+    w: World, e: int, server: int, k: int, seen: Observations, row: int, at: int
+) -> None:
+    """Write what task k would cost on a server's services."""
+    topology = w.episode[e, TOPOLOGY]
+    demand = w.tasks[e, k, DEMAND]
+    place = server * w.spec[NUM_SERVICES]
+    for _ in range(w.spec[NUM_SERVICES]):
+        cost = min(demand * w.prices[topology, place], 1.0)
+        seen[row, at + 3] = cost if w.slowdowns[topology, place] > 0 else 0.0
         at += SERVICE_FEATURES
+        place += 1
+
+
+def allow_hosted(w: World, e: int, server: int, masks: Masks, row: int, at: int) -> None:
+    """Allow the services that a server hosts."""
+    services = w.spec[NUM_SERVICES]
+    first = server * services
+    topology = w.episode[e, TOPOLOGY]
+    for service in range(services):
+        masks[row, at + service] = 1 if w.slowdowns[topology, first + service] > 0 else 0
 
 
 def observe_gateway(
@@ -193,16 +219,17 @@ def observe_gateway(
     observe_request(w, e, k, seen, row, types + TASK_FEATURES)
     site_at = types + EXTENDED_TASK_FEATURES
     service_at = site_at + EXTENDED_SERVER_FEATURES * w.spec[NUM_LINKS]
-    topology = w.episode[e, TOPOLOGY]
-    if k != NOWHERE and w.episode[e, ALIKE] == 1:
-        judge_services(w, e, 0, k)
+    if k == NOWHERE:
+        no_delays(w, seen, row, site_at)
+    else:
+        observe_delays(w, e, g, k, seen, row, site_at)
+        if w.episode[e, ALIKE] == 1:
+            judge_services(w, e, 0, k)
     for link in range(w.spec[NUM_LINKS]):
-        server = w.links[topology, g, link, SERVER]
-        warm = observe_site(w, e, g, link, k, seen, row, site_at)
+        server = w.links[w.episode[e, TOPOLOGY], g, link, SERVER]
+        warm = observe_site(w, e, link, server, seen, row, site_at)
         observe_services(w, e, server, k, warm, seen, row, service_at)
-        for service in range(services):
-            hosted = w.offers[topology, server * services + service, SLOWDOWN] > 0
-            masks[row, link * services + service] = 1 if hosted else 0
+        allow_hosted(w, e, server, masks, row, link * services)
         site_at += EXTENDED_SERVER_FEATURES
         service_at += SERVICE_FEATURES * services
 

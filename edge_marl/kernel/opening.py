@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from edge_marl.kernel.clock import live_on
+from edge_marl.kernel.game import line_up, observe_gateways, open_game
 from edge_marl.kernel.observe import observe, observe_server
+from edge_marl.kernel.servers import report_all
 from edge_marl.kernel.world import (
     AGENDA,
     ARRIVAL,
@@ -11,7 +13,6 @@ from edge_marl.kernel.world import (
     CLOCK,
     CRASHES,
     DONE,
-    END,
     EXTENDED,
     GOING_ON,
     ILLEGAL,
@@ -19,33 +20,33 @@ from edge_marl.kernel.world import (
     NOWHERE,
     NUM_CRASHES,
     NUM_RUNNING,
-    NUM_TASK_FIELDS,
-    NUM_TASKS,
     OUTAGES_PAST,
-    PLACE,
     SHOWN,
-    START,
-    STATUS,
+    SLOT,
     TICK,
     USED,
-    WAITING,
-    Ints,
     World,
 )
 
 
-def open_episode(w: World, e: int, tasks: Ints) -> None:
-    """Start an episode on tasks, (N, 5), whose servers are in place: its first one is shown."""
-    count = len(tasks)
-    for k in range(count):
-        for column in range(NUM_TASK_FIELDS):
-            w.tasks[e, k, column] = tasks[k, column]
-        w.tasks[e, k, PLACE] = NOWHERE
-        w.tasks[e, k, STATUS] = WAITING
-        w.tasks[e, k, START] = 0
-        w.tasks[e, k, END] = 0
-        w.rewards[e, k] = 0.0
-    w.episode[e, NUM_TASKS] = count
+def open_row(w: World, e: int) -> None:
+    """Start an episode on a workload that is in place (`load_draft`): its first decision is shown.
+
+    In the game of gateways, they see what they have to decide on.
+    """
+    open_episode(w, e)
+    in_game = len(w.gateways) > 0
+    if w.spec[EXTENDED] == 1 and not (in_game and w.spec[SLOT] > 0):
+        live_on(w, e)
+    observe(w, e)
+    if in_game:
+        line_up(w, e)
+        open_game(w, e)
+        observe_gateways(w, e)
+
+
+def open_episode(w: World, e: int) -> None:
+    """Nothing has happened yet: the first task arrives now, or in the extended model later."""
     empty_servers(w, e)
     w.episode[e, SHOWN] = 0
     w.episode[e, DONE] = GOING_ON
@@ -59,13 +60,7 @@ def open_episode(w: World, e: int, tasks: Ints) -> None:
     else:
         w.episode[e, CLOCK] = 0
         w.episode[e, TICK] = NOWHERE
-    observe(w, e)
-
-
-def go_to_first(w: World, e: int) -> None:
-    """Extended model: let time pass to the first decision."""
-    live_on(w, e)
-    observe(w, e)
+        report_all(w, e)
 
 
 def empty_servers(w: World, e: int) -> None:

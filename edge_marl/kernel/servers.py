@@ -1,53 +1,43 @@
-"""What runs on a server, which models it holds, and what still fits."""
+"""What runs on a server, which models it holds, what still fits, and what telemetry shows of it."""
 
 from __future__ import annotations
 
+from edge_marl.kernel.agenda import note_soonest
 from edge_marl.kernel.world import (
     CAPACITY,
+    CHANGED,
     CLOCK,
     CLOUD,
     COLD,
     DEMAND,
+    DOWN,
+    DOWN_UNTIL,
     EXTENDED,
+    FIRST_LEAF,
+    FREE,
+    HALF,
     HOLDS,
     LAST_USE,
     LOAD_TIME,
-    NEEDS,
     NEVER,
     NOWHERE,
+    NUM_CHANGED,
     NUM_RUNNING,
     NUM_SERVERS,
     NUM_SERVICES,
+    PERIOD,
     PLACE,
+    PRICED,
     READY,
     RESIDENCY,
     RESIDENT,
     TASK,
     TOPOLOGY,
     USED,
+    WARM,
+    WARM_TOO,
     World,
 )
-
-
-def note_soonest(w: World, e: int, server: int, end: int) -> None:
-    """Note when the next task of a server ends (NEVER: none runs), up to the root of the tree."""
-    node = (w.soonest.shape[1] >> 1) + server
-    w.soonest[e, node] = end
-    node >>= 1
-    while node > 0:
-        w.soonest[e, node] = min(w.soonest[e, 2 * node], w.soonest[e, 2 * node + 1])
-        node >>= 1
-
-
-def find_soonest(w: World, e: int) -> int:
-    """Return the server whose task ends first (of equals, the lowest number)."""
-    leaves: int = w.soonest.shape[1] >> 1
-    node = 1
-    while node < leaves:
-        node *= 2
-        if w.soonest[e, node] > w.soonest[e, node + 1]:
-            node += 1
-    return node - leaves
 
 
 def start(w: World, e: int, k: int, server: int, end: int) -> None:
@@ -59,7 +49,7 @@ def start(w: World, e: int, k: int, server: int, end: int) -> None:
     w.running[e, server, at, HOLDS] = demand
     w.servers[e, server, NUM_RUNNING] = at + 1
     w.servers[e, server, USED] += demand
-    if end < w.soonest[e, (w.soonest.shape[1] >> 1) + server]:
+    if end < w.soonest[e, w.spec[FIRST_LEAF] + server]:
         note_soonest(w, e, server, end)
 
 
@@ -87,13 +77,24 @@ def is_cloud(w: World, server: int) -> bool:
     return bool(w.spec[CLOUD] == 1 and server == w.spec[NUM_SERVERS] - 1)
 
 
-def memory_of(w: World, e: int, server: int, models: int) -> int:
-    """Memory that models, given as bits, take on a server."""
+def has_price(w: World, server: int) -> bool:
+    """Whether a denoising step may cost something on a server."""
+    return bool(w.spec[PRICED] == 1 or is_cloud(w, server))
+
+
+def price_of(w: World, e: int, place: int) -> float:
+    """Price of a denoising step at a place."""
+    if not has_price(w, place // w.spec[NUM_SERVICES]):
+        return 0.0
+    return float(w.prices[w.episode[e, TOPOLOGY], place])
+
+
+def memory_of(w: World, e: int, models: int) -> int:
+    """Memory that models, given as bits, take."""
     total = 0
-    services = w.spec[NUM_SERVICES]
-    for service in range(services):
+    for service in range(w.spec[NUM_SERVICES]):
         if models >> service & 1:
-            total += w.offers[w.episode[e, TOPOLOGY], server * services + service, NEEDS]
+            total += w.needs[w.episode[e, TOPOLOGY], service]
     return total
 
 
@@ -116,7 +117,7 @@ def fits(w: World, e: int, k: int, server: int, service: int) -> bool:
     if not room or w.spec[RESIDENCY] == 0 or w.sites[e, server, RESIDENT] >> service & 1:
         return bool(room)
     busy = busy_models(w, e, server) | (1 << service)
-    return bool(memory_of(w, e, server, busy) <= w.memory[w.episode[e, TOPOLOGY], server])
+    return bool(memory_of(w, e, busy) <= w.memory[w.episode[e, TOPOLOGY], server])
 
 
 def make_room(w: World, e: int, server: int, service: int) -> None:
@@ -124,7 +125,7 @@ def make_room(w: World, e: int, server: int, service: int) -> None:
     needs = 1 << service
     busy = busy_models(w, e, server)
     room = w.memory[w.episode[e, TOPOLOGY], server]
-    while memory_of(w, e, server, w.sites[e, server, RESIDENT] | needs) > room:
+    while memory_of(w, e, w.sites[e, server, RESIDENT] | needs) > room:
         oldest = NOWHERE
         for model in range(w.spec[NUM_SERVICES]):
             idle = (w.sites[e, server, RESIDENT] & ~busy) >> model & 1
@@ -148,3 +149,69 @@ def load_model(w: World, e: int, k: int, server: int, service: int) -> int:
         w.details[e, k, COLD] = 1
     w.models[e, server, service, LAST_USE] = now
     return int(w.models[e, server, service, READY])
+
+
+# What gateways know of servers other than their own: the state at the last tick of telemetry.
+
+
+def is_up(w: World, e: int, server: int) -> bool:
+    """Whether a server takes tasks now."""
+    return bool(w.sites[e, server, DOWN_UNTIL] <= w.episode[e, CLOCK])
+
+
+def free_share(w: World, e: int, server: int) -> float:
+    """Share of a server's capacity that is free, or DOWN; the cloud is never full."""
+    if not is_up(w, e, server):
+        return DOWN
+    if is_cloud(w, server):
+        return 1.0
+    capacity = w.servers[e, server, CAPACITY]
+    return float((capacity - w.servers[e, server, USED]) / capacity)
+
+
+def warm_models(w: World, e: int, server: int) -> int:
+    """Models that a server need not load, as bits: all where none has to be loaded."""
+    if w.spec[RESIDENCY] == 0 or is_cloud(w, server):
+        return (1 << 2 * HALF) - 1
+    return int(w.sites[e, server, RESIDENT])
+
+
+def report(w: World, e: int, server: int) -> None:
+    """Telemetry shows a server as it is now."""
+    warm = warm_models(w, e, server)
+    w.telemetry[e, server, FREE] = free_share(w, e, server)
+    w.telemetry[e, server, WARM] = warm & ((1 << HALF) - 1)
+    w.telemetry[e, server, WARM_TOO] = warm >> HALF
+
+
+def report_all(w: World, e: int) -> None:
+    """Start: telemetry shows all servers as they are now."""
+    w.episode[e, NUM_CHANGED] = 0
+    for server in range(w.spec[NUM_SERVERS]):
+        w.sites[e, server, CHANGED] = 0
+        report(w, e, server)
+
+
+def note_change(w: World, e: int, server: int) -> None:
+    """Have the next tick look at a server, which is about to change."""
+    if w.spec[PERIOD] > 0 and w.sites[e, server, CHANGED] == 0:
+        w.sites[e, server, CHANGED] = 1
+        w.changed[e, w.episode[e, NUM_CHANGED]] = server
+        w.episode[e, NUM_CHANGED] += 1
+
+
+def report_changed(w: World, e: int) -> None:
+    """Tick: telemetry shows what has changed since the last one.
+
+    A server that is down changes once more, when it comes up again.
+    """
+    kept = 0
+    for at in range(w.episode[e, NUM_CHANGED]):
+        server = w.changed[e, at]
+        report(w, e, server)
+        if is_up(w, e, server):
+            w.sites[e, server, CHANGED] = 0
+        else:
+            w.changed[e, kept] = server
+            kept += 1
+    w.episode[e, NUM_CHANGED] = kept

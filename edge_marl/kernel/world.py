@@ -42,18 +42,20 @@ NUM_DETAIL_COLUMNS = 10
 CAPACITY, USED, NUM_RUNNING, NUM_CRASHES = range(4)
 NUM_SERVER_COLUMNS = 4
 
-# Columns of `sites`: bits of resident models; end of the down time; the tick since which the server
-# has changed, and what it was then (`note_change`).
-RESIDENT, DOWN_UNTIL, NOTED_AT, SEEN_USED, SEEN_RESIDENT, SEEN_DOWN = range(6)
-NUM_SITE_COLUMNS = 6
+# Columns of `sites`: bits of resident models; end of the down time; 1 if it is among `changed`.
+RESIDENT, DOWN_UNTIL, CHANGED = range(3)
+NUM_SITE_COLUMNS = 3
+
+# Columns of `telemetry`: capacity as a share of the largest; free share of it, or DOWN; which
+# models are warm, as bits, the first HALF of them and the others. All lie in one cache line.
+SHARE, FREE, WARM, WARM_TOO = range(4)
+NUM_TELEMETRY_COLUMNS = 4
+DOWN = -1.0
+HALF = 31
 
 # Columns of `models`: when last sent to, when loaded.
 LAST_USE, READY = range(2)
 NUM_MODEL_COLUMNS = 2
-
-# Columns of `offers`: run time in thousandths of the reference (0: not hosted), memory.
-SLOWDOWN, NEEDS = range(2)
-NUM_OFFER_COLUMNS = 2
 
 # Columns of `links`.
 SERVER, PROPAGATION, US_PER_KB = range(3)
@@ -77,10 +79,11 @@ NUM_GATEWAY_COLUMNS = 2
 
 # Columns of `episode`: of the task that is shown; the clock; tasks and outages of the workload; how
 # it ended; crashes; which topology; illegal actions; the next row to arrive; the next outage; the
-# agenda's length; the last telemetry tick; whether a service's quality is the same on all servers.
+# agenda's length; the last telemetry tick; whether a service's quality is the same on all servers;
+# how many servers are among `changed`.
 SHOWN, CLOCK, NUM_TASKS, DONE, CRASHES, TOPOLOGY, ILLEGAL = range(7)
-ARRIVING, NUM_OUTAGES, OUTAGES_PAST, AGENDA, TICK, ALIKE = range(7, 13)
-NUM_EPISODE_COLUMNS = 13
+ARRIVING, NUM_OUTAGES, OUTAGES_PAST, AGENDA, TICK, ALIKE, NUM_CHANGED = range(7, 14)
+NUM_EPISODE_COLUMNS = 14
 
 # Values of DONE.
 GOING_ON, TERMINATED, TRUNCATED = range(3)
@@ -89,11 +92,14 @@ GOING_ON, TERMINATED, TRUNCATED = range(3)
 NUM_SERVERS, NUM_SERVICES, NUM_TYPES, END_AT_LAST_TASK, SUM_BY_SERVICE, HORIZON = range(6)
 MAX_DEMAND, MAX_RUN_TIME, NUM_GATEWAYS, SLOT, MAY_HOLD = range(6, 11)
 EXTENDED, NUM_LINKS, RESIDENCY, CLOUD, REFUND, RESTART, PERIOD, MAX_CAPACITY = range(11, 19)
-NUM_SPEC_ENTRIES = 19
+# 1 if there is a network; 1 if servers other than the cloud may have prices; the node of server 0
+# in `soonest`.
+NETWORK, PRICED, FIRST_LEAF = range(19, 22)
+NUM_SPEC_ENTRIES = 22
 
 # Entries of `rates`.
-PENALTY, MAX_DEADLINE, MAX_DELAY, MAX_DURATION = range(4)
-NUM_RATES = 4
+PENALTY, MAX_DEADLINE, MAX_DELAY, MAX_DURATION, ENERGY_WEIGHT, CLOUD_PRICE = range(6)
+NUM_RATES = 6
 
 # In `observations`: features of the task besides its type, and of each server.
 TASK_FEATURES = 2
@@ -124,7 +130,7 @@ class World(NamedTuple):
     spec: Annotated[Ints, (NUM_SPEC_ENTRIES,)]
     """Sizes and rules of the scenario, NUM_SERVERS .."""
     rates: Annotated[Floats, (NUM_RATES,)]
-    """PENALTY, and scales of observations, MAX_DEADLINE .."""
+    """PENALTY, scales of observations, MAX_DEADLINE .., and prices, ENERGY_WEIGHT .."""
     episode: Annotated[Ints, ("E", NUM_EPISODE_COLUMNS)]
     """SHOWN .. ALIKE."""
     servers: Annotated[ShortInts, ("E", "S", NUM_SERVER_COLUMNS)]
@@ -139,9 +145,8 @@ class World(NamedTuple):
     """TASK, HOLDS of each running task, in order of assignment."""
     ends: Annotated[Ints, ("E", "S", "R")]
     """When it ends."""
-    soonest: Annotated[Ints, ("E", "2 * leaves")]
-    """Tree of the earliest ENDS: node i is the minimum of nodes 2 i and 2 i + 1, node leaves + s is
-    server s (leaves = 2^n >= S)."""
+    soonest: Annotated[Ints, ("E", "nodes")]
+    """Tree of the earliest ENDS (`agenda.py`); node FIRST_LEAF + s is server s."""
     observations: Annotated[Observations, ("E", "D")]
     """What is seen now. In the base model it is kept up to date in place."""
 
@@ -151,16 +156,24 @@ class World(NamedTuple):
     """What was granted for a task; of a stage with others to follow, the sum of qualities up to
     it."""
     sites: Annotated[Ints, ("X", "S", NUM_SITE_COLUMNS)]
-    """RESIDENT .. SEEN_DOWN."""
+    """RESIDENT .. CHANGED."""
+    telemetry: Annotated[Floats, ("X", "S", NUM_TELEMETRY_COLUMNS)]
+    """What other gateways see of a server, as of the last tick: SHARE .. WARM_TOO."""
+    changed: Annotated[ShortInts, ("X", "S")]
+    """The servers that telemetry has to look at when it ticks next."""
     models: Annotated[Ints, ("X", "S", "V", NUM_MODEL_COLUMNS)]
     """LAST_USE, READY."""
-    offers: Annotated[ShortInts, ("X", "P", NUM_OFFER_COLUMNS)]
-    """SLOWDOWN, NEEDS."""
+    slowdowns: Annotated[ShortInts, ("X", "P")]
+    """Run time in thousandths of the reference; 0 where a service is not hosted."""
+    needs: Annotated[Ints, ("X", "V")]
+    """Memory that a model takes."""
     prices: Annotated[Floats, ("X", "P")]
-    """Price of a denoising step."""
+    """Price of a denoising step; 0 but for the cloud where PRICED is 0."""
+    energy: Annotated[Ints, ("X", "P")]
+    """Energy of a denoising step in mJ, for logs and prices."""
     memory: Annotated[Ints, ("X", "S")]
     """Memory of each server."""
-    links: Annotated[Ints, ("X", "G", "L", NUM_LINK_COLUMNS)]
+    links: Annotated[ShortInts, ("X", "G", "L", NUM_LINK_COLUMNS)]
     """SERVER, PROPAGATION, US_PER_KB."""
     outages: Annotated[Ints, ("X", "F", NUM_OUTAGE_COLUMNS)]
     """TIME, LOCATION, DURATION of server failures, in order."""
@@ -193,10 +206,14 @@ class Array(NamedTuple):
     axes: tuple[str | int, ...]
     """Lengths: a number, or the name of a size."""
 
-    def empty(self, sizes: dict[str, int]) -> npt.NDArray[Any]:
-        """Return the array with these sizes, zeros."""
-        shape = [sizes[axis] if isinstance(axis, str) else axis for axis in self.axes]
-        return np.zeros(shape, self.dtype)
+    def shape(self, sizes: dict[str, int]) -> tuple[int, ...]:
+        """Return the array's shape with these sizes."""
+        return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in self.axes)
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return int(np.dtype(self.dtype).itemsize)
 
 
 def _array(hint: Any) -> Array:

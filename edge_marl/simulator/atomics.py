@@ -1,4 +1,4 @@
-"""Words of memory that threads of compiled code share, and a call of what lies at an address.
+"""Words of memory that threads of compiled code share.
 
 Numba has no atomic operations for processors; LLVM does. Addresses are of int64 words.
 """
@@ -14,7 +14,7 @@ from numba.core import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
-__all__ = ["add", "call", "give_way", "read", "relax", "write"]
+__all__ = ["add", "give_way", "read", "relax", "write"]
 
 WORD = ir.IntType(64)
 ORDER, ALIGNED = "seq_cst", 8
@@ -83,14 +83,3 @@ def give_way(typing_context: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), build
-
-
-@intrinsic
-def call(typing_context: Any, function: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Call the C function at an address with four words, and return its word."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = ir.FunctionType(WORD, [WORD] * 4)
-        return builder.call(builder.inttoptr(values[0], ir.PointerType(kind)), values[1:])
-
-    return types.int64(*[types.int64] * 5), build

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
-import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba.core import types
-from numba.core.cgutils import get_item_pointer, get_or_insert_function, unpack_tuple
+from numba.core.cgutils import get_or_insert_function, unpack_tuple
 from numba.extending import intrinsic
 
-from edge_marl.jit import c_function, jit
+from edge_marl.jit import jit, part
 from edge_marl.kernel import (
     agenda,
+    ahead,
     batch,
     clock,
     decision,
     game,
+    loading,
     losses,
     network,
     opening,
@@ -33,39 +32,25 @@ from edge_marl.kernel import (
 from edge_marl.kernel import (
     observe as sight,
 )
-from edge_marl.kernel.batch import Outputs
-from edge_marl.kernel.world import ARRAYS, NUM_TASK_FIELDS, World
-from edge_marl.simulator.atomics import call, read
+from edge_marl.memory import call
+from edge_marl.simulator.atomics import read
+from edge_marl.simulator.world_type import address_table, place_of, world_at
 
 __all__ = [
-    "ACTIONS",
-    "ENDED",
-    "HANDED",
-    "JOB_WORDS",
-    "LAST_MASKS",
-    "LAST_SEEN",
-    "LEFT",
-    "MASKS",
-    "REWARDS",
-    "SEEN",
-    "SOURCE",
-    "TABLE",
-    "WHEN",
-    "address_of_rows",
     "address_table",
     "compile_bodies",
     "compiled",
-    "go_to_first_at",
-    "observe_gateways",
-    "open_episode_at",
-    "open_game",
+    "load_draft",
+    "open_row",
+    "play_rows",
     "step_at",
+    "step_rows",
     "task_utility",
 ]
 
 MODULES = (
-    *(world, value, network, servers, agenda, sight, losses, decision, clock, steps, opening),
-    *(game, batch),
+    *(world, value, network, agenda, servers, sight, losses, decision),
+    *(clock, steps, opening, game, ahead, batch, loading),
 )
 """All modules of the kernel."""
 
@@ -91,14 +76,12 @@ def fetch_line(typing_context: Any, array: Any, index: Any) -> Any:
     """Ask the processor for the cache line at an index, for writing (LLVM's prefetch)."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        array_type, index_type = signature.args
-        struct = context.make_array(array_type)(context, builder, values[0])
-        indices = unpack_tuple(builder, values[1], len(index_type))
-        wide = [
-            context.cast(builder, value, kind, types.intp)
-            for value, kind in zip(indices, index_type, strict=True)
+        columns, index_type = signature.args
+        indices = [
+            context.cast(builder, value, kind, types.int64)
+            for value, kind in zip(unpack_tuple(builder, values[1]), index_type, strict=True)
         ]
-        address = get_item_pointer(context, builder, array_type, struct, wide)
+        address = place_of(context, builder, columns, values[0], indices)
         byte = ir.PointerType(ir.IntType(8))
         number = ir.IntType(32)
         prefetch = get_or_insert_function(
@@ -129,7 +112,7 @@ OWN = {"fetch_line": fetch_line, "not_begun": not_begun}
 
 
 def compiled(body: Any) -> Any:
-    """Compile a function that is, or calls, a body of the kernel.
+    """Compile a function that calls bodies of the kernel.
 
     `nogil`, so that threads step different rows at the same time. `error_model="numpy"` leaves out
     the checks for division by zero, which cannot happen: capacities, run times and scales are
@@ -142,7 +125,7 @@ def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:
     """Return the bodies' namespace with every one decorated, and calling decorated ones.
 
     Args:
-        decorate: a compiler, such as `compiled`.
+        decorate: a compiler, such as `part`.
     """
     namespace = {name: value for module in MODULES for name, value in vars(module).items()}
     for name, body in BODIES.items():
@@ -153,175 +136,25 @@ def compile_bodies(decorate: Callable[[FunctionType], Any]) -> dict[str, Any]:
     return namespace
 
 
-_bodies = compile_bodies(compiled)
+SELDOM = ("fail_server", "make_room", "settle")
+"""Bodies that steps call from several places, or seldom: written out there, they took half of the
+time that compilation takes, and made no step faster."""
+
+_bodies = compile_bodies(lambda body: part(body, inline=body.__name__ not in SELDOM))
 
 task_utility = _bodies["task_utility"]
-observe_gateways = _bodies["observe_gateways"]
-go_to_first = _bodies["go_to_first"]
-open_episode = _bodies["open_episode"]
-open_game = _bodies["open_game"]
+load_draft = _bodies["load_draft"]
+open_row = _bodies["open_row"]
 play_rows = _bodies["play_rows"]
 step = _bodies["step"]
 step_rows = _bodies["step_rows"]
 
-
-# One environment's step takes some 130 ns; handing Numba one array from Python takes 60 ns, and an
-# array that Python owns is counted at every use. So steps are handed the address of a table that
-# says where the arrays are.
-
-
-TABLE_SHAPE = (len(ARRAYS), 1 + max(len(array.axes) for array in ARRAYS.values()))
-
-
-def address_table(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
-    """Return a row (address, shape, zeros) per array, in the order of `World`.
-
-    The caller keeps the table and the arrays, C-contiguous, for as long as it uses the address.
-    """
-    table = np.zeros(TABLE_SHAPE, dtype=np.int64)
-    for row, array in zip(table, arrays, strict=True):
-        row[0] = array.ctypes.data
-        row[1 : 1 + array.ndim] = array.shape
-    return table
-
-
-@intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    """Turn an address into a pointer."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.inttoptr(values[0], context.get_value_type(types.voidptr))
-
-    return types.voidptr(types.intp), build
-
-
-@cache
-def _view(dtype: Any, ndim: int) -> Any:
-    """Return a function (table, row) that gives the array of a row of an address table."""
-
-    def one(table: Any, row: Any) -> Any:
-        return numba.carray(_pointer(table[row, 0]), (table[row, 1],), dtype)
-
-    def two(table: Any, row: Any) -> Any:
-        return numba.carray(_pointer(table[row, 0]), (table[row, 1], table[row, 2]), dtype)
-
-    def three(table: Any, row: Any) -> Any:
-        shape = (table[row, 1], table[row, 2], table[row, 3])
-        return numba.carray(_pointer(table[row, 0]), shape, dtype)
-
-    def four(table: Any, row: Any) -> Any:
-        shape = (table[row, 1], table[row, 2], table[row, 3], table[row, 4])
-        return numba.carray(_pointer(table[row, 0]), shape, dtype)
-
-    return numba.njit((one, two, three, four)[ndim - 1], forceinline=True)
-
-
-def _make_reader() -> Any:
-    """Return a function that gives the `World` of an address table.
-
-    It is written out, one argument per array: compiled code cannot go over functions in a loop.
-    """
-    views = {f"view_{name}": _view(array.dtype, len(array.axes)) for name, array in ARRAYS.items()}
-    arguments = ", ".join(f"view_{name}(table, {row})" for row, name in enumerate(ARRAYS))
-    scope = {"World": World, **views}
-    exec(f"def read(table): return World({arguments})", scope)
-    return numba.njit(scope["read"], forceinline=True)
-
-
-_read = _make_reader()
-
-
-@numba.njit(forceinline=True)
-def _world_at(address: int) -> Any:
-    """`World` of the arrays of the address table at `address`."""
-    return _read(numba.carray(_pointer(address), TABLE_SHAPE, np.int64))
+# One environment's step takes some 130 ns; handing Numba one array from Python takes 60 ns. So what
+# Python calls is handed the address of a table that says where the arrays are (`world_type.py`).
 
 
 @compiled
 def step_at(address: int, e: int, action: int) -> float:
     """`steps.step` on the arrays of an address table."""
-    reward: float = step(_world_at(address), e, action)
+    reward: float = step(world_at(address), e, action)
     return reward
-
-
-@compiled
-def open_episode_at(address: int, e: int, tasks: int, count: int) -> None:
-    """`opening.open_episode` on the arrays of an address table, and tasks at an address."""
-    shape = (count, NUM_TASK_FIELDS)
-    open_episode(_world_at(address), e, numba.carray(_pointer(tasks), shape, np.int64))
-
-
-@compiled
-def go_to_first_at(address: int, e: int) -> None:
-    """`opening.go_to_first` on the arrays of an address table."""
-    go_to_first(_world_at(address), e)
-
-
-# Steps of many rows are handed the address of a job: words that say where everything is.
-(TABLE, ACTIONS, REWARDS, SEEN, MASKS, HANDED, LAST_SEEN, LAST_MASKS, ENDED, LEFT, WHEN, SOURCE) = (
-    range(12)
-)
-JOB_WORDS = 12
-"""Addresses, but for HANDED: rows of SEEN and MASKS, 0 if nobody wants them; and for WHEN."""
-
-
-@numba.njit(forceinline=True)
-def _outputs(words: Any, rows: int, seen: Any, masks: Any, thread: int) -> Any:
-    """`Outputs` of a job, of arrays with the shapes of what the world's rows see."""
-    kept = seen[0] if words[LAST_SEEN] != 0 else 0
-    return Outputs(
-        numba.carray(_pointer(words[SEEN]), (words[HANDED], seen[1]), np.float32),
-        numba.carray(_pointer(words[MASKS]), (words[HANDED], masks[1]), np.int8),
-        numba.carray(_pointer(words[LAST_SEEN]), (kept, seen[1]), np.float32),
-        numba.carray(_pointer(words[LAST_MASKS]), (kept, masks[1]), np.int8),
-        numba.carray(_pointer(words[ENDED]), (rows,), np.int8),
-        numba.carray(_pointer(words[LEFT]), (rows,), np.bool_),
-        words[WHEN],
-        words[SOURCE],
-        words[TABLE],
-        thread,
-    )
-
-
-def _step_rows(job: int, first: int, stop: int, thread: int) -> int:
-    """`batch.step_rows` on what a job says."""
-    words = numba.carray(_pointer(job), (JOB_WORDS,), np.int64)
-    w = _world_at(words[TABLE])
-    shape = (len(w.episode),)
-    step_rows(
-        w,
-        first,
-        stop,
-        numba.carray(_pointer(words[ACTIONS]), shape, np.int64),
-        numba.carray(_pointer(words[REWARDS]), shape, np.float64),
-        _outputs(words, len(w.episode), w.observations.shape, w.feasible.shape, thread),
-    )
-    return 0
-
-
-def _play_rows(job: int, first: int, stop: int, thread: int) -> int:
-    """`batch.play_rows` on what a job says."""
-    words = numba.carray(_pointer(job), (JOB_WORDS,), np.int64)
-    w = _world_at(words[TABLE])
-    shape = (len(w.episode), w.gateways.shape[1])
-    play_rows(
-        w,
-        first,
-        stop,
-        numba.carray(_pointer(words[ACTIONS]), shape, np.int64),
-        numba.carray(_pointer(words[REWARDS]), shape, np.float64),
-        _outputs(words, len(w.episode), w.seen.shape, w.masks.shape, thread),
-    )
-    return 0
-
-
-@cache
-def address_of_rows(game: bool) -> int:
-    """Return the address of a C function (job, first row, stop, thread), all int64, returning one.
-
-    It takes a step in a range of rows, of the game of gateways or of single environments.
-    """
-    body = _play_rows if game else _step_rows
-    signature = types.int64(*[types.int64] * 4)
-    address: int = c_function(body, signature, error_model="numpy").address
-    return address

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.jit import jit
-from edge_marl.simulator.atomics import add, call, give_way, read, relax, write
-from edge_marl.simulator.compiled import ACTIONS, HANDED, MASKS, REWARDS, SEEN
+from edge_marl.memory import call
+from edge_marl.simulator.atomics import add, give_way, read, relax, write
+from edge_marl.simulator.rows import ACTIONS, HANDED, MASKS, REWARDS, SEEN
 
 __all__ = ["Crew", "aim", "alone"]
 

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.kernel import world as k
-from edge_marl.kernel.world import HEAD, WAITS
-from edge_marl.simulator import compiled
+from edge_marl.kernel.world import WAITS
 from edge_marl.simulator.simulator import Simulator, work_of
 
 __all__ = ["GatewaySimulator"]
@@ -41,24 +40,6 @@ class GatewaySimulator(Simulator):
     def masks(self) -> npt.NDArray[np.int8]:
         """(E * G, N * V + 1) what each gateway may choose now; overwritten by the next step."""
         return self._world.masks
-
-    def _open(self, row: int, tasks: npt.NDArray[np.int64]) -> None:
-        super()._open(row, tasks)
-        w, count = self._world, len(tasks)
-        first_stages = np.arange(count)
-        if self.scenario.extended:
-            first_stages = np.flatnonzero(w.details[row, :count, k.STAGE] == 0)
-        gateway = w.tasks[row, first_stages, k.GATEWAY]
-        order = first_stages[np.argsort(gateway, kind="stable")]
-        gateway = w.tasks[row, order, k.GATEWAY]
-        same = gateway[1:] == gateway[:-1]
-        w.followers[row, order] = k.NOWHERE
-        w.followers[row, order[:-1][same]] = order[1:][same]
-        w.gateways[row] = k.NOWHERE
-        present, first = np.unique(gateway, return_index=True)
-        w.gateways[row, present, HEAD] = order[first]
-        compiled.open_game(w, row)
-        compiled.observe_gateways(w, row)
 
     @property
     def waiting(self) -> npt.NDArray[np.bool_]:

@@ -10,32 +10,27 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.kernel import opening, steps
+from edge_marl.draw import draw_workload
+from edge_marl.kernel import loading, opening, steps
 from edge_marl.kernel import world as k
-from edge_marl.kernel.world import DEMAND, NUM_DETAILS
+from edge_marl.kernel.agenda import CHILDREN, first_leaf
+from edge_marl.kernel.loading import NO_ROOM
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import compiled
+from edge_marl.simulator.allocation import empty_world, longer
 from edge_marl.simulator.log import EpisodeLog
-from edge_marl.simulator.packing import (
-    pack_links,
-    pack_offers,
-    pack_prices,
-    pack_rates,
-    pack_services,
-    pack_spec,
-    services_alike,
-)
+from edge_marl.simulator.packing import pack_rates, pack_services, pack_spec
+from edge_marl.simulator.restarts import Restarts
+from edge_marl.simulator.rows import c_begin
 from edge_marl.simulator.stepping import Stepper, Work
 from edge_marl.workload import Workload
-from edge_marl.workload.topology import Topology, draw_topology
+from edge_marl.workload.draft import Draft
+from edge_marl.workload.topology import draw_topology
 
 __all__ = ["Simulator"]
 
-MUCH_MEMORY = 2**60
-"""Memory (MiB) of servers whose topology does not say: enough for all models."""
-
-FIXED = ("spec", "rates", "services", "offers", "prices", "memory", "links")
+FIXED = ("spec", "rates", "services", "slowdowns", "needs", "prices", "energy", "memory", "links")
 """Arrays that a step never writes to: they follow from the scenario and the topology."""
 
 
@@ -64,16 +59,15 @@ class Simulator:
         # Rows on the scenario's own servers share the last topology, which then stays in the cache;
         # a row on other servers (a given workload's, or drawn with it) has an entry of its own.
         self._own = None if scenario.extended else draw_topology(scenario)
-        self._topologies: list[Topology | None] = [None] * num_envs
         self._world = self._empty_world()
         if self._own is not None:
             self._world.services[num_envs] = pack_services(self._own)
-        self._most_running = self.layout.max_capacity // min(scenario.tasks.demand)
-        """Most drawn tasks that fit on a server."""
+        most_running = self.layout.max_capacity // min(scenario.tasks.demand)
         expected = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
         num_tasks = int(expected + 4 * expected**0.5) + 8
-        self.stepper = Stepper(self._world, self.in_game, num_threads)
-        self._make_room(num_tasks, min(self._most_running, num_tasks), 0)
+        self.restarts = Restarts(scenario, num_envs)
+        self.stepper = Stepper(self._world, self.in_game, self.restarts, num_threads)
+        self._make_room(num_tasks, min(most_running, num_tasks), 0)
         self._bind()
 
     def _empty_world(self) -> k.World:
@@ -81,13 +75,13 @@ class Simulator:
         scenario, e = self.scenario, self.num_envs
         s, v, g = scenario.num_servers, scenario.num_services, scenario.gateways.count
         x, m = e if scenario.extended else 0, e if self.in_game else 0
-        leaves = 1 << (s - 1).bit_length()
+        nodes = first_leaf(s) + -(-s // CHILDREN) * CHILDREN
         sizes = {"N": 0, "R": 0, "F": 0, "E": e, "X": x, "M": m, "S": s, "V": v, "P": s * v}
         sizes |= {"T": x or e + 1, "BASELINE + K": k.BASELINE + scenario.num_types}
         sizes |= {"G": g, "G + 1": g + 1, "M * G": m * g, "L": scenario.num_neighbours}
         sizes |= {"L * V": scenario.num_actions, "L * V + 1": scenario.num_actions + 1}
-        sizes |= {"D": self.layout.size, "2 * leaves": 2 * leaves}
-        world = k.World(**{name: array.empty(sizes) for name, array in k.ARRAYS.items()})
+        sizes |= {"D": self.layout.size, "nodes": nodes}
+        world = empty_world(sizes)
         world.spec[:] = pack_spec(scenario, self.layout)
         world.rates[:] = pack_rates(scenario, self.layout)
         world.episode[:, k.DONE] = k.TERMINATED
@@ -183,67 +177,35 @@ class Simulator:
             WorkloadError: if the workload does not fit the scenario.
         """
         workload.check_fits(self.scenario)
-        capacity, demand = workload.topology.capacity, workload.tasks[:, DEMAND]
-        at_once = min(int(capacity.max() // demand.min()), workload.num_tasks)
-        outages = () if workload.outages is None else workload.outages
-        self._make_room(workload.num_tasks, at_once, len(outages))
-        if self.scenario.extended:
-            self._load_parts(row, workload)
-        self.load_tasks(row, workload.topology, workload.tasks)
+        self._start(row, Draft.of(workload, self._own))
+        self.restarts.given[row] = True
 
-    def _load_parts(self, row: int, workload: Workload) -> None:
-        """Put what the extended model needs into a row."""
-        w, count = self._world, workload.num_tasks
-        w.details[row, :count] = 0
-        if workload.details is not None:
-            w.details[row, :count, :NUM_DETAILS] = workload.details
-        outages = workload.outages
-        w.episode[row, k.NUM_OUTAGES] = 0 if outages is None else len(outages)
-        if outages is not None:
-            w.outages[row, : len(outages)] = outages
-        w.sites[row] = 0
-        w.sites[row, :, k.NOTED_AT] = k.NOWHERE
-        w.models[row] = 0
-
-    def load_tasks(self, row: int, topology: Topology, tasks: npt.NDArray[np.int64]) -> None:
-        """Start an episode on tasks that are known to be sound (`draw.draw_tasks`)."""
-        count = len(tasks)
-        if count > self._world.tasks.shape[1]:
-            room = count + count // 8
-            self._make_room(room, min(self._most_running, room), 0)
-        if self._topologies[row] is not topology:
-            self._install(row, topology)
-        self._world.episode[row, k.TOPOLOGY] = self.num_envs if topology is self._own else row
-        self._open(row, tasks)
-
-    def _open(self, row: int, tasks: npt.NDArray[np.int64]) -> None:
-        """Go to the first decision of an episode on tasks, (N, 5), whose servers are in place."""
-        tasks = np.ascontiguousarray(tasks)
-        if numba.config.DISABLE_JIT:
-            opening.open_episode(self._world, row, tasks)
-        else:  # by its address: to Numba an array that cannot be written to is of another type
-            compiled.open_episode_at(self._address, row, tasks.ctypes.data, len(tasks))
-        # Apart, so that the base model need not wait until what it never does is compiled.
-        if self.scenario.extended and not (self.in_game and self.scenario.clock.slot_ms):
-            self._bound(opening.go_to_first, compiled.go_to_first_at)(row)
-
-    def _install(self, row: int, topology: Topology) -> None:
-        """Put the servers of a topology into a row."""
-        w = self._world
-        self._topologies[row] = topology
-        w.servers[row, :, k.CAPACITY] = topology.capacity
-        if topology is not self._own:
-            w.services[row] = pack_services(topology)
-        if self.scenario.extended:
-            w.offers[row] = pack_offers(topology)
-            w.episode[row, k.ALIKE] = services_alike(topology)
-            w.prices[row] = pack_prices(topology, self.scenario)
-            w.links[row] = pack_links(topology, self.scenario)
-            w.memory[row] = MUCH_MEMORY if topology.memory is None else topology.memory
+    def start(self, row: int) -> None:
+        """Start the next episode of a row's seed (`restarts`), of the training split."""
+        restarts = self.restarts
+        if restarts.drawn:
+            self._start(row, restarts.next_episode(row))
         else:
-            first = self.layout.task_size
-            scale = self.layout.max_capacity
-            w.observations[row, first :: k.SERVER_FEATURES] = topology.capacity / scale
+            seed, episode = restarts.seed(row), int(restarts.episodes[row])
+            self.load(row, draw_workload(self.scenario, seed, episode=episode))
+        restarts.episodes[row] += 1
+        restarts.given[row] = False
+
+    def _start(self, row: int, draft: Draft) -> None:
+        """Start an episode on what is in a draft."""
+        if self._put(row, draft) == NO_ROOM:
+            tasks, outages = draft.counts
+            running = min(int(draft.capacity.max() // draft.tasks[:, k.DEMAND].min()), tasks)
+            self._make_room(tasks + tasks // 8, running, outages + outages // 8)
+            self._put(row, draft)
+
+    def _put(self, row: int, draft: Draft) -> int:
+        if not numba.config.DISABLE_JIT:
+            return int(c_begin().ctypes(self._address, row, draft.address, 0))
+        done = loading.load_draft(self._world, row, draft.words)
+        if done != NO_ROOM:
+            opening.open_row(self._world, row)
+        return done
 
     def snapshot(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of the arrays that change as episodes go on, by name."""
@@ -301,15 +263,14 @@ class Simulator:
         w = self._world
         shown, clock, count, illegal = w.episode[row, [k.SHOWN, k.CLOCK, k.NUM_TASKS, k.ILLEGAL]]
         extended = self.scenario.extended
-        topology = self._topologies[row]
-        energy = None if topology is None else topology.energy
+        places = self.scenario.num_servers, self.scenario.num_services
         return EpisodeLog(
             tasks=w.tasks[row, :count].copy(),
             details=w.details[row, :count].copy() if extended else None,
             rewards=w.rewards[row, :count].copy(),
             num_shown=int(shown),
             capacity=w.servers[row, :, k.CAPACITY].astype(np.int64),
-            energy_mj=energy if extended else None,
+            energy_mj=w.energy[row].reshape(places).copy() if extended else None,
             has_cloud=self.scenario.cloud is not None,
             server_crashes=w.servers[row, :, k.NUM_CRASHES].astype(np.int64),
             num_services=self.scenario.num_services,
@@ -332,15 +293,3 @@ def work_of(
     if not (rewards.flags.c_contiguous and rewards.dtype == np.float64):
         raise ValueError(f"rewards is a part of an array, or {rewards.dtype}: give a whole float64")
     return Work(np.ascontiguousarray(actions, dtype=np.int64), rewards, seen, masks)
-
-
-def longer(array: npt.NDArray[Any], axis: int, length: int) -> npt.NDArray[Any]:
-    """Return the array with more room along an axis, filled with zeros."""
-    shape = list(array.shape)
-    shape[axis] = length
-    # Not numpy.zeros: memory that NumPy gets uninitialised comes in huge pages where the system has
-    # them, and with many environments half of the time went to address translation without.
-    longer = np.empty(shape, dtype=array.dtype)
-    longer.fill(0)
-    longer[tuple(slice(n) for n in array.shape)] = array
-    return longer

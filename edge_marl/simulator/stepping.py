@@ -12,10 +12,12 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.kernel.batch import NOT_BY_ITSELF, Outputs, play_rows, step_rows
+from edge_marl.kernel.batch import NOT_BY_ITSELF, SAME_STEP, Outputs, play_rows, step_rows
 from edge_marl.kernel.world import World
-from edge_marl.simulator import compiled
-from edge_marl.simulator.compiled import (
+from edge_marl.simulator.crew import Crew, aim, alone
+from edge_marl.simulator.pace import Pace
+from edge_marl.simulator.restarts import Restarts
+from edge_marl.simulator.rows import (
     ENDED,
     HANDED,
     JOB_WORDS,
@@ -25,9 +27,8 @@ from edge_marl.simulator.compiled import (
     SOURCE,
     TABLE,
     WHEN,
+    address_of_rows,
 )
-from edge_marl.simulator.crew import Crew, aim, alone
-from edge_marl.simulator.pace import Pace
 
 __all__ = ["Stepper", "Work"]
 
@@ -70,13 +71,16 @@ class Stepper:
     Args:
         world: its arrays.
         game: whether gateways play.
+        restarts: what next episodes are made of.
         num_threads: at most so many, this one included; None is one per core (or
             `NUMBA_NUM_THREADS` of the environment).
     """
 
-    def __init__(self, world: World, game: bool, num_threads: int | None) -> None:
+    def __init__(
+        self, world: World, game: bool, restarts: Restarts, num_threads: int | None
+    ) -> None:
         self._world, self._table = world, 0
-        self._game = game
+        self._game, self._restarts = game, restarts
         rows = len(world.episode)
         shown, masks = (world.seen, world.masks) if game else (world.observations, world.feasible)
         self._shapes = shown.shape, masks.shape
@@ -94,23 +98,18 @@ class Stepper:
         """What could be chosen then."""
         self.when = NOT_BY_ITSELF
         """When rows whose episode is over start their next one: a rule of `kernel.batch`."""
-        self._source = 0
         self._pace = Pace()
         self._crew: Crew | None = None
         self._begun: Callable[[], None] | None = None
         self._set_job()
 
-    def restart_rows(self, when: int, source: int = 0) -> None:
-        """Have rows whose episode is over start their next one.
-
-        Args:
-            when: `SAME_STEP` or `NEXT_STEP`, of `kernel.batch`.
-            source: address of what episodes are made of (`restarts`); 0 leaves all to the caller.
-        """
-        self.when, self._source = when, source
-        shown, masks = self._shapes
-        self.last_seen = np.zeros(shown, dtype=np.float32)
-        self.last_masks = np.zeros(masks, dtype=np.int8)
+    def restart_rows(self, when: int) -> None:
+        """Have rows whose episode is over start their next one, by a rule of `kernel.batch`."""
+        self.when = when
+        if when == SAME_STEP:
+            shown, masks = self._shapes
+            self.last_seen = np.zeros(shown, dtype=np.float32)
+            self.last_masks = np.zeros(masks, dtype=np.int8)
         self._set_job()
 
     def bind(self, world: World, table: int) -> None:
@@ -126,13 +125,16 @@ class Stepper:
         if len(self.last_seen):
             job[LAST_SEEN] = self.last_seen.ctypes.data
             job[LAST_MASKS] = self.last_masks.ctypes.data
-        job[WHEN], job[SOURCE] = self.when, self._source
+        job[WHEN] = self.when
+        if self.when != NOT_BY_ITSELF:
+            job[SOURCE] = self._restarts.source(self._num_threads)
         self._job = job
-        self._address: int = job.ctypes.data
+        self.job: int = job.ctypes.data
+        """Address of the job (`rows.py`)."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is bound to this object's memory, for copies and pickles."""
-        bound = ("_job", "_address")
+        bound = ("_job", "job")
         state = {name: value for name, value in self.__dict__.items() if name not in bound}
         return state | {"_crew": None, "_begun": None}
 
@@ -146,7 +148,7 @@ class Stepper:
         if numba.config.DISABLE_JIT:
             self._step_plainly(work)
             return
-        function, job = compiled.address_of_rows(self._game), self._prepared(work)
+        function, job = address_of_rows(self._game), self._prepared(work)
         if self._num_threads == 1:
             alone(function, job, len(self.ended), work.actions, work.rewards)
             return
@@ -167,7 +169,7 @@ class Stepper:
             self._begun = partial(self.step, work)
             return
         crew = self._hire()
-        crew.post(compiled.address_of_rows(self._game), self._prepared(work), work)
+        crew.post(address_of_rows(self._game), self._prepared(work), work)
         self._begun = crew.finish
 
     def finish(self) -> None:
@@ -202,8 +204,8 @@ class Stepper:
         if work.seen is None or work.masks is None:
             self._job[HANDED] = 0
         else:
-            aim(self._address, work.seen, work.masks)
-        return self._address
+            aim(self.job, work.seen, work.masks)
+        return self.job
 
     def _hire(self) -> Crew:
         """Return the threads of this process that share the rows."""

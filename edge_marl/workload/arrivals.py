@@ -7,30 +7,31 @@ gateway's rate at the moment: its share of all requests, the hour, its bursts an
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from edge_marl.kernel.world import Floats, Ints
+from edge_marl.jit import part
+from edge_marl.kernel.world import ARRIVAL, GATEWAY, NEVER, NUM_TASK_FIELDS, Floats, Ints
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.arrivals import Bursts
-from edge_marl.scenario.section import MAX_TASKS
-from edge_marl.workload.episode_servers import draw_gateway_places, spread, squared_distances
+from edge_marl.workload import entries as r
+from edge_marl.workload.called import draw_words, fill_words, open_stream, open_streams, sort
+from edge_marl.workload.entries import floats_of, table
+from edge_marl.workload.episode_servers import draw_places, nearest
 from edge_marl.workload.sampling import (
     ARRIVAL_STREAM,
     BURST_STREAM,
+    GATEWAY_PLACE_STREAM,
     HOT_SPOT_STREAM,
     SHARE_STREAM,
-    Streams,
-    durations_ms,
-    fill_arrivals,
-    fractions,
-    ranks,
+    fill_gaps,
+    fill_logs,
+    fraction,
     words_per_gap,
 )
-from edge_marl.workload.words import Stream
+from edge_marl.workload.words import Entropy, Words
 
-__all__ = ["draw_arrivals", "draw_bursts", "draw_rates", "has_processes"]
+__all__ = ["draw_arrivals", "draw_bursts", "draw_rates", "fill_times", "has_processes"]
 
 
 def has_processes(scenario: Scenario) -> bool:
@@ -40,132 +41,227 @@ def has_processes(scenario: Scenario) -> bool:
     return law.gap_cv != 1.0 or any(parts)
 
 
-def draw_arrivals(scenario: Scenario, streams: Streams, least: int) -> tuple[Ints, Ints]:
-    """Return arrival (ms) and gateway of every request, (R,) each, in order of (time, gateway).
+@part
+def draw_arrivals(recipe: Ints, entropy: Entropy) -> Ints:
+    """Return tasks, (R, 5), with arrival (ms) and gateway set, in order of (time, gateway).
 
-    If fewer than `least` come before the horizon, the missing ones come at 0 at gateway 0, so that
-    an episode has a decision. An episode takes no more than `MAX_TASKS`, the first ones.
+    If fewer than `LEAST` come before the horizon, the missing ones come at 0 at gateway 0, so that
+    an episode has a decision. An episode takes no more than `MOST_ROWS`, the first ones.
     """
-    law, count = scenario.arrivals, scenario.gateways.count
-    edges, rates = draw_rates(scenario, streams)
-    switches, factors = np.zeros((count, 0), dtype=np.int64), np.ones((count, 2))
-    if law.bursts:
-        switches, factors = draw_bursts(law.bursts, count, law.horizon_ms, streams)
-    shape = 1.0 if law.gap_cv == 1.0 else 1.0 / (law.gap_cv * law.gap_cv)
-    # How many words to begin with, not which numbers: enough but for one episode in many.
-    expected = (rates * np.diff(edges)).sum(axis=1)
-    sizes = 1.2 * (expected + 8 * np.sqrt(expected / shape)) + 16
-    arrivals = [
-        _draw_gateway(stream, int(sizes[g]), shape, edges, rates[g], switches[g], factors[g])
-        for g, stream in enumerate(streams.open_many(count, ARRIVAL_STREAM))
-    ]
-    missing = max(0, least - sum(len(times) for times in arrivals))
-    arrivals[0] = np.concatenate([np.zeros(missing, dtype=np.int64), arrivals[0]])
-    gateways = np.repeat(np.arange(count), [len(times) for times in arrivals])
-    times = np.concatenate(arrivals)
-    order = np.argsort(times, kind="stable")[:MAX_TASKS]
-    return times[order] // law.resolution_ms * law.resolution_ms, gateways[order]
+    count, resolution, total = recipe[r.GATEWAYS], recipe[r.RESOLUTION], 0
+    rates = draw_rates(recipe, entropy)
+    switches, factors = draw_bursts(recipe, entropy)
+    states = open_streams(recipe, entropy, ARRIVAL_STREAM, 1 + count)
+    times = np.empty(recipe[r.FIRST_ROOM], dtype=np.uint64)
+    gateways = np.empty(recipe[r.FIRST_ROOM], dtype=np.int64)
+    for g in range(count):
+        own = draw_gateway(recipe, states[1 + g], rates[g], switches[g], factors[g])
+        if total + len(own) > len(times):
+            times = longer(times, 2 * (total + len(own)))
+            gateways = longer(gateways, len(times))
+        for k in range(len(own)):
+            times[total + k] = own[k]
+            gateways[total + k] = g
+        total += len(own)
+    missing = max(0, recipe[r.LEAST] - total)
+    order = sort(recipe, times[:total])
+    tasks = np.empty((min(missing + total, recipe[r.MOST_ROWS]), NUM_TASK_FIELDS), dtype=np.int64)
+    for k in range(len(tasks)):
+        tasks[k, ARRIVAL], tasks[k, GATEWAY] = 0, 0
+        if k >= missing:
+            time = np.int64(times[order[k - missing]])
+            tasks[k, ARRIVAL] = time // resolution * resolution
+            tasks[k, GATEWAY] = gateways[order[k - missing]]
+    return tasks
 
 
-def _draw_gateway(
-    stream: Stream,
-    size: int,
-    shape: float,
+@part
+def longer(array: Any, length: int) -> Any:
+    """Return an array with more room."""
+    grown = np.empty(length, dtype=array.dtype)
+    for k in range(len(array)):
+        grown[k] = array[k]
+    return grown
+
+
+@part
+def draw_gateway(
+    recipe: Ints, state: Words, rates: Floats, switches: Ints, factors: Floats
+) -> Ints:
+    """Return when the requests of one gateway come (ms), from a stream of its own."""
+    shape, edges = floats_of(recipe)[r.SHAPE], table(recipe, r.EDGES)
+    # How many trials to begin with, not which numbers: enough but for one gateway in many.
+    expected = own_time(edges, rates, switches, factors)
+    size = int(1.05 * expected + 3.5 * math.sqrt(expected / shape)) + 8
+    per_gap = words_per_gap(shape)
+    words = np.empty(per_gap * size, dtype=np.uint64)
+    fill_words(recipe, state, words)
+    while True:
+        gaps = np.empty(len(words) // per_gap)
+        known = fill_gaps(gaps, words, shape)
+        times = np.empty(known, dtype=np.int64)
+        count = fill_times(times, gaps[:known], edges, rates, switches, factors)
+        if count < known or count >= recipe[r.MOST_ROWS]:
+            return times[:count]
+        drawn = len(words)
+        words = longer(words, 2 * drawn)
+        fill_words(recipe, state, words[drawn:])
+
+
+@part
+def own_time(edges: Ints, rates: Floats, switches: Ints, factors: Floats) -> float:
+    """Return how long an episode is in a gateway's own time: requests that it has in the mean."""
+    total, switch = 0.0, 0
+    for p in range(len(rates)):
+        start = edges[p]
+        while start < edges[p + 1]:
+            end = edges[p + 1]
+            if switch < len(switches):
+                end = min(end, switches[switch])
+            total += rates[p] * factors[switch % 2] * (end - start)
+            if switch < len(switches) and end == switches[switch]:
+                switch += 1
+            start = end
+    return total
+
+
+@part
+def fill_times(
+    times: Ints,
+    gaps: Floats,
     edges: Ints,
     rates: Floats,
     switches: Ints,
     factors: Floats,
-) -> Ints:
-    """Arrivals of one gateway in ms, from a stream of its own; `size` trials to begin with."""
-    per_gap = words_per_gap(shape)
-    words = stream.random_raw(per_gap * size)
-    while True:
-        times = np.empty(len(words) // per_gap, dtype=np.int64)
-        count, enough = fill_arrivals(times, words, shape, edges, rates, switches, factors)
-        if enough or count >= MAX_TASKS:
-            return times[:count]
-        words = np.concatenate([words, stream.random_raw(len(words))])
+) -> int:
+    """Fill when the points of a process come whose time runs at a rate that changes.
 
-
-def draw_rates(scenario: Scenario, streams: Streams) -> tuple[Ints, Floats]:
-    """Return the gateways' rates over the episode, but for bursts: shares, hours, hot spots.
+    Args:
+        times: to fill, ms; at least as long as `gaps`.
+        gaps: between the points, in the process's own time.
+        edges: (P + 1,) ms at which the rate changes, from 0 to the horizon.
+        rates: (P,) own time per ms between two edges.
+        switches: ms at which the rate gets its other factor.
+        factors: (2,) of the rate up to the first switch, and after it.
 
     Returns:
-        When rates change in ms, (P + 1,), from 0 to the horizon; requests per ms, (G, P).
+        How many points come before the horizon; all gaps if there may be more.
     """
-    law, count = scenario.arrivals, scenario.gateways.count
-    order = np.argsort(streams.words((count,), SHARE_STREAM), kind="stable")
-    weight = np.empty(count, dtype=np.int64)
-    weight[order] = ranks(scenario.gateways.zipf, count)
-    hours, daily = _daily(law.daily, law.day_ms, law.horizon_ms)
-    periods, ratio = np.zeros(1, dtype=np.int64), np.ones((count, 1))
-    if law.hot_spots:
-        periods = np.arange(0, max(law.horizon_ms, 1), law.hot_spots.period_ms)
-        ratio = np.where(_draw_hot_spots(scenario, len(periods), streams), law.hot_spots.ratio, 1.0)
-    starts = np.union1d(hours, periods)
-    in_hour = np.searchsorted(hours, starts, side="right") - 1
-    in_period = np.searchsorted(periods, starts, side="right") - 1
-    share = weight[:, None] * ratio
-    # Sums one after another, in the order of gateways: the same bits everywhere.
-    share = share / np.cumsum(share, axis=0)[-1]
-    rates = law.rate_per_s / 1000 * daily[in_hour] * share[:, in_period]
-    return np.append(starts, law.horizon_ms), rates
+    if len(gaps) == 0:
+        return 0
+    count, switch, need = 0, 0, gaps[0]
+    for p in range(len(rates)):
+        start = edges[p]
+        while start < edges[p + 1]:
+            end = edges[p + 1]
+            if switch < len(switches):
+                end = min(end, switches[switch])
+            rate = rates[p] * factors[switch % 2]
+            length, done = rate * (end - start), 0.0
+            while done + need < length:
+                done += need
+                times[count] = min(start + int(done / rate), end - 1)
+                count += 1
+                if count == len(gaps):
+                    return count
+                need = gaps[count]
+            need = max(need - (length - done), 0.0)
+            if switch < len(switches) and end == switches[switch]:
+                switch += 1
+            start = end
+    return count
 
 
-def _daily(weights: tuple[float, ...], day_ms: int, horizon_ms: int) -> tuple[Ints, Floats]:
-    """When the parts of days begin (ms), and the rate in each over the day's mean."""
-    parts = weights or (1.0,)
-    if len(set(parts)) == 1:
-        return np.zeros(1, dtype=np.int64), np.ones(1)
-    mean = math.fsum(parts) / len(parts)
-    number = np.arange(len(parts) * (horizon_ms // day_ms + 1))
-    starts = number // len(parts) * day_ms + number % len(parts) * day_ms // len(parts)
-    before = starts < max(horizon_ms, 1)
-    return starts[before], (np.array(parts) / mean)[number[before] % len(parts)]
+@part
+def draw_rates(recipe: Ints, entropy: Entropy) -> Floats:
+    """Return the gateways' rates, but for bursts: shares, hours, hot spots.
+
+    Returns:
+        Requests per ms, (G, P), up to each change of the recipe's `EDGES`.
+    """
+    count, loads = recipe[r.GATEWAYS], table(recipe, r.LOADS)
+    daily, period_of = floats_of(table(recipe, r.DAILY)), table(recipe, r.PERIOD_OF)
+    rate, ratio = floats_of(recipe)[r.RATE], floats_of(recipe)[r.SPOT_RATIO]
+    hot = draw_hot_spots(recipe, entropy)
+    order = sort(recipe, draw_words(recipe, entropy, SHARE_STREAM, count))
+    weights, rates = np.empty(count), np.empty((count, len(daily)))
+    for rank in range(count):
+        weights[order[rank]] = loads[rank]
+    for p in range(len(daily)):
+        # Sums one after another, in the order of gateways: the same bits everywhere.
+        total = 0.0
+        for g in range(count):
+            rates[g, p] = weights[g] * (ratio if hot[period_of[p], g] else 1.0)
+            total += rates[g, p]
+        for g in range(count):
+            rates[g, p] = rate * daily[p] * (rates[g, p] / total)
+    return rates
 
 
-def _draw_hot_spots(scenario: Scenario, periods: int, streams: Streams) -> npt.NDArray[np.bool_]:
-    """Which gateways are in a hot spot in each period, (G, periods).
+@part
+def draw_hot_spots(recipe: Ints, entropy: Entropy) -> Any:
+    """Which gateways are in a hot spot in each period, (periods, G).
 
     Each spot takes the gateways nearest to its place that no spot before it has.
     """
-    law, count = scenario.arrivals.hot_spots, scenario.gateways.count
-    assert law is not None
-    words = streams.words((periods, law.count, 2), HOT_SPOT_STREAM)
-    spots = spread(words, scenario.gateways.area_km)
-    gateways = draw_gateway_places(scenario, streams)
-    hot = np.zeros((count, periods), dtype=np.bool_)
-    for period in range(periods):
-        for apart in squared_distances(spots[period], gateways):
-            free = np.flatnonzero(~hot[:, period])
-            nearest = np.argsort(apart[free], kind="stable")[: law.gateways]
-            hot[free[nearest], period] = True
+    count, spots, size = recipe[r.GATEWAYS], recipe[r.SPOTS], recipe[r.SPOT_GATEWAYS]
+    hot = np.zeros((recipe[r.PERIODS], count), dtype=np.bool_)
+    if spots == 0:
+        return hot
+    places = draw_places(recipe, entropy, HOT_SPOT_STREAM, len(hot) * spots)
+    gateways = draw_places(recipe, entropy, GATEWAY_PLACE_STREAM, count)
+    numbers, apart = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    for period in range(len(hot)):
+        for spot in range(spots):
+            nearest(places[period * spots + spot], gateways, hot[period], numbers, apart)
+            for number in numbers:
+                hot[period, number] = True
     return hot
 
 
-def draw_bursts(
-    law: Bursts, gateways: int, horizon_ms: int, streams: Streams
-) -> tuple[Ints, Floats]:
+@part
+def draw_bursts(recipe: Ints, entropy: Entropy) -> tuple[Ints, Floats]:
     """Return when gateways change between quiet and busy, and their rates' factors.
 
     Returns:
         Times of changes in ms, (G, spells), past the horizon at the end; factors of the rate in
         the first spell and in the second, (G, 2).
     """
-    quiet, busy = law.quiet_s, law.busy_s
-    low = (quiet + busy) / (quiet + law.ratio * busy)
-    expected = 2 * horizon_ms / (1000 * (quiet + busy))
-    size = int(expected + 8 * math.sqrt(expected)) + 16
-    stream = streams.open(BURST_STREAM)
-    # Row i is of everyone's i-th spell, so that more rows leave those before as they are.
-    words = stream.random_raw(size * gateways).reshape(size, gateways)
-    begins_busy = fractions(words[0]) < busy / (quiet + busy)
-    factors = np.where(begins_busy[:, None], [law.ratio * low, low], [low, law.ratio * low])
-    while True:
-        is_busy = (np.arange(1, len(words)) % 2 == 1)[:, None] == begins_busy
-        means = np.where(is_busy, 1000 * busy, 1000 * quiet)
-        switches = np.cumsum(np.maximum(durations_ms(words[1:], means), 1), axis=0)
-        if (switches[-1] >= horizon_ms).all():
-            return np.ascontiguousarray(switches.T), factors
-        more = stream.random_raw(size * gateways).reshape(size, gateways)
-        words = np.concatenate([words, more])
+    count, numbers = recipe[r.GATEWAYS], floats_of(recipe)
+    factors, spells = np.ones((count, 2)), 0
+    begins_busy = np.zeros(count, dtype=np.bool_)
+    switches = np.empty((count, 8 if recipe[r.BURSTS] == 1 else 0), dtype=np.int64)
+    if recipe[r.BURSTS] == 0:
+        return switches, factors
+    # The i-th words are of everyone's i-th spell, the first of which they begin in.
+    state, words = open_stream(recipe, entropy, BURST_STREAM), np.empty(count, dtype=np.uint64)
+    logs, until, least = np.empty(count), np.zeros(count, dtype=np.int64), 0
+    fill_words(recipe, state, words)
+    for g in range(count):
+        begins_busy[g] = fraction(words[g]) < numbers[r.BUSY_SHARE]
+        factors[g, 0] = numbers[r.BUSY_FACTOR if begins_busy[g] else r.QUIET_FACTOR]
+        factors[g, 1] = numbers[r.QUIET_FACTOR if begins_busy[g] else r.BUSY_FACTOR]
+    while least < recipe[r.HORIZON]:
+        least = NEVER
+        fill_words(recipe, state, words)
+        fill_logs(logs, words)
+        if spells == switches.shape[1]:
+            switches = wider(switches, 2 * spells)
+        for g in range(count):
+            busy = (spells % 2 == 0) == begins_busy[g]
+            mean = numbers[r.BUSY_MS if busy else r.QUIET_MS]
+            until[g] += max(round(logs[g] * mean), 1)
+            switches[g, spells] = until[g]
+            least = min(least, until[g])
+        spells += 1
+    return wider(switches, spells), factors
+
+
+@part
+def wider(switches: Ints, count: int) -> Ints:
+    """Return switches with room for so many, those that there are as far as they fit."""
+    other = np.empty((len(switches), count), dtype=np.int64)
+    for g in range(len(switches)):
+        for spell in range(min(count, switches.shape[1])):
+            other[g, spell] = switches[g, spell]
+    return other

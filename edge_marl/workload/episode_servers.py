@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from edge_marl.kernel.world import Ints
-from edge_marl.scenario import Scenario
-from edge_marl.scenario.servers import Device, DeviceServers, Model
+from edge_marl.jit import part
+from edge_marl.kernel.loading import (
+    BASELINE_AT,
+    CAPACITY_AT,
+    CURVE_AT,
+    ENERGY_AT,
+    HOSTED_AT,
+    MEMORY_AT,
+    MODEL_MEMORY_AT,
+    NEIGHBOURS_AT,
+    PROPAGATION_AT,
+    SLOWDOWN_AT,
+    US_PER_KB_AT,
+)
+from edge_marl.kernel.world import Floats, Ints
+from edge_marl.workload import entries as r
+from edge_marl.workload.called import draw_words
+from edge_marl.workload.entries import choices_of, floats_of, table
 from edge_marl.workload.sampling import (
     GATEWAY_PLACE_STREAM,
     HOSTED_STREAM,
@@ -17,200 +32,263 @@ from edge_marl.workload.sampling import (
     QUALITY_STREAM,
     SERVER_PLACE_STREAM,
     TOPOLOGY_STREAM,
-    Streams,
     choose,
     choose_evenly,
-    fractions,
-    limits,
+    fraction,
 )
-from edge_marl.workload.topology import Topology, draw_topology
+from edge_marl.workload.words import Entropy
 
-__all__ = ["draw_episode_topology", "draw_gateway_places", "spread", "squared_distances"]
-
-Arrays = dict[str, npt.NDArray[Any]]
+__all__ = ["NOMINAL", "draw_places", "draw_servers", "nearest"]
 
 NOMINAL = 1000
 """Slowdown of the reference, in thousandths."""
 
+QUALITY_STEPS = 10
+"""Places that each corner of a quality curve may have."""
 
-def draw_episode_topology(
-    scenario: Scenario, streams: Streams, places: tuple[Ints, Ints] | None = None
-) -> Topology:
-    """Return the servers, services and links that one episode of an extended scenario has.
+
+@part
+def draw_servers(recipe: Ints, draft: Ints, entropy: Entropy, sites: Ints, gateways: Ints) -> None:
+    """Draw the servers, services and links that one episode of an extended scenario has.
 
     Args:
-        scenario: with parts of the extended model on.
-        streams: of the episode.
-        places: of edge servers (S, 2) and gateways (G, 2) in metres; None draws them.
+        recipe: of a scenario with parts of the extended model on.
+        draft: to draw into.
+        entropy: of the episode.
+        sites: of edge servers (S, 2) in metres; none at all draws them and the gateways'.
+        gateways: (G, 2), likewise.
     """
-    servers = scenario.servers
-    if isinstance(servers, DeviceServers):
-        arrays = _draw_devices(scenario, servers, streams)
+    if recipe[r.DEVICES] == 1:
+        draw_devices(recipe, draft, entropy)
+        draw_hosted(recipe, draft, entropy)
+        draw_qualities(recipe, draft, entropy)
     else:
-        arrays = draw_topology(scenario).arrays()
-    if scenario.cloud:
-        arrays = _with_cloud(scenario, arrays)
-    return Topology(**arrays, **_draw_links(scenario, streams, places))
+        copy_servers(recipe, draft)
+    if recipe[r.CLOUD] == 1:
+        add_cloud(recipe, draft)
+    if recipe[r.LINKED] == 1:
+        if len(sites) == 0:
+            sites = draw_places(recipe, entropy, SERVER_PLACE_STREAM, recipe[r.SERVERS])
+            gateways = draw_places(recipe, entropy, GATEWAY_PLACE_STREAM, recipe[r.GATEWAYS])
+        draw_links(recipe, draft, entropy, sites, gateways)
 
 
-def draw_gateway_places(scenario: Scenario, streams: Streams) -> Ints:
-    """Return where the gateways are, (G, 2), in metres."""
-    words = streams.words((scenario.gateways.count, 2), GATEWAY_PLACE_STREAM)
-    return spread(words, scenario.gateways.area_km)
+@part
+def copy_servers(recipe: Ints, draft: Ints) -> None:
+    """Servers that every episode has."""
+    for source, target in (
+        (r.OWN_CAPACITY, CAPACITY_AT),
+        (r.OWN_BASELINE, BASELINE_AT),
+        (r.OWN_CURVE, CURVE_AT),
+    ):
+        values = table(recipe, source)
+        for k in range(len(values)):
+            draft[draft[target] + k] = values[k]
+    if recipe[r.CLOUD] == 1:
+        for place in range(recipe[r.SERVERS] * recipe[r.SERVICES]):
+            draft[draft[SLOWDOWN_AT] + place] = NOMINAL
 
 
-def spread(words: npt.NDArray[np.uint64], area_km: tuple[float, float]) -> Ints:
-    """Return places that are uniform over an area, in whole metres, of words (..., 2)."""
-    sides = [max(1, round(1000 * side)) for side in area_km]
-    return choose_evenly(words, np.array(sides, dtype=np.uint64))
+@part
+def draw_devices(recipe: Ints, draft: Ints, entropy: Entropy) -> None:
+    """Draw each edge server's class, and with it its capacity, memory, speed and energy."""
+    services, servers = recipe[r.SERVICES], recipe[r.SERVERS]
+    begins, memory = choices_of(recipe, r.DEVICE_BEGINS), table(recipe, r.DEVICE_MEMORY)
+    capacities, first = table(recipe, r.CAPACITIES), table(recipe, r.CAPACITIES_AT)
+    slowdowns, energies = table(recipe, r.SLOWDOWNS), table(recipe, r.ENERGIES)
+    words = draw_words(recipe, entropy, TOPOLOGY_STREAM, 2 * servers)
+    for server in range(servers):
+        kind = choose(words[2 * server], begins)
+        picked = choose_evenly(words[2 * server + 1], first[kind + 1] - first[kind])
+        draft[draft[CAPACITY_AT] + server] = capacities[first[kind] + picked]
+        for service in range(services):
+            place, of_kind = server * services + service, kind * services + service
+            draft[draft[SLOWDOWN_AT] + place] = slowdowns[of_kind]
+            draft[draft[ENERGY_AT] + place] = energies[of_kind]
+        if recipe[r.RESIDENCY] == 1:
+            draft[draft[MEMORY_AT] + server] = memory[kind]
+    if recipe[r.RESIDENCY] == 1:
+        for service in range(services):
+            draft[draft[MODEL_MEMORY_AT] + service] = table(recipe, r.MODEL_MEMORY)[service]
 
 
-def squared_distances(some: Ints, others: Ints) -> Ints:
-    """Return the squared distances between places (A, 2) and (B, 2), (A, B), in square metres."""
-    x = some[:, None, 0] - others[:, 0]
-    y = some[:, None, 1] - others[:, 1]
-    return x * x + y * y
+@part
+def draw_hosted(recipe: Ints, draft: Ints, entropy: Entropy) -> None:
+    """Draw which models each server has: the first of those that fit, in an order of its own."""
+    services, servers, needs = recipe[r.SERVICES], recipe[r.SERVERS], table(recipe, r.MODEL_MEMORY)
+    words = draw_words(recipe, entropy, HOSTED_STREAM, servers * services)
+    order = np.empty(services, dtype=np.int64)
+    for server in range(servers):
+        own, count = words[server * services :], 0
+        for service in range(services):
+            hosted = draft[HOSTED_AT] + server * services + service
+            draft[hosted] = 0
+            if recipe[r.RESIDENCY] == 1 and needs[service] > draft[draft[MEMORY_AT] + server]:
+                continue
+            at = count
+            while at > 0 and own[order[at - 1]] >> np.uint64(1) > own[service] >> np.uint64(1):
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = service
+            count += 1
+        for service in order[: min(count, recipe[r.HOSTED])]:
+            draft[draft[HOSTED_AT] + server * services + service] = 1
 
 
-def _draw_devices(scenario: Scenario, servers: DeviceServers, streams: Streams) -> Arrays:
-    """The arrays of edge servers of device classes; one row of words per server."""
-    devices, models = servers.devices, servers.models
-    words = streams.words((servers.count, 2), TOPOLOGY_STREAM)
-    kinds = choose(words[:, 0], limits(tuple(device.share for device in devices)))
-    capacity = np.empty(servers.count, dtype=np.int64)
-    for kind, device in enumerate(devices):
-        of_kind = kinds == kind
-        picked = choose_evenly(words[of_kind, 1], len(device.capacity))
-        capacity[of_kind] = np.array(device.capacity)[picked]
-    memory = np.array([device.memory_mib for device in devices], dtype=np.int64)[kinds]
-    model_memory = np.array([model.memory_mib for model in models], dtype=np.int64)
-    fits = np.ones((servers.count, len(models)), dtype=np.bool_)
-    if scenario.residency:
-        fits = model_memory <= memory[:, None]
-    baseline, curve = _draw_qualities(scenario, servers, streams)
-    arrays = {
-        "capacity": capacity,
-        "baseline": np.repeat(baseline[None], servers.count, axis=0),
-        "curve": np.repeat(curve[None], servers.count, axis=0),
-        "slowdown": np.array([[_slowdown(d, m) for m in models] for d in devices])[kinds],
-        "hosted": _draw_hosted(servers, fits, streams),
-        "energy": np.array([[_energy(d, m) for m in models] for d in devices])[kinds],
-    }
-    if scenario.residency:
-        arrays |= {"memory": memory, "model_memory": model_memory}
-    return arrays
+@part
+def draw_qualities(recipe: Ints, draft: Ints, entropy: Entropy) -> None:
+    """Draw baseline and curve of the models, the same on all servers.
 
-
-def _slowdown(device: Device, model: Model) -> int:
-    return max(1, round(NOMINAL * device.slowdown * model.slowdown))
-
-
-def _energy(device: Device, model: Model) -> int:
-    return round(1000 * device.joule_per_step * model.slowdown)
-
-
-def _draw_hosted(
-    servers: DeviceServers, fits: npt.NDArray[np.bool_], streams: Streams
-) -> npt.NDArray[np.bool_]:
-    """Which models each server has: the first of those that fit, in an order of its own."""
-    words = streams.words(fits.shape, HOSTED_STREAM) >> np.uint64(1)
-    order = np.argsort(words | (~fits).astype(np.uint64) << np.uint64(63), axis=1, kind="stable")
-    hosted = np.zeros_like(fits)
-    np.put_along_axis(hosted, order[:, : servers.hosted or servers.services], True, axis=1)
-    return hosted & fits
-
-
-def _draw_qualities(
-    scenario: Scenario, servers: DeviceServers, streams: Streams
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Baseline (V, K) and curve (V, 4) of the models; the curve's law is the published one.
-
-    There corners are at 0, 10, .., 90 and 150, 160, .., 240 denoising steps, where 240 is the
-    largest demand, and qualities at 0, .05, .., .45 and .5, .55, .., .95.
+    The curve's law is the published one. There corners are at 0, 10, .., 90 and 150, 160, .., 240
+    denoising steps, where 240 is the largest demand, and qualities at 0, .05, .., .45 and .5, .55,
+    .., .95.
     """
-    models, types = servers.models, scenario.num_types
-    words = streams.words((len(models), 4 + types), QUALITY_STREAM)
-    low, high = (np.array([round(1000 * model.quality[end]) for model in models]) for end in (0, 1))
-    steps = (high - low + 1).astype(np.uint64)[:, None]
-    baseline = (low[:, None] + choose_evenly(words[:, 4:], steps)) / 1000
-    i = choose_evenly(words[:, :4], 10)
-    most = scenario.tasks.max_demand
-    curve = np.column_stack(
-        [most * i[:, 0] / 24, i[:, 1] / 20, most * (15 + i[:, 2]) / 24, (10 + i[:, 3]) / 20]
-    )
-    return baseline, curve
+    services, types, numbers = recipe[r.SERVICES], recipe[r.TYPES], floats_of(draft)
+    least, choices = table(recipe, r.QUALITY_LEAST), table(recipe, r.QUALITY_CHOICES)
+    words = draw_words(recipe, entropy, QUALITY_STREAM, (4 + types) * services)
+    most = floats_of(recipe)[r.MOST_DEMAND]
+    for service in range(services):
+        own = words[(4 + types) * service :]
+        at = draft[CURVE_AT] + 4 * service
+        numbers[at] = most * choose_evenly(own[0], QUALITY_STEPS) / 24
+        numbers[at + 1] = choose_evenly(own[1], QUALITY_STEPS) / 20
+        numbers[at + 2] = most * (15 + choose_evenly(own[2], QUALITY_STEPS)) / 24
+        numbers[at + 3] = (10 + choose_evenly(own[3], QUALITY_STEPS)) / 20
+        at = draft[BASELINE_AT] + types * service
+        for kind in range(types):
+            steps = least[service] + choose_evenly(own[4 + kind], choices[service])
+            numbers[at + kind] = steps / 1000
+    for server in range(1, recipe[r.SERVERS]):
+        copy_services(recipe, draft, server)
 
 
-def _with_cloud(scenario: Scenario, edge: Arrays) -> Arrays:
-    """The arrays with one more row per server array: the cloud, which does what server 0 does."""
-    servers, cloud = scenario.servers, scenario.cloud
-    assert cloud is not None
-    factors = [1.0] * servers.services
-    if isinstance(servers, DeviceServers):
-        factors = [model.slowdown for model in servers.models]
-    edge = {"slowdown": np.full(edge["curve"].shape[:2], NOMINAL), **edge}
-    last: dict[str, Any] = {
-        "capacity": edge["capacity"].max(),
-        "baseline": edge["baseline"][0],
-        "curve": edge["curve"][0],
-        "slowdown": [max(1, round(NOMINAL * cloud.slowdown * factor)) for factor in factors],
-        "hosted": True,
-        "memory": edge["memory"].max() if "memory" in edge else 0,
-        "energy": 0,
-    }
-    return {
-        name: np.concatenate([array, np.broadcast_to(last[name], (1, *array.shape[1:]))])
-        if name in last
-        else array
-        for name, array in edge.items()
-    }
+@part
+def copy_services(recipe: Ints, draft: Ints, server: int) -> None:
+    """Give a server the qualities of server 0."""
+    for at, size in ((BASELINE_AT, recipe[r.TYPES]), (CURVE_AT, 4)):
+        first, count = draft[at], recipe[r.SERVICES] * size
+        for k in range(count):
+            draft[first + server * count + k] = draft[first + k]
 
 
-def _draw_links(scenario: Scenario, streams: Streams, places: tuple[Ints, Ints] | None) -> Arrays:
-    """Neighbours of each gateway, nearest first and the cloud last, and times of the links."""
-    law, network, cloud = scenario.gateways, scenario.network, scenario.cloud
-    if not (law.neighbourhood or network or cloud or scenario.telemetry.period_ms):
-        return {}
-    edge_servers = scenario.num_servers - (cloud is not None)
-    count = scenario.num_neighbours - (cloud is not None)
-    if places is None:
-        sites = spread(streams.words((edge_servers, 2), SERVER_PLACE_STREAM), law.area_km)
-        places = sites, draw_gateway_places(scenario, streams)
-    numbers, apart = _nearest(*places, count)
-    links: Arrays = {"neighbours": numbers}
-    if network:
-        # A correctly rounded square root below 2^26, cut down, is the integer one.
-        metres = np.floor(np.sqrt(apart))
-        time = np.rint(network.latency_ms + network.ms_per_km * (metres / 1000))
-        links["propagation"] = time.astype(np.int64)
-        low, high = network.bandwidth_mbit
-        # One row of words per place in the order, so that a longer one leaves the others' draws.
-        words = streams.words((count, law.count), LINK_STREAM).T
-        links["us_per_kb"] = _us_per_kb(low + fractions(words) * (high - low))
-    if not cloud:
-        return links
-    last = {
-        "neighbours": edge_servers,
-        "propagation": round(cloud.latency_ms),
-        "us_per_kb": int(_us_per_kb(np.array(cloud.bandwidth_mbit))),
-    }
-    column = (law.count, 1)
-    return {name: np.hstack([array, np.full(column, last[name])]) for name, array in links.items()}
+@part
+def add_cloud(recipe: Ints, draft: Ints) -> None:
+    """Add one more server, the cloud: it does what server 0 does, and hosts every model."""
+    cloud, services = recipe[r.SERVERS], recipe[r.SERVICES]
+    slowdown, devices = table(recipe, r.CLOUD_SLOWDOWN), recipe[r.DEVICES] == 1
+    copy_services(recipe, draft, cloud)
+    for name in (CAPACITY_AT, MEMORY_AT):
+        if draft[name] > 0:
+            most = draft[draft[name]]
+            for server in range(1, cloud):
+                most = max(most, draft[draft[name] + server])
+            draft[draft[name] + cloud] = most
+    for service in range(services):
+        place = cloud * services + service
+        draft[draft[SLOWDOWN_AT] + place] = slowdown[service]
+        if devices:
+            draft[draft[HOSTED_AT] + place] = 1
+            draft[draft[ENERGY_AT] + place] = 0
 
 
-def _nearest(servers: Ints, gateways: Ints, count: int) -> tuple[Ints, Ints]:
-    """Numbers and squared distances of the nearest servers of each gateway, (G, count) each."""
-    numbers = np.empty((len(gateways), count), dtype=np.int64)
-    apart = np.empty_like(numbers)
-    last = max(count - 1, 0)
-    for g, gateway in enumerate(gateways):
-        every = squared_distances(gateway[None], servers)[0]
-        near = np.flatnonzero(every <= np.partition(every, last)[last])
-        # Stable: of equals the lower number is nearer.
-        numbers[g] = near[np.argsort(every[near], kind="stable")[:count]]
-        apart[g] = every[numbers[g]]
-    return numbers, apart
+@part
+def draw_links(recipe: Ints, draft: Ints, entropy: Entropy, sites: Ints, gateways: Ints) -> None:
+    """Draw the neighbours of each gateway, nearest first and the cloud last, and their links."""
+    count, cloud, network = recipe[r.LINKS], recipe[r.CLOUD], recipe[r.NETWORK] == 1
+    taken = np.zeros(len(sites), dtype=np.bool_)
+    numbers, squares = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+    # One row of words per place in the order, so that a longer one leaves the others' draws.
+    words = draw_words(recipe, entropy, LINK_STREAM, len(gateways) * count if network else 0)
+    for g in range(len(gateways)):
+        nearest(gateways[g], sites, taken, numbers, squares)
+        at = g * (count + cloud)
+        for n in range(count):
+            draft[draft[NEIGHBOURS_AT] + at + n] = numbers[n]
+            if network:
+                time, us_per_kb = link(floats_of(recipe), squares[n], words[n * len(gateways) + g])
+                draft[draft[PROPAGATION_AT] + at + n] = time
+                draft[draft[US_PER_KB_AT] + at + n] = us_per_kb
+        if cloud == 1:
+            draft[draft[NEIGHBOURS_AT] + at + count] = recipe[r.SERVERS]
+            if network:
+                draft[draft[PROPAGATION_AT] + at + count] = recipe[r.CLOUD_PROPAGATION]
+                draft[draft[US_PER_KB_AT] + at + count] = recipe[r.CLOUD_US_PER_KB]
 
 
-def _us_per_kb(mbit_per_s: npt.NDArray[np.float64]) -> Ints:
-    return np.rint(8000 / mbit_per_s).astype(np.int64)
+@part
+def link(numbers: Floats, square: int, word: np.uint64) -> tuple[int, int]:
+    """Return the time of a link (ms) over a squared distance, and its time per kB (us)."""
+    # A correctly rounded square root below 2^26, cut down, is the integer one.
+    metres = math.floor(math.sqrt(square))
+    time = round(numbers[r.LATENCY] + numbers[r.MS_PER_KM] * (metres / 1000))
+    bandwidth = numbers[r.BANDWIDTH] + fraction(word) * numbers[r.BANDWIDTH_RANGE]
+    return time, round(8000 / bandwidth)
+
+
+@part
+def draw_places(recipe: Ints, entropy: Entropy, name: np.uint32, count: int) -> Ints:
+    """Return places that are uniform over the area, (count, 2), in whole metres."""
+    words = draw_words(recipe, entropy, name, 2 * count)
+    places = np.empty((count, 2), dtype=np.int64)
+    for k in range(count):
+        places[k, 0] = choose_evenly(words[2 * k], recipe[r.AREA_X])
+        places[k, 1] = choose_evenly(words[2 * k + 1], recipe[r.AREA_Y])
+    return places
+
+
+@part
+def nearest(place: Ints, places: Ints, taken: Any, numbers: Ints, squares: Ints) -> None:
+    """Fill the numbers of the places nearest to one, nearest first, and their squared distances.
+
+    Of places at the same distance the lower number is nearer.
+
+    Args:
+        place: (2,) in metres.
+        places: (N, 2).
+        taken: (N,) those that do not count; as many as are asked for are left.
+        numbers: (count,) to fill.
+        squares: (count,) to fill, square metres.
+    """
+    size, known = len(numbers), 0
+    if size == 0:
+        return
+    for k in range(len(places)):
+        if taken[k]:
+            continue
+        x, y = place[0] - places[k, 0], place[1] - places[k, 1]
+        square = x * x + y * y
+        if known < size:
+            numbers[known], squares[known] = k, square
+            known += 1
+            if known == size:
+                for at in range(size // 2 - 1, -1, -1):
+                    sink(numbers, squares, at, size)
+        elif square < squares[0]:  # the farthest of the nearest so far
+            numbers[0], squares[0] = k, square
+            sink(numbers, squares, np.int64(0), size)
+    for last in range(size - 1, 0, -1):
+        numbers[0], numbers[last] = numbers[last], numbers[0]
+        squares[0], squares[last] = squares[last], squares[0]
+        sink(numbers, squares, np.int64(0), last)
+
+
+@part
+def sink(numbers: Ints, squares: Ints, at: int, size: int) -> None:
+    """Put an entry of a heap, whose root is the farthest, below those that are farther."""
+    while 2 * at + 1 < size:
+        child = 2 * at + 1
+        if child + 1 < size and is_farther(numbers, squares, child + 1, child):
+            child += 1
+        if not is_farther(numbers, squares, child, at):
+            return
+        numbers[at], numbers[child] = numbers[child], numbers[at]
+        squares[at], squares[child] = squares[child], squares[at]
+        at = child
+
+
+@part
+def is_farther(numbers: Ints, squares: Ints, a: int, b: int) -> bool:
+    """Whether one entry is farther than another; of equals the higher number is."""
+    if squares[a] != squares[b]:
+        return bool(squares[a] > squares[b])
+    return bool(numbers[a] > numbers[b])

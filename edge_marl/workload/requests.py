@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-
 import numpy as np
 
+from edge_marl.jit import part
+from edge_marl.kernel.loading import DETAILS_AT, DONE_WELL, NO_ROOM, TASK_COUNT, TASK_ROOM, TASKS_AT
 from edge_marl.kernel.world import (
     AFTER,
     ARRIVAL,
     DEADLINE,
     DEMAND,
     DOWNLOAD,
+    FAILS,
     GATEWAY,
     LOAD_TIME,
     NUM_DETAILS,
@@ -23,29 +23,30 @@ from edge_marl.kernel.world import (
     UPLOAD,
     Ints,
 )
+from edge_marl.memory import grid
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.section import MAX_STAGES, MAX_TASKS
-from edge_marl.scenario.tasks import Tasks
-from edge_marl.workload.arrivals import draw_arrivals, has_processes
-from edge_marl.workload.parts import WORDS_PER_DETAIL, draw_details, threshold
+from edge_marl.scenario.section import MAX_STAGES
+from edge_marl.workload import entries as r
+from edge_marl.workload.arrivals import draw_arrivals
+from edge_marl.workload.called import draw_words, open_stream, sort
+from edge_marl.workload.details import WORDS_PER_DETAIL, fill_details
+from edge_marl.workload.entries import choices_of, floats_of, table
 from edge_marl.workload.sampling import (
-    DEMAND_WORD,
     DETAIL_STREAM,
     STAGE_STREAM,
     TASK_STREAM,
-    TYPE_WORD,
     USER_STREAM,
-    WORDS_PER_TASK,
-    Streams,
     choose,
     choose_evenly,
-    fill_tasks,
-    limits,
-    ranks,
+    fill_logs,
 )
-from edge_marl.workload.words import Stream, Words
+from edge_marl.workload.words import Entropy, Words, advance_lane, below, open_lanes, word_of
 
-__all__ = ["draw_requests", "draw_rows", "least_requests"]
+TYPE_WORD, WORDS_PER_TASK = 1, 4
+"""Of a task's words the first is of its gap, then of its type, its demand and its gateway."""
+
+BLOCK = 128
+"""Tasks whose logarithms are taken in one go."""
 
 
 def least_requests(scenario: Scenario) -> int:
@@ -53,113 +54,173 @@ def least_requests(scenario: Scenario) -> int:
     return 2 if scenario.episode.end == "last-task" else 1
 
 
-def draw_requests(scenario: Scenario, streams: Streams) -> Ints:
-    """Requests as tasks, (R, 5): the first stage of each."""
-    least = least_requests(scenario)
-    law = scenario.tasks
-    if not has_processes(scenario):
-        tasks = _draw_poisson(scenario, streams.open(TASK_STREAM), least)
-        if not (law.zipf or law.demand_share or law.sticky):
-            return tasks
+@part
+def fill_poisson(tasks: Ints, recipe: Ints, entropy: Entropy) -> int:
+    """Fill the tasks of the base model row by row; return how many arrive before the horizon.
+
+    `LEAST` tasks are kept wherever they fall, so that an episode has a decision (with the rates of
+    the released tiers the horizon never comes this early). The four words of a task come from the
+    four lanes of a stream. All of `tasks` is that there may be more.
+    """
+    mean_gap, horizon, least = floats_of(recipe)[r.MEAN_GAP], recipe[r.HORIZON], recipe[r.LEAST]
+    demands, resolution = table(recipe, r.DEMANDS), recipe[r.RESOLUTION]
+    choices, types, gateways = len(demands) // 2, recipe[r.TYPES], recipe[r.GATEWAYS]
+    words, logs = np.empty(BLOCK, dtype=np.uint64), np.empty(BLOCK)
+    arrival = 0
+    a, b, c, d, e, f, g, h, up, down = open_lanes(open_stream(recipe, entropy, TASK_STREAM))
+    for start in range(0, len(tasks), BLOCK):
+        stop = min(start + BLOCK, len(tasks))
+        for k in range(start, stop):
+            words[k - start] = word_of(a, b)
+            demand = 2 * choose_evenly(word_of(e, f), choices)
+            tasks[k, DEMAND] = demands[demand]
+            tasks[k, RUN_TIME] = demands[demand + 1]
+            tasks[k, TYPE] = choose_evenly(word_of(c, d), types)
+            tasks[k, GATEWAY] = choose_evenly(word_of(g, h), gateways)
+            a, b = advance_lane(a, b, up, down)
+            c, d = advance_lane(c, d, up, down)
+            e, f = advance_lane(e, f, up, down)
+            g, h = advance_lane(g, h, up, down)
+        fill_logs(logs, words)
+        for k in range(start, stop):
+            if k > 0:
+                arrival += int(logs[k - start] * mean_gap + 0.5)
+                if arrival >= horizon and k >= least:
+                    return k
+            # As floats: an integer division takes longer than all else here; exact below 2^52.
+            tasks[k, ARRIVAL] = int(arrival / np.float64(resolution)) * resolution
+    return len(tasks)
+
+
+def _set_kind(
+    tasks: Ints, k: int, recipe: Ints, begins: tuple[Words, Words], words: Words, at: int
+) -> None:
+    """Set type, demand and run time from two words; with even weights as the base model does."""
+    if len(begins[0]) > 0:
+        tasks[k, TYPE] = choose(words[at], begins[0])
     else:
-        times, gateways = draw_arrivals(scenario, streams, least)
-        tasks = np.empty((len(times), NUM_TASK_FIELDS), dtype=np.int64)
-        tasks[:, ARRIVAL], tasks[:, GATEWAY] = times, gateways
-    words = streams.words((len(tasks), WORDS_PER_TASK), TASK_STREAM)
-    _set_kinds(tasks, law, words[:, TYPE_WORD], words[:, DEMAND_WORD])
-    if law.sticky:
-        users = streams.words((len(tasks), 2), USER_STREAM)
-        tasks[:, TYPE] = _stick(tasks[:, TYPE], tasks[:, GATEWAY], law, users)
+        tasks[k, TYPE] = choose_evenly(words[at], recipe[r.TYPES])
+    if len(begins[1]) > 0:
+        chosen = choose(words[at + 1], begins[1])
+    else:
+        chosen = choose_evenly(words[at + 1], recipe[r.DEMANDS + 1] // 2)
+    at = recipe[r.DEMANDS] + 2 * chosen
+    tasks[k, DEMAND], tasks[k, RUN_TIME] = recipe[at], recipe[at + 1]
+
+
+set_kind = part(_set_kind)
+
+
+@part
+def keep_types(tasks: Ints, recipe: Ints, entropy: Entropy) -> None:
+    """Let users keep types: theirs is that of their last request that did not keep it."""
+    count, users = len(tasks), recipe[r.USERS]
+    words = draw_words(recipe, entropy, USER_STREAM, 2 * count)
+    persons = np.empty(count, dtype=np.uint64)
+    for k in range(count):
+        persons[k] = tasks[k, GATEWAY] * users + choose_evenly(words[2 * k], users)
+    order = sort(recipe, persons)
+    for i in range(1, count):
+        k, before = order[i], order[i - 1]
+        keeps = np.int64(words[2 * k + 1] >> np.uint64(11)) < recipe[r.STICKY]
+        if keeps and persons[k] == persons[before]:
+            tasks[k, TYPE] = tasks[before, TYPE]
+
+
+@part
+def draw_poisson(recipe: Ints, entropy: Entropy) -> Ints:
+    """Return the tasks of the base model, (R, 5)."""
+    tasks = np.empty((recipe[r.FIRST_ROOM], NUM_TASK_FIELDS), dtype=np.int64)
+    count = fill_poisson(tasks, recipe, entropy)
+    while count == len(tasks):
+        tasks = np.empty((2 * count, NUM_TASK_FIELDS), dtype=np.int64)
+        count = fill_poisson(tasks, recipe, entropy)
+    drawn: Ints = tasks[:count]
+    return drawn
+
+
+@part
+def draw_requests(recipe: Ints, entropy: Entropy) -> Ints:
+    """Return requests as tasks, (R, 5): the first stage of each."""
+    tasks: Ints
+    if recipe[r.PROCESSES] == 1:
+        tasks = draw_arrivals(recipe, entropy)
+    else:
+        tasks = draw_poisson(recipe, entropy)
+        if recipe[r.WEIGHED] == 0:
+            return tasks
+    words = draw_words(recipe, entropy, TASK_STREAM, WORDS_PER_TASK * len(tasks))
+    kinds = choices_of(recipe, r.TYPE_BEGINS), choices_of(recipe, r.DEMAND_BEGINS)
+    for k in range(len(tasks)):
+        set_kind(tasks, k, recipe, kinds, words, WORDS_PER_TASK * k + TYPE_WORD)
+    if recipe[r.STICKY] > 0:
+        keep_types(tasks, recipe, entropy)
     return tasks
 
 
-def _draw_poisson(scenario: Scenario, stream: Stream, least: int) -> Ints:
-    """Tasks of the base model, (N, 5)."""
-    arrivals, law = scenario.arrivals, scenario.tasks
-    expected = arrivals.rate_per_s * arrivals.horizon_s
-    # Eight standard deviations more than expected; the loop is for the rest.
-    size = int(expected + 8 * math.sqrt(expected)) + 16
-    while True:
-        tasks = np.empty((size, NUM_TASK_FIELDS), dtype=np.int64)
-        count = fill_tasks(
-            tasks,
-            stream.state,
-            1000 / arrivals.rate_per_s,
-            arrivals.horizon_ms,
-            arrivals.resolution_ms,
-            least,
-            law.types,
-            _demand_and_run_time(law),
-            scenario.gateways.count,
-        )
-        if count < size:
-            return tasks[:count]
-        size *= 2
+@part
+def draw_rows(recipe: Ints, draft: Ints, entropy: Entropy, requests: Ints) -> int:
+    """Draw tasks and details: one row per stage, those of a request together."""
+    begins, count = choices_of(recipe, r.STAGE_BEGINS), len(requests)
+    stage_words = 1 + 2 * (MAX_STAGES - 1)
+    words = draw_words(recipe, entropy, STAGE_STREAM, stage_words * count if len(begins) > 1 else 0)
+    starts = np.empty(count + 1, dtype=np.int64)
+    starts[0] = 0
+    for i in range(count):
+        stages = 1 + choose(words[stage_words * i], begins) if len(begins) > 1 else 1
+        starts[i + 1] = starts[i] + stages
+        if starts[i + 1] > recipe[r.MOST_ROWS]:
+            count = i
+            break
+    rows = starts[count]
+    draft[TASK_COUNT] = rows
+    if rows > draft[TASK_ROOM]:
+        return NO_ROOM
+    tasks = grid(draft, draft[TASKS_AT], rows, NUM_TASK_FIELDS)
+    details = grid(draft, draft[DETAILS_AT], rows, NUM_DETAILS)
+    kinds = choices_of(recipe, r.TYPE_BEGINS), choices_of(recipe, r.DEMAND_BEGINS)
+    for i in range(count):
+        for stage in range(starts[i + 1] - starts[i]):
+            k = starts[i] + stage
+            for column in range(NUM_TASK_FIELDS):
+                tasks[k, column] = requests[i, column]
+            details[k, STAGE] = stage
+            details[k, AFTER] = starts[i + 1] - 1 - k
+            if stage > 0:
+                set_kind(tasks, k, recipe, kinds, words, stage_words * i + 2 * stage - 1)
+    for stage in range(len(begins)):
+        draw_details(details, recipe, entropy, starts[: count + 1], stage)
+    set_deadlines(details, tasks, table(recipe, r.DEADLINES), starts[: count + 1])
+    return DONE_WELL
 
 
-@lru_cache(maxsize=64)
-def _demand_and_run_time(law: Tasks) -> Ints:
-    """Each possible demand with its run time in milliseconds, (len(law.demand), 2)."""
-    return np.array([(t, law.run_time_ms(t)) for t in law.demand], dtype=np.int64)
+@part
+def draw_details(details: Ints, recipe: Ints, entropy: Entropy, starts: Ints, stage: int) -> None:
+    """Draw what the requests that have a stage ask of it."""
+    count, members = len(starts) - 1, 0
+    words = draw_words(recipe, below(entropy, DETAIL_STREAM), stage, WORDS_PER_DETAIL * count)
+    rows = np.empty(count, dtype=np.int64)
+    for i in range(count):
+        if starts[i] + stage < starts[i + 1]:
+            rows[members] = starts[i] + stage
+            for k in range(WORDS_PER_DETAIL):
+                words[WORDS_PER_DETAIL * members + k] = words[WORDS_PER_DETAIL * i + k]
+            members += 1
+    drawn = fill_details(recipe, words[: WORDS_PER_DETAIL * members])
+    for m in range(members):
+        for column in range(LOAD_TIME, FAILS + 1):
+            details[rows[m], column] = drawn[m, column - LOAD_TIME]
+        if stage > 0:  # what it takes in is what the stage before it made
+            details[rows[m], UPLOAD] = details[rows[m] - 1, DOWNLOAD]
 
 
-def _set_kinds(tasks: Ints, law: Tasks, type_words: Words, demand_words: Words) -> None:
-    """Set type, demand and run time; where the weights are even, as the base model does."""
-    tasks[:, TYPE] = (
-        choose(type_words, limits(tuple(ranks(law.zipf, law.types).tolist())))
-        if law.zipf
-        else choose_evenly(type_words, law.types)
-    )
-    chosen = (
-        choose(demand_words, limits(law.demand_share))
-        if law.demand_share
-        else choose_evenly(demand_words, len(law.demand))
-    )
-    kinds = _demand_and_run_time(law)[chosen]
-    tasks[:, DEMAND], tasks[:, RUN_TIME] = kinds[:, 0], kinds[:, 1]
-
-
-def _stick(types: Ints, gateways: Ints, law: Tasks, words: Words) -> Ints:
-    """Types where users keep theirs: that of the user's last request that did not."""
-    users = choose_evenly(words[:, 0], law.users)
-    person = gateways * law.users + users
-    order = np.argsort(person, kind="stable")
-    keeps = (words[order, 1] >> np.uint64(11)) < threshold(law.sticky)
-    keeps[1:] &= person[order][1:] == person[order][:-1]
-    keeps[0] = False
-    source = np.maximum.accumulate(np.where(keeps, 0, np.arange(len(types))))
-    stuck = np.empty_like(types)
-    stuck[order] = types[order][source]
-    return stuck
-
-
-def draw_rows(scenario: Scenario, streams: Streams) -> tuple[Ints, Ints]:
-    """Tasks (N, 5) and details (N, 7): one row per stage, those of a request together."""
-    requests, law = draw_requests(scenario, streams), scenario.tasks
-    words = streams.words((len(requests), 1 + 2 * (MAX_STAGES - 1)), STAGE_STREAM)
-    counts = 1 + choose(words[:, 0], limits(law.stages))
-    ends = np.cumsum(counts)
-    counts = counts[: np.searchsorted(ends, MAX_TASKS, side="right")]
-    starts = ends[: len(counts)] - counts
-    tasks = np.repeat(requests[: len(counts)], counts, axis=0)
-    details = np.zeros((len(tasks), NUM_DETAILS), dtype=np.int64)
-    details[:, STAGE] = np.arange(len(tasks)) - np.repeat(starts, counts)
-    details[:, AFTER] = np.repeat(counts, counts) - 1 - details[:, STAGE]
-    for stage in range(len(law.stages)):
-        members = np.flatnonzero(counts > stage)
-        rows = starts[members] + stage
-        if stage > 0:
-            own = words[members, 2 * stage - 1 : 2 * stage + 1]
-            later = tasks[rows]
-            _set_kinds(later, law, own[:, 0], own[:, 1])
-            tasks[rows] = later
-        own = streams.words((len(requests), WORDS_PER_DETAIL), DETAIL_STREAM, stage)[members]
-        details[rows, LOAD_TIME:] = draw_details(scenario, own)
-    # What a later stage takes in is what the stage before it made.
-    follows = np.flatnonzero(details[:, STAGE])
-    details[follows, UPLOAD] = details[follows - 1, DOWNLOAD]
-    if law.deadline_s:
-        of_type = np.array([round(1000 * seconds) for seconds in law.deadline_s])
-        sums = np.add.reduceat(of_type[tasks[:, TYPE]], starts)
-        details[:, DEADLINE] = np.repeat(sums, counts)
-    return tasks, details
+@part
+def set_deadlines(details: Ints, tasks: Ints, of_type: Ints, starts: Ints) -> None:
+    """Give every stage of a request the sum of its stages' deadlines; 0 where there are none."""
+    for i in range(len(starts) - 1):
+        deadline = 0
+        if len(of_type) > 0:
+            for k in range(starts[i], starts[i + 1]):
+                deadline += of_type[tasks[k, TYPE]]
+        for k in range(starts[i], starts[i + 1]):
+            details[k, DEADLINE] = deadline

@@ -17,11 +17,23 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from edge_marl.jit import jit
+from edge_marl.jit import part
 
-__all__ = ["Stream", "Words", "advance_lane", "open_lanes", "open_streams", "word_of"]
+__all__ = [
+    "Entropy",
+    "Words",
+    "advance_lane",
+    "below",
+    "entropy_of",
+    "fill_states",
+    "fill_words",
+    "open_lanes",
+    "word_of",
+]
 
 Words = npt.NDArray[np.uint64]
+Entropy = npt.NDArray[np.uint32]
+"""What a SeedSequence is made of, assembled: words of 32 bits."""
 
 POOL = 4
 """Words of 32 bits in a SeedSequence's pool, and those of entropy that it fills up to."""
@@ -69,7 +81,7 @@ advance = _advancing(MULTIPLIER)
 advance_lane = _advancing(pow(MULTIPLIER, LANES, 1 << 128))
 
 
-@jit
+@part
 def word_of(high: np.uint64, low: np.uint64) -> np.uint64:
     """Return the word that a state gives."""
     turn = high >> np.uint64(58)
@@ -77,7 +89,7 @@ def word_of(high: np.uint64, low: np.uint64) -> np.uint64:
     return (mixed >> turn) | (mixed << ((np.uint64(64) - turn) & np.uint64(63)))
 
 
-@jit
+@part
 def open_lanes(state: Words) -> tuple[Any, ...]:
     """Return the states of the next LANES words of a stream, both halves of each, and the
     increment of `advance_lane`."""
@@ -92,9 +104,9 @@ def open_lanes(state: Words) -> tuple[Any, ...]:
     return a, b, c, d, e, f, g, h, i, j
 
 
-@jit
-def _fill_words(state: Words, words: Words) -> None:
-    """Fill the next words of a stream."""
+@part
+def fill_words(state: Words, words: Words) -> None:
+    """Fill the next words of a stream, whose state moves on."""
     whole = len(words) // LANES * LANES
     # Single variables: in an array they would go through memory at every step.
     a, b, c, d, e, f, g, h, up, down = open_lanes(state)
@@ -111,7 +123,7 @@ def _fill_words(state: Words, words: Words) -> None:
         words[k] = word_of(state[0], state[1])
 
 
-@jit
+@part
 def _start(state: Words, seeds: Words) -> None:
     """Set a stream to its beginning, from four words of its seed."""
     up = (seeds[2] << np.uint64(1)) | (seeds[3] >> np.uint64(63))
@@ -123,7 +135,7 @@ def _start(state: Words, seeds: Words) -> None:
     state[2], state[3] = up, down
 
 
-@jit
+@part
 def _hashed(value: np.uint32, constant: np.uint32, multiplier: np.uint32) -> tuple[Any, Any]:
     """Return a word hashed by a constant, and the next constant."""
     value = np.uint32(value ^ constant)
@@ -132,14 +144,14 @@ def _hashed(value: np.uint32, constant: np.uint32, multiplier: np.uint32) -> tup
     return np.uint32(value ^ (value >> SHIFT)), constant
 
 
-@jit
+@part
 def _mixed(x: np.uint32, y: np.uint32) -> np.uint32:
     mixed = np.uint32(np.uint32(MIX_L * x) - np.uint32(MIX_R * y))
     return np.uint32(mixed ^ (mixed >> SHIFT))
 
 
-@jit
-def _generate(entropy: npt.NDArray[np.uint32], seeds: Words) -> None:
+@part
+def _generate(entropy: Entropy, seeds: Words) -> None:
     """Fill `SeedSequence.generate_state` of assembled entropy, at least `POOL` words of 32 bits."""
     pool = np.empty(POOL, dtype=np.uint32)
     constant = INIT_A
@@ -161,9 +173,12 @@ def _generate(entropy: npt.NDArray[np.uint32], seeds: Words) -> None:
         seeds[k] = np.uint64(low) | (np.uint64(high) << np.uint64(32))
 
 
-@jit
-def _open_many(entropy: npt.NDArray[np.uint32], states: Words) -> None:
-    """Fill (count, STATE) states: the first is the entropy's own, the others follow from it."""
+def _open(entropy: Entropy, states: Words) -> None:
+    """Fill states of streams, (count, STATE): the entropy's own, and those that follow from it.
+
+    The first is NumPy's of `PCG64(SeedSequence(..))`. State and increment of the others, of 128
+    bits each, are the next words of its SeedSequence; increments are made odd.
+    """
     count = len(states)
     seeds = np.empty(STATE * count, dtype=np.uint64)
     _generate(entropy, seeds)
@@ -174,50 +189,9 @@ def _open_many(entropy: npt.NDArray[np.uint32], states: Words) -> None:
         states[i, 3] |= np.uint64(1)
 
 
-class Stream:
-    """A stream of words, at its beginning when it is made.
-
-    Args:
-        state: (4,) of it; it moves on with the stream.
-    """
-
-    __slots__ = ("state",)
-
-    def __init__(self, state: Words) -> None:
-        self.state = state
-
-    def random_raw(self, count: int) -> Words:
-        """Return the next words, (count,)."""
-        words = np.empty(count, dtype=np.uint64)
-        _fill_words(self.state, words)
-        return words
-
-
-def open_streams(count: int, entropy: int, spawn_key: Sequence[int]) -> list[Stream]:
-    """Return the stream of `PCG64(SeedSequence(entropy, spawn_key=spawn_key))`, and more of its.
-
-    The state and the increment of the others, of 128 bits each, are the next words of its
-    SeedSequence; increments are made odd.
-
-    Args:
-        count: of streams, the first one included.
-        entropy: 0 or larger.
-        spawn_key: numbers 0 or larger, at least one.
-    """
-    own = _as_words(entropy)
-    own += [0] * (POOL - len(own))  # NumPy does so where there is a spawn key
-    assembled = np.array([*own, *(w for key in spawn_key for w in _as_words(key))], np.uint32)
-    states = np.empty((count, STATE), dtype=np.uint64)
-    if numba.config.DISABLE_JIT:  # plain Python warns of numbers that wrap around
-        _open_plainly(entropy, spawn_key, states)
-    else:
-        _open_many(assembled, states)
-    return [Stream(state) for state in states]
-
-
-def _open_plainly(entropy: int, spawn_key: Sequence[int], states: Words) -> None:
-    """`_open_many` by NumPy itself."""
-    seeds = np.random.SeedSequence(entropy=entropy, spawn_key=tuple(spawn_key))
+def _open_plainly(entropy: Entropy, states: Words) -> None:
+    """`_open` by NumPy itself: plain Python warns of numbers that wrap around."""
+    seeds = np.random.SeedSequence(entropy.tolist())
     states[:] = seeds.generate_state(states.size, np.uint64).reshape(states.shape)
     states[:, 3] |= np.uint64(1)
     own: Any = np.random.PCG64(seeds).state["state"]
@@ -225,8 +199,34 @@ def _open_plainly(entropy: int, spawn_key: Sequence[int], states: Words) -> None
     states[0] = np.array(numbers, dtype=np.uint64)
 
 
-def _as_words(number: int) -> list[int]:
+fill_states = _open_plainly if numba.config.DISABLE_JIT else part(_open)
+
+
+@part
+def below(entropy: Entropy, name: np.uint32) -> Entropy:
+    """Return the entropy of what has a name below some other."""
+    longer = np.empty(len(entropy) + 1, dtype=np.uint32)
+    for k in range(len(entropy)):
+        longer[k] = entropy[k]
+    longer[len(entropy)] = name
+    return longer
+
+
+def entropy_of(seed: int, spawn_key: Sequence[Any]) -> Entropy:
+    """Return what `SeedSequence(seed, spawn_key=spawn_key)` is made of, of any size.
+
+    Args:
+        seed: 0 or larger.
+        spawn_key: numbers 0 or larger, at least one.
+    """
+    own = _as_words(seed)
+    own += [0] * (POOL - len(own))  # NumPy does so where there is a spawn key
+    return np.array([*own, *(w for key in spawn_key for w in _as_words(key))], np.uint32)
+
+
+def _as_words(number: Any) -> list[int]:
     """Return the 32-bit words of a number, the lowest first, at least one."""
+    number = int(number)
     words = [number & 0xFFFFFFFF]
     while number := number >> 32:
         words.append(number & 0xFFFFFFFF)

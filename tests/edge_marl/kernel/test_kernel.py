@@ -14,7 +14,7 @@ import pytest
 from edge_marl import Simulator, draw_workload, load_scenario
 from edge_marl.draw import draw_tasks
 from edge_marl.kernel import world as kernel
-from edge_marl.kernel.servers import find_soonest, note_soonest
+from edge_marl.kernel.agenda import CHILDREN, ROOT, find_soonest, first_leaf, note_soonest
 from edge_marl.simulator.pace import Pace
 from edge_marl.workload import workload
 
@@ -117,14 +117,16 @@ def test_room_grows_with_the_workload_and_keeps_the_other_rows() -> None:
 
 def test_a_tree_of_any_number_of_servers_finds_the_soonest() -> None:
     rng = np.random.default_rng(0)
-    for servers in range(1, 18):
-        leaves = 1 << (servers - 1).bit_length()
-        world: Any = types.SimpleNamespace(soonest=np.full((1, 2 * leaves), kernel.NEVER))
+    for servers in (*range(1, 18), 63, 64, 65, 80):
+        leaf = first_leaf(servers)
+        nodes = np.full((1, leaf + -(-servers // CHILDREN) * CHILDREN), kernel.NEVER)
+        spec = np.full(kernel.NUM_SPEC_ENTRIES, leaf)
+        world: Any = types.SimpleNamespace(soonest=nodes, spec=spec)
         ends = np.full(servers, kernel.NEVER)
         for _ in range(100):
             server = int(rng.integers(servers))
             ends[server] = rng.choice([int(rng.integers(50)), kernel.NEVER])
             note_soonest(world, 0, server, int(ends[server]))
-            assert world.soonest[0, 1] == ends.min()
+            assert world.soonest[0, ROOT] == ends.min()
             if ends.min() < kernel.NEVER:
                 assert find_soonest(world, 0) == ends.argmin()

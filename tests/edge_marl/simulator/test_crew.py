@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from numba.core import types
 
+from edge_marl.memory import pointer
 from edge_marl.simulator import crew as crews
-from edge_marl.simulator.compiled import ACTIONS, JOB_WORDS, REWARDS, _pointer
 from edge_marl.simulator.crew import Crew
 from edge_marl.simulator.pace import PERIOD, TRIALS, Pace
+from edge_marl.simulator.rows import ACTIONS, JOB_WORDS, REWARDS
 from edge_marl.simulator.stepping import Work
 
 DEADLINE_S = 60.0
@@ -27,9 +28,9 @@ pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="plain Python h
 @numba.cfunc(types.int64(*[types.int64] * 4))
 def count_rows(job: int, first: int, stop: int, thread: int) -> int:
     """Add to each row's reward its action."""
-    words = numba.carray(_pointer(job), (JOB_WORDS,), np.int64)
-    given = numba.carray(_pointer(words[ACTIONS]), (stop,), np.int64)
-    got = numba.carray(_pointer(words[REWARDS]), (stop,), np.float64)
+    words = numba.carray(pointer(job), (JOB_WORDS,), np.int64)
+    given = numba.carray(pointer(words[ACTIONS]), (stop,), np.int64)
+    got = numba.carray(pointer(words[REWARDS]), (stop,), np.float64)
     for row in range(first, stop):
         got[row] += given[row]
     return 0

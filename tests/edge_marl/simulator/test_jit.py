@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import numba
+import pytest
 
 import edge_marl
+from edge_marl import jit
 
 PACKAGE = Path(edge_marl.__file__).parent
 
@@ -63,3 +71,35 @@ def test_a_cached_function_does_not_outlive_a_change_of_its_folder(tmp_path: Pat
         run = [sys.executable, str(tmp_path / "outer.py")]
         said.append(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
     assert said == ["2\n", "8\n"]
+
+
+class Terminal(io.StringIO):
+    """Somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="compiles")
+@pytest.mark.parametrize(("stream", "lines"), [(Terminal, 1), (io.StringIO, 0)])
+def test_who_waits_at_a_terminal_is_told_why_and_once(
+    stream: type[io.StringIO], lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, told = stream(), threading.Event()
+    say = jit._say_once.__wrapped__
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert told.wait(60)
+        return lambda body: body
+
+    def once() -> None:
+        say()
+        told.set()
+
+    monkeypatch.setattr(jit, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(jit, "_say_once", cache(once))
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(numba, "cfunc", slow)
+    for _ in range(3):
+        jit.c_function(lambda number: number, numba.int64(numba.int64))
+    assert said.getvalue().count("compiling the simulator") == lines

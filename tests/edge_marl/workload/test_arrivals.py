@@ -10,10 +10,15 @@ from scipy import stats
 from edge_marl import draw_workload
 from edge_marl.kernel.world import ARRIVAL, GATEWAY
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.arrivals import Bursts
-from edge_marl.workload.arrivals import draw_arrivals, draw_bursts, draw_rates, has_processes
-from edge_marl.workload.episode_servers import draw_gateway_places, spread
+from edge_marl.workload.arrivals import has_processes
 from edge_marl.workload.sampling import HOT_SPOT_STREAM, Streams
+from tests.edge_marl.workload.pieces import (
+    draw_arrivals,
+    draw_bursts,
+    draw_gateway_places,
+    draw_places,
+    draw_rates,
+)
 from tests.worlds.every_part import OFF, PLAIN, world
 
 LEAST = 0.001
@@ -21,7 +26,7 @@ ONE = {"count": 1, "neighbourhood": OFF, "zipf": OFF}
 
 
 def arrivals_of(scenario: Scenario, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    return draw_arrivals(scenario, Streams(seed, 0, 0), 1)
+    return draw_arrivals(scenario, Streams(seed, 0, 0))
 
 
 def with_arrivals(gateways: dict[str, Any], **changes: Any) -> Scenario:
@@ -36,8 +41,7 @@ def test_own_time_has_gamma_gaps_with_every_part_on() -> None:
     law = scenario.arrivals
     streams = Streams(0, 0, 0)
     edges, rates = draw_rates(scenario, streams)
-    assert law.bursts is not None
-    switches, factors = draw_bursts(law.bursts, 6, law.horizon_ms, streams)
+    switches, factors = draw_bursts(scenario, streams)
     times, gateways = arrivals_of(scenario)
     gaps = []
     for g in range(6):
@@ -78,8 +82,12 @@ def test_poisson_gateways_are_poisson() -> None:
 
 
 def test_spells_are_exponential_and_start_in_the_stationary_law() -> None:
-    law = Bursts(ratio=20, quiet_s=300, busy_s=100)
-    switches, factors = draw_bursts(law, 2000, 20_000_000, Streams(0, 0, 0))
+    scenario = with_arrivals(
+        {"count": 2000, "neighbourhood": OFF, "zipf": OFF},
+        bursts={"ratio": 20, "quiet_s": 300, "busy_s": 100},
+        horizon_s=20_000.0,
+    )
+    switches, factors = draw_bursts(scenario, Streams(0, 0, 0))
     low = 400 / (300 + 20 * 100)
     busy_first = factors[:, 0] > factors[:, 1]
     np.testing.assert_allclose(np.sort(factors, axis=1), [[low, 20 * low]] * 2000, rtol=1e-12)
@@ -97,8 +105,7 @@ def test_bursts_keep_the_mean_rate_and_have_their_ratio() -> None:
     gateways = {"count": 200, "neighbourhood": OFF, "zipf": OFF}
     scenario = with_arrivals(gateways, bursts=bursts, rate_per_s=40.0, horizon_s=2000.0)
     times, at = arrivals_of(scenario)
-    assert scenario.arrivals.bursts is not None
-    switches, factors = draw_bursts(scenario.arrivals.bursts, 200, 2_000_000, Streams(0, 0, 0))
+    switches, factors = draw_bursts(scenario, Streams(0, 0, 0))
     spell = np.array(
         [np.searchsorted(switches[g], t, "right") for t, g in zip(times, at, strict=True)]
     )
@@ -153,7 +160,7 @@ def test_hot_spots_are_near_their_places_and_move() -> None:
     assert edges.tolist() == list(range(0, 1_000_001, 100_000))
     np.testing.assert_allclose(rates.sum(axis=0), 0.002, rtol=1e-12)
     places = draw_gateway_places(scenario, streams).tolist()
-    spots = spread(streams.words((10, 2, 2), HOT_SPOT_STREAM), (8, 4)).tolist()
+    spots = draw_places(scenario, streams, HOT_SPOT_STREAM, 20).reshape(10, 2, 2).tolist()
     plain = draw_rates(with_arrivals(gateways, rate_per_s=2.0), streams)[1][:, 0]
     crowds = set()
     for p in range(10):

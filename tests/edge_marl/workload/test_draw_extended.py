@@ -30,6 +30,7 @@ from edge_marl.kernel.world import (
     UPLOAD,
 )
 from edge_marl.scenario import Scenario
+from edge_marl.workload.recipe import Recipe
 from tests.worlds.every_part import OFF, PLAIN, world
 
 LEAST = 0.001
@@ -344,7 +345,8 @@ def test_rows_of_extended_scenarios_are_also_the_tasks() -> None:
 
 def test_an_episode_holds_no_more_rows_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = parts(draw_workload(world(), 0))
-    monkeypatch.setattr("edge_marl.workload.requests.MAX_TASKS", 500)
+    monkeypatch.setattr("edge_marl.workload.recipe.MAX_TASKS", 500)
+    monkeypatch.setattr("edge_marl.draw.recipe_of", Recipe)  # not that of other tests
     tasks, details = parts(draw_workload(world(), 0))
     assert 498 <= len(tasks) <= 500
     assert details[-1, AFTER] == 0

@@ -11,9 +11,9 @@ from scipy import stats
 from edge_marl import Topology, draw_topology, load_scenario
 from edge_marl.errors import WorkloadError
 from edge_marl.scenario import Scenario
-from edge_marl.workload.episode_servers import draw_episode_topology, draw_gateway_places, spread
 from edge_marl.workload.sampling import SERVER_PLACE_STREAM, Streams
 from edge_marl.workload.topology import offered_load
+from tests.edge_marl.workload.pieces import draw_gateway_places, draw_places, draw_topology_of
 from tests.worlds.every_part import FULL, OFF, world
 
 LEAST = 0.001
@@ -21,7 +21,7 @@ SERVERS = FULL["servers"]
 
 
 def topology_of(scenario: Scenario, seed: int = 0) -> Topology:
-    return draw_episode_topology(scenario, Streams(seed, 0, 0))
+    return draw_topology_of(scenario, Streams(seed, 0, 0))
 
 
 def array(topology: Topology, name: str) -> np.ndarray:
@@ -139,9 +139,9 @@ def test_the_cloud_is_the_last_server_and_hosts_everything() -> None:
 def test_neighbours_are_the_nearest_with_the_link_of_their_distance() -> None:
     scenario = world(gateways={"count": 30, "area_km": [0.02, 0.01]}, cloud=OFF, arrivals=OFF_HOT)
     streams = Streams(1, 0, 0)
-    topology = draw_episode_topology(scenario, streams)
+    topology = draw_topology_of(scenario, streams)
     gateways = draw_gateway_places(scenario, streams).tolist()
-    sites = spread(streams.words((12, 2), SERVER_PLACE_STREAM), (0.02, 0.01)).tolist()
+    sites = draw_places(scenario, streams, SERVER_PLACE_STREAM, 12).tolist()
     ties = 0
     for g, (x, y) in enumerate(gateways):
         squares = [(x - a) ** 2 + (y - b) ** 2 for a, b in sites]
@@ -160,9 +160,9 @@ OFF_HOT = {"hot_spots": OFF}
 def test_distance_counts_in_whole_metres() -> None:
     scenario = world(network={"ms_per_km": 100.0, "latency_ms": 0}, gateways={"neighbourhood": 0})
     streams = Streams(0, 0, 0)
-    topology = draw_episode_topology(scenario, streams)
+    topology = draw_topology_of(scenario, streams)
     gateways = draw_gateway_places(scenario, streams).tolist()
-    sites = spread(streams.words((12, 2), SERVER_PLACE_STREAM), (3, 2)).tolist()
+    sites = draw_places(scenario, streams, SERVER_PLACE_STREAM, 12).tolist()
     for g, (x, y) in enumerate(gateways):
         for n, s in enumerate(array(topology, "neighbours")[g, :-1].tolist()):
             metres = math.isqrt((x - sites[s][0]) ** 2 + (y - sites[s][1]) ** 2)
@@ -181,7 +181,7 @@ def test_places_are_uniform_and_bandwidths_too() -> None:
     for column, side in enumerate((3000, 2000)):
         assert 0 <= places[:, column].min() <= places[:, column].max() < side
         assert stats.kstest(places[:, column] + 0.5, stats.uniform(0, side).cdf).pvalue > LEAST
-    us_per_kb = array(draw_episode_topology(scenario, streams), "us_per_kb")
+    us_per_kb = array(draw_topology_of(scenario, streams), "us_per_kb")
     assert 80_000 <= us_per_kb.min() <= us_per_kb.max() <= 400_000
     assert stats.kstest(8000 / us_per_kb.ravel(), stats.uniform(0.02, 0.08).cdf).pvalue > LEAST
 

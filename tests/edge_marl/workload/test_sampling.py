@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from edge_marl.workload.sampling import (
-    Streams,
-    choose,
-    choose_evenly,
-    durations_ms,
-    exponentials,
-    fill_gaps,
-    fill_load_times,
-    fill_times,
-    fractions,
-    limits,
-    ranks,
-    words_per_gap,
+from edge_marl import load_scenario
+from edge_marl.jit import alone
+from edge_marl.workload import arrivals, called, sampling
+from edge_marl.workload import words as w
+from edge_marl.workload.recipe import recipe_of
+from edge_marl.workload.sampling import Streams, evenly, limits, ranks
+
+fill_times, open_streams, fill_words = map(
+    alone, (arrivals.fill_times, called.open_streams, w.fill_words)
+)
+choose, fraction, words_per_gap = map(
+    alone, (sampling.choose, sampling.fraction, sampling.words_per_gap)
+)
+fill_gaps, fill_load_times, fill_logs = map(
+    alone, (sampling.fill_gaps, sampling.fill_load_times, sampling.fill_logs)
 )
 
 LEAST = 0.001
@@ -29,6 +31,16 @@ def words(count: int, seed: int = 0) -> np.ndarray:
     return Streams(seed, 0, 0).words((count,), 0)
 
 
+def chosen(drawn: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    return np.array([choose(word, begins) for word in drawn])
+
+
+def logs_of(drawn: np.ndarray) -> np.ndarray:
+    logs = np.empty(len(drawn))
+    fill_logs(logs, drawn)
+    return logs
+
+
 def gaps(shape: float, count: int, seed: int = 0) -> np.ndarray:
     drawn = np.empty(count)
     per_gap = words_per_gap(shape)
@@ -37,19 +49,19 @@ def gaps(shape: float, count: int, seed: int = 0) -> np.ndarray:
 
 def test_choices_have_their_weights() -> None:
     weights = (1.0, 0.25, 3.0, 1e-3)
-    counts = np.bincount(choose(words(400_000), limits(weights)), minlength=4)
+    counts = np.bincount(chosen(words(400_000), limits(weights)), minlength=4)
     expected = 400_000 * np.array(weights) / sum(weights)
     assert stats.chisquare(counts, expected).pvalue > LEAST
-    even = np.bincount(choose_evenly(words(400_000), 7), minlength=7)
+    even = np.bincount(evenly(words(400_000), 7), minlength=7)
     assert stats.chisquare(even).pvalue > LEAST
 
 
 def test_first_and_last_word_are_choices_too() -> None:
     ends = np.array([0, 2**64 - 1], dtype=np.uint64)
-    assert choose(ends, limits((0.1, 0.2, 0.7))).tolist() == [0, 2]
-    assert choose_evenly(ends, 3).tolist() == [0, 2]
-    assert fractions(ends).tolist() == [0.0, 1 - 2.0**-53]
-    assert np.isfinite(exponentials(ends)).all()
+    assert chosen(ends, limits((0.1, 0.2, 0.7))).tolist() == [0, 2]
+    assert evenly(ends, 3).tolist() == [0, 2]
+    assert [fraction(word) for word in ends] == [0.0, 1 - 2.0**-53]
+    assert np.isfinite(logs_of(ends)).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 15, 1000])
@@ -60,17 +72,14 @@ def test_equal_weights_are_the_even_choice_bit_for_bit(count: int) -> None:
     edges = [math.ceil(2**32 * k / count) for k in range(1, count)]
     near = [(edge + step) << 32 for edge in edges for step in (-1, 0)]
     drawn = np.concatenate([drawn, np.array(near, dtype=np.uint64)])
-    np.testing.assert_array_equal(
-        choose(drawn, limits((2.5,) * count)), choose_evenly(drawn, count)
-    )
+    np.testing.assert_array_equal(chosen(drawn, limits((2.5,) * count)), evenly(drawn, count))
 
 
 def test_exponential_times() -> None:
-    drawn = exponentials(words(50_000))
+    assert stats.kstest(logs_of(words(50_000)), stats.expon.cdf).pvalue > LEAST
+    drawn = gaps(1.0, 50_000)
     assert stats.kstest(drawn, stats.expon.cdf).pvalue > LEAST
     np.testing.assert_array_equal(drawn * 2**20, np.rint(drawn * 2**20))
-    times = durations_ms(words(50_000), 1e6)
-    assert stats.kstest(times, stats.expon(scale=1e6).cdf).pvalue > LEAST
 
 
 @pytest.mark.parametrize("cv", [0.1, 0.5, 0.9, 1.0, 1.2, 2.0, 5.0, 10.0])
@@ -120,22 +129,22 @@ def test_points_need_gaps_enough() -> None:
 
 def test_load_times_are_lognormal_in_modes() -> None:
     times = np.empty(40_000, dtype=np.int64)
-    drawn = words(120_000).reshape(-1, 3)
+    drawn = words(120_000)
     fill_load_times(
-        times, drawn, limits((36, 64)), np.array([2960.0, 31000.0]), np.array([0.33, 0.32]), 2**39
+        times, drawn, 3, limits((36, 64)), np.array([2960.0, 31000.0]), np.array([0.33, 0.32])
     )
     low, high = (stats.lognorm(sd, scale=m) for m, sd in ((2960, 0.33), (31000, 0.32)))
     mixed = stats.kstest(times, lambda x: 0.36 * low.cdf(x) + 0.64 * high.cdf(x))
     assert mixed.pvalue > LEAST
-    fast = choose(drawn[:, 0], limits((36, 64))) == 0
+    fast = chosen(drawn[::3], limits((36, 64))) == 0
     assert stats.kstest(times[fast], low.cdf).pvalue > LEAST
 
 
 def test_load_times_stay_in_range() -> None:
     times = np.empty(2000, dtype=np.int64)
-    drawn = words(6000).reshape(-1, 3)
+    drawn = words(6000)
     for median in (1.0, 1e9):
-        fill_load_times(times, drawn, limits((1,)), np.array([median]), np.array([5.0]), 2**39)
+        fill_load_times(times, drawn, 3, limits((1,)), np.array([median]), np.array([5.0]))
         assert times.min() >= 1
         assert times.max() <= 2**39
 
@@ -148,12 +157,19 @@ def test_ranks_are_those_of_zipf() -> None:
 
 def test_streams_are_apart() -> None:
     """Names, indices, seeds, splits and episodes each give other words; the same, the same."""
-    one = Streams(0, 0, 0)
+    one, recipe = Streams(0, 0, 0), recipe_of(load_scenario("smoke")).words
+
+    def many(count: int) -> list[bytes]:
+        drawn = np.empty((count, 4), dtype=np.uint64)
+        states = open_streams(recipe, one.entropy, np.uint32(1), 1 + count)
+        for state, own in zip(states[1:], drawn, strict=True):
+            fill_words(state, own)
+        return [own.tobytes() for own in drawn]
+
     names = [(0,), (1,), (1, 0), (1, 1), (7, 2)]
     drawn = [one.words((4,), *name).tobytes() for name in names]
     drawn += [Streams(*key).words((4,), 0).tobytes() for key in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
-    drawn += [stream.random_raw(4).tobytes() for stream in one.open_many(3, 1)]
+    drawn += many(3)
     assert len(set(drawn)) == len(drawn)
     assert one.words((4,), 7, 2).tobytes() == drawn[4]
-    again = [stream.random_raw(4).tobytes() for stream in one.open_many(5, 1)]
-    assert again[:3] == drawn[-3:]
+    assert many(5)[:3] == drawn[-3:]
