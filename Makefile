@@ -11,7 +11,7 @@ MAIN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 STATED := pyproject.toml requirements/constraints.txt
 
-.PHONY: help install benchmark speed test fuzz coverage check lint types format build check-build \
+.PHONY: help install bench benchmark performance test fuzz coverage check lint types format build check-build \
 	rllib-example clean
 
 help:  ## show this list
@@ -35,8 +35,14 @@ install: $(MAIN)  ## install the package into .venv
 benchmark: $(MAIN)  ## train and evaluate the default agents on `paper`, print the table
 	$(BIN)/python benchmarks/run_benchmark.py --scenario paper
 
-speed: $(MAIN)  ## measure how fast the environments are, each against the others
-	PYTHONPATH=. $(BIN)/python benchmarks/measure/speed.py
+bench: $(MAIN)  ## measure how fast everything is on this machine
+	$(BIN)/edge-marl bench
+
+# Some ten minutes, on a machine that does nothing else.
+performance: $(MAIN)  ## measure all of docs/performance.md, and write it
+	$(BIN)/edge-marl bench --learners --peers --out docs/figures
+	@rm docs/figures/speed.md docs/figures/speed.svg  # the page has the one, and shows a PNG
+	$(BIN)/python docs/make_tables.py
 
 test: check  ## lint, types and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

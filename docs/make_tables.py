@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from edge_marl import METRICS, ObservationLayout, load_scenario
+from edge_marl.benchmarks.speed.findings import read
+from edge_marl.benchmarks.speed.tables import markdown
 from edge_marl.leaderboards.submission.schema import Submission
 from edge_marl.scenario.evidence import read_evidence
 
@@ -74,6 +76,7 @@ TABLES = {
     "observation paper": lambda: observation_table("paper"),
     "observation campus": lambda: observation_table("campus"),
     "metrics": metrics_table,
+    "speed": lambda: markdown(read(DOCS / "figures" / "speed.json")),
     **{f"tier {tier}": partial(tier_card, tier) for tier in TIERS},
 }
 

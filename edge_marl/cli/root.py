@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from edge_marl.cli import data, leaderboard, scenarios, season
 from edge_marl.cli.agents import agents
+from edge_marl.cli.bench import bench
 from edge_marl.cli.evaluate import evaluate
 from edge_marl.cli.report import report
 from edge_marl.cli.reproduce import reproduce
@@ -38,7 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, report, reproduce, suites, agents, train, evaluate, submit, verify):
+for command in (run, report, reproduce, suites, agents, train, evaluate, submit, verify, bench):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (
     (scenarios.app, "scenarios"),
