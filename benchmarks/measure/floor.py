@@ -2,9 +2,10 @@
 
     python -m edge_marl.benchmarks.measure.floor [TIER ...]
 
-The floor counts the cache lines that a decision must read or write, and takes the time that this
-machine needs for as many lines in any order, all known beforehand, of as much memory as the rows
-use; no arithmetic. One thread, processor time, no resets, any action of the action space.
+It counts the cache lines that a decision must read or write, and takes the time that this machine
+needs for as many lines in any order, all known beforehand, of as much memory as the rows use; no
+arithmetic. A step's lines are partly in sequence, which is faster: no strict bound. One thread,
+processor time, no resets, any action of the action space.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ on top of the others, the resets. All of it on one thread.
 
 from __future__ import annotations
 
+import inspect
 import statistics
 import time
 from collections.abc import Callable
@@ -126,18 +127,23 @@ def blind_rows() -> int:
 
     def decorate(body: FunctionType) -> Any:
         if body.__name__ in writers:
-            body = FunctionType(_nothing.__code__, body.__globals__, body.__name__)
+            body = _nothing_like(body)
         return part(body)
 
     scope = vars(rows) | {"step_rows": compile_bodies(decorate)["step_rows"]}
     # Numba keeps it on disk apart from the whole kernel, by its name.
-    blind = FunctionType(rows._step_rows.__code__, scope, "blind_step_rows")
+    blind = FunctionType(rows._step_rows.__code__, scope)
+    blind.__qualname__ = "blind_step_rows"
     address: int = c_function(blind, rows.WORDS, error_model="numpy").address
     return address
 
 
-def _nothing(*arguments: Any) -> None:
-    """Stand for a function that writes what is seen."""
+def _nothing_like(body: FunctionType) -> FunctionType:
+    """Return a function of the same name and arguments that does nothing."""
+    scope: dict[str, Any] = {}
+    exec(f"def {body.__name__}({', '.join(inspect.signature(body).parameters)}): pass", scope)
+    nothing: FunctionType = scope[body.__name__]
+    return nothing
 
 
 def sizes_of(scenario: Scenario, quick: bool) -> Sizes:

@@ -6,13 +6,17 @@ import json
 import sys
 from pathlib import Path
 
+import numba
+import numpy as np
 import pytest
 
+from edge_marl import draw_workload
 from edge_marl.benchmarks.speed import peers
 from edge_marl.benchmarks.speed.bench import Wishes, bench
 from edge_marl.benchmarks.speed.drives import APIS, NATIVE, Oracle, game_of, on_threads, rows_of
 from edge_marl.benchmarks.speed.findings import Findings, PeerRow, Spread, read, write
 from edge_marl.benchmarks.speed.learners import learners, training_speed
+from edge_marl.benchmarks.speed.parts import blind_rows
 from edge_marl.benchmarks.speed.peer_script import PEERS, Peer
 from edge_marl.benchmarks.speed.peer_script import main as run_peers
 from edge_marl.benchmarks.speed.tables import COUNTING, markdown, number
@@ -21,6 +25,7 @@ from edge_marl.console import run_app
 from edge_marl.errors import AgentError, RecordError, SuiteError
 from edge_marl.scenario import load_scenario
 from edge_marl.simulator import Simulator
+from edge_marl.simulator.crew import alone
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +178,20 @@ def test_nothing_is_measured_that_was_not_asked_for() -> None:
     assert (found.learners, found.peers) == ((), ())
     assert not [line for line in said if "trains" in line or "peers" in line]
     assert number(1234567) == "1,230,000"
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="plain Python has no pointers")
+def test_the_kernel_without_observations_makes_none_and_goes_the_same_way() -> None:
+    scenario, rows = load_scenario("smoke"), 2
+    whole, blind = Simulator(scenario, rows), Simulator(scenario, rows)
+    for simulator in (whole, blind):
+        for row in range(rows):
+            simulator.load(row, draw_workload(scenario, row))
+    before = blind.observations.copy()
+    for action in range(5):
+        actions, rewards, own = np.full(rows, action), np.empty(rows), np.empty(rows)
+        whole.step(actions, rewards)
+        alone(blind_rows(), blind.stepper.job, rows, actions, own)
+        np.testing.assert_array_equal(rewards, own)
+    np.testing.assert_array_equal(blind.observations, before)
+    assert (whole.observations != before).any()
