@@ -15,7 +15,10 @@ from edge_marl.kernel.world import ARRAYS, TOPOLOGY, World
 __all__ = ["DeviceRows", "restart", "sent"]
 
 WORD = 8
-"""Bytes of what is copied at once, in arrays whose rows are whole ones."""
+"""Bytes of what is copied at once, in arrays whose rows are whole words."""
+
+ALWAYS = ("observations", "feasible")
+"""Arrays that go byte by byte even so: compiled code knows no empty tuple."""
 
 COPY_THREADS = 32
 MOST_BLOCKS = 4096
@@ -87,11 +90,15 @@ def names_of_rows(extended: bool) -> list[str]:
 
 def parts_of(arrays: Mapping[str, Any]) -> Parts:
     """Return device arrays of rows as parts: the same memory."""
-    used = [array for array in arrays.values() if array.size]
-    whole = [array.nbytes // len(array) % WORD == 0 for array in used]
+    used = {name: array for name, array in arrays.items() if array.size}
+    rests = {
+        name
+        for name, array in used.items()
+        if name in ALWAYS or array.nbytes // len(array) % WORD != 0
+    }
     return Parts(
-        words=tuple(_flat(a, np.int64) for a, fits in zip(used, whole, strict=True) if fits),
-        rests=tuple(_flat(a, np.int8) for a, fits in zip(used, whole, strict=True) if not fits),
+        words=tuple(_flat(array, np.int64) for name, array in used.items() if name not in rests),
+        rests=tuple(_flat(array, np.int8) for name, array in used.items() if name in rests),
     )
 
 
