@@ -25,7 +25,7 @@ from numba.core.compiler import Flags, compile_internal
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-__all__ = ["alone", "c_function", "jit", "part"]
+__all__ = ["c_function", "jit", "part", "program"]
 
 HERE = Path(__file__).parent
 PATIENCE_S = 2.0
@@ -116,14 +116,14 @@ def part(body: Callable[..., Any], inline: bool = True) -> Any:
     own = inspect.signature(body)
     first = inspect.Parameter("typing_context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     own = own.replace(parameters=[first, *own.parameters.values()])
-    typed.__signature__ = own  # type: ignore[attr-defined]
+    typed.__signature__ = own  # type: ignore[attr-defined]  # Numba reads it
     typed.__name__ = body.__name__
     found = intrinsic(typed)
     found.body = body
     return found
 
 
-def alone(a_part: Any) -> Any:
+def program(a_part: Any) -> Any:
     """Return a part as a program by itself, for Python to call; it is kept on disk (`jit`)."""
     return a_part if numba.config.DISABLE_JIT else jit(a_part.body, error_model="numpy")
 

@@ -14,9 +14,12 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["call", "grid", "pointer", "words_at"]
+__all__ = ["WORDS", "call", "grid", "pointer", "words_at"]
 
 WORD = ir.IntType(64)
+
+WORDS = types.int64(*[types.int64] * 4)
+"""Type of all functions that are called by address: four words, and one that is returned."""
 
 
 @intrinsic

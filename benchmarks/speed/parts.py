@@ -23,6 +23,7 @@ from edge_marl import Simulator, draw_workload
 from edge_marl.benchmarks.speed.drives import rows_of
 from edge_marl.jit import c_function, part
 from edge_marl.kernel import observe
+from edge_marl.memory import WORDS
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import rows
 from edge_marl.simulator.compiled import compile_bodies
@@ -134,7 +135,7 @@ def blind_rows() -> int:
     # Numba keeps it on disk apart from the whole kernel, by its name.
     blind = FunctionType(rows._step_rows.__code__, scope)
     blind.__qualname__ = "blind_step_rows"
-    address: int = c_function(blind, rows.WORDS, error_model="numpy").address
+    address: int = c_function(blind, WORDS, error_model="numpy").address
     return address
 
 

@@ -15,8 +15,8 @@ __all__ = ["GatewaySimulator"]
 class GatewaySimulator(Simulator):
     """Environments of one scenario, played by gateways (rules: `game.py`).
 
-    `load` starts an episode in a row and `show` writes what its gateways see; `play` takes one step
-    in every row. What gateways see is in `seen` and `masks`.
+    `load` starts an episode in a row; `play` takes one step in every row. What gateways see is in
+    `seen` and `masks`.
 
     Args:
         scenario: the scenario of all rows; its gateways and its clock.

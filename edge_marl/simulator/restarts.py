@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -11,7 +12,7 @@ from edge_marl.scenario import Scenario
 from edge_marl.simulator import rows
 from edge_marl.workload.draft import Draft
 from edge_marl.workload.parts import SPLITS
-from edge_marl.workload.recipe import draw, recipe_of
+from edge_marl.workload.recipe import Recipe, draw, recipe_of
 from edge_marl.workload.sampling import Streams
 
 __all__ = ["Restarts"]
@@ -29,8 +30,7 @@ class Restarts:
     """
 
     def __init__(self, scenario: Scenario, num_envs: int) -> None:
-        self._recipe = recipe_of(scenario)
-        self._draft = Draft(scenario)
+        self._scenario = scenario
         self._drafts: list[Draft] = []
         self._large: dict[int, int] = {}
         """Seeds that do not fit into the array."""
@@ -53,7 +53,6 @@ class Restarts:
         }
         for word, array in arrays.items():
             self._words[word] = array.ctypes.data
-        self._words[rows.RECIPE] = self._recipe.address
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is bound to this object's memory, for copies and pickles."""
@@ -65,18 +64,29 @@ class Restarts:
         self.__dict__.update(state)
         self._set_words()
 
+    @cached_property
+    def _recipe(self) -> Recipe:
+        """Made at need: who plays given workloads does not wait until drawing is compiled."""
+        return recipe_of(self._scenario)
+
+    @cached_property
+    def _draft(self) -> Draft:
+        """Where Python draws."""
+        return Draft(self._scenario)
+
     @property
     def drawn(self) -> bool:
         """Whether episodes are drawn; those of recordings are not."""
-        return self._recipe.drawn
+        return self._scenario.replay is None
 
     def source(self, num_threads: int) -> int:
         """Return the address of what so many threads begin episodes from; 0 if they cannot."""
         if numba.config.DISABLE_JIT or not self.drawn:
             return 0
         while len(self._drafts) < num_threads:
-            self._drafts.append(Draft(self._recipe.scenario))
+            self._drafts.append(Draft(self._scenario))
         self._set_words()
+        self._words[rows.RECIPE] = self._recipe.address
         self._words[rows.NEXT] = rows.address_of_next()
         self._words[rows.BEGIN] = rows.c_begin().address
         return int(self._words.ctypes.data)

@@ -7,12 +7,11 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import types
 
 from edge_marl.jit import c_function
 from edge_marl.kernel.batch import Outputs
 from edge_marl.kernel.loading import DONE_WELL
-from edge_marl.memory import call, pointer, words_at
+from edge_marl.memory import WORDS, call, pointer, words_at
 from edge_marl.simulator.compiled import load_draft, open_row, play_rows, step_rows
 from edge_marl.simulator.world_type import world_at
 from edge_marl.workload.drawing import draw_episode_at
@@ -31,9 +30,6 @@ JOB_WORDS = 12
 NEXT, BEGIN, RECIPE, SEEDS, EPISODES, GIVEN, DRAFTS = range(7)
 SOURCE_WORDS = 7
 TRAIN = SPLITS["train"]
-
-WORDS = types.int64(*[types.int64] * 4)
-"""Type of all C functions: four words, and one that is returned."""
 
 
 @numba.njit(forceinline=True)

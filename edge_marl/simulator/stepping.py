@@ -118,7 +118,7 @@ class Stepper:
         self._job[TABLE] = table
 
     def _set_job(self) -> None:
-        """Set the words that stay: who reads them is compiled code (`compiled.py`)."""
+        """Set the words that stay: who reads them is compiled code (`rows.py`)."""
         job = np.zeros(JOB_WORDS, dtype=np.int64)
         job[TABLE] = self._table
         job[ENDED], job[LEFT] = self.ended.ctypes.data, self.left.ctypes.data

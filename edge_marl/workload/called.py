@@ -6,11 +6,10 @@ from functools import cache
 
 import numba
 import numpy as np
-from numba.core import types
 
 from edge_marl.jit import c_function, part
 from edge_marl.kernel.world import Ints
-from edge_marl.memory import call, pointer
+from edge_marl.memory import WORDS, call, pointer
 from edge_marl.workload import entries as r
 from edge_marl.workload import words as w
 from edge_marl.workload.sampling import fill_order
@@ -45,8 +44,7 @@ def addresses() -> dict[int, int]:
     if numba.config.DISABLE_JIT:  # plain Python has no pointers
         return {}
     bodies = {r.OPEN: _open_at, r.FILL: _fill_at, r.SORT: _sort_at}
-    signature = types.int64(*[types.int64] * 4)
-    return {name: c_function(body, signature).address for name, body in bodies.items()}
+    return {name: c_function(body, WORDS).address for name, body in bodies.items()}
 
 
 # What others call.

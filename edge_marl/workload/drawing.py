@@ -6,7 +6,6 @@ from functools import cache
 
 import numba
 import numpy as np
-from numba.core import types
 
 from edge_marl.jit import c_function, jit, part
 from edge_marl.kernel.loading import (
@@ -19,7 +18,7 @@ from edge_marl.kernel.loading import (
     TASKS_AT,
 )
 from edge_marl.kernel.world import NUM_TASK_FIELDS, Ints
-from edge_marl.memory import call, grid, pointer, words_at
+from edge_marl.memory import WORDS, call, grid, pointer, words_at
 from edge_marl.workload import entries as r
 from edge_marl.workload.details import draw_outages
 from edge_marl.workload.episode_servers import draw_servers
@@ -82,8 +81,7 @@ def address_of_draw(base: bool) -> int:
     if numba.config.DISABLE_JIT:
         return 0
     body = _draw_base_at if base else _draw_any_at
-    signature = types.int64(*[types.int64] * 4)
-    address: int = c_function(body, signature, error_model="numpy").address
+    address: int = c_function(body, WORDS, error_model="numpy").address
     return address
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_marl.errors import WorkloadError
-from edge_marl.jit import alone
+from edge_marl.jit import program
 from edge_marl.kernel.loading import NO_ROOM
 from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
@@ -37,7 +37,7 @@ PUBLIC_SEEDS = 100
 
 
 fill_details, draw_outages, draw_servers = map(
-    alone, (details.fill_details, details.draw_outages, episode_servers.draw_servers)
+    program, (details.fill_details, details.draw_outages, episode_servers.draw_servers)
 )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl.jit import alone, part
+from edge_marl.jit import part, program
 from edge_marl.kernel.world import Floats, Ints
 from edge_marl.scenario.section import MAX_TIME_MS
 from edge_marl.workload.functions import cosine, exponential, logarithm
@@ -90,7 +90,7 @@ GRAIN = 2.0**20
 """Results without a unit are rounded to multiples of 1 / GRAIN."""
 
 
-_below, _fill_states, _fill_words = map(alone, (below, fill_states, fill_words))
+_below, _fill_states, _fill_words = map(program, (below, fill_states, fill_words))
 
 
 @dataclass(frozen=True)

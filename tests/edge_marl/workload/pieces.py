@@ -1,4 +1,4 @@
-"""Parts of an episode, each drawn alone: of a scenario and its streams."""
+"""Parts of an episode, each drawn program: of a scenario and its streams."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl import Topology
-from edge_marl.jit import alone
+from edge_marl.jit import program
 from edge_marl.scenario import Scenario
 from edge_marl.workload import arrivals, episode_servers
 from edge_marl.workload import entries as r
@@ -17,9 +17,9 @@ from edge_marl.workload.sampling import GATEWAY_PLACE_STREAM, Streams
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-_draw_places, _table = alone(episode_servers.draw_places), alone(r.table)
+_draw_places, _table = program(episode_servers.draw_places), program(r.table)
 _draw_rates, _draw_bursts, _draw_arrivals = map(
-    alone, (arrivals.draw_rates, arrivals.draw_bursts, arrivals.draw_arrivals)
+    program, (arrivals.draw_rates, arrivals.draw_bursts, arrivals.draw_arrivals)
 )
 
 

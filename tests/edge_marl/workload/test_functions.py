@@ -1,4 +1,4 @@
-"""Functions of + - * / alone against the C library's."""
+"""Functions of + - * / program against the C library's."""
 
 import math
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from edge_marl.jit import alone
+from edge_marl.jit import program
 from edge_marl.workload import functions
 
 cosine, exponential, logarithm = map(
-    alone, (functions.cosine, functions.exponential, functions.logarithm)
+    program, (functions.cosine, functions.exponential, functions.logarithm)
 )
 
 RNG = np.random.default_rng(0)

@@ -7,20 +7,20 @@ import pytest
 from scipy import integrate, stats
 
 from edge_marl import load_scenario
-from edge_marl.jit import alone
+from edge_marl.jit import program
 from edge_marl.workload import arrivals, called, sampling
 from edge_marl.workload import words as w
 from edge_marl.workload.recipe import recipe_of
 from edge_marl.workload.sampling import Streams, evenly, limits, ranks
 
 fill_times, open_streams, fill_words = map(
-    alone, (arrivals.fill_times, called.open_streams, w.fill_words)
+    program, (arrivals.fill_times, called.open_streams, w.fill_words)
 )
 choose, fraction, words_per_gap = map(
-    alone, (sampling.choose, sampling.fraction, sampling.words_per_gap)
+    program, (sampling.choose, sampling.fraction, sampling.words_per_gap)
 )
 fill_gaps, fill_load_times, fill_logs = map(
-    alone, (sampling.fill_gaps, sampling.fill_load_times, sampling.fill_logs)
+    program, (sampling.fill_gaps, sampling.fill_load_times, sampling.fill_logs)
 )
 
 LEAST = 0.001

@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_marl.jit import alone
+from edge_marl.jit import program
 from edge_marl.workload import words as w
 from edge_marl.workload.words import STATE, entropy_of
 
-fill_states, fill_words = alone(w.fill_states), alone(w.fill_words)
+fill_states, fill_words = program(w.fill_states), program(w.fill_words)
 
 
 def open_streams(count: int, entropy: int, key: list[int]) -> np.ndarray:
