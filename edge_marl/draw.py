@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edge_marl.data.replay import replay_workload
 from edge_marl.errors import WorkloadError
-from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario, check_scenario
 from edge_marl.workload import Workload
 from edge_marl.workload.draft import Draft
@@ -12,7 +11,7 @@ from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS, Split, check_seed
 from edge_marl.workload.recipe import draw, recipe_of
 from edge_marl.workload.sampling import Streams
 
-__all__ = ["draw_tasks", "draw_workload"]
+__all__ = ["draw_workload"]
 
 
 def draw_workload(
@@ -39,24 +38,9 @@ def draw_workload(
     seed = check_seed(seed)
     if split != "train" and seed >= PUBLIC_SEEDS:
         raise WorkloadError(f"seed {seed}: split '{split}' has the seeds 0..{PUBLIC_SEEDS - 1}")
-    streams = _streams(seed, split, episode)
+    streams = Streams(seed, SPLITS[split], check_seed(episode, "episode"))
     if scenario.replay:
         return replay_workload(scenario, streams)
-    return _drawn(scenario, streams).workload
-
-
-def draw_tasks(scenario: Scenario, seed: int, *, split: Split = "train", episode: int = 0) -> Ints:
-    """Return the tasks of `draw_workload`, (N, 5), without checks."""
-    if scenario.replay:
-        return draw_workload(scenario, seed, split=split, episode=episode).tasks
-    return _drawn(scenario, _streams(seed, split, episode)).tasks
-
-
-def _drawn(scenario: Scenario, streams: Streams) -> Draft:
     draft = Draft(scenario)
     draw(recipe_of(scenario), draft, streams)
-    return draft
-
-
-def _streams(seed: int, split: Split, episode: int) -> Streams:
-    return Streams(check_seed(seed), SPLITS[split], check_seed(episode, "episode"))
+    return draft.workload

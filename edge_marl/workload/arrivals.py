@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from edge_marl.jit import part
+from edge_marl.kernel.loading import DONE_WELL, NO_ROOM, TASK_COUNT, TASK_ROOM, TASKS_AT
 from edge_marl.kernel.world import ARRIVAL, GATEWAY, NEVER, NUM_TASK_FIELDS, Floats, Ints
+from edge_marl.memory import grid
 from edge_marl.scenario import Scenario
 from edge_marl.workload import entries as r
 from edge_marl.workload.called import draw_words, fill_words, open_stream, open_streams, sort
@@ -42,8 +44,8 @@ def has_processes(scenario: Scenario) -> bool:
 
 
 @part
-def draw_arrivals(recipe: Ints, entropy: Entropy) -> Ints:
-    """Return tasks, (R, 5), with arrival (ms) and gateway set, in order of (time, gateway).
+def draw_arrivals(recipe: Ints, draft: Ints, entropy: Entropy) -> int:
+    """Draw arrival (ms) and gateway of tasks, in order of (time, gateway).
 
     If fewer than `LEAST` come before the horizon, the missing ones come at 0 at gateway 0, so that
     an episode has a decision. An episode takes no more than `MOST_ROWS`, the first ones.
@@ -52,8 +54,8 @@ def draw_arrivals(recipe: Ints, entropy: Entropy) -> Ints:
     rates = draw_rates(recipe, entropy)
     switches, factors = draw_bursts(recipe, entropy)
     states = open_streams(recipe, entropy, ARRIVAL_STREAM, 1 + count)
-    times = np.empty(recipe[r.FIRST_ROOM], dtype=np.uint64)
-    gateways = np.empty(recipe[r.FIRST_ROOM], dtype=np.int64)
+    times = np.empty(draft[TASK_ROOM], dtype=np.uint64)
+    gateways = np.empty(draft[TASK_ROOM], dtype=np.int64)
     for g in range(count):
         own = draw_gateway(recipe, states[1 + g], rates[g], switches[g], factors[g])
         if total + len(own) > len(times):
@@ -64,15 +66,18 @@ def draw_arrivals(recipe: Ints, entropy: Entropy) -> Ints:
             gateways[total + k] = g
         total += len(own)
     missing = max(0, recipe[r.LEAST] - total)
+    draft[TASK_COUNT] = min(missing + total, recipe[r.MOST_ROWS])
+    if draft[TASK_COUNT] > draft[TASK_ROOM]:
+        return NO_ROOM
     order = sort(recipe, times[:total])
-    tasks = np.empty((min(missing + total, recipe[r.MOST_ROWS]), NUM_TASK_FIELDS), dtype=np.int64)
+    tasks = grid(draft, draft[TASKS_AT], draft[TASK_COUNT], NUM_TASK_FIELDS)
     for k in range(len(tasks)):
         tasks[k, ARRIVAL], tasks[k, GATEWAY] = 0, 0
         if k >= missing:
             time = np.int64(times[order[k - missing]])
             tasks[k, ARRIVAL] = time // resolution * resolution
             tasks[k, GATEWAY] = gateways[order[k - missing]]
-    return tasks
+    return DONE_WELL
 
 
 @part

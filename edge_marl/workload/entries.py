@@ -14,62 +14,61 @@ from edge_marl.workload.words import Words
 
 __all__ = ["floats_of", "table"]
 
-# How many words there are; the address of the function that draws, and whether it is the base
-# model's; addresses of what all of drawing shares (`called.py`).
-SIZE, FUNCTION, BASE, OPEN, FILL, SORT = range(6)
+# How many words there are; addresses of what all of drawing shares (`called.py`).
+SIZE, OPEN, FILL, SORT = range(4)
 
-# Which parts are on: kinds of tasks as in the base model or not, processes of gateways, the
-# extended model, devices, residency, a network, places, a cloud, server failures, bursts.
-WEIGHED, PROCESSES, EXTENDED, DEVICES, RESIDENCY = range(6, 11)
-NETWORK, LINKED, CLOUD, OUTAGES, BURSTS = range(11, 16)
+# Table of the addresses of the parts that are drawn, in order (`drawing.py`).
+PARTS = 4
+
+# What is on: devices, residency, a network, a cloud, bursts.
+DEVICES, RESIDENCY, NETWORK, CLOUD, BURSTS = range(6, 11)
 
 # Sizes: edge servers, services, types, gateways, links of each to edge servers.
-SERVERS, SERVICES, TYPES, GATEWAYS, LINKS = range(16, 21)
+SERVERS, SERVICES, TYPES, GATEWAYS, LINKS = range(11, 16)
 
 # Arrivals: when they end and what they are cut down to (ms), how many requests there are at least,
-# how many rows at most, for how many there is room at first; gaps (ms) and rate (per ms) in the
-# mean, shape of gaps: floats.
-HORIZON, RESOLUTION, LEAST, MOST_ROWS, FIRST_ROOM = range(21, 26)
-MEAN_GAP, RATE, SHAPE = range(26, 29)
+# how many rows at most; gaps (ms) and rate (per ms) in the mean, shape of gaps: floats.
+HORIZON, RESOLUTION, LEAST, MOST_ROWS = range(16, 20)
+MEAN_GAP, RATE, SHAPE = range(20, 23)
 
 # Bursts, all floats: share of the time that is busy, factors of the rate, means of spells (ms).
-BUSY_SHARE, BUSY_FACTOR, QUIET_FACTOR, BUSY_MS, QUIET_MS = range(29, 34)
+BUSY_SHARE, BUSY_FACTOR, QUIET_FACTOR, BUSY_MS, QUIET_MS = range(23, 28)
 
 # Hot spots: how many at a time, gateways of each, periods; factor of the rate (float).
-SPOTS, SPOT_GATEWAYS, PERIODS, SPOT_RATIO = range(34, 38)
+SPOTS, SPOT_GATEWAYS, PERIODS, SPOT_RATIO = range(28, 32)
 
 # Tasks: users of a gateway; below which of 2^53 numbers a request keeps its user's type, and fails;
 # least input and result (kB) and how many more there may be.
-USERS, STICKY, FAILING, UPLOAD_LEAST, UPLOAD_CHOICES = range(38, 43)
-DOWNLOAD_LEAST, DOWNLOAD_CHOICES = range(43, 45)
+USERS, STICKY, FAILING, UPLOAD_LEAST, UPLOAD_CHOICES = range(32, 37)
+DOWNLOAD_LEAST, DOWNLOAD_CHOICES = range(37, 39)
 
 # Servers: models of each (edge); sides of the area (m); floats: largest demand, latency and time
 # per km (ms), least bandwidth and its range (Mbit/s); of the cloud, its links (ms, us per kB).
-HOSTED, AREA_X, AREA_Y = range(45, 48)
-MOST_DEMAND, LATENCY, MS_PER_KM, BANDWIDTH, BANDWIDTH_RANGE = range(48, 53)
-CLOUD_PROPAGATION, CLOUD_US_PER_KB = range(53, 55)
+HOSTED, AREA_X, AREA_Y = range(39, 42)
+MOST_DEMAND, LATENCY, MS_PER_KM, BANDWIDTH, BANDWIDTH_RANGE = range(42, 47)
+CLOUD_PROPAGATION, CLOUD_US_PER_KB = range(47, 49)
 
 # Server failures, both floats: mean time between any two, and of repairs (ms).
-OUTAGE_GAP, REPAIR = range(55, 57)
+OUTAGE_GAP, REPAIR = range(49, 51)
 
 # Tables of tasks: each demand and its run time (ms); where choices begin (`limits`) of types,
 # demands and numbers of stages; deadline of each type (ms).
-DEMANDS, TYPE_BEGINS, DEMAND_BEGINS, STAGE_BEGINS, DEADLINES = range(57, 67, 2)
+DEMANDS, TYPE_BEGINS, DEMAND_BEGINS, STAGE_BEGINS, DEADLINES = range(51, 61, 2)
 
 # Tables of arrivals: when rates change (ms), the factor of the day (floats) and the period of hot
 # spots up to the next change; gateways' loads by rank.
-EDGES, DAILY, PERIOD_OF, LOADS = range(67, 75, 2)
+EDGES, DAILY, PERIOD_OF, LOADS = range(61, 69, 2)
 
 # Tables of devices: where choices begin; capacities, and where those of each begin; memory; by
 # (device, model) slowdown and energy. Of models: memory, least quality, how many there are of it;
 # slowdown on the cloud. Of loads: where modes begin, medians (ms) and spreads (floats).
-DEVICE_BEGINS, CAPACITIES, CAPACITIES_AT, DEVICE_MEMORY, SLOWDOWNS, ENERGIES = range(75, 87, 2)
-MODEL_MEMORY, QUALITY_LEAST, QUALITY_CHOICES, CLOUD_SLOWDOWN = range(87, 95, 2)
-LOAD_BEGINS, LOAD_MEDIANS, LOAD_SPREADS = range(95, 101, 2)
+DEVICE_BEGINS, CAPACITIES, CAPACITIES_AT, DEVICE_MEMORY, SLOWDOWNS, ENERGIES = range(69, 81, 2)
+MODEL_MEMORY, QUALITY_LEAST, QUALITY_CHOICES, CLOUD_SLOWDOWN = range(81, 89, 2)
+LOAD_BEGINS, LOAD_MEDIANS, LOAD_SPREADS = range(89, 95, 2)
 
 # Tables of servers that are the same in each episode: capacity, baseline and curve (floats).
-OWN_CAPACITY, OWN_BASELINE, OWN_CURVE = range(101, 107, 2)
-NUM_ENTRIES = 107
+OWN_CAPACITY, OWN_BASELINE, OWN_CURVE = range(95, 101, 2)
+NUM_ENTRIES = 101
 
 
 @part

@@ -12,6 +12,7 @@ from edge_marl.kernel.loading import (
     BASELINE_AT,
     CAPACITY_AT,
     CURVE_AT,
+    DONE_WELL,
     ENERGY_AT,
     HOSTED_AT,
     MEMORY_AT,
@@ -38,7 +39,7 @@ from edge_marl.workload.sampling import (
 )
 from edge_marl.workload.words import Entropy
 
-__all__ = ["NOMINAL", "draw_places", "draw_servers", "nearest"]
+__all__ = ["NOMINAL", "draw_links", "draw_places", "draw_servers", "nearest"]
 
 NOMINAL = 1000
 """Slowdown of the reference, in thousandths."""
@@ -48,16 +49,8 @@ QUALITY_STEPS = 10
 
 
 @part
-def draw_servers(recipe: Ints, draft: Ints, entropy: Entropy, sites: Ints, gateways: Ints) -> None:
-    """Draw the servers, services and links that one episode of an extended scenario has.
-
-    Args:
-        recipe: of a scenario with parts of the extended model on.
-        draft: to draw into.
-        entropy: of the episode.
-        sites: of edge servers (S, 2) in metres; none at all draws them and the gateways'.
-        gateways: (G, 2), likewise.
-    """
+def draw_servers(recipe: Ints, draft: Ints, entropy: Entropy) -> int:
+    """Draw the servers and services that one episode of an extended scenario has."""
     if recipe[r.DEVICES] == 1:
         draw_devices(recipe, draft, entropy)
         draw_hosted(recipe, draft, entropy)
@@ -66,11 +59,7 @@ def draw_servers(recipe: Ints, draft: Ints, entropy: Entropy, sites: Ints, gatew
         copy_servers(recipe, draft)
     if recipe[r.CLOUD] == 1:
         add_cloud(recipe, draft)
-    if recipe[r.LINKED] == 1:
-        if len(sites) == 0:
-            sites = draw_places(recipe, entropy, SERVER_PLACE_STREAM, recipe[r.SERVERS])
-            gateways = draw_places(recipe, entropy, GATEWAY_PLACE_STREAM, recipe[r.GATEWAYS])
-        draw_links(recipe, draft, entropy, sites, gateways)
+    return DONE_WELL
 
 
 @part
@@ -192,8 +181,19 @@ def add_cloud(recipe: Ints, draft: Ints) -> None:
 
 
 @part
-def draw_links(recipe: Ints, draft: Ints, entropy: Entropy, sites: Ints, gateways: Ints) -> None:
-    """Draw the neighbours of each gateway, nearest first and the cloud last, and their links."""
+def draw_links(recipe: Ints, draft: Ints, entropy: Entropy, sites: Ints, gateways: Ints) -> int:
+    """Draw the neighbours of each gateway, nearest first and the cloud last, and their links.
+
+    Args:
+        recipe: of a scenario whose gateways have neighbours by distance.
+        draft: to draw into.
+        entropy: of the episode.
+        sites: of edge servers (S, 2) in metres; none at all draws them and the gateways'.
+        gateways: (G, 2), likewise.
+    """
+    if len(sites) == 0:
+        sites = draw_places(recipe, entropy, SERVER_PLACE_STREAM, recipe[r.SERVERS])
+        gateways = draw_places(recipe, entropy, GATEWAY_PLACE_STREAM, recipe[r.GATEWAYS])
     count, cloud, network = recipe[r.LINKS], recipe[r.CLOUD], recipe[r.NETWORK] == 1
     taken = np.zeros(len(sites), dtype=np.bool_)
     numbers, squares = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
@@ -213,6 +213,7 @@ def draw_links(recipe: Ints, draft: Ints, entropy: Entropy, sites: Ints, gateway
             if network:
                 draft[draft[PROPAGATION_AT] + at + count] = recipe[r.CLOUD_PROPAGATION]
                 draft[draft[US_PER_KB_AT] + at + count] = recipe[r.CLOUD_US_PER_KB]
+    return DONE_WELL
 
 
 @part

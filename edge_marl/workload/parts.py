@@ -13,7 +13,7 @@ from edge_marl.kernel.loading import NO_ROOM
 from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
 from edge_marl.workload import details, episode_servers
-from edge_marl.workload.draft import Draft
+from edge_marl.workload.draft import Draft, is_linked
 from edge_marl.workload.recipe import recipe_of
 from edge_marl.workload.sampling import Streams
 from edge_marl.workload.topology import Topology
@@ -36,9 +36,8 @@ PUBLIC_SEEDS = 100
 """`validation` and `test` have the seeds 0..99."""
 
 
-fill_details, draw_outages, draw_servers = map(
-    program, (details.fill_details, details.draw_outages, episode_servers.draw_servers)
-)
+fill_details, draw_outages = map(program, (details.fill_details, details.draw_outages))
+draw_servers, draw_links = map(program, (episode_servers.draw_servers, episode_servers.draw_links))
 
 
 def check_seed(seed: Any, name: str = "seed") -> int:
@@ -78,8 +77,10 @@ def draw_around(
         places: of edge servers (S, 2) and gateways (G, 2) in metres; None draws them.
     """
     recipe, draft, entropy = recipe_of(scenario), Draft(scenario), streams.entropy
-    nowhere = np.empty((0, 2), dtype=np.int64)
     while scenario.outages and draw_outages(recipe.words, draft.words, entropy) == NO_ROOM:
         draft.grow()
-    draw_servers(recipe.words, draft.words, entropy, *(places or (nowhere, nowhere)))
+    draw_servers(recipe.words, draft.words, entropy)
+    if is_linked(scenario):
+        nowhere = np.empty((0, 2), dtype=np.int64)
+        draw_links(recipe.words, draft.words, entropy, *(places or (nowhere, nowhere)))
     return draft.topology, draft.outages

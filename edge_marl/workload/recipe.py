@@ -15,11 +15,12 @@ from edge_marl.scenario import Scenario
 from edge_marl.scenario.arrivals import Arrivals
 from edge_marl.scenario.section import MAX_TASKS
 from edge_marl.scenario.servers import DeviceServers
+from edge_marl.workload import drawing
 from edge_marl.workload import entries as r
 from edge_marl.workload.arrivals import has_processes
 from edge_marl.workload.called import addresses
 from edge_marl.workload.draft import Draft, is_linked
-from edge_marl.workload.drawing import address_of_draw, draw_into
+from edge_marl.workload.drawing import address_of_part, draw_into
 from edge_marl.workload.episode_servers import NOMINAL
 from edge_marl.workload.requests import least_requests
 from edge_marl.workload.sampling import Streams, limits, ranks, threshold
@@ -40,8 +41,6 @@ class Recipe:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.drawn = scenario.replay is None
-        """Whether compiled code draws whole episodes; those of recordings it does not."""
         self.words = _words_of(_entries(scenario))
         self.address = int(self.words.ctypes.data)
 
@@ -80,15 +79,9 @@ def _words_of(entries: Entries) -> Ints:
 
 
 def _entries(scenario: Scenario) -> Entries:
-    plain = not (scenario.tasks.zipf or scenario.tasks.demand_share or scenario.tasks.sticky)
-    base = plain and not scenario.extended and not has_processes(scenario)
     entries: Entries = {
-        r.FUNCTION: address_of_draw(base) if scenario.replay is None else 0,
-        r.BASE: base,
+        r.PARTS: _integers(address_of_part(part) for part in _parts(scenario)),
         **addresses(),
-        r.WEIGHED: not plain,
-        r.PROCESSES: has_processes(scenario),
-        r.EXTENDED: scenario.extended,
         r.SERVERS: scenario.servers.count,
         r.SERVICES: scenario.num_services,
         r.TYPES: scenario.num_types,
@@ -102,16 +95,31 @@ def _entries(scenario: Scenario) -> Entries:
     return entries
 
 
+def _parts(scenario: Scenario) -> list[int]:
+    """Return the parts that are drawn for an episode, in order; none of those of recordings."""
+    law = scenario.tasks
+    if scenario.replay:
+        return []
+    parts = [drawing.ARRIVALS if has_processes(scenario) else drawing.POISSON]
+    if has_processes(scenario) or law.zipf or law.demand_share or law.sticky:
+        parts.append(drawing.KINDS)
+    if scenario.extended:
+        parts.append(drawing.ROWS)
+        if scenario.outages:
+            parts.append(drawing.OUTAGES)
+        parts.append(drawing.SERVERS)
+        if is_linked(scenario):
+            parts.append(drawing.LINKS)
+    return parts
+
+
 def _of_arrivals(scenario: Scenario) -> Entries:
     law = scenario.arrivals
-    expected = law.rate_per_s * law.horizon_s
     entries: Entries = {
         r.HORIZON: law.horizon_ms,
         r.RESOLUTION: law.resolution_ms,
         r.LEAST: least_requests(scenario),
         r.MOST_ROWS: MAX_TASKS,
-        # Eight standard deviations more than expected; for the rest there are loops.
-        r.FIRST_ROOM: int(expected + 8 * expected**0.5) + 16,
         r.MEAN_GAP: 1000 / law.rate_per_s,
         r.RATE: law.rate_per_s / 1000,
         r.SHAPE: 1.0 if law.gap_cv == 1.0 else 1.0 / (law.gap_cv * law.gap_cv),
@@ -224,7 +232,6 @@ def _of_devices(servers: DeviceServers, max_demand: int) -> Entries:
 def _of_links(scenario: Scenario) -> Entries:
     area, network, cloud = scenario.gateways.area_km, scenario.network, scenario.cloud
     entries: Entries = {
-        r.LINKED: is_linked(scenario),
         r.LINKS: scenario.num_neighbours - (cloud is not None),
         r.AREA_X: max(1, round(1000 * area[0])),
         r.AREA_Y: max(1, round(1000 * area[1])),
@@ -244,7 +251,7 @@ def _of_outages(scenario: Scenario) -> Entries:
     if law is None:
         return {}
     gap_ms = 1000 * law.every_s / scenario.servers.count
-    return {r.OUTAGES: True, r.OUTAGE_GAP: gap_ms, r.REPAIR: 1000 * law.repair_s}
+    return {r.OUTAGE_GAP: gap_ms, r.REPAIR: 1000 * law.repair_s}
 
 
 def _slowdowns(factors: Iterable[float]) -> Ints:

@@ -27,7 +27,6 @@ from edge_marl.memory import grid
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_STAGES
 from edge_marl.workload import entries as r
-from edge_marl.workload.arrivals import draw_arrivals
 from edge_marl.workload.called import draw_words, open_stream, sort
 from edge_marl.workload.details import WORDS_PER_DETAIL, fill_details
 from edge_marl.workload.entries import choices_of, floats_of, table
@@ -128,40 +127,31 @@ def keep_types(tasks: Ints, recipe: Ints, entropy: Entropy) -> None:
 
 
 @part
-def draw_poisson(recipe: Ints, entropy: Entropy) -> Ints:
-    """Return the tasks of the base model, (R, 5)."""
-    tasks = np.empty((recipe[r.FIRST_ROOM], NUM_TASK_FIELDS), dtype=np.int64)
-    count = fill_poisson(tasks, recipe, entropy)
-    while count == len(tasks):
-        tasks = np.empty((2 * count, NUM_TASK_FIELDS), dtype=np.int64)
-        count = fill_poisson(tasks, recipe, entropy)
-    drawn: Ints = tasks[:count]
-    return drawn
+def draw_poisson(recipe: Ints, draft: Ints, entropy: Entropy) -> int:
+    """Draw the tasks of the base model."""
+    room = draft[TASK_ROOM]
+    count = fill_poisson(grid(draft, draft[TASKS_AT], room, NUM_TASK_FIELDS), recipe, entropy)
+    draft[TASK_COUNT] = count if count < room else 2 * room
+    return DONE_WELL if count < room else NO_ROOM
 
 
 @part
-def draw_requests(recipe: Ints, entropy: Entropy) -> Ints:
-    """Return requests as tasks, (R, 5): the first stage of each."""
-    tasks: Ints
-    if recipe[r.PROCESSES] == 1:
-        tasks = draw_arrivals(recipe, entropy)
-    else:
-        tasks = draw_poisson(recipe, entropy)
-        if recipe[r.WEIGHED] == 0:
-            return tasks
+def draw_kinds(recipe: Ints, draft: Ints, entropy: Entropy) -> int:
+    """Draw what the requests ask for that are there."""
+    tasks = grid(draft, draft[TASKS_AT], draft[TASK_COUNT], NUM_TASK_FIELDS)
     words = draw_words(recipe, entropy, TASK_STREAM, WORDS_PER_TASK * len(tasks))
     kinds = choices_of(recipe, r.TYPE_BEGINS), choices_of(recipe, r.DEMAND_BEGINS)
     for k in range(len(tasks)):
         set_kind(tasks, k, recipe, kinds, words, WORDS_PER_TASK * k + TYPE_WORD)
     if recipe[r.STICKY] > 0:
         keep_types(tasks, recipe, entropy)
-    return tasks
+    return DONE_WELL
 
 
 @part
-def draw_rows(recipe: Ints, draft: Ints, entropy: Entropy, requests: Ints) -> int:
-    """Draw tasks and details: one row per stage, those of a request together."""
-    begins, count = choices_of(recipe, r.STAGE_BEGINS), len(requests)
+def draw_rows(recipe: Ints, draft: Ints, entropy: Entropy) -> int:
+    """Make a row per stage of the requests that are there, and draw all that they ask for."""
+    begins, count = choices_of(recipe, r.STAGE_BEGINS), draft[TASK_COUNT]
     stage_words = 1 + 2 * (MAX_STAGES - 1)
     words = draw_words(recipe, entropy, STAGE_STREAM, stage_words * count if len(begins) > 1 else 0)
     starts = np.empty(count + 1, dtype=np.int64)
@@ -172,26 +162,33 @@ def draw_rows(recipe: Ints, draft: Ints, entropy: Entropy, requests: Ints) -> in
         if starts[i + 1] > recipe[r.MOST_ROWS]:
             count = i
             break
-    rows = starts[count]
-    draft[TASK_COUNT] = rows
-    if rows > draft[TASK_ROOM]:
+    draft[TASK_COUNT] = starts[count]
+    if starts[count] > draft[TASK_ROOM]:
         return NO_ROOM
-    tasks = grid(draft, draft[TASKS_AT], rows, NUM_TASK_FIELDS)
-    details = grid(draft, draft[DETAILS_AT], rows, NUM_DETAILS)
+    starts = starts[: count + 1]
+    tasks = grid(draft, draft[TASKS_AT], starts[count], NUM_TASK_FIELDS)
+    details = grid(draft, draft[DETAILS_AT], starts[count], NUM_DETAILS)
+    spread_rows(tasks, details, recipe, starts, words)
+    for stage in range(len(begins)):
+        draw_details(details, recipe, entropy, starts, stage)
+    set_deadlines(details, tasks, table(recipe, r.DEADLINES), starts)
+    return DONE_WELL
+
+
+@part
+def spread_rows(tasks: Ints, details: Ints, recipe: Ints, starts: Ints, words: Words) -> None:
+    """Move every request to its first row, and fill its later ones; each of a kind of its own."""
     kinds = choices_of(recipe, r.TYPE_BEGINS), choices_of(recipe, r.DEMAND_BEGINS)
-    for i in range(count):
-        for stage in range(starts[i + 1] - starts[i]):
-            k = starts[i] + stage
+    stage_words = 1 + 2 * (MAX_STAGES - 1)
+    for i in range(len(starts) - 2, -1, -1):  # from the last, whose rows hold no other request
+        for k in range(starts[i + 1] - 1, starts[i] - 1, -1):
+            stage = k - starts[i]
             for column in range(NUM_TASK_FIELDS):
-                tasks[k, column] = requests[i, column]
+                tasks[k, column] = tasks[i, column]
             details[k, STAGE] = stage
             details[k, AFTER] = starts[i + 1] - 1 - k
             if stage > 0:
                 set_kind(tasks, k, recipe, kinds, words, stage_words * i + 2 * stage - 1)
-    for stage in range(len(begins)):
-        draw_details(details, recipe, entropy, starts[: count + 1], stage)
-    set_deadlines(details, tasks, table(recipe, r.DEADLINES), starts[: count + 1])
-    return DONE_WELL
 
 
 @part

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from edge_marl import Simulator, draw_workload, load_scenario
-from edge_marl.draw import draw_tasks
 from edge_marl.kernel import world as kernel
 from edge_marl.kernel.agenda import CHILDREN, ROOT, find_soonest, first_leaf, note_soonest
 from edge_marl.simulator.pace import Pace
@@ -102,7 +101,7 @@ def test_room_grows_with_the_workload_and_keeps_the_other_rows() -> None:
     for _ in range(20):
         simulator.step(np.array([1, 2]), rewards)
     before = simulator.log(0)
-    many = np.concatenate([draw_tasks(scenario, seed) for seed in range(9)])
+    many = np.concatenate([draw_workload(scenario, seed).tasks for seed in range(9)])
     many = many[np.argsort(many[:, kernel.ARRIVAL], kind="stable")]
     many[:, kernel.DEMAND] = 1
     simulator.load(1, workload.Workload(draw_workload(scenario, 0).topology, many))

@@ -1,4 +1,4 @@
-"""Parts of an episode, each drawn program: of a scenario and its streams."""
+"""Parts of an episode, each drawn alone: of a scenario and its streams."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import numpy.typing as npt
 
 from edge_marl import Topology
 from edge_marl.jit import program
+from edge_marl.kernel.loading import NO_ROOM
+from edge_marl.kernel.world import ARRIVAL, GATEWAY
 from edge_marl.scenario import Scenario
 from edge_marl.workload import arrivals, episode_servers
 from edge_marl.workload import entries as r
+from edge_marl.workload.draft import Draft
 from edge_marl.workload.parts import draw_around
 from edge_marl.workload.recipe import recipe_of
 from edge_marl.workload.sampling import GATEWAY_PLACE_STREAM, Streams
@@ -49,5 +52,7 @@ def draw_bursts(scenario: Scenario, streams: Streams) -> tuple[Ints, Floats]:
 
 def draw_arrivals(scenario: Scenario, streams: Streams) -> tuple[Ints, Ints]:
     """Arrival and gateway of every request, (R,) each."""
-    tasks = _draw_arrivals(recipe_of(scenario).words, streams.entropy)
-    return tasks[:, 0], tasks[:, 4]
+    recipe, draft = recipe_of(scenario), Draft(scenario)
+    while _draw_arrivals(recipe.words, draft.words, streams.entropy) == NO_ROOM:
+        draft.grow()
+    return draft.tasks[:, ARRIVAL], draft.tasks[:, GATEWAY]

@@ -10,7 +10,6 @@ import pytest
 from scipy import stats
 
 from edge_marl import Workload, draw_topology, draw_workload, load_scenario, load_workload
-from edge_marl.draw import draw_tasks
 from edge_marl.envs import (
     EdgeAIGCAECEnv,
     EdgeAIGCEnv,
@@ -52,7 +51,7 @@ def test_seed_split_and_episode_each_decide() -> None:
 
 def test_tasks_follow_the_stated_law() -> None:
     """Kolmogorov-Smirnov and chi-square tests at fixed seeds; p-values near 0 would be a bug."""
-    tasks = [draw_tasks(PAPER, seed) for seed in range(40)]
+    tasks = [draw_workload(PAPER, seed).tasks for seed in range(40)]
     gaps = np.concatenate([np.diff(t[:, ARRIVAL]) for t in tasks]) / 1000
     # Whole seconds against an exponential of mean 667 s: compare away from the grid's steps.
     assert stats.kstest(gaps + 0.5, stats.expon(scale=1 / 0.0015).cdf).pvalue > 0.01
@@ -63,13 +62,13 @@ def test_tasks_follow_the_stated_law() -> None:
         assert stats.chisquare(counts).pvalue > 0.01
     counts = [len(t) - 1 for t in tasks]
     assert np.mean(counts) == pytest.approx(1500, abs=4 * (1500 / 40) ** 0.5)
-    smoke = np.concatenate([draw_tasks(SMOKE, seed) for seed in range(60)])
+    smoke = np.concatenate([draw_workload(SMOKE, seed).tasks for seed in range(60)])
     assert stats.chisquare(np.bincount(smoke[:, GATEWAY], minlength=2)).pvalue > 0.01
 
 
 def test_arrivals_start_at_zero_in_order_on_whole_seconds() -> None:
     for seed in range(20):
-        arrival = draw_tasks(PAPER, seed)[:, ARRIVAL]
+        arrival = draw_workload(PAPER, seed).tasks[:, ARRIVAL]
         assert arrival[0] == 0
         assert (np.diff(arrival) >= 0).all()
         assert (arrival % 1000 == 0).all()
@@ -77,7 +76,7 @@ def test_arrivals_start_at_zero_in_order_on_whole_seconds() -> None:
 
 
 def test_run_time_is_that_of_the_demand() -> None:
-    tasks = draw_tasks(PAPER, 0)
+    tasks = draw_workload(PAPER, 0).tasks
     expected = (0.001 * tasks[:, DEMAND] ** 2 + 2.5 * tasks[:, DEMAND] - 14) * 60
     np.testing.assert_array_equal(tasks[:, RUN_TIME], np.rint(expected * 1000))
 
@@ -123,7 +122,7 @@ def test_arrays_cannot_be_written() -> None:
 
 
 def test_workload_does_not_share_the_callers_array() -> None:
-    tasks = draw_tasks(SMOKE, 0)
+    tasks = draw_workload(SMOKE, 0).tasks.copy()
     workload = Workload(topology=draw_topology(SMOKE), tasks=tasks)
     digest = workload.digest
     tasks[0, DEMAND] = 999
@@ -142,7 +141,7 @@ def test_workload_does_not_share_the_callers_array() -> None:
     ],
 )
 def test_broken_task_is_named(column: int, value: int, message: str) -> None:
-    tasks = draw_tasks(SMOKE, 0)
+    tasks = draw_workload(SMOKE, 0).tasks.copy()
     tasks[5, column] = value
     with pytest.raises(WorkloadError, match=message):
         Workload(topology=draw_topology(SMOKE), tasks=tasks)
@@ -256,16 +255,16 @@ def test_wrong_seed_or_split_is_explained(seed: int, split: Any, message: str) -
 def test_workload_must_fit_the_scenario() -> None:
     with pytest.raises(WorkloadError, match=r"\(3, 2, 4\), scenario 'paper' has \(10, 4, 4\)"):
         draw_workload(SMOKE, 0).check_fits(PAPER)
-    tasks = draw_tasks(SMOKE, 0)
+    tasks = draw_workload(SMOKE, 0).tasks.copy()
     tasks[:, GATEWAY] = 2
     workload = Workload(topology=draw_topology(SMOKE), tasks=tasks)
     with pytest.raises(WorkloadError, match="task at gateway 2, scenario 'smoke' has gateways"):
         workload.check_fits(SMOKE)
-    tasks = draw_tasks(SMOKE, 0)
+    tasks = draw_workload(SMOKE, 0).tasks.copy()
     tasks[-1, ARRIVAL] = 150_000_001
     with pytest.raises(WorkloadError, match="after the horizon of scenario 'smoke'"):
         Workload(topology=draw_topology(SMOKE), tasks=tasks).check_fits(SMOKE)
-    one = Workload(topology=draw_topology(PAPER), tasks=draw_tasks(PAPER, 0)[:1])
+    one = Workload(topology=draw_topology(PAPER), tasks=draw_workload(PAPER, 0).tasks[:1])
     with pytest.raises(WorkloadError, match="a workload of one task has no decision"):
         one.check_fits(PAPER)
 
@@ -338,7 +337,7 @@ def test_numbers_with_a_fraction_are_refused(name: str) -> None:
     """Times of 1.7 ms were cut to 1 without a word."""
     topology = draw_topology(SMOKE)
     arrays: dict[str, Any] = {
-        "tasks": draw_tasks(SMOKE, 0)[:3],
+        "tasks": draw_workload(SMOKE, 0).tasks[:3],
         "details": np.zeros((3, 7), dtype=np.int64),
         "outages": np.zeros((0, 3)),  # of nothing, any type will do
     }
