@@ -12,6 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edge_marl.kernel.world import (
+    ALIKE,
     DONE,
     FIRST_LEAF,
     GATEWAY,
@@ -99,7 +100,8 @@ def fetch_server(w: World, e: int, action: int) -> None:
         server = w.links[topology, w.tasks[e, k, GATEWAY], action // services, SERVER]
         place = server * services + action % services
         fetch_line(w.slowdowns, (topology, place))
-        fetch_line(w.services, (topology, place, 0))
+        if w.episode[e, ALIKE] == 0:
+            fetch_line(w.services, (topology, place, 0))
         fetch_line(w.sites, (e, server, 0))
         fetch_line(w.servers, (e, server, 0))
         fetch_line(w.models, (e, server, action % services, 0))
@@ -110,24 +112,28 @@ def fetch_server(w: World, e: int, action: int) -> None:
 
 
 def fetch_gateway(w: World, e: int) -> None:
-    """Ask for the links of the gateway that will look, and for where what it sees is written."""
+    """Ask for the links of the gateway that will look, and for what its own services are worth."""
     k = w.episode[e, SHOWN]
     if k < w.episode[e, NUM_TASKS]:
         topology, g = w.episode[e, TOPOLOGY], w.tasks[e, k, GATEWAY]
         for link in range(0, w.spec[NUM_LINKS], 4):
             fetch_line(w.links, (topology, g, link, 0))
-        fetch_line(w.services, (topology, 0, 0))
-    for at in range(0, w.observations.shape[1], LINE):
-        fetch_line(w.observations, (e, at))
+        for service in range(w.spec[NUM_SERVICES]):
+            fetch_line(w.services, (topology, service, 0))
 
 
 def fetch_neighbours(w: World, e: int) -> None:
-    """Ask for the servers that the gateway will look at."""
+    """Ask for the servers that the gateway will look at, and for where what it sees is written."""
     k = w.episode[e, SHOWN]
     if k < w.episode[e, NUM_TASKS]:
         topology = w.episode[e, TOPOLOGY]
         g = w.tasks[e, k, GATEWAY]
+        own = w.links[topology, g, 0, SERVER]
+        fetch_line(w.sites, (e, own, 0))
+        fetch_line(w.servers, (e, own, 0))
         for link in range(w.spec[NUM_LINKS]):
             server = w.links[topology, g, link, SERVER]
             fetch_line(w.telemetry, (e, server, 0))
             fetch_line(w.slowdowns, (topology, server * w.spec[NUM_SERVICES]))
+    for at in range(0, w.observations.shape[1], LINE):
+        fetch_line(w.observations, (e, at))

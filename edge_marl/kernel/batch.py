@@ -27,10 +27,12 @@ from edge_marl.kernel.world import (
 # in the step after that (which passes over its action).
 NOT_BY_ITSELF, SAME_STEP, NEXT_STEP = range(3)
 
-# In `step_rows`: the row that memory is asked for ahead of its turn, in the base model; the rows of
-# the extended model that wait for their memory together.
+# In `step_rows`: the row that memory is asked for ahead of its turn, in the base model; of the
+# extended model the rows that decide together, and how many looks ahead memory is asked for: of
+# more of them, it would be out of the first cache again before it is used.
 LOOK_AHEAD = 4
 GROUP = 16
+NEAR = 3
 
 
 class Outputs(NamedTuple):
@@ -116,12 +118,15 @@ def step_group(
             step_rewards[e] = decide(w, e, actions[e])
         if extended:
             fetch_gateway(w, e)
-    if extended:
-        for e in range(first, stop):
-            fetch_neighbours(w, e)
-    for e in range(first, stop):
+    near = NEAR if extended else 0
+    for ahead in range(first, stop + near):
+        if extended and ahead < stop:
+            fetch_neighbours(w, ahead)
+        e = ahead - near
+        if e < first:
+            continue
         was_over = out.left[e]
-        if not was_over:
+        if extended or not was_over:  # the extended model's may be written to another place now
             observe(w, e)
         end_step(w, e, was_over, w.observations, w.feasible, 1, out)
 

@@ -11,6 +11,7 @@ from edge_marl.kernel.value import in_time, task_utility
 from edge_marl.kernel.world import (
     ADMITTED,
     AFTER,
+    ALIKE,
     CLOCK,
     DEMAND,
     DENIED,
@@ -78,8 +79,11 @@ def admit(w: World, e: int, k: int, place: int) -> float:
     """Task k starts at a place; return the reward."""
     server = place // w.spec[NUM_SERVICES]
     topology = w.episode[e, TOPOLOGY]
-    quality = task_utility(topology, place, w.tasks[e, k, TYPE], w.tasks[e, k, DEMAND], w.services)
     extended = w.spec[EXTENDED] == 1
+    # Where all servers have the same qualities, those of the first are in the cache.
+    alike = extended and w.episode[e, ALIKE] == 1
+    judged = place % w.spec[NUM_SERVICES] if alike else place
+    quality = task_utility(topology, judged, w.tasks[e, k, TYPE], w.tasks[e, k, DEMAND], w.services)
     end = schedule(w, e, k, place) if extended else w.episode[e, CLOCK] + w.tasks[e, k, RUN_TIME]
     w.tasks[e, k, STATUS] = ADMITTED
     w.tasks[e, k, END] = end

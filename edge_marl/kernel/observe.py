@@ -170,20 +170,20 @@ def observe_services(
         return
     if w.episode[e, ALIKE] == 0:
         judge_services(w, e, server, k)
-    # All is computed for each and picked afterwards, so that several are taken at once.
+    # All is read and computed for each and picked afterwards, so that there is nothing to guess.
     run_time = float(w.tasks[e, k, RUN_TIME])
     longest = w.rates[MAX_DURATION]
     for service in range(services):
-        hosted = w.slowdowns[topology, first + service] > 0
-        duration = slowed(run_time, w.slowdowns[topology, first + service])
-        seen[row, at + SERVICE_FEATURES * service] = w.qualities[e, service] if hosted else 0.0
-        seen[row, at + SERVICE_FEATURES * service + 1] = min(duration / longest, 1.0)
-        seen[row, at + SERVICE_FEATURES * service + 2] = (
-            1.0 if hosted and warm >> service & 1 else 0.0
-        )
-        seen[row, at + SERVICE_FEATURES * service + 3] = 0.0
+        slowdown = w.slowdowns[topology, first + service]
+        quality = w.qualities[e, service]
+        hosted = 1 if slowdown > 0 else 0
+        seen[row, at] = quality if hosted == 1 else 0.0
+        seen[row, at + 1] = min(slowed(run_time, slowdown) / longest, 1.0)
+        seen[row, at + 2] = float(warm >> service & hosted)
+        seen[row, at + 3] = 0.0
+        at += SERVICE_FEATURES
     if has_price(w, server):
-        observe_costs(w, e, server, k, seen, row, at)
+        observe_costs(w, e, server, k, seen, row, at - SERVICE_FEATURES * services)
 
 
 def observe_costs(

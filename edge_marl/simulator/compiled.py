@@ -41,6 +41,7 @@ __all__ = [
     "compile_bodies",
     "compiled",
     "load_draft",
+    "observe",
     "open_row",
     "play_rows",
     "step_at",
@@ -144,6 +145,7 @@ _bodies = compile_bodies(lambda body: part(body, inline=body.__name__ not in SEL
 
 task_utility = _bodies["task_utility"]
 load_draft = _bodies["load_draft"]
+observe = _bodies["observe"]
 open_row = _bodies["open_row"]
 play_rows = _bodies["play_rows"]
 step = _bodies["step"]

@@ -79,9 +79,19 @@ def _watch(base: int, own: int) -> bool:
     return True
 
 
-def _aim(job: int, seen: Any, masks: Any) -> None:
-    """Have a job hand out what is seen into arrays."""
-    write(job + 8 * SEEN, seen.ctypes.data)
+def _aim(job: int, entry: int, seen: Any, masks: Any) -> None:
+    """Have a job hand out what is seen into arrays.
+
+    Args:
+        job: its address.
+        entry: 0, or the address of a word that says where observations are written: at once into
+            what is handed out, then, and nothing is copied.
+        seen: to write to.
+        masks: likewise.
+    """
+    write(job + 8 * SEEN, seen.ctypes.data if entry == 0 else 0)
+    if entry != 0:
+        write(entry, seen.ctypes.data)
     write(job + 8 * MASKS, masks.ctypes.data)
     write(job + 8 * HANDED, len(seen))
 

@@ -12,7 +12,7 @@ from edge_marl.jit import c_function
 from edge_marl.kernel.batch import Outputs
 from edge_marl.kernel.loading import DONE_WELL
 from edge_marl.memory import WORDS, call, pointer, words_at
-from edge_marl.simulator.compiled import load_draft, open_row, play_rows, step_rows
+from edge_marl.simulator.compiled import load_draft, observe, open_row, play_rows, step_rows
 from edge_marl.simulator.world_type import world_at
 from edge_marl.workload.drawing import draw_episode_at
 from edge_marl.workload.parts import SPLITS
@@ -22,7 +22,8 @@ from edge_marl.workload.parts import SPLITS
     range(12)
 )
 JOB_WORDS = 12
-"""Addresses, but for HANDED: rows of SEEN and MASKS, 0 if nobody wants them; and for WHEN."""
+"""Addresses, but for HANDED: rows of SEEN and MASKS, 0 if nobody wants them; and for WHEN.
+SEEN is 0 where observations are written into what is handed out to begin with (`crew.aim`)."""
 
 
 # The next episodes of rows come from a source: words that say where the functions are that begin
@@ -36,8 +37,9 @@ TRAIN = SPLITS["train"]
 def _outputs(words: Any, rows: int, seen: Any, masks: Any, thread: int) -> Any:
     """`Outputs` of a job, of arrays with the shapes of what the world's rows see."""
     kept = seen[0] if words[LAST_SEEN] != 0 else 0
+    copied = words[HANDED] if words[SEEN] != 0 else 0
     return Outputs(
-        numba.carray(pointer(words[SEEN]), (words[HANDED], seen[1]), np.float32),
+        numba.carray(pointer(words[SEEN]), (copied, seen[1]), np.float32),
         numba.carray(pointer(words[MASKS]), (words[HANDED], masks[1]), np.int8),
         numba.carray(pointer(words[LAST_SEEN]), (kept, seen[1]), np.float32),
         numba.carray(pointer(words[LAST_MASKS]), (kept, masks[1]), np.int8),
@@ -94,8 +96,14 @@ def address_of_rows(game: bool) -> int:
 
 
 def _begin(table: int, e: int, draft: int, unused: int) -> int:
-    """`loading.load_draft`, and `opening.open_row` if there is room, on arrays at addresses."""
+    """`loading.load_draft`, and `opening.open_row` if there is room, on arrays at addresses.
+
+    Without a draft, the address 0, it writes once more what the row sees.
+    """
     w = world_at(table)
+    if draft == 0:
+        observe(w, e)
+        return DONE_WELL
     done: int = load_draft(w, e, words_at(draft))
     if done == DONE_WELL:
         open_row(w, e)
@@ -123,7 +131,8 @@ def _begin_next(table: int, e: int, source: int, thread: int) -> int:
 def c_begin() -> Any:
     """Return a C function (table, row, draft, unused), all int64, with its `address`.
 
-    It begins an episode on a draft: `DONE_WELL`, or `NO_ROOM` in the arrays.
+    It begins an episode on a draft: `DONE_WELL`, or `NO_ROOM` in the arrays. With 0 in place of a
+    draft it writes once more what the row sees.
     """
     return c_function(_begin, WORDS, error_model="numpy")
 

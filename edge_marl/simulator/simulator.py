@@ -109,7 +109,7 @@ class Simulator:
         """Bind the kernel to the arrays as they are now."""
         self._table = compiled.address_table(self._world)
         self._address: int = self._table.ctypes.data
-        self.stepper.bind(self._world, self._address)
+        self.stepper.bind(self._world, self._table)
         self.step_row: Callable[[int, int], float] = self._bound(steps.step, compiled.step_at)
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
         reward. Bound, not a method: a single environment's step is short enough to notice."""
@@ -138,6 +138,8 @@ class Simulator:
     @property
     def observations(self) -> npt.NDArray[np.float32]:
         """(E, size) what is seen now; overwritten by the next step: copy what you hand out."""
+        if self.stepper.stale:
+            self._look()
         return self._world.observations
 
     @property
@@ -207,8 +209,16 @@ class Simulator:
             opening.open_row(self._world, row)
         return done
 
+    def _look(self) -> None:
+        """Write what all rows see, which the last step has only handed out."""
+        for row in range(self.num_envs):
+            c_begin().ctypes(self._address, row, 0, 0)
+        self.stepper.stale = False
+
     def snapshot(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of the arrays that change as episodes go on, by name."""
+        if self.stepper.stale:
+            self._look()
         return {name: array.copy() for name, array in self._changing().items()}
 
     def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.kernel.batch import NOT_BY_ITSELF, SAME_STEP, Outputs, play_rows, step_rows
-from edge_marl.kernel.world import World
+from edge_marl.kernel.world import ARRAYS, EXTENDED, World
 from edge_marl.simulator.crew import Crew, aim, alone
 from edge_marl.simulator.pace import Pace
 from edge_marl.simulator.restarts import Restarts
@@ -37,6 +37,9 @@ ROWS_PER_THREAD = 32
 
 ROWS_AT_A_TIME = 16
 """Rows that a thread takes at once: whole cache lines of rewards, and a few us of work."""
+
+OBSERVATIONS = list(ARRAYS).index("observations")
+"""Their row in the table of arrays."""
 
 with_threads: WeakSet[Stepper] = WeakSet()
 """Steppers that have made threads."""
@@ -79,8 +82,17 @@ class Stepper:
     def __init__(
         self, world: World, game: bool, restarts: Restarts, num_threads: int | None
     ) -> None:
-        self._world, self._table = world, 0
+        self._world = world
+        self._table = np.zeros((0, 0), dtype=np.int64)
+        self._own = self._entry = 0
+        """Where the simulator has its observations, and the address of the word of the table that
+        says so; that is 0 where no step may change it."""
         self._game, self._restarts = game, restarts
+        # The extended model writes all observations anew at each step: at once into what is handed
+        # out. The base model keeps them up to date in place, and states of games are made of them.
+        self._direct = bool(world.spec[EXTENDED] == 1 and not game)
+        self.stale = False
+        """Whether the simulator's own observations are of an earlier step than the last one."""
         rows = len(world.episode)
         shown, masks = (world.seen, world.masks) if game else (world.observations, world.feasible)
         self._shapes = shown.shape, masks.shape
@@ -112,15 +124,17 @@ class Stepper:
             self.last_masks = np.zeros(masks, dtype=np.int8)
         self._set_job()
 
-    def bind(self, world: World, table: int) -> None:
-        """Work on these arrays, whose table is at an address, from now on."""
-        self._world, self._table = world, table
-        self._job[TABLE] = table
+    def bind(self, world: World, table: npt.NDArray[np.int64]) -> None:
+        """Work on these arrays, of which there is a table, from now on."""
+        # A copy: where it says that observations are, a step may be told to hand them out.
+        self._world, self._table, self._own = world, table.copy(), table[OBSERVATIONS, 0]
+        self._job[TABLE] = self._table.ctypes.data
+        self._entry = self._table[OBSERVATIONS:].ctypes.data if self._direct else 0
 
     def _set_job(self) -> None:
         """Set the words that stay: who reads them is compiled code (`rows.py`)."""
         job = np.zeros(JOB_WORDS, dtype=np.int64)
-        job[TABLE] = self._table
+        job[TABLE] = self._table.ctypes.data
         job[ENDED], job[LEFT] = self.ended.ctypes.data, self.left.ctypes.data
         if len(self.last_seen):
             job[LAST_SEEN] = self.last_seen.ctypes.data
@@ -136,7 +150,7 @@ class Stepper:
         """Leave out what is bound to this object's memory, for copies and pickles."""
         bound = ("_job", "job")
         state = {name: value for name, value in self.__dict__.items() if name not in bound}
-        return state | {"_crew": None, "_begun": None}
+        return state | {"_crew": None, "_begun": None, "_table": self._table[:0]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Bind a copy to its own memory; its simulator binds it to the world."""
@@ -203,8 +217,11 @@ class Stepper:
         """Return the address of the job, which says by now where the step hands out."""
         if work.seen is None or work.masks is None:
             self._job[HANDED] = 0
+            self._table[OBSERVATIONS, 0] = self._own
+            self.stale = False
         else:
-            aim(self.job, work.seen, work.masks)
+            aim(self.job, self._entry, work.seen, work.masks)
+            self.stale = self._direct
         return self.job
 
     def _hire(self) -> Crew:

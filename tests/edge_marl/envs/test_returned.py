@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from edge_marl import EdgeAIGCRows, edge_aigc_v0
+from edge_marl import EdgeAIGCRows, Simulator, draw_workload, edge_aigc_v0, load_scenario
 from tests.edge_marl.envs.batches import run_batch
 from tests.worlds.transcripts import Choices, assert_same, frozen, play, turns
 
@@ -122,3 +122,34 @@ def test_nothing_returned_is_used_again(make: Any, run: Any) -> None:
                 if array.flags.writeable:
                     array[...] = np.ones((), array.dtype)
     assert_same(again, copies)
+
+
+@pytest.mark.parametrize("scenario", ["smoke", "campus"])
+def test_rows_that_are_not_reset_still_see_what_they_saw(scenario: str) -> None:
+    """Whatever was done to the arrays that showed it; so do those of a state that was saved."""
+    envs: Any = gymnasium.make_vec("EdgeAIGC-v0", num_envs=3, scenario=scenario)
+    envs.reset(seed=0)
+    for action in (0, 1, 2):
+        seen = envs.step(np.full(3, action))[0]
+    kept = seen.copy()
+    seen[:] = -1.0
+    state = envs.save_state()
+    again = envs.reset(seed=5, options={"reset_mask": np.array([False, True, False])})[0]
+    np.testing.assert_array_equal(again[[0, 2]], kept[[0, 2]])
+    assert (again[1] != kept[1]).any()
+    np.testing.assert_array_equal(envs.restore_state(state)[0], kept)
+
+
+def test_a_step_without_observations_writes_none_into_earlier_ones() -> None:
+    """The memory that was handed out before stays as it was."""
+    simulator = Simulator(load_scenario("campus"), num_envs=2)
+    for row in range(2):
+        simulator.load(row, draw_workload(simulator.scenario, row))
+    seen, masks = np.empty_like(simulator.observations), np.empty_like(simulator.feasible)
+    actions, rewards = np.zeros(2, dtype=np.int64), np.zeros(2)
+    simulator.step(actions, rewards, seen, masks)
+    kept = seen.copy()
+    np.testing.assert_array_equal(simulator.observations, kept)
+    simulator.step(actions, rewards)
+    np.testing.assert_array_equal(seen, kept)
+    assert (simulator.observations != kept).any()
