@@ -41,7 +41,7 @@ class Known:
         self.cloud = np.zeros(scenario.num_neighbours, dtype=np.bool_)
         """(N,) which neighbour is the cloud."""
         self.cloud[-1:] = scenario.cloud is not None
-        self.load_ms = _mean_load_ms(scenario)
+        self.load_ms = scenario.residency.mean_load_ms if scenario.residency else 0.0
         """Expected time to load a model that is not resident."""
         self.least_demand = min(scenario.tasks.demand)
         self.reserve = _reserve(scenario)
@@ -341,12 +341,3 @@ def _reserve(scenario: Scenario) -> Ints:
     reserve = np.full(scenario.num_neighbours, math.ceil(steps))
     reserve[0] = 0
     return reserve
-
-
-def _mean_load_ms(scenario: Scenario) -> float:
-    """Mean time to load a model: of a lognormal mode, median x exp(sd^2 / 2)."""
-    if scenario.residency is None:
-        return 0.0
-    modes = scenario.residency.load
-    total = sum(m.share * m.median_s * math.exp(m.sd_log**2 / 2) for m in modes)
-    return 1000.0 * total / sum(mode.share for mode in modes)

@@ -14,7 +14,7 @@ from torch import nn
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor, OnBatch
 from edge_marl.agents.policy_gradient.settings import PpoConfig
-from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, actor_critic
+from edge_marl.agents.policy_gradient.shared import MaskedPolicyAgent, actor_critic
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.scenario import Scenario
 
@@ -38,7 +38,7 @@ class MaskedPPO(PPO):
         return prepared
 
 
-class IppoAgent(FlatPolicyAgent):
+class IppoAgent(MaskedPolicyAgent):
     """A trained `ippo`: any gateway's policy, and the single environment's."""
 
     name = "ippo"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import torch
@@ -9,11 +11,29 @@ from torch import Tensor, nn
 
 from edge_marl.layout import ObservationLayout
 
-__all__ = ["TokenFeatures"]
+__all__ = ["SeesOnce", "TokenFeatures"]
 
 SERVER_DERIVED = 3
 SERVICE_DERIVED = 1
 """Features of a server, and of a service in the extended model, that follow from the others."""
+
+
+class SeesOnce(nn.Module):
+    """A network in two parts: features without weights, and what has weights.
+
+    A learner that takes several gradient steps on an observation computes its features once.
+    """
+
+    see: Callable[..., dict[str, Tensor]]
+    """Returns the features, rows first, of observations (B, D) and what else it is shown."""
+
+    @abstractmethod
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return the network's outputs, given what was seen."""
+
+    def forward(self, *shown: Tensor) -> Tensor:
+        """Return the network's outputs for what it is shown."""
+        return self.judge(self.see(*shown))
 
 
 class TokenFeatures(nn.Module):

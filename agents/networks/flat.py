@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from edge_marl.agents.networks.features import TokenFeatures
+from edge_marl.agents.networks.features import SeesOnce, TokenFeatures
 from edge_marl.layout import ObservationLayout
 
 __all__ = ["FlatActor", "FlatNetwork"]
 
 
-class FlatNetwork(nn.Module):
+class FlatNetwork(SeesOnce):
     """A perceptron from all features, side by side, to `outputs` numbers (None: one per action)."""
 
     def __init__(
@@ -27,25 +28,33 @@ class FlatNetwork(nn.Module):
         layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*layers[:-1])
 
-    def forward(self, observation: Tensor) -> Tensor:
-        """Return (B, outputs) for observations (B, D)."""
+    def see(self, observation: Tensor) -> dict[str, Tensor]:
+        """Return the features of observations (B, D), side by side."""
         task, servers, services = self.features(observation)
         flat = torch.cat([task, servers.flatten(1), services.flatten(1)], dim=1)
-        values: Tensor = self.layers(flat)
+        return {"features": flat}
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return (B, outputs)."""
+        values: Tensor = self.layers(seen["features"])
         return values
 
 
-class FlatActor(nn.Module):
+class FlatActor(SeesOnce):
     """Log-probabilities of all actions from the flat observation."""
 
     def __init__(self, layout: ObservationLayout, hidden: tuple[int, ...]) -> None:
         super().__init__()
         self.logits = FlatNetwork(layout, hidden)
 
-    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the features of observations (B, D), side by side, and the mask (B, A)."""
+        return {"mask": mask, **self.logits.see(observation)}
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return log-probabilities (B, A); illegal actions have probability 0."""
-        logits = self.logits(observation)
+        logits = self.logits.judge(seen)
         # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
-        logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+        logits = logits.masked_fill(~seen["mask"], torch.finfo(logits.dtype).min)
         values: Tensor = logits.log_softmax(dim=-1)
         return values

@@ -7,14 +7,62 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from tianshou.data import Batch, ReplayBufferManager, VectorReplayBuffer
+from tianshou.data.batch import create_value
 
-__all__ = ["UniformReplay", "replay_size", "replay_state", "restore_replay"]
+__all__ = ["Rollout", "UniformReplay", "replay_size", "replay_state", "restore_replay"]
 
 PLACES = ("_size", "_insertion_idx", "_ep_return", "_ep_len", "_ep_start_idx")
 """What the part of one environment knows besides its transitions."""
 
 PRIORITIES = ("_max_prio", "_min_prio")
 """What a prioritised buffer knows besides its tree of weights."""
+
+
+class Rollout(VectorReplayBuffer):
+    """What was collected since the last update, for learners that then forget it.
+
+    All rows step together and none ever wraps, so that nothing has to be done row by row, which
+    took a tenth of PPO's time.
+
+    Args:
+        steps: most steps of all rows that are collected.
+        rows: number of environments.
+    """
+
+    def __init__(self, steps: int, rows: int) -> None:
+        super().__init__(steps * rows, rows)
+
+    def add(self, batch: Any, buffer_ids: Any = None) -> Any:
+        """Add a transition of every row; return their places.
+
+        Raises:
+            IndexError: if it is full.
+        """
+        if (steps := self._lengths[0]) == self._extend_offset[1]:
+            raise IndexError(f"a rollout of {steps} steps is full")
+        places = self._offset + steps
+        step: Any = Batch({key: part for key, part in batch.items() if key != "info"})
+        step.done = batch.terminated | batch.truncated
+        if not self._meta.get_keys():
+            self._meta: Any = create_value(step, self.maxsize, stack=False)
+        self._meta[places] = step
+        self.last_index, self._lengths = places, self._lengths + 1
+        return places
+
+    def reset(self, keep_statistics: bool = False) -> None:
+        """Forget all transitions."""
+        self.last_index, self._lengths = self._offset.copy(), np.zeros_like(self._offset)
+
+    def sample_indices(self, batch_size: int | None) -> npt.NDArray[np.int64]:
+        """Return the places of all transitions, row by row; no others are asked for."""
+        places: npt.NDArray[np.int64] = self._offset[:, None] + np.arange(self._lengths[0])
+        return places.ravel()
+
+    def unfinished_index(self) -> npt.NDArray[np.int64]:
+        """Return the last place of each row whose episode goes on."""
+        if not self._lengths[0]:
+            return np.zeros(0, dtype=np.int64)
+        return np.asarray(self.last_index[~self.done[self.last_index]])
 
 
 class UniformReplay(VectorReplayBuffer):

@@ -8,13 +8,22 @@ import numpy as np
 from tianshou.algorithm.modelfree.a2c import A2C
 
 from edge_marl.agents.policy_gradient.settings import A2cConfig
-from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, OnPolicyLearner, actor_critic
+from edge_marl.agents.policy_gradient.shared import (
+    MaskedPolicyAgent,
+    OncePerUpdate,
+    OnPolicyLearner,
+    actor_critic,
+)
 from edge_marl.scenario import Scenario
 
 __all__ = ["A2cAgent", "make_learner"]
 
 
-class A2cAgent(FlatPolicyAgent):
+class _A2C(OncePerUpdate, A2C):
+    """Tianshou's, which sees each observation once."""
+
+
+class A2cAgent(MaskedPolicyAgent):
     """A trained `a2c`."""
 
     name = "a2c"
@@ -27,5 +36,5 @@ def make_learner(
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = A2cAgent.build_actor(scenario, config)
     learner = OnPolicyLearner(scenario, actor, rows, config.decisions_per_update, config.batch_size)
-    learner.algorithm = A2C(**actor_critic(learner.policy, scenario, config, budget))
+    learner.algorithm = _A2C(**actor_critic(learner.policy, scenario, config, budget))
     return learner

@@ -8,13 +8,22 @@ import numpy as np
 from tianshou.algorithm.modelfree.ppo import PPO
 
 from edge_marl.agents.policy_gradient.settings import PpoConfig
-from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, OnPolicyLearner, actor_critic
+from edge_marl.agents.policy_gradient.shared import (
+    MaskedPolicyAgent,
+    OncePerUpdate,
+    OnPolicyLearner,
+    actor_critic,
+)
 from edge_marl.scenario import Scenario
 
 __all__ = ["PpoAgent", "make_learner"]
 
 
-class PpoAgent(FlatPolicyAgent):
+class _PPO(OncePerUpdate, PPO):
+    """Tianshou's, which sees each observation once."""
+
+
+class PpoAgent(MaskedPolicyAgent):
     """A trained `ppo`."""
 
     name = "ppo"
@@ -30,5 +39,5 @@ def make_learner(
         scenario, actor, rows, config.decisions_per_update, config.batch_size, config.epochs
     )
     parts = actor_critic(learner.policy, scenario, config, budget)
-    learner.algorithm = PPO(eps_clip=config.clip, advantage_normalization=True, **parts)
+    learner.algorithm = _PPO(eps_clip=config.clip, advantage_normalization=True, **parts)
     return learner

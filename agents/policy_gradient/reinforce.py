@@ -19,7 +19,7 @@ from tianshou.data import SequenceSummaryStats
 
 from edge_marl.agents.on_tianshou.optimisers import adam_of
 from edge_marl.agents.policy_gradient.settings import ReinforceConfig
-from edge_marl.agents.policy_gradient.shared import FlatPolicyAgent, OnPolicyLearner
+from edge_marl.agents.policy_gradient.shared import MaskedPolicyAgent, OnPolicyLearner
 from edge_marl.scenario import Scenario
 
 __all__ = ["ReinforceAgent", "StandardisedReinforce", "make_learner"]
@@ -56,7 +56,7 @@ class StandardisedReinforce(Reinforce):
         return LossSequenceTrainingStats(loss=SequenceSummaryStats.from_sequence(losses))
 
 
-class ReinforceAgent(FlatPolicyAgent):
+class ReinforceAgent(MaskedPolicyAgent):
     """A trained `reinforce`."""
 
     name = "reinforce"

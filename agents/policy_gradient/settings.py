@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edge_marl.agents.training.settings import BaselineConfig, Count, Positive, Share
 
-__all__ = ["A2cConfig", "PpoConfig", "ReinforceConfig"]
+__all__ = ["A2cConfig", "PolicyGradientConfig", "PpoConfig", "ReinforceConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class A2cConfig(BaselineConfig):
+class PolicyGradientConfig(BaselineConfig):
+    """Settings of all policy gradients."""
+
+    network: Literal["flat", "pairs"] = "flat"
+    """`flat` sees all features side by side; `pairs` scores each legal (server, service) pair by
+    itself, with the same weights (`networks/pairs.py`): `hidden` are then the widths of that, for
+    which (32, 32) do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class A2cConfig(PolicyGradientConfig):
     """Settings of `a2c`."""
 
     decisions_per_update: Count = 256
@@ -44,7 +55,7 @@ class PpoConfig(A2cConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforceConfig(BaselineConfig):
+class ReinforceConfig(PolicyGradientConfig):
     """Settings of `reinforce`."""
 
     decisions_per_update: Count = 256

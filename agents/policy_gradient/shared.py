@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from tianshou.algorithm.modelfree.reinforce import DiscreteActorPolicy
-from tianshou.data import VectorReplayBuffer
+from tianshou.data import Batch
 from torch import nn
+from torch.distributions import Categorical
 
 from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
+from edge_marl.agents.networks.pairs import PairActor, PairValue
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.on_batch import OnBatch
 from edge_marl.agents.on_tianshou.optimisers import adam_of
+from edge_marl.agents.on_tianshou.replay_buffer import Rollout
 from edge_marl.agents.policy_agent import PolicyAgent
-from edge_marl.agents.policy_gradient.settings import A2cConfig
-from edge_marl.agents.training.settings import BaselineConfig
+from edge_marl.agents.policy_gradient.settings import A2cConfig, PolicyGradientConfig
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["FlatPolicyAgent", "OnPolicyLearner", "actor_critic"]
+__all__ = ["MaskedPolicy", "MaskedPolicyAgent", "OnPolicyLearner", "OncePerUpdate", "actor_critic"]
 
 
-class FlatPolicyAgent(PolicyAgent[Any]):
-    """Takes the most probable action of a masked perceptron."""
+class MaskedPolicyAgent(PolicyAgent[Any]):
+    """Takes the most probable action of a masked network."""
 
     deterministic: ClassVar[bool] = True
 
     @classmethod
-    def build_actor(cls, scenario: Scenario, config: BaselineConfig) -> FlatActor:
+    def build_actor(cls, scenario: Scenario, config: PolicyGradientConfig) -> nn.Module:
         """Return an untrained actor."""
+        if config.network == "pairs":
+            return PairActor(scenario, config.hidden)
         return FlatActor(ObservationLayout(scenario), config.hidden)
+
+
+class MaskedPolicy(DiscreteActorPolicy):
+    """Tianshou's, without what a gradient step has no use for: checks, and actions drawn."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(dist_fn=partial(Categorical, None, validate_args=False), **parts)
+
+    def forward(self, batch: Any, state: Any = None, **_: Any) -> Any:
+        """Return the distribution of actions."""
+        logits, _state = self.actor(batch.obs, state=state, info=batch.info)
+        return Batch(dist=self.dist_fn(logits))
+
+
+class OncePerUpdate:
+    """For Tianshou's actor-critics: what has no weights is computed once per update."""
+
+    policy: Any
+    critic: Any
+
+    def _preprocess_batch(self, batch: Any, buffer: Any, indices: Any) -> Any:
+        actor, critic = self.policy.actor, self.critic
+        batch.obs = Batch(mask=batch.obs.mask, **actor.see(batch.obs), **critic.see(batch.obs))
+        batch.obs_next = Batch(critic.see(batch.obs_next))
+        parent: Any = super()
+        return parent._preprocess_batch(batch, buffer, indices)
 
 
 class OnPolicyLearner(Learner):
@@ -56,10 +90,20 @@ class OnPolicyLearner(Learner):
     ) -> None:
         self.actor = actor
         masked: Any = OnBatch(actor, actor=True)
-        self.policy = DiscreteActorPolicy(actor=masked, action_space=action_space(scenario))
-        steps = -(-decisions_per_update // rows) + 1
-        self.replay = VectorReplayBuffer(steps * rows, rows)
+        self.policy = MaskedPolicy(actor=masked, action_space=action_space(scenario))
+        self.replay = Rollout(-(-decisions_per_update // rows) + 1, rows)
         self._batch_size, self._epochs = batch_size, epochs
+
+    def act(self, seen: Batch) -> npt.NDArray[np.int64]:
+        """Return an action per row, drawn from the policy.
+
+        The largest of log p - log e with e exponential is drawn with probabilities p: in a third of
+        the time of PyTorch's own draw.
+        """
+        with torch.no_grad():
+            log_p, _ = self.policy.actor(seen)
+            drawn = (log_p - torch.empty_like(log_p).exponential_().log_()).argmax(dim=1)
+        return np.asarray(drawn)
 
     def update(self, times: int) -> int:
         """Learn from what was collected; return the gradient steps."""
@@ -75,7 +119,12 @@ def actor_critic(
     policy: DiscreteActorPolicy, scenario: Scenario, config: A2cConfig, budget: int
 ) -> dict[str, Any]:
     """Return what Tianshou's A2C and PPO are both made of."""
-    critic = FlatNetwork(ObservationLayout(scenario), config.hidden, outputs=1)
+    layout = ObservationLayout(scenario)
+    critic = (
+        PairValue(layout, config.hidden)
+        if config.network == "pairs"
+        else FlatNetwork(layout, config.hidden, outputs=1)
+    )
     return {
         "policy": policy,
         "critic": OnBatch(critic, actor=False),

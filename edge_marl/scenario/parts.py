@@ -6,6 +6,7 @@ out is off.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -84,6 +85,12 @@ class Residency(Section):
 
     load: Annotated[tuple[LoadMode, ...], Field(min_length=1)]
     """The time that loading takes is drawn from these, anew for each task."""
+
+    @property
+    def mean_load_ms(self) -> float:
+        """Mean time to load a model: of a lognormal mode, median x exp(sd^2 / 2)."""
+        total = sum(m.share * m.median_s * math.exp(m.sd_log**2 / 2) for m in self.load)
+        return 1000.0 * total / sum(mode.share for mode in self.load)
 
 
 class Cloud(Section):

@@ -66,6 +66,24 @@ def test_learns_which_service_is_good(name: str, seed: int) -> None:
     assert after > 0.95
 
 
+@pytest.mark.parametrize("name", ["a2c", "ppo"])
+def test_legal_pairs_learn_which_service_is_good(name: str) -> None:
+    trainer = small_trainer(name, PLAIN, network="pairs")
+    assert utility_per_task(trainer.train(PLAIN, 4000, seed=0), PLAIN) > 0.95
+
+
+def test_drawn_actions_have_the_policys_probabilities() -> None:
+    part = learner("ppo")
+    rows = 20_000
+    seen = Batch(obs=np.tile(part.replay.obs.obs[:1], (rows, 1)), mask=np.ones((rows, 6), bool))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        shares = np.bincount(part.act(seen), minlength=6) / rows
+    with torch.no_grad():
+        expected = part.actor(torch.as_tensor(seen.obs[:1]), torch.as_tensor(seen.mask[:1])).exp()
+    np.testing.assert_allclose(shares, expected[0], atol=5 * 0.5 / rows**0.5)
+
+
 @every_baseline
 def test_defaults_train_in_base_and_extended_tiers(name: str) -> None:
     for tier in ("smoke", "agod", "campus"):

@@ -66,7 +66,16 @@ def assert_equal(first: Any, second: Any) -> None:
 @pytest.mark.parametrize("name", learners())
 @pytest.mark.parametrize("scenario", [SMOKE, CAMPUS], ids=["smoke", "campus"])
 def test_cut_in_two_equals_uncut(name: str, scenario: Scenario, tmp_path: Path) -> None:
-    trainer = small_trainer(name, scenario)
+    check_cut_in_two(small_trainer(name, scenario), scenario, tmp_path)
+
+
+def test_with_legal_pairs_cut_in_two_equals_uncut(tmp_path: Path) -> None:
+    trainer = small_trainer("ppo", CAMPUS)
+    trainer.config = replace(trainer.config, network="pairs")  # type: ignore[call-arg]
+    check_cut_in_two(trainer, CAMPUS, tmp_path)
+
+
+def check_cut_in_two(trainer: LearningTrainer, scenario: Scenario, tmp_path: Path) -> None:
     uncut = trainer.start(scenario, BUDGET, seed=3)
     while not uncut.done:
         uncut.advance()

@@ -1,0 +1,173 @@
+"""One small network that scores each legal (server, service) pair, the same for all pairs.
+
+Sizes: B rows, S servers, V services per server, A = S * V actions, K most legal actions of a row,
+D observation length, F features of a pair.
+
+A row's legal pairs stand side by side in K places, so that what is illegal costs nothing: every row
+of a tier has as many. All that a pair's score depends on is among its features, which have no
+weights: so a gradient step is three products of matrices forward and five backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from edge_marl.agents.networks.features import SeesOnce, TokenFeatures
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["PairActor", "PairFeatures", "PairScore", "PairValue"]
+
+
+class PairFeatures(nn.Module):
+    """What is seen of the task, a server and a service of it, side by side. It has no weights.
+
+    In the extended model that is what `TokenFeatures` shows, and two numbers that follow: the time
+    left until the deadline where a model that is not resident takes its mean time to load, and what
+    the heuristics take a place to be worth (`heuristics/view.py`, `View.value`). In the base model,
+    where a service shows nothing, each pair has a column of its own, by which it is told.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__()
+        layout = ObservationLayout(scenario)
+        self.tokens = TokenFeatures(layout)
+        self._layout = layout
+        self._has_deadlines = bool(scenario.tasks.deadline_s)
+        self._loading = 0.0
+        if scenario.extended:
+            self._loading = scenario.residency.mean_load_ms if scenario.residency else 0.0
+            self._loading /= longest_ms(layout)
+        deadlines = torch.tensor(scenario.tasks.deadline_s or (0.0,), dtype=torch.float64)
+        self.register_buffer("deadlines", 1000.0 * deadlines / longest_ms(layout), persistent=False)
+        self._actions = layout.num_servers * layout.num_services
+        seen = self.tokens.task_size + self.tokens.server_size + self.tokens.service_size
+        self.size = seen + (2 if layout.extended else self._actions)
+
+    deadlines: Tensor
+
+    def forward(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Return features (B, K, F) of the pairs of actions (B, K), for observations (B, D)."""
+        layout = self._layout
+        task, servers, services = self.tokens(observation)
+        row = torch.arange(len(action))[:, None]
+        server = servers[row, action // layout.num_services]
+        if layout.extended:
+            service = services.flatten(1, 2)[row, action]
+            own = self._derived(observation, task, servers, server, service)
+        else:
+            service = server[..., :0]
+            own = one_hot(action, self._actions).to(server.dtype)
+        shown = task[:, None].expand(-1, action.shape[1], -1)
+        return torch.cat([shown, server, service, own], dim=-1)
+
+    def _derived(
+        self, observation: Tensor, task: Tensor, servers: Tensor, server: Tensor, service: Tensor
+    ) -> Tensor:
+        """Return (B, K, 2): time left with loading, and worth. Times: see `TokenFeatures`."""
+        _, _, left, after = (column[:, None] for column in task.unbind(-1))
+        after = 2.0 * after
+        quality, duration, warm, cost = service.unbind(-1)[:4]
+        takes = torch.maximum(server[..., 3], self._loading * (1.0 - warm)) + duration
+        stages = after + 1.0 + servers[..., 4].amax(dim=1, keepdim=True)
+        worth = 2.0 * quality / stages
+        if self._has_deadlines:
+            deadline = self.deadlines.to(task.dtype)
+            if len(deadline) > 1:
+                deadline = (observation[:, : len(deadline)] @ deadline)[:, None]
+            late = takes * (after + 1.0) - left
+            worth = worth * (1.0 - late / (deadline * stages).clamp_min(1e-9)).clamp(0.0, 1.0)
+        return torch.stack([(left - takes).clamp(-1.0, 1.0), worth - cost], dim=-1)
+
+
+def longest_ms(layout: ObservationLayout) -> int:
+    """Return the unit that the networks see times in: the longest deadline, or else run time."""
+    return layout.max_deadline_ms if layout.max_deadline_ms > 1 else layout.max_duration_ms
+
+
+class PairScore(nn.Module):
+    """A perceptron from a pair's features to a number.
+
+    Args:
+        scenario: the world.
+        hidden: widths of its hidden layers.
+    """
+
+    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.features = PairFeatures(scenario)
+        self.layers = perceptron(self.features.size, hidden)
+
+    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the mask, the legal actions (B, K) and their features (B, K, F)."""
+        action = legal_first(mask)
+        return {"mask": mask, "action": action, "features": self.features(observation, action)}
+
+    def forward(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return scores (B, A), the lowest number where an action is illegal."""
+        mask, action = seen["mask"], seen["action"]
+        scores = self.layers(seen["features"]).squeeze(-1)
+        # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
+        lowest = torch.finfo(scores.dtype).min
+        padded = torch.full(mask.shape, lowest, dtype=scores.dtype).scatter(1, action, scores)
+        return padded.masked_fill(~mask, lowest)
+
+
+class PairActor(SeesOnce):
+    """Log-probabilities of all actions: scores through a softmax."""
+
+    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.score = PairScore(scenario, hidden)
+
+    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return what there is to see (`PairScore.see`)."""
+        return self.score.see(observation, mask)
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return log-probabilities (B, A); illegal actions have probability 0."""
+        values: Tensor = self.score(seen).log_softmax(dim=-1)
+        return values
+
+
+class PairValue(SeesOnce):
+    """A state's value, from the task and the mean and largest of what servers and services show."""
+
+    def __init__(self, layout: ObservationLayout, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.features = TokenFeatures(layout)
+        pooled = 2 * (self.features.server_size + self.features.service_size)
+        self.layers = perceptron(self.features.task_size + pooled, hidden)
+
+    def see(self, observation: Tensor) -> dict[str, Tensor]:
+        """Return the features, (B, T + 2 F + 2 C)."""
+        task, servers, services = self.features(observation)
+        shown = (servers, services.flatten(1, 2))
+        pooled = [part for tokens in shown for part in (tokens.mean(dim=1), tokens.amax(dim=1))]
+        return {"features": torch.cat([task, *pooled], dim=-1)}
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return (B, 1)."""
+        values: Tensor = self.layers(seen["features"])
+        return values
+
+
+def legal_first(mask: Tensor) -> Tensor:
+    """Return (B, K): the legal actions of each row, in order; where there are fewer, others too."""
+    count = mask.sum(dim=1)
+    most = int(count.max())
+    if int(count.min()) == most:  # as in every tier: four times as fast
+        return mask.nonzero()[:, 1].view(-1, most)
+    return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
+
+
+def perceptron(inputs: int, hidden: tuple[int, ...]) -> nn.Sequential:
+    """Return layers from `inputs` numbers to one; ReLU takes half of the time of SiLU."""
+    sizes = (inputs, *hidden, 1)
+    layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,136 @@
+"""The network of legal pairs against a plain form of it, its features against the heuristics'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from edge_marl.agents import load
+from edge_marl.agents.heuristics.view import Known
+from edge_marl.agents.networks.pairs import PairActor, PairFeatures, PairValue, legal_first
+from edge_marl.agents.policy_gradient.settings import PpoConfig
+from edge_marl.agents.policy_gradient.trainers import PpoTrainer
+from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario, load_scenario
+
+ROWS = 6
+
+
+def shown(scenario: Scenario) -> tuple[Tensor, Tensor]:
+    """Observations (ROWS, D) after 30 random decisions, and their masks (ROWS, A)."""
+    envs = EdgeAIGCVectorEnv(ROWS, scenario=scenario)
+    generator = np.random.default_rng(0)
+    seen, info = envs.reset(seed=0)
+    for _ in range(30):
+        legal = info["action_mask"]
+        seen, *_, info = envs.step((generator.random(legal.shape) * legal).argmax(axis=1))
+    return torch.as_tensor(seen, dtype=torch.float64), torch.as_tensor(info["action_mask"]).bool()
+
+
+def unequal(mask: Tensor) -> Tensor:
+    """The mask with most of it taken away, a different number in each row; one is left."""
+    kept = torch.rand(mask.shape, generator=torch.Generator().manual_seed(0)) < 0.3
+    first = torch.zeros_like(mask).scatter(1, legal_first(mask)[:, :1], True)
+    return mask & (kept | first)
+
+
+def actor_of(scenario: Scenario) -> PairActor:
+    torch.manual_seed(0)
+    return PairActor(scenario, (16, 8)).double()
+
+
+def plain(actor: PairActor, observation: Tensor, mask: Tensor) -> Tensor:
+    """Every pair's score, then a softmax over the legal ones."""
+    every = torch.arange(mask.shape[1]).expand(len(mask), -1)
+    scores = actor.score.layers(actor.score.features(observation, every)).squeeze(-1)
+    log_p: Tensor = scores.masked_fill(~mask, -torch.inf).log_softmax(dim=1)
+    return log_p
+
+
+@pytest.mark.parametrize("tier", ["smoke", "campus", "metro"])
+@pytest.mark.parametrize("alike", [True, False])
+def test_values_and_gradients_are_those_of_the_padded_form(tier: str, alike: bool) -> None:
+    scenario = load_scenario(tier)
+    observation, mask = shown(scenario)
+    if not alike:
+        mask = unequal(mask)
+        assert len(set(mask.sum(dim=1).tolist())) > 1
+    actor = actor_of(scenario)
+    weights = list(actor.parameters())
+    worth = torch.randn(mask.shape, dtype=torch.float64)
+    values, gradients = [], []
+    for log_p in (actor(observation, mask), plain(actor, observation, mask)):
+        values.append(log_p[mask])
+        gain = (log_p[mask].exp() * worth[mask]).sum()
+        gradients.append(torch.autograd.grad(gain, weights))
+    torch.testing.assert_close(values[0], values[1], rtol=0, atol=1e-12)
+    for own, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-9, atol=1e-12)
+    assert (actor(observation, mask)[~mask].exp() == 0).all()
+
+
+@pytest.mark.parametrize("tier", ["campus", "metro", "nation", "studio"])
+def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
+    scenario = load_scenario(tier)
+    observation, mask = shown(scenario)
+    legal = legal_first(mask)
+    time_left, worth = PairFeatures(scenario)(observation, legal)[..., -2:].unbind(-1)
+    view = Known(scenario).view(observation.float().numpy(), {"action_mask": mask.numpy()})
+    expected = torch.as_tensor(view.value.reshape(ROWS, -1)).gather(1, legal)
+    torch.testing.assert_close(worth, expected, rtol=0, atol=1e-6)
+    takes = torch.as_tensor(view.until_end_ms.reshape(ROWS, -1)).gather(1, legal)
+    layout = ObservationLayout(scenario)
+    longest = max(layout.max_deadline_ms, 2)
+    left = layout.feature("deadline left", observation.numpy())
+    late = ((torch.as_tensor(left) - takes) / longest).clamp(-1.0, 1.0)
+    if scenario.tasks.deadline_s:
+        torch.testing.assert_close(time_left, late, rtol=0, atol=1e-6)
+
+
+def test_a_server_and_its_services_may_stand_anywhere() -> None:
+    """With servers in another order, pairs have the same scores and the state the same value."""
+    scenario = load_scenario("metro")
+    observation, mask = shown(scenario)
+    layout = ObservationLayout(scenario)
+    order = torch.randperm(layout.num_servers, generator=torch.Generator().manual_seed(1))
+    task, servers, services = layout.unflatten(observation)
+    moved = torch.cat([task, servers[:, order].flatten(1), services[:, order].flatten(1)], dim=1)
+    grid = (ROWS, layout.num_servers, layout.num_services)
+    moved_mask = mask.view(grid)[:, order].flatten(1)
+    actor, value = actor_of(scenario), PairValue(layout, (8,)).double()
+    expected = actor(observation, mask).view(grid)[:, order].flatten(1)
+    torch.testing.assert_close(actor(moved, moved_mask), expected)
+    torch.testing.assert_close(value(moved), value(observation))
+    assert value(observation).shape == (ROWS, 1)
+
+
+def test_a_row_without_a_legal_action_disturbs_no_other() -> None:
+    scenario = load_scenario("metro")
+    observation, mask = shown(scenario)
+    actor = actor_of(scenario)
+    expected = actor(observation, mask)
+    mask[2] = False
+    kept = [0, 1, 3, 4, 5]
+    torch.testing.assert_close(actor(observation, mask)[kept], expected[kept])
+
+
+def test_a_trained_agent_is_loaded_and_moves_to_another_tier(tmp_path: Path) -> None:
+    campus, metro = load_scenario("campus"), load_scenario("metro")
+    settings: dict[str, Any] = {"num_envs": 8, "decisions_per_update": 32, "batch_size": 32}
+    config = PpoConfig(network="pairs", hidden=(16, 16), **settings)
+    agent = PpoTrainer(campus, config).train(campus, 64, seed=0)
+    agent.save(tmp_path)
+    observation, mask = shown(campus)
+    seen, info = observation.float().numpy(), {"action_mask": mask.numpy()}
+    again = load(tmp_path, campus)
+    np.testing.assert_array_equal(again.act(seen, info), agent.act(seen, info))
+    observation, mask = shown(metro)
+    seen, info = observation.float().numpy(), {"action_mask": mask.numpy()}
+    action = load(tmp_path, metro, transfer=True).act(seen, info)
+    assert info["action_mask"][np.arange(ROWS), action].all()
