@@ -71,7 +71,8 @@ def test_cut_in_two_equals_uncut(name: str, scenario: Scenario, tmp_path: Path) 
 
 def test_with_legal_pairs_cut_in_two_equals_uncut(tmp_path: Path) -> None:
     trainer = small_trainer("ppo", CAMPUS)
-    trainer.config = replace(trainer.config, network="pairs")  # type: ignore[call-arg]
+    settings: dict[str, Any] = {"network": "pairs"}
+    trainer.config = replace(trainer.config, **settings)
     check_cut_in_two(trainer, CAMPUS, tmp_path)
 
 
