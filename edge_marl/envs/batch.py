@@ -50,8 +50,10 @@ class ManyEpisodes(ABC):
 
     def _room(self, shape: tuple[int, ...]) -> Room:
         """Return memory for a step whose rewards have a shape."""
-        seen = self._seen.room(self._simulator.seen)
-        return Room(np.empty(shape), seen, self._legal.room(self._simulator.masks))
+        seen, masks = self._simulator.stepper.shapes
+        return Room(
+            np.empty(shape), self._seen.room(seen, np.float32), self._legal.room(masks, np.int8)
+        )
 
     def _start_left(self, room: Room) -> None:
         """Start the episodes that the step left to be started here, and show them."""

@@ -30,16 +30,16 @@ class Copies:
 
     def of(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a copy of an array."""
-        copy = self.room(array)
+        copy = self.room(array.shape, array.dtype)
         np.copyto(copy, array)
         return copy
 
-    def room(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def room(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Return memory for a copy of an array, whatever it holds now."""
         for kept in self._kept:
-            if sys.getrefcount(kept) <= ALONE and kept.shape == array.shape:
+            if sys.getrefcount(kept) <= ALONE and kept.shape == shape:
                 return kept
-        new = np.empty_like(array, order="C")
+        new = np.empty(shape, dtype)
         if len(self._kept) == MOST:
             del self._kept[0]
         self._kept.append(new)

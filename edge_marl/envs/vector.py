@@ -180,7 +180,7 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         rewards, seen, masks = room
         ended = self._simulator.stepper.ended
         infos = {"action_mask": masks, "_action_mask": self._every_row}
-        if self.autoreset_mode == AutoresetMode.SAME_STEP and ended.any():
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and np.count_nonzero(ended):
             infos |= self._finals(ended != GOING_ON)
         # Of two arrays: who writes to the observation's mask does not write to that of the infos.
         observations = seen if self._flat else spaces.with_mask(seen, self._legal.of(masks))
@@ -210,14 +210,15 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         chosen = np.asarray(actions)
         if chosen.shape == (self.num_envs, 1):
             chosen = chosen[:, 0]
-        if chosen.shape != (self.num_envs,) or not np.issubdtype(chosen.dtype, np.integer):
+        if chosen.shape != (self.num_envs,) or chosen.dtype.kind not in "iu":
             raise ActionError(
                 f"actions have shape {chosen.shape} and type {chosen.dtype}: must be "
                 f"{self.num_envs} whole numbers"
             )
         count = self.scenario.num_actions
+        chosen = chosen.astype(np.int64, copy=False)
         # As unsigned numbers negative ones are large: one comparison for both ends.
-        if chosen.astype(np.uint64, copy=False).max() >= count:
+        if np.maximum.reduce(chosen.view(np.uint64)) >= count:
             outside = (chosen < 0) | (chosen >= count)
             wrong = np.flatnonzero(outside & (self._simulator.done == GOING_ON))
             if len(wrong):
@@ -226,7 +227,7 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
                     "(server * services per server + service)"
                 )
             chosen = np.where(outside, 0, chosen)
-        return chosen.astype(np.int64, copy=False)
+        return chosen
 
     def _see(self) -> Any:
         observations = self._seen.of(self._simulator.observations)

@@ -95,7 +95,8 @@ class Stepper:
         """Whether the simulator's own observations are of an earlier step than the last one."""
         rows = len(world.episode)
         shown, masks = (world.seen, world.masks) if game else (world.observations, world.feasible)
-        self._shapes = shown.shape, masks.shape
+        self.shapes = shown.shape, masks.shape
+        """Of what all rows see and may choose."""
         cores = numba.config.NUMBA_NUM_THREADS
         self._num_threads = min(num_threads or cores, max(1, rows // ROWS_PER_THREAD))
         self.ended = np.zeros(rows, dtype=np.int8)
@@ -119,7 +120,7 @@ class Stepper:
         """Have rows whose episode is over start their next one, by a rule of `kernel.batch`."""
         self.when = when
         if when == SAME_STEP:
-            shown, masks = self._shapes
+            shown, masks = self.shapes
             self.last_seen = np.zeros(shown, dtype=np.float32)
             self.last_masks = np.zeros(masks, dtype=np.int8)
         self._set_job()
