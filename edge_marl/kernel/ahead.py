@@ -100,8 +100,8 @@ def fetch_server(w: World, e: int, action: int) -> None:
         server = w.links[topology, w.tasks[e, k, GATEWAY], action // services, SERVER]
         place = server * services + action % services
         fetch_line(w.slowdowns, (topology, place))
-        if w.episode[e, ALIKE] == 0:
-            fetch_line(w.services, (topology, place, 0))
+        judged = action % services if w.episode[e, ALIKE] == 1 else place
+        fetch_line(w.services, (topology, judged, 0))
         fetch_line(w.sites, (e, server, 0))
         fetch_line(w.servers, (e, server, 0))
         fetch_line(w.models, (e, server, action % services, 0))
