@@ -20,10 +20,9 @@ from typing import Any
 
 import numba
 from numba import types
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Flags, compile_internal
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
+
+from edge_marl.translation import translate
 
 __all__ = ["c_function", "jit", "part", "program"]
 
@@ -31,7 +30,7 @@ HERE = Path(__file__).parent
 PATIENCE_S = 2.0
 """Time that compiling takes before it is told."""
 
-CALLED = ("kernel/*.py", "workload/*.py", "memory.py", "jit.py")
+CALLED = ("kernel/*.py", "workload/*.py", "memory.py", "jit.py", "translation.py")
 """Sources of what compiled code of any folder may call, and of how it is compiled."""
 
 
@@ -65,21 +64,6 @@ def c_function(body: Callable[..., Any], signature: Any, **options: Any) -> Any:
             return numba.cfunc(signature, **options)(body)
 
 
-class _PartLibrary(JITCodeLibrary):
-    """The code of a part, and of those that it calls, as it was translated.
-
-    Of its base class's two steps that take long, it leaves out both; a Numba that names them
-    otherwise takes them, and longer.
-    """
-
-    def _optimize_final_module(self) -> None:
-        """Do not optimise it."""
-
-    def _finalize_final_module(self) -> None:
-        """Do not make machine code of it."""
-        self._finalized = True
-
-
 def part(body: Callable[..., Any], inline: bool = True) -> Any:
     """Return a function for compiled code to call, which becomes a piece of it.
 
@@ -95,14 +79,7 @@ def part(body: Callable[..., Any], inline: bool = True) -> Any:
 
     @cache
     def translated(kinds: tuple[Any, ...]) -> Any:
-        context = cpu_target.target_context
-        flags = Flags()
-        flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
-        flags.forceinline, flags.error_model, flags.nrt = inline, "numpy", True
-        library = _PartLibrary(context.codegen(), body.__name__)
-        return compile_internal(
-            cpu_target.typing_context, context, library, body, kinds, None, flags, {}
-        )
+        return translate(body, kinds, inline)
 
     def typed(typing_context: Any, *arguments: Any) -> Any:
         result = translated(tuple(map(_kind, arguments)))

@@ -26,7 +26,7 @@ from edge_marl.kernel import observe
 from edge_marl.memory import WORDS
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import rows
-from edge_marl.simulator.compiled import compile_bodies
+from edge_marl.simulator.compiled import compile_bodies, of_model
 from edge_marl.simulator.crew import alone
 
 __all__ = ["Kernel", "KernelSample", "Sizes", "sizes_of"]
@@ -76,7 +76,7 @@ class Kernel:
         requests = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
         self._steps = max(2, min(MOST_STEPS, int(SHARE * requests)))
         self._dice = np.random.default_rng(0)
-        blind_rows()  # compiles
+        self._blind_rows = blind_rows(scenario.extended)
 
     def measure(self) -> KernelSample:
         """Play the same steps twice, and some with observations alone left out."""
@@ -88,7 +88,7 @@ class Kernel:
 
         def blind(step: int) -> None:
             # No public call leaves observations out.
-            alone(blind_rows(), simulator.stepper.job, self.rows, actions[step], rewards)
+            alone(self._blind_rows, simulator.stepper.job, self.rows, actions[step], rewards)
 
         whole_ns = self._play(whole, lambda: actions.append(self._choose()))
         blind_ns = self._play(blind)
@@ -119,7 +119,7 @@ class Kernel:
 
 
 @cache
-def blind_rows() -> int:
+def blind_rows(extended: bool) -> int:
     """Return the address of the steps of rows, with nothing where observations are written.
 
     It is called as `rows.address_of_rows` says.
@@ -131,10 +131,9 @@ def blind_rows() -> int:
             body = _nothing_like(body)
         return part(body)
 
-    scope = vars(rows) | {"step_rows": compile_bodies(decorate)["step_rows"]}
+    blind = of_model(rows._step_rows, extended, step_rows=compile_bodies(decorate)["step_rows"])
     # Numba keeps it on disk apart from the whole kernel, by its name.
-    blind = FunctionType(rows._step_rows.__code__, scope)
-    blind.__qualname__ = "blind_step_rows"
+    blind.__qualname__ = f"blind{blind.__qualname__}"
     address: int = c_function(blind, WORDS, error_model="numpy").address
     return address
 

@@ -32,17 +32,23 @@ from edge_marl.kernel.world import (
 def open_row(w: World, e: int) -> None:
     """Start an episode on a workload that is in place (`load_draft`): its first decision is shown.
 
-    In the game of gateways, they see what they have to decide on.
+    In the game of gateways it is `open_game_row`.
     """
     open_episode(w, e)
-    in_game = len(w.gateways) > 0
-    if w.spec[EXTENDED] == 1 and not (in_game and w.spec[SLOT] > 0):
+    if w.spec[EXTENDED] == 1:
         live_on(w, e)
     observe(w, e)
-    if in_game:
-        line_up(w, e)
-        open_game(w, e)
-        observe_gateways(w, e)
+
+
+def open_game_row(w: World, e: int) -> None:
+    """`open_row` in the game of gateways: they see what they have to decide on."""
+    open_episode(w, e)
+    if w.spec[EXTENDED] == 1 and w.spec[SLOT] == 0:
+        live_on(w, e)
+    observe(w, e)
+    line_up(w, e)
+    open_game(w, e)
+    observe_gateways(w, e)
 
 
 def open_episode(w: World, e: int) -> None:

@@ -34,17 +34,19 @@ from edge_marl.kernel import (
 )
 from edge_marl.memory import call
 from edge_marl.simulator.atomics import read
-from edge_marl.simulator.world_type import address_table, place_of, world_at
+from edge_marl.simulator.world_type import WORLDS_AT, address_table, place_of, world_at
 
 __all__ = [
+    "STEPS_AT",
     "address_table",
     "compile_bodies",
     "compiled",
     "load_draft",
     "observe",
+    "of_model",
+    "open_game_row",
     "open_row",
     "play_rows",
-    "step_at",
     "step_rows",
     "task_utility",
 ]
@@ -154,6 +156,7 @@ _bodies = compile_bodies(lambda body: part(body, inline=body.__name__ not in SEL
 task_utility = _bodies["task_utility"]
 load_draft = _bodies["load_draft"]
 observe = _bodies["observe"]
+open_game_row = _bodies["open_game_row"]
 open_row = _bodies["open_row"]
 play_rows = _bodies["play_rows"]
 step = _bodies["step"]
@@ -163,8 +166,27 @@ step_rows = _bodies["step_rows"]
 # Python calls is handed the address of a table that says where the arrays are (`world_type.py`).
 
 
-@compiled
-def step_at(address: int, e: int, action: int) -> float:
+def of_model(body: Any, extended: bool, **others: Any) -> Any:
+    """Return a function whose `world_at` knows whether the model is the extended one.
+
+    Numba keeps the two of a function apart by their names.
+
+    Args:
+        body: the function.
+        extended: whether it is.
+        others: that it finds in place of what its module has by these names.
+    """
+    own = {"world_at": WORLDS_AT[extended], **others}
+    found = FunctionType(body.__code__, body.__globals__ | own, body.__name__)
+    found.__qualname__ = f"{body.__qualname__}_{'extended' if extended else 'base'}"
+    return found
+
+
+def _step_at(address: int, e: int, action: int) -> float:
     """`steps.step` on the arrays of an address table."""
     reward: float = step(world_at(address), e, action)
     return reward
+
+
+STEPS_AT = {extended: compiled(of_model(_step_at, extended)) for extended in (False, True)}
+"""The step of a row, by whether the model is the extended one."""

@@ -27,10 +27,11 @@ class Restarts:
     Args:
         scenario: of the episodes.
         num_envs: number of rows E.
+        game: whether gateways play.
     """
 
-    def __init__(self, scenario: Scenario, num_envs: int) -> None:
-        self._scenario = scenario
+    def __init__(self, scenario: Scenario, num_envs: int, game: bool) -> None:
+        self._scenario, self._game = scenario, game
         self._drafts: list[Draft] = []
         self._large: dict[int, int] = {}
         """Seeds that do not fit into the array."""
@@ -85,10 +86,11 @@ class Restarts:
             return 0
         while len(self._drafts) < num_threads:
             self._drafts.append(Draft(self._scenario))
+        begin = rows.c_begin(self._game, self._scenario.extended)
         self._set_words()
         self._words[rows.RECIPE] = self._recipe.address
         self._words[rows.NEXT] = rows.address_of_next()
-        self._words[rows.BEGIN] = rows.c_begin().address
+        self._words[rows.BEGIN] = begin.address
         return int(self._words.ctypes.data)
 
     def seed(self, row: int) -> int:

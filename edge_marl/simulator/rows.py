@@ -12,7 +12,15 @@ from edge_marl.jit import c_function
 from edge_marl.kernel.batch import Outputs
 from edge_marl.kernel.loading import DONE_WELL
 from edge_marl.memory import WORDS, call, pointer, words_at
-from edge_marl.simulator.compiled import load_draft, observe, open_row, play_rows, step_rows
+from edge_marl.simulator.compiled import (
+    load_draft,
+    observe,
+    of_model,
+    open_game_row,
+    open_row,
+    play_rows,
+    step_rows,
+)
 from edge_marl.simulator.world_type import world_at
 from edge_marl.workload.drawing import draw_episode_at
 from edge_marl.workload.parts import SPLITS
@@ -85,12 +93,12 @@ def _play_rows(job: int, first: int, stop: int, thread: int) -> int:
 
 
 @cache
-def address_of_rows(game: bool) -> int:
+def address_of_rows(game: bool, extended: bool) -> int:
     """Return the address of a C function (job, first row, stop, thread), all int64, returning one.
 
     It takes a step in a range of rows, of the game of gateways or of single environments.
     """
-    body = _play_rows if game else _step_rows
+    body = of_model(_play_rows if game else _step_rows, extended)
     address: int = c_function(body, WORDS, error_model="numpy").address
     return address
 
@@ -107,6 +115,15 @@ def _begin(table: int, e: int, draft: int, unused: int) -> int:
     done: int = load_draft(w, e, words_at(draft))
     if done == DONE_WELL:
         open_row(w, e)
+    return done
+
+
+def _begin_game(table: int, e: int, draft: int, unused: int) -> int:
+    """`_begin` with `opening.open_game_row`."""
+    w = world_at(table)
+    done: int = load_draft(w, e, words_at(draft))
+    if done == DONE_WELL:
+        open_game_row(w, e)
     return done
 
 
@@ -128,13 +145,14 @@ def _begin_next(table: int, e: int, source: int, thread: int) -> int:
 
 
 @cache
-def c_begin() -> Any:
+def c_begin(game: bool, extended: bool) -> Any:
     """Return a C function (table, row, draft, unused), all int64, with its `address`.
 
     It begins an episode on a draft: `DONE_WELL`, or `NO_ROOM` in the arrays. With 0 in place of a
     draft it writes once more what the row sees.
     """
-    return c_function(_begin, WORDS, error_model="numpy")
+    body = of_model(_begin_game if game else _begin, extended)
+    return c_function(body, WORDS, error_model="numpy")
 
 
 @cache

@@ -65,7 +65,7 @@ class Simulator:
         most_running = self.layout.max_capacity // min(scenario.tasks.demand)
         expected = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
         num_tasks = int(expected + 4 * expected**0.5) + 8
-        self.restarts = Restarts(scenario, num_envs)
+        self.restarts = Restarts(scenario, num_envs, self.in_game)
         self.stepper = Stepper(self._world, self.in_game, self.restarts, num_threads)
         self._make_room(num_tasks, min(most_running, num_tasks), 0)
         self._bind()
@@ -110,7 +110,9 @@ class Simulator:
         self._table = compiled.address_table(self._world)
         self._address: int = self._table.ctypes.data
         self.stepper.bind(self._world, self._table)
-        self.step_row: Callable[[int, int], float] = self._bound(steps.step, compiled.step_at)
+        self.step_row: Callable[[int, int], float] = self._bound(
+            steps.step, compiled.STEPS_AT[self.scenario.extended]
+        )
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
         reward. Bound, not a method: a single environment's step is short enough to notice."""
 
@@ -203,16 +205,19 @@ class Simulator:
 
     def _put(self, row: int, draft: Draft) -> int:
         if not numba.config.DISABLE_JIT:
-            return int(c_begin().ctypes(self._address, row, draft.address, 0))
+            begin = c_begin(self.in_game, self.scenario.extended)
+            return int(begin.ctypes(self._address, row, draft.address, 0))
         done = loading.load_draft(self._world, row, draft.words)
         if done != NO_ROOM:
-            opening.open_row(self._world, row)
+            open_row = opening.open_game_row if self.in_game else opening.open_row
+            open_row(self._world, row)
         return done
 
     def _look(self) -> None:
         """Write what all rows see, which the last step has only handed out."""
+        look = c_begin(self.in_game, self.scenario.extended)
         for row in range(self.num_envs):
-            c_begin().ctypes(self._address, row, 0, 0)
+            look.ctypes(self._address, row, 0, 0)
         self.stepper.stale = False
 
     def snapshot(self) -> dict[str, npt.NDArray[Any]]:

@@ -163,7 +163,7 @@ class Stepper:
         if numba.config.DISABLE_JIT:
             self._step_plainly(work)
             return
-        function, job = address_of_rows(self._game), self._prepared(work)
+        function, job = self._function(), self._prepared(work)
         if self._num_threads == 1:
             alone(function, job, len(self.ended), work.actions, work.rewards)
             return
@@ -184,7 +184,7 @@ class Stepper:
             self._begun = partial(self.step, work)
             return
         crew = self._hire()
-        crew.post(address_of_rows(self._game), self._prepared(work), work)
+        crew.post(self._function(), self._prepared(work), work)
         self._begun = crew.finish
 
     def finish(self) -> None:
@@ -213,6 +213,10 @@ class Stepper:
         )
         body = play_rows if self._game else step_rows
         body(self._world, 0, len(self.ended), work.actions, work.rewards, out)
+
+    def _function(self) -> int:
+        """Return the address of the C function that takes steps in rows."""
+        return address_of_rows(self._game, bool(self._world.spec[EXTENDED]))
 
     def _prepared(self, work: Work) -> int:
         """Return the address of the job, which says by now where the step hands out."""

@@ -31,9 +31,9 @@ from numba.core.typing.templates import (
 from numba.extending import intrinsic, lower_builtin, lower_getattr_generic, register_model
 from numba.np.numpy_support import from_dtype
 
-from edge_marl.kernel.world import ARRAYS, Array
+from edge_marl.kernel.world import ARRAYS, EXTENDED, Array
 
-__all__ = ["ColumnsType", "address_table", "place_of", "world_at"]
+__all__ = ["WORLDS_AT", "ColumnsType", "address_table", "place_of", "world_at"]
 
 WORD = ir.IntType(64)
 BYTES_OF_WORD = 8
@@ -54,10 +54,16 @@ def address_table(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
 
 
 class WorldType(types.Type):
-    """The address of a table."""
+    """The address of a table.
 
-    def __init__(self) -> None:
-        super().__init__(name="World")
+    Args:
+        extended: whether the model of its scenario is the extended one, where that is known: then
+            what the other one does is left out (`translation.py`).
+    """
+
+    def __init__(self, extended: bool | None = None) -> None:
+        self.facts = {} if extended is None else {("spec", EXTENDED): int(extended)}
+        super().__init__(name=f"World({extended})")
 
 
 class ColumnsType(types.Type):
@@ -78,7 +84,6 @@ class ColumnsType(types.Type):
         return None not in self.lengths
 
 
-WORLD = WorldType()
 COLUMNS = {name: ColumnsType(array) for name, array in ARRAYS.items()}
 
 
@@ -91,14 +96,24 @@ class Address(PrimitiveModel):
         super().__init__(manager, kind, WORD)
 
 
-@intrinsic
-def world_at(typing_context: Any, address: Any) -> Any:
-    """Return the `World` of the arrays of the address table at an address."""
+def _reading(extended: bool | None) -> Any:
+    """Return compiled code's function from the address of an address table to a `World`."""
+    kind = WorldType(extended)
 
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return values[0]
+    def world(typing_context: Any, address: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return values[0]
 
-    return WORLD(types.int64), build
+        return kind(types.int64), build
+
+    return intrinsic(world)
+
+
+world_at = _reading(None)
+"""The `World` of the arrays of the address table at an address."""
+
+WORLDS_AT = {extended: _reading(extended) for extended in (False, True)}
+"""`world_at` by whether the model is the extended one: it has to be."""
 
 
 # What bodies do with them, typed: `w.name`, `array[...]`, `array[...] = value`, `array.shape` and

@@ -13,10 +13,11 @@ from edge_marl.draw import draw_workload
 from edge_marl.jit import part
 from edge_marl.kernel import game, steps
 from edge_marl.kernel import world as k
+from edge_marl.kernel.world import EXTENDED
 from edge_marl.scenario import load_scenario
 from edge_marl.simulator import Simulator
 from edge_marl.simulator.gateways import GatewaySimulator
-from edge_marl.simulator.world_type import world_at
+from edge_marl.simulator.world_type import WORLDS_AT, world_at
 
 needs_compiler = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="compiles")
 
@@ -97,3 +98,31 @@ def test_a_part_is_translated_once_for_all_whole_numbers() -> None:
         return twice(small), twice(number), twice(4), twice(0.5)
 
     assert numba.njit(use)(np.int8(100), -3) == (200, -6, 8, 1.0)
+
+
+def says_model(w: Any) -> Any:
+    if w.spec[EXTENDED] == 0:
+        return 0
+    return 1, 2
+
+
+def says_model_later(w: Any) -> Any:
+    extended = w.spec[EXTENDED] == 1
+    if extended:
+        return 1, 2
+    return 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("says", [says_model, says_model_later])
+def test_what_the_other_model_does_is_not_translated(says: Any) -> None:
+    """No compiled function returns a number or a tuple."""
+
+    def use(model: Any, at: Any) -> Any:
+        return numba.njit(lambda address: model(at(address)))
+
+    simulator = Simulator(load_scenario("paper"), num_envs=1)
+    assert use(part(says), WORLDS_AT[False])(simulator._address) == 0
+    assert use(part(says), WORLDS_AT[True])(simulator._address) == (1, 2)
+    with pytest.raises(TypingError):
+        use(part(says), world_at)(simulator._address)
