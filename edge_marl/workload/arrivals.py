@@ -95,22 +95,20 @@ def draw_gateway(
 ) -> Ints:
     """Return when the requests of one gateway come (ms), from a stream of its own."""
     shape, edges = floats_of(recipe)[r.SHAPE], table(recipe, r.EDGES)
-    # How many trials to begin with, not which numbers: enough but for one gateway in many.
-    expected = own_time(edges, rates, switches, factors)
-    size = int(1.05 * expected + 3.5 * math.sqrt(expected / shape)) + 8
-    per_gap = words_per_gap(shape)
-    words = np.empty(per_gap * size, dtype=np.uint64)
-    fill_words(recipe, state, words)
+    # How many trials at a time, not which numbers: in one gateway of six there have to be more.
+    expected, per_gap = own_time(edges, rates, switches, factors), words_per_gap(shape)
+    trials, known = int(1.05 * expected + math.sqrt(expected / shape)) + 8, 0
+    gaps = np.empty(trials)
     while True:
-        gaps = np.empty(len(words) // per_gap)
-        known = fill_gaps(gaps, words, shape)
+        words = np.empty(per_gap * trials, dtype=np.uint64)
+        fill_words(recipe, state, words)
+        known += fill_gaps(gaps[known:], words, shape, known > 0)
         times = np.empty(known, dtype=np.int64)
         count = fill_times(times, gaps[:known], edges, rates, switches, factors)
         if count < known or count >= recipe[r.MOST_ROWS]:
             return times[:count]
-        drawn = len(words)
-        words = longer(words, 2 * drawn)
-        fill_words(recipe, state, words[drawn:])
+        trials = known // 4 + 8
+        gaps = longer(gaps, len(gaps) + trials)
 
 
 @part

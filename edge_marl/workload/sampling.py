@@ -225,8 +225,10 @@ def words_per_gap(shape: float) -> int:
 
 
 @part
-def fill_gaps(gaps: Floats, words: Words, shape: float) -> int:
+def fill_gaps(gaps: Floats, words: Words, shape: float, begun: bool) -> int:
     """Fill gaps of a gamma renewal process of mean 1 in equilibrium; return how many.
+
+    If it has `begun`, they follow those that the words before gave.
 
     Shape 1 is inverted, others are rejected after Marsaglia and Tsang (2000), four words a trial.
     The process is under way when it is first seen: the first gap is a uniform part of a gap that
@@ -249,18 +251,18 @@ def fill_gaps(gaps: Floats, words: Words, shape: float) -> int:
     for k in range(trials):
         chances[k] = rounded(logarithm(chances[k]))
     for k in range(trials):
-        raised = count == 0 or shape < 1.0
-        d = _d(shape + 1.0 if raised else shape)
-        if count == 0:
+        first = count == 0 and not begun
+        d = _d(shape + 1.0 if first or shape < 1.0 else shape)
+        if first:
             fill_cubes(cubes[k : k + 1], logs[k : k + 1], normals[k : k + 1], d)
         x, v = normals[k], cubes[k]
         if v <= 0.0 or chances[k] >= 0.5 * x * x + d - d * v + d * logs[k]:
             continue
-        gaps[count] = d * v / shape * (parts[k] if count == 0 else 1.0)
+        gaps[count] = d * v / shape * (parts[k] if first else 1.0)
         parts[count] = parts[k]
         count += 1
     if shape < 1.0:
-        for k in range(1, count):
+        for k in range(0 if begun else 1, count):
             gaps[k] *= rounded(exponential(logarithm(parts[k]) / shape))
     return count
 
@@ -300,8 +302,10 @@ def fill_load_times(
         times[k] = max(1, int(min(time, LONGEST_LOAD) + 0.5))
 
 
-BITS = 8
+BITS = 11
 """Of a key, those that `fill_order` looks at in one go."""
+FEW = 64
+"""Keys that are put in order one by one: so many digits take longer to count."""
 
 
 @part
@@ -311,6 +315,9 @@ def fill_order(keys: Words, order: Ints) -> None:
     By counting, from the lowest bits to the highest that any key has.
     """
     count, every = len(keys), np.uint64(0)
+    if count <= FEW:
+        fill_short_order(keys, order)
+        return
     before, starts = np.empty(count, dtype=np.int64), np.empty(1 << BITS, dtype=np.int64)
     for k in range(count):
         every |= keys[k]
@@ -332,3 +339,14 @@ def fill_order(keys: Words, order: Ints) -> None:
             order[starts[key]] = before[k]
             starts[key] += 1
         shift += np.uint64(BITS)
+
+
+@part
+def fill_short_order(keys: Words, order: Ints) -> None:
+    """`fill_order`, by putting each key before those that are larger."""
+    for k in range(len(keys)):
+        at = k
+        while at > 0 and keys[order[at - 1]] > keys[k]:
+            order[at] = order[at - 1]
+            at -= 1
+        order[at] = k

@@ -44,7 +44,7 @@ def logs_of(drawn: np.ndarray) -> np.ndarray:
 def gaps(shape: float, count: int, seed: int = 0) -> np.ndarray:
     drawn = np.empty(count)
     per_gap = words_per_gap(shape)
-    return drawn[: fill_gaps(drawn, words(per_gap * count, seed), shape)]
+    return drawn[: fill_gaps(drawn, words(per_gap * count, seed), shape, False)]
 
 
 def test_choices_have_their_weights() -> None:
@@ -95,6 +95,17 @@ def test_gaps_are_gamma_of_mean_one(cv: float) -> None:
     assert stats.chisquare(counts, len(drawn) * np.diff(law.cdf(edges))).pvalue > LEAST
     assert drawn.mean() == pytest.approx(1, abs=4 * cv / len(drawn) ** 0.5)
     assert drawn.std() == pytest.approx(cv, rel=0.1)
+
+
+@pytest.mark.parametrize("cv", [0.3, 1.0, 3.0])
+def test_gaps_in_two_goes_are_those_of_one(cv: float) -> None:
+    shape, half = 1 / cv**2, 500
+    whole = gaps(shape, 2 * half)
+    both = words(words_per_gap(shape) * 2 * half)
+    drawn = np.empty(2 * half)
+    known = fill_gaps(drawn, both[: len(both) // 2], shape, False)
+    known += fill_gaps(drawn[known:], both[len(both) // 2 :], shape, True)
+    np.testing.assert_array_equal(drawn[:known], whole)
 
 
 @pytest.mark.parametrize("cv", [0.3, 1.0, 3.0])
