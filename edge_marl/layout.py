@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.kernel.world import (
+    CLASS_FEATURES,
     EXTENDED_SERVER_FEATURES,
     EXTENDED_TASK_FEATURES,
+    QUEUE_FEATURES,
     SERVER_FEATURES,
     SERVICE_FEATURES,
     TASK_FEATURES,
@@ -58,7 +61,8 @@ class ObservationLayout:
     """The layout of a scenario's observations: float32 vectors with values in [0, 1].
 
     First the task that is shown, then each server of the neighbourhood, then, in the extended
-    model, each service of each server (`docs/extended_model.md`). Base model: of the task its type
+    model, each service of each server, and last what lines at servers, levels and classes of
+    service add to each of the three (`docs/extended_model.md`). Base model: of the task its type
     (one-hot where there are several), demand and run time; of a server its capacity and share of
     free capacity. These are the numbers of the published environments; their constant column is
     left out, and AGOD's servers-first order becomes this one. When no task is left, its part is
@@ -75,50 +79,62 @@ class ObservationLayout:
         self.max_run_time_ms = scenario.tasks.max_run_time_ms
         self.max_capacity = max(scenario.servers.capacity)
         self.max_deadline_ms = max(1, scenario.tasks.max_deadline_ms)
-        self.max_duration_ms = -(-self.max_run_time_ms * scenario.max_slowdown // 1000)
+        self.max_duration_ms = scenario.max_duration_ms
         self.max_delay_ms = _max_delay_ms(scenario)
-        one_hot = self.num_types if self.num_types > 1 else 0
-        self.server_features = EXTENDED_SERVER_FEATURES if self.extended else SERVER_FEATURES
-        self.service_features = SERVICE_FEATURES if self.extended else 0
-        self.task_size = one_hot + (EXTENDED_TASK_FEATURES if self.extended else TASK_FEATURES)
-        self._services_at = self.task_size + self.server_features * self.num_servers
-        services = self.num_servers * self.num_services
-        self.size = self._services_at + self.service_features * services
-        self._one_hot = one_hot
+        self.max_weight = scenario.tasks.max_weight
+        self.lower_levels = scenario.levels.thousandths[:-1] if scenario.levels else ()
+        """Levels below all steps, in thousandths of them."""
+        self.max_waiting = scenario.queue.limit if scenario.queue else 0
+        """Tasks that may wait at a server."""
+        self._one_hot = self.num_types if self.num_types > 1 else 0
+        base = (TASK_FEATURES, SERVER_FEATURES, 0)
+        with_parts = (EXTENDED_TASK_FEATURES, EXTENDED_SERVER_FEATURES, SERVICE_FEATURES)
+        task, server, service = with_parts if self.extended else base
+        more = (
+            CLASS_FEATURES if scenario.tasks.classes else 0,
+            QUEUE_FEATURES if scenario.queue else 0,
+            len(self.lower_levels),
+        )
+        counts = (1, self.num_servers, self.num_servers * self.num_services)
+        blocks = _lay_out((self._one_hot + task, server, service), counts, 0)
+        self._blocks = blocks + _lay_out(more, counts, blocks[-1].stop)
+        self.size = self._blocks[-1].stop
+        self.task_size = blocks[0].width + more[0]
+        """Features of the task, as `unflatten` gives them."""
+        self.server_features = blocks[1].width + more[1]
+        """Features of each server, likewise."""
+        self.service_features = blocks[2].width + more[2]
+        """Features of each service, likewise."""
+        self._scattered = any(more)
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """All features in order of their first index."""
-        at, servers = self._one_hot, self.task_size
-        n, stride = self.num_servers, self.server_features
-        task = [
-            Feature("task demand", at, 1, 1, "denoising steps", self.max_demand),
-            Feature("task run time", at + 1, 1, 1, "ms", self.max_run_time_ms),
+        task, server, service, *more = self._blocks
+        at = self._one_hot
+        known = [
+            Feature("task type", 0, at, 1, "one-hot", 1.0),
+            task.feature("task demand", at, "denoising steps", self.max_demand),
+            task.feature("task run time", at + 1, "ms", self.max_run_time_ms),
+            task.feature("deadline left", at + 2, "ms", self.max_deadline_ms),
+            task.feature("stages after", at + 3, "stages", 2.0),
+            server.feature("server capacity", 0, "denoising steps", self.max_capacity),
+            server.feature("server free share", 1, "share of capacity", 1.0),
+            server.feature("server up", 2, "0 or 1", 1.0),
+            server.feature("server delay", 3, "ms", self.max_delay_ms),
+            server.feature("server has the input", 4, "0 or 1", 1.0),
+            service.feature("service quality", 0, "utility", 2.0),
+            service.feature("service duration", 1, "ms", self.max_duration_ms),
+            service.feature("service warm", 2, "0 or 1", 1.0),
+            service.feature("service cost", 3, "utility", 1.0),
+            more[0].feature("request weight", 0, "thousandths", self.max_weight),
+            more[1].feature("server waiting", 0, "tasks", max(1, self.max_waiting)),
+            more[1].feature("server backlog", 1, "ms", self.max_duration_ms),
         ]
-        server = [
-            Feature("server capacity", servers, n, stride, "denoising steps", self.max_capacity),
-            Feature("server free share", servers + 1, n, stride, "share of capacity", 1.0),
-        ]
-        service: list[Feature] = []
-        if self.extended:
-            task += [
-                Feature("deadline left", at + 2, 1, 1, "ms", self.max_deadline_ms),
-                Feature("stages after", at + 3, 1, 1, "stages", 2.0),
-            ]
-            server += [
-                Feature("server up", servers + 2, n, stride, "0 or 1", 1.0),
-                Feature("server delay", servers + 3, n, stride, "ms", self.max_delay_ms),
-                Feature("server has the input", servers + 4, n, stride, "0 or 1", 1.0),
-            ]
-            first, count, stride = self._services_at, n * self.num_services, self.service_features
-            service = [
-                Feature("service quality", first, count, stride, "utility", 2.0),
-                Feature("service duration", first + 1, count, stride, "ms", self.max_duration_ms),
-                Feature("service warm", first + 2, count, stride, "0 or 1", 1.0),
-                Feature("service cost", first + 3, count, stride, "utility", 1.0),
-            ]
-        kinds = [Feature("task type", 0, at, 1, "one-hot", 1.0)] if at else []
-        return (*kinds, *task, *server, *service)
+        for level, share in enumerate(self.lower_levels):
+            name = f"service quality at {share / 10:g} %"
+            known.append(more[2].feature(name, level, "utility", 2.0))
+        return tuple(feature for feature in known if feature.count)
 
     def feature(self, name: str, observation: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return a feature of observations in its own unit, (..., count)."""
@@ -132,19 +148,30 @@ class ObservationLayout:
             observation: (..., size).
 
         Returns:
-            Task features (..., task_size), server features (..., N, 2 or 5), and features of each
-            service (..., N, V, 0 or 4): in the base model a service shows nothing of its own.
+            Task features (..., task_size), server features (..., N, server_features), and features
+            of each service (..., N, V, service_features): none in the base model.
         """
         batch = tuple(observation.shape[:-1])
         n, v = self.num_servers, self.num_services
-        task = observation[..., : self.task_size]
-        servers = observation[..., self.task_size : self._services_at]
-        services = observation[..., self._services_at :]
-        return (
-            task,
-            servers.reshape((*batch, n, self.server_features)),
-            services.reshape((*batch, n, v, self.service_features)),
+        shapes: tuple[tuple[int, ...], ...] = ((), (n,), (n, v))
+        sizes = (self.task_size, self.server_features, self.service_features)
+        if self._scattered:
+            parts = [observation[..., index] for index in self._tokens]
+        else:
+            parts = [observation[..., block.start : block.stop] for block in self._blocks[:3]]
+        task, servers, services = (
+            part.reshape((*batch, *shape, size))
+            for part, shape, size in zip(parts, shapes, sizes, strict=True)
         )
+        return task, servers, services
+
+    @cached_property
+    def _tokens(self) -> list[npt.NDArray[np.int64]]:
+        """Where the features of the task, of each server and of each service are."""
+        return [
+            np.concatenate([first.indices, more.indices], axis=1).ravel()
+            for first, more in zip(self._blocks[:3], self._blocks[3:], strict=True)
+        ]
 
     def decode(self, observation: npt.NDArray[np.floating[Any]]) -> DecodedObservation:
         """Return the whole numbers behind observations; float32 holds them exactly.
@@ -162,6 +189,38 @@ class ObservationLayout:
             capacity=capacity.astype(np.int64),
             free=np.rint(servers[..., 1] * capacity).astype(np.int64),
         )
+
+
+class _Block(NamedTuple):
+    """Equal parts of an observation that lie one after the other: of the task, or of servers."""
+
+    start: int
+    count: int
+    width: int
+    """Features of each."""
+
+    @property
+    def stop(self) -> int:
+        """First index after it."""
+        return self.start + self.count * self.width
+
+    @property
+    def indices(self) -> npt.NDArray[np.int64]:
+        """(count, width) where its values are in the flat observation."""
+        return np.arange(self.start, self.stop).reshape(self.count, self.width)
+
+    def feature(self, name: str, at: int, unit: str, scale: float) -> Feature:
+        """One of its features; of no values if the block does not go so far."""
+        count = self.count if at < self.width else 0
+        return Feature(name, self.start + at, count, max(1, self.width), unit, scale)
+
+
+def _lay_out(widths: tuple[int, ...], counts: tuple[int, ...], start: int) -> list[_Block]:
+    blocks = []
+    for width, count in zip(widths, counts, strict=True):
+        blocks.append(_Block(start, count, width))
+        start = blocks[-1].stop
+    return blocks
 
 
 def _max_delay_ms(scenario: Scenario) -> int:

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.kernel import world as k
+from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog
 
-__all__ = ["METRICS", "Metric", "episode_metrics"]
+__all__ = ["METRICS", "Metric", "episode_metrics", "metrics_of"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Metric:
     unit: str
     better: Literal["higher", "lower", "neither"]
     description: str
+    of_terms: bool = False
+    """Whether it is defined only where lines, levels, declining or the like are on."""
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -60,6 +63,8 @@ METRICS: dict[str, Metric] = {
         Metric("utilisation", "share", "neither", "capacity in use / capacity, mean over time"),
         Metric("load_imbalance", "ratio", "lower", "std / mean of utilisation over servers"),
         Metric("gateway_fairness", "index", "higher", "Jain's index of completion over gateways"),
+        Metric("declined_fraction", "share", "neither", "tasks declined / decisions", True),
+        Metric("wait_mean_s", "s", "lower", "mean wait for capacity, tasks on a server", True),
         Metric("illegal_actions", "actions", "lower", "actions outside the action mask"),
         Metric("tasks", "tasks", "neither", "decisions: tasks that were to be sent to a server"),
         Metric(
@@ -73,7 +78,18 @@ METRICS: dict[str, Metric] = {
 
 
 UNSENT = (k.REFUSED, k.DROPPED, k.DENIED)
+"""Fates of tasks that were lost without having been on a server."""
+UNPAID = (*UNSENT, k.DECLINED)
 """Fates of tasks that never were on a server."""
+
+
+def metrics_of(scenario: Scenario) -> dict[str, Metric]:
+    """Return the metrics that a scenario's episodes have, by name."""
+    return {
+        name: metric
+        for name, metric in METRICS.items()
+        if scenario.has_terms or not metric.of_terms
+    }
 
 
 def episode_metrics(log: EpisodeLog) -> dict[str, float]:
@@ -89,7 +105,8 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
     details = None if log.details is None else log.details[shown]
     count = len(tasks)
     if count == 0:
-        return dict.fromkeys(METRICS, math.nan) | {"tasks": 0.0, "requests": 0.0}
+        defined = (name for name, m in METRICS.items() if log.terms is not None or not m.of_terms)
+        return dict.fromkeys(defined, math.nan) | {"tasks": 0.0, "requests": 0.0}
     status = tasks[:, k.STATUS]
     finished = log.finished[shown]
     first = np.ones(count, dtype=np.bool_) if details is None else details[:, k.STAGE] == 0
@@ -97,7 +114,7 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
     requests = int(first.sum())
     lost = {fate: int((status == fate).sum()) for fate in (*UNSENT, k.CRASHED, k.FAILED, k.OUTAGE)}
     utility = math.fsum(rewards)
-    utilisation = _utilisation(log, tasks)
+    utilisation = _utilisation(log, shown)
     edge = slice(None, -1) if log.has_cloud else slice(None)
     # Not by np.dot: the last bits of BLAS are the machine's.
     mean_utilisation = math.fsum(utilisation[edge] * log.capacity[edge]) / log.capacity[edge].sum()
@@ -105,7 +122,7 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
     return {
         "utility_per_task": utility / requests,
         "utility": utility,
-        "granted_utility_per_task": math.fsum(rewards[~np.isin(status, UNSENT)]) / requests,
+        "granted_utility_per_task": math.fsum(rewards[~np.isin(status, UNPAID)]) / requests,
         "server_crash_rate": lost[k.REFUSED] / count,
         "server_crashes": float(lost[k.REFUSED]),
         "crashed_fraction": lost[k.CRASHED] / count,
@@ -114,9 +131,10 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
         "completion_rate": len(latency) / requests,
         "on_time_rate": on_time / requests,
         **_latencies(latency),
-        **_starts(log, tasks, details, requests),
+        **_starts(log, shown, details, requests),
         "utilisation": float(mean_utilisation),
         "load_imbalance": _imbalance(utilisation[edge]),
+        **_of_terms(log, shown),
         "gateway_fairness": _fairness(tasks[first, k.GATEWAY], tasks[finished & last, k.GATEWAY]),
         "illegal_actions": float(log.illegal_actions),
         "tasks": float(count),
@@ -148,19 +166,20 @@ def _latency(log: EpisodeLog, served: npt.NDArray[np.bool_]) -> tuple[npt.NDArra
 
 def _starts(
     log: EpisodeLog,
-    tasks: npt.NDArray[np.int64],
+    shown: npt.NDArray[np.bool_],
     details: npt.NDArray[np.int64] | None,
     requests: int,
 ) -> dict[str, float]:
     """Metrics over the tasks that were on a server."""
-    started = ~np.isin(tasks[:, k.STATUS], (*UNSENT, k.WAITING))
+    tasks = log.tasks[shown]
+    started = _started(tasks)
     count, place = int(started.sum()), tasks[started, k.PLACE]
     if details is None or count == 0:
         return dict.fromkeys(("cold_start_rate", "cloud_share"), 0.0) | {"energy_per_task_j": 0.0}
     energy = 0.0
     if log.energy_mj is not None:
         # In floats, as 64 bits may be too few; whole numbers below 2^53 are exact in them.
-        of_each = log.energy_mj.ravel()[place] * tasks[started, k.DEMAND].astype(np.float64)
+        of_each = log.energy_mj.ravel()[place] * _steps(log)[shown][started].astype(np.float64)
         energy = math.fsum(of_each)
     in_cloud = place // log.num_services == len(log.capacity) - 1
     return {
@@ -182,14 +201,42 @@ def _latencies(latency: npt.NDArray[np.int64]) -> dict[str, float]:
     }
 
 
-def _utilisation(log: EpisodeLog, tasks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _steps(log: EpisodeLog) -> npt.NDArray[np.int64]:
+    """(N,) denoising steps of tasks that are done."""
+    return log.tasks[:, k.DEMAND] if log.terms is None else log.terms[:, k.STEPS]
+
+
+def _of_terms(log: EpisodeLog, shown: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Metrics of saying no and of lines, where there are any."""
+    if log.terms is None:
+        return {}
+    tasks, turn = log.tasks[shown], log.terms[shown, k.TURN]
+    started = _started(tasks)
+    count = int(started.sum())
+    # One that was lost before its turn has waited until then.
+    waited = np.minimum(turn, tasks[:, k.END])[started] - tasks[started, k.START]
+    return {
+        "declined_fraction": int((tasks[:, k.STATUS] == k.DECLINED).sum()) / len(tasks),
+        "wait_mean_s": int(waited.sum()) / count / 1000 if count else math.nan,
+    }
+
+
+def _started(tasks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """(N,) tasks that were on a server."""
+    started: npt.NDArray[np.bool_] = ~np.isin(tasks[:, k.STATUS], (*UNPAID, k.WAITING))
+    return started
+
+
+def _utilisation(log: EpisodeLog, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Share of each server's capacity in use, averaged over the time so far, (S,)."""
+    tasks = log.tasks[shown]
     elapsed = log.clock_ms - int(tasks[0, k.ARRIVAL])
     if elapsed == 0:
         return np.zeros(len(log.capacity))
     until = np.minimum(tasks[:, k.END], log.clock_ms)
-    held = tasks[:, k.DEMAND].astype(np.float64) * (until - tasks[:, k.START])
-    ran = ~np.isin(tasks[:, k.STATUS], (*UNSENT, k.WAITING))
+    since = tasks[:, k.START] if log.terms is None else log.terms[shown, k.TURN]
+    held = _steps(log)[shown].astype(np.float64) * np.maximum(until - since, 0)
+    ran = _started(tasks)
     work = np.zeros(len(log.capacity))
     np.add.at(work, tasks[ran, k.PLACE] // log.num_services, held[ran])
     return work / (log.capacity * float(elapsed))

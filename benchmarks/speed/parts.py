@@ -76,7 +76,7 @@ class Kernel:
         requests = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
         self._steps = max(2, min(MOST_STEPS, int(SHARE * requests)))
         self._dice = np.random.default_rng(0)
-        self._blind_rows = blind_rows(scenario.extended)
+        self._blind_rows = blind_rows(scenario.model)
 
     def measure(self) -> KernelSample:
         """Play the same steps twice, and some with observations alone left out."""
@@ -119,8 +119,8 @@ class Kernel:
 
 
 @cache
-def blind_rows(extended: bool) -> int:
-    """Return the address of the steps of rows, with nothing where observations are written.
+def blind_rows(model: str) -> int:
+    """Return the address of a model's steps of rows, with nothing where observations are written.
 
     It is called as `rows.address_of_rows` says.
     """
@@ -131,7 +131,7 @@ def blind_rows(extended: bool) -> int:
             body = _nothing_like(body)
         return part(body)
 
-    blind = of_model(rows._step_rows, extended, step_rows=compile_bodies(decorate)["step_rows"])
+    blind = of_model(rows._step_rows, model, step_rows=compile_bodies(decorate)["step_rows"])
     # Numba keeps it on disk apart from the whole kernel, by its name.
     blind.__qualname__ = f"blind{blind.__qualname__}"
     address: int = c_function(blind, WORDS, error_model="numpy").address

@@ -122,6 +122,11 @@ def _parts(found: Scenario) -> list[str]:
         f"{tasks.fail_share:.2%} of tasks fail": tasks.fail_share,
         f"up to {len(tasks.stages)} stages": len(tasks.stages) > 1,
         "priced energy": found.energy.weight,
+        "lines at servers": found.queue,
+        "run times that grow with what runs beside": found.concurrency,
+        f"{found.num_levels} levels": found.levels,
+        "declining": found.decline,
+        f"{len(tasks.classes)} classes of service": tasks.classes,
     }
     return [name for name, on in parts.items() if on]
 

@@ -38,9 +38,10 @@ from edge_marl.scenario.section import MAX_TASKS
 from edge_marl.scenario.tasks import Tasks
 from edge_marl.workload import Workload
 from edge_marl.workload.details import WORDS_PER_DETAIL
-from edge_marl.workload.parts import SPLITS, Split, draw_around, draw_details
+from edge_marl.workload.parts import SPLITS, Split, draw_around, draw_details, draw_weights
 from edge_marl.workload.requests import least_requests
 from edge_marl.workload.sampling import (
+    CLASS_STREAM,
     DETAIL_STREAM,
     TASK_STREAM,
     USER_STREAM,
@@ -89,6 +90,7 @@ def replay_workload(scenario: Scenario, streams: Streams) -> Workload:
         tasks=tasks,
         details=_details(scenario, tape, rows, streams),
         outages=outages,
+        weights=_weights(scenario, len(tasks), streams),
     )
 
 
@@ -259,3 +261,10 @@ def _moment(recording: Recording, row: int) -> str:
     if recording.origin is not None:
         return str((recording.origin + np.timedelta64(int(time), "ms")).astype("M8[s]"))
     return f"{time / 1000:g} s"
+
+
+def _weights(scenario: Scenario, count: int, streams: Streams) -> Ints | None:
+    """Weights of requests, which no recording has."""
+    if not scenario.tasks.classes:
+        return None
+    return draw_weights(scenario, streams.words((count,), CLASS_STREAM))

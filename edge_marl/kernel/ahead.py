@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from edge_marl.kernel.terms import number_of
 from edge_marl.kernel.world import (
     ALIKE,
     DONE,
@@ -83,11 +84,16 @@ def fetch_task(w: World, e: int) -> None:
     fetch_line(w.needs, (w.episode[e, TOPOLOGY], 0))
 
 
+def link_of(w: World, action: int) -> int:
+    """Return the link that an action goes by; the last for one that goes by none."""
+    return min(number_of(w, action) // w.spec[NUM_SERVICES], w.spec[NUM_LINKS] - 1)
+
+
 def fetch_link(w: World, e: int, action: int) -> None:
     """Ask for the link that an action goes by."""
     if w.episode[e, DONE] == GOING_ON:
         k = w.episode[e, SHOWN]
-        link = action // w.spec[NUM_SERVICES]
+        link = link_of(w, action)
         fetch_line(w.links, (w.episode[e, TOPOLOGY], w.tasks[e, k, GATEWAY], link, SERVER))
 
 
@@ -97,14 +103,15 @@ def fetch_server(w: World, e: int, action: int) -> None:
         k = w.episode[e, SHOWN]
         topology = w.episode[e, TOPOLOGY]
         services = w.spec[NUM_SERVICES]
-        server = w.links[topology, w.tasks[e, k, GATEWAY], action // services, SERVER]
-        place = server * services + action % services
+        server = w.links[topology, w.tasks[e, k, GATEWAY], link_of(w, action), SERVER]
+        service = number_of(w, action) % services
+        place = server * services + service
         fetch_line(w.slowdowns, (topology, place))
         judged = action % services if w.episode[e, ALIKE] == 1 else place
         fetch_line(w.services, (topology, judged, 0))
         fetch_line(w.sites, (e, server, 0))
         fetch_line(w.servers, (e, server, 0))
-        fetch_line(w.models, (e, server, action % services, 0))
+        fetch_line(w.models, (e, server, service, 0))
         fetch_line(w.memory, (topology, server))
         fetch_line(w.running, (e, server, 0, 0))
         fetch_line(w.ends, (e, server, 0))

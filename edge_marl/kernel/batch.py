@@ -1,4 +1,4 @@
-"""A step of many rows: decisions, what is handed out of them, and the next episodes."""
+"""A step of one environment, and of many rows: decisions, what is handed out, next episodes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from edge_marl.kernel.ahead import fetch_ahead, fetch_base, fetch_gateway, fetch_neighbours
+from edge_marl.kernel.clock import live_on, show_next
+from edge_marl.kernel.decision import dispatch
 from edge_marl.kernel.game import observe_gateways, play
 from edge_marl.kernel.observe import observe
-from edge_marl.kernel.steps import decide
 from edge_marl.kernel.world import (
     DONE,
     EXTENDED,
     GOING_ON,
     NUM_GATEWAYS,
     NUM_SERVICES,
+    SHOWN,
     Floats,
     Ints,
     Masks,
@@ -70,6 +72,30 @@ def not_begun(out: Outputs, e: int) -> bool:
     It is here: plain Python does not draw; `compiled.py` has its own.
     """
     return True
+
+
+def decide(w: World, e: int, action: int) -> float:
+    """One decision of environment e, in place, but for what is seen; return the reward."""
+    total = w.spec[NUM_GATEWAYS]
+    extended = w.spec[EXTENDED] == 1
+    if extended:
+        w.owed[e, total] = 0.0
+    k = w.episode[e, SHOWN]
+    reward = dispatch(w, e, k, action)
+    w.rewards[e, k] = reward
+    if extended:
+        live_on(w, e)
+        reward += w.owed[e, total]
+    else:
+        show_next(w, e)
+    return reward
+
+
+def step(w: World, e: int, action: int) -> float:
+    """One decision of environment e, in place; return the reward."""
+    reward = decide(w, e, action)
+    observe(w, e)
+    return reward
 
 
 def copy_rows(target: Any, source: Any, first: int, stop: int) -> None:

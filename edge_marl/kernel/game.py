@@ -3,7 +3,7 @@
 With SLOT = 0 (event clock) the gateway of the task that is shown decides on it, alone. Otherwise
 (slotted clock) all gateways with a waiting task decide at the start of a slot, on what they saw
 then, and their choices are applied in order of (arrival, gateway): nobody sees the others' choice.
-A choice is an action, or L * V: nothing.
+A choice is an action, or the number of actions: nothing.
 
     choices       (E, G)  int64    what each gateway wants
     own_rewards   (E, G)  float64  what each gateway's dispatch paid in this step, less refunds
@@ -25,6 +25,7 @@ from edge_marl.kernel.clock import (
 from edge_marl.kernel.decision import dispatch
 from edge_marl.kernel.losses import lose_unsent
 from edge_marl.kernel.observe import observe_gateway, observe_task
+from edge_marl.kernel.terms import num_actions
 from edge_marl.kernel.world import (
     ARRIVAL,
     ARRIVING,
@@ -42,8 +43,6 @@ from edge_marl.kernel.world import (
     NEVER,
     NOWHERE,
     NUM_GATEWAYS,
-    NUM_LINKS,
-    NUM_SERVICES,
     NUM_TASKS,
     SHOWN,
     SLOT,
@@ -59,7 +58,7 @@ from edge_marl.kernel.world import (
 
 def nothing(w: World) -> int:
     """Return the choice to do nothing."""
-    return int(w.spec[NUM_LINKS] * w.spec[NUM_SERVICES])
+    return num_actions(w)
 
 
 def send(w: World, e: int, g: int, k: int, choice: int, own_rewards: Floats) -> None:

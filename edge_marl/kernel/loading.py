@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_marl.kernel.terms import of_level
 from edge_marl.kernel.world import (
     ALIKE,
     AX,
@@ -22,11 +23,13 @@ from edge_marl.kernel.world import (
     ENERGY_WEIGHT,
     EXTENDED,
     MAX_CAPACITY,
+    MAX_WAITING,
     NETWORK,
     NOWHERE,
     NUM_DETAIL_COLUMNS,
     NUM_DETAILS,
     NUM_GATEWAYS,
+    NUM_LINE_COLUMNS,
     NUM_LINKS,
     NUM_MODEL_COLUMNS,
     NUM_OUTAGE_COLUMNS,
@@ -36,6 +39,7 @@ from edge_marl.kernel.world import (
     NUM_SITE_COLUMNS,
     NUM_TASK_FIELDS,
     NUM_TASKS,
+    NUM_TERMS,
     NUM_TYPES,
     PLACE,
     PROPAGATION,
@@ -47,9 +51,11 @@ from edge_marl.kernel.world import (
     START,
     STATUS,
     TASK_FEATURES,
+    TERMS,
     TOPOLOGY,
     US_PER_KB,
     WAITING,
+    WEIGHT,
     Ints,
     World,
 )
@@ -61,10 +67,10 @@ SIZE, TASK_COUNT, OUTAGE_COUNT, TASK_ROOM, OUTAGE_ROOM, OWN_SERVERS = range(6)
 # Where the arrays begin; 0 is that there is none.
 CAPACITY_AT, BASELINE_AT, CURVE_AT, SLOWDOWN_AT, HOSTED_AT, MEMORY_AT = range(6, 12)
 MODEL_MEMORY_AT, ENERGY_AT, NEIGHBOURS_AT, PROPAGATION_AT, US_PER_KB_AT = range(12, 17)
-TASKS_AT, DETAILS_AT, OUTAGES_AT = range(17, 20)
+TASKS_AT, DETAILS_AT, OUTAGES_AT, WEIGHTS_AT = range(17, 21)
 
 # Where what an episode is drawn from is noted, numbers of 32 bits.
-ENTROPY = 20
+ENTROPY = 21
 NUM_ENTROPY_WORDS = 5
 NUM_HEAD_WORDS = ENTROPY + NUM_ENTROPY_WORDS
 
@@ -85,7 +91,7 @@ def load_draft(w: World, e: int, draft: Ints) -> int:
     if count > w.tasks.shape[1] or (extended and outages > w.outages.shape[1]):
         return NO_ROOM
     most, least = load_capacity(w, e, draft), load_tasks(w, e, draft)
-    if min(most // least, count) > w.ends.shape[2]:
+    if most_running(w, most, least, count) > w.ends.shape[2]:
         return NO_ROOM
     if draft[OWN_SERVERS] == 1:
         w.episode[e, TOPOLOGY] = len(w.episode)
@@ -98,7 +104,35 @@ def load_draft(w: World, e: int, draft: Ints) -> int:
         load_offers(w, e, draft)
         load_links(w, e, draft)
         clear_sites(w, e)
+        if w.spec[TERMS] == 1:
+            load_terms(w, e, draft)
     return DONE_WELL
+
+
+def most_running(w: World, most: int, least: int, count: int) -> int:
+    """Return how many of `count` tasks may run or wait at a server at most.
+
+    Args:
+        w: the world.
+        most: capacity of the largest server.
+        least: demand of the smallest task.
+        count: number of tasks.
+    """
+    if w.spec[TERMS] == 0:
+        return min(most // least, count)
+    return min(most // of_level(w, least, 0) + w.spec[MAX_WAITING], count)
+
+
+def load_terms(w: World, e: int, draft: Ints) -> None:
+    """Put the weights of requests into place, and no task waits."""
+    at = draft[WEIGHTS_AT]
+    for k in range(draft[TASK_COUNT]):
+        for column in range(NUM_TERMS):
+            w.terms[e, k, column] = 0
+        w.terms[e, k, WEIGHT] = draft[at + k] if at > 0 else 1000
+    for server in range(w.spec[NUM_SERVERS]):
+        for column in range(NUM_LINE_COLUMNS):
+            w.lines[e, server, column] = 0
 
 
 def load_tasks(w: World, e: int, draft: Ints) -> int:

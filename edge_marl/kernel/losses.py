@@ -28,7 +28,9 @@ from edge_marl.kernel.world import (
     STATUS,
     SUM_BY_SERVICE,
     TASK,
+    TERMS,
     USED,
+    WAIT,
     World,
 )
 
@@ -64,7 +66,7 @@ def take_back(w: World, e: int, k: int) -> None:
 
 
 def lose_all(w: World, e: int, server: int, status: int) -> None:
-    """The server loses all that runs on it, its models too, and is empty."""
+    """The server loses all that runs or waits on it, its models too, and is empty."""
     for at in range(w.servers[e, server, NUM_RUNNING]):
         k = w.running[e, server, at, TASK]
         w.tasks[e, k, STATUS] = status
@@ -73,6 +75,8 @@ def lose_all(w: World, e: int, server: int, status: int) -> None:
             take_back(w, e, k)
     w.servers[e, server, USED] = 0
     w.servers[e, server, NUM_RUNNING] = 0
+    if w.spec[TERMS] == 1:
+        w.lines[e, server, WAIT] = 0
     note_soonest(w, e, server, NEVER)
 
 

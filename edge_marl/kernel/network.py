@@ -41,6 +41,12 @@ def slowed(run_time: float, slowdown: int) -> float:
     return thousandths(run_time * slowdown)
 
 
+def stretched(run_time: int, slowdown: int, growth: int) -> int:
+    """Run time with a slowdown, and then grown by more thousandths, in ms."""
+    duration = slowed(float(run_time), slowdown)
+    return int(thousandths(duration * (1000 + growth)))
+
+
 def link_time(w: World, e: int, g: int, link: int, size: int) -> int:
     """Time that `size` kB take over a link, in ms."""
     topology = w.episode[e, TOPOLOGY]

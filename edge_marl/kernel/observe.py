@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge_marl.kernel.network import moving_time, sending, slowed, source_of
 from edge_marl.kernel.servers import free_share, has_price, warm_models
+from edge_marl.kernel.terms import observe_terms
 from edge_marl.kernel.value import task_utility
 from edge_marl.kernel.world import (
     AFTER,
@@ -27,6 +28,7 @@ from edge_marl.kernel.world import (
     MAX_DURATION,
     MAX_RUN_TIME,
     NOWHERE,
+    NUM_LEVELS,
     NUM_LINKS,
     NUM_SERVICES,
     NUM_TASKS,
@@ -41,6 +43,7 @@ from edge_marl.kernel.world import (
     SHOWN,
     STAGE,
     TASK_FEATURES,
+    TERMS,
     TOPOLOGY,
     TYPE,
     UPLOAD,
@@ -229,9 +232,12 @@ def observe_gateway(
         server = w.links[w.episode[e, TOPOLOGY], g, link, SERVER]
         warm = observe_site(w, e, link, server, seen, row, site_at)
         observe_services(w, e, server, k, warm, seen, row, service_at)
-        allow_hosted(w, e, server, masks, row, link * services)
+        if w.spec[TERMS] == 0 or w.spec[NUM_LEVELS] == 1:
+            allow_hosted(w, e, server, masks, row, link * services)
         site_at += EXTENDED_SERVER_FEATURES
         service_at += SERVICE_FEATURES * services
+    if w.spec[TERMS] == 1:
+        observe_terms(w, e, g, k, seen, masks, row)
 
 
 def observe(w: World, e: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from edge_marl.kernel.agenda import note_soonest
+from edge_marl.kernel.terms import begins_now, has_lines, report_line, steps_of
 from edge_marl.kernel.world import (
     CAPACITY,
     CHANGED,
     CLOCK,
     CLOUD,
     COLD,
-    DEMAND,
     DOWN,
     DOWN_UNTIL,
     EXTENDED,
@@ -32,8 +32,10 @@ from edge_marl.kernel.world import (
     RESIDENCY,
     RESIDENT,
     TASK,
+    TERMS,
     TOPOLOGY,
     USED,
+    WAIT,
     WARM,
     WARM_TOO,
     World,
@@ -41,22 +43,28 @@ from edge_marl.kernel.world import (
 
 
 def start(w: World, e: int, k: int, server: int, end: int) -> None:
-    """Task k takes capacity until its end and becomes the last of its server's list."""
+    """Task k takes capacity until its end, or waits for it; it is the last of its server's list."""
     at = w.servers[e, server, NUM_RUNNING]
-    demand = w.tasks[e, k, DEMAND]
+    demand = steps_of(w, e, k)
     w.running[e, server, at, TASK] = k
     w.ends[e, server, at] = end
     w.running[e, server, at, HOLDS] = demand
     w.servers[e, server, NUM_RUNNING] = at + 1
-    w.servers[e, server, USED] += demand
+    if not has_lines(w) or begins_now(w, e, k, server, at):
+        w.servers[e, server, USED] += demand
     if end < w.soonest[e, w.spec[FIRST_LEAF] + server]:
         note_soonest(w, e, server, end)
 
 
 def finish_on(w: World, e: int, server: int, now: int) -> None:
-    """The tasks of a server that have ended by now leave; the others stay in order."""
+    """The tasks of a server that have ended by now leave; the others stay in order.
+
+    Those whose turn it is have capacity now: a turn comes when others end.
+    """
+    in_line = has_lines(w)
     kept = 0
     used = 0
+    waiting = 0
     next_end = NEVER
     for at in range(w.servers[e, server, NUM_RUNNING]):
         end = w.ends[e, server, at]
@@ -64,11 +72,19 @@ def finish_on(w: World, e: int, server: int, now: int) -> None:
             w.running[e, server, kept, TASK] = w.running[e, server, at, TASK]
             w.ends[e, server, kept] = end
             w.running[e, server, kept, HOLDS] = w.running[e, server, at, HOLDS]
-            used += w.running[e, server, at, HOLDS]
+            turn = w.turns[e, server, at] if in_line else now
+            if turn <= now:
+                used += w.running[e, server, at, HOLDS]
+            else:
+                waiting += 1
+            if in_line:
+                w.turns[e, server, kept] = turn
             next_end = min(next_end, end)
             kept += 1
     w.servers[e, server, NUM_RUNNING] = kept
     w.servers[e, server, USED] = used
+    if in_line:
+        w.lines[e, server, WAIT] = waiting
     note_soonest(w, e, server, next_end)
 
 
@@ -108,8 +124,12 @@ def busy_models(w: World, e: int, server: int) -> int:
 
 
 def fits(w: World, e: int, k: int, server: int, service: int) -> bool:
-    """Whether a server has the capacity, and the memory, that task k needs there."""
-    room = w.tasks[e, k, DEMAND] <= w.servers[e, server, CAPACITY] - w.servers[e, server, USED]
+    """Whether a server has the capacity, and the memory, that task k needs there.
+
+    With a line it need not have the capacity now (`turns_away`).
+    """
+    room = steps_of(w, e, k) <= w.servers[e, server, CAPACITY] - w.servers[e, server, USED]
+    room |= has_lines(w)
     if w.spec[EXTENDED] == 0:
         return bool(room)
     if is_cloud(w, server):
@@ -182,6 +202,8 @@ def report(w: World, e: int, server: int) -> None:
     w.telemetry[e, server, FREE] = free_share(w, e, server)
     w.telemetry[e, server, WARM] = warm & ((1 << HALF) - 1)
     w.telemetry[e, server, WARM_TOO] = warm >> HALF
+    if w.spec[TERMS] == 1:
+        report_line(w, e, server)
 
 
 def report_all(w: World, e: int) -> None:

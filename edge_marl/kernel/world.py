@@ -28,6 +28,7 @@ DROPPED = 4  # its gateway took no legal action for it
 DENIED = 5  # sent to a server that was down
 FAILED = 6  # failed by itself at its end
 OUTAGE = 7  # was running when its server failed
+DECLINED = 8  # its gateway said no to it
 
 # Columns of `details`. Of a workload: place of the stage in its request, stages after it, deadline
 # of the request (ms after its arrival, 0 is none), time to load its model (ms), input (kB), result
@@ -37,6 +38,17 @@ STAGE, AFTER, DEADLINE, LOAD_TIME, UPLOAD, DOWNLOAD, FAILS = range(7)
 NUM_DETAILS = 7
 RETURN, VIA, COLD = range(7, 10)
 NUM_DETAIL_COLUMNS = 10
+
+# Columns of `terms`: what the value of the request is multiplied by (thousandths); level that the
+# task is done at, and denoising steps of it; when it takes its capacity: before, it waits at its
+# server.
+WEIGHT, LEVEL, STEPS, TURN = range(4)
+NUM_TERMS = 4
+
+# Columns of `lines`: tasks that wait at a server, and when the last of them has its turn; tasks
+# that run and wait there, and that turn, as telemetry shows them.
+WAIT, LAST_TURN, SEEN_RUNNING, SEEN_WAITING, SEEN_LAST_TURN = range(5)
+NUM_LINE_COLUMNS = 5
 
 # Columns of `servers`.
 CAPACITY, USED, NUM_RUNNING, NUM_CRASHES = range(4)
@@ -95,11 +107,16 @@ EXTENDED, NUM_LINKS, RESIDENCY, CLOUD, REFUND, RESTART, PERIOD, MAX_CAPACITY = r
 # 1 if there is a network; 1 if servers other than the cloud may have prices; the node of server 0
 # in `soonest`.
 NETWORK, PRICED, FIRST_LEAF = range(19, 22)
-NUM_SPEC_ENTRIES = 22
+# 1 if there are `terms`; tasks that may wait at a server, 0 where none does; 1 if run times grow
+# with what runs beside; levels, 1 if all steps are done; 1 if a gateway may decline; 1 if requests
+# have weights.
+TERMS, MAX_WAITING, CONCURRENCY, NUM_LEVELS, MAY_DECLINE, WEIGHTED = range(22, 28)
+NUM_SPEC_ENTRIES = 28
 
 # Entries of `rates`.
 PENALTY, MAX_DEADLINE, MAX_DELAY, MAX_DURATION, ENERGY_WEIGHT, CLOUD_PRICE = range(6)
-NUM_RATES = 6
+DECLINE_PRICE, MAX_WEIGHT = range(6, 8)
+NUM_RATES = 8
 
 # In `observations`: features of the task besides its type, and of each server.
 TASK_FEATURES = 2
@@ -107,6 +124,8 @@ SERVER_FEATURES = 2
 EXTENDED_TASK_FEATURES = 4
 EXTENDED_SERVER_FEATURES = 5
 SERVICE_FEATURES = 4
+CLASS_FEATURES = 1
+QUEUE_FEATURES = 2
 
 NOWHERE = -1
 NEVER = 2**62
@@ -123,8 +142,8 @@ class World(NamedTuple):
 
     N task rows, S servers, V services per server (P = S * V places), K task types, G gateways, L
     links (neighbours) each, T topologies, R running tasks per server, F server failures, D features
-    of an observation. X is E where the extended model is on, and M is E in the game of gateways;
-    they are 0 where there is none.
+    of an observation, A actions. X is E where the extended model is on, Y is E where a part of it
+    is that has terms, and M is E in the game of gateways; they are 0 where there is none.
     """
 
     spec: Annotated[Ints, (NUM_SPEC_ENTRIES,)]
@@ -183,7 +202,17 @@ class World(NamedTuple):
     """Refunds of the step, by gateway and in all; never above 0."""
     qualities: Annotated[Floats, ("X", "V")]
     """Scratch: of services for the task that is looked at."""
-    feasible: Annotated[Masks, ("E", "L * V")]
+    levels: Annotated[Ints, ("levels",)]
+    """Share of the denoising steps that is done at each level, in thousandths."""
+    growth: Annotated[Ints, ("V",)]
+    """What each task beside one of a service adds to its run time, in thousandths."""
+    terms: Annotated[Ints, ("Y", "N", NUM_TERMS)]
+    """WEIGHT .. TURN."""
+    turns: Annotated[Ints, ("Y", "S", "R")]
+    """When each task of `running` takes its capacity."""
+    lines: Annotated[Ints, ("Y", "S", NUM_LINE_COLUMNS)]
+    """WAIT .. SEEN_LAST_TURN."""
+    feasible: Annotated[Masks, ("E", "A")]
     """What the gateway of the shown task may choose."""
 
     gateways: Annotated[Ints, ("M", "G", NUM_GATEWAY_COLUMNS)]
@@ -194,7 +223,7 @@ class World(NamedTuple):
     """Scratch: the gateways that act."""
     seen: Annotated[Observations, ("M * G", "D")]
     """What each gateway sees."""
-    masks: Annotated[Masks, ("M * G", "L * V + 1")]
+    masks: Annotated[Masks, ("M * G", "A + 1")]
     """What each gateway may choose."""
 
 

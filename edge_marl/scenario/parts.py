@@ -13,9 +13,11 @@ from pydantic import Field, model_validator
 
 from edge_marl.scenario.section import (
     MAX_GATEWAYS,
+    MAX_WAITING,
     Factor,
     Seconds,
     Section,
+    Share,
     Span,
     Weight,
     ms,
@@ -25,13 +27,17 @@ from edge_marl.scenario.section import (
 __all__ = [
     "Clock",
     "Cloud",
+    "Concurrency",
+    "Decline",
     "Energy",
     "Episode",
     "Gateways",
+    "Levels",
     "LoadMode",
     "Network",
     "Outages",
     "Overload",
+    "Queue",
     "Residency",
     "Telemetry",
 ]
@@ -124,6 +130,59 @@ class Telemetry(Section):
     def period_ms(self) -> int:
         """Period in milliseconds."""
         return ms(self.period_s)
+
+
+class Queue(Section):
+    """Tasks wait at a server for capacity, first come first served; a crash is one of memory."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_WAITING)]
+    """Tasks that may wait at a server; one more is denied."""
+
+
+class Concurrency(Section):
+    """A task runs for longer the more run beside it: (a + c n) / (a + c) with n of them.
+
+    That is 1 + growth (n - 1) with growth = c / (a + c), fixed when the task takes its capacity.
+    """
+
+    growth: Annotated[tuple[Share, ...], Field(min_length=1, max_length=62)]
+    """What each task beside it adds to the run time, as a part of it, in thousandths: of each
+    service, or one for all."""
+
+    def thousandths(self, services: int) -> tuple[int, ...]:
+        """Growth of each service in thousandths."""
+        rounded = tuple(round(1000 * part) for part in self.growth)
+        return rounded * services if len(rounded) == 1 else rounded
+
+
+class Levels(Section):
+    """The action also chooses how many of the denoising steps that were asked for are done."""
+
+    shares: Annotated[
+        tuple[Annotated[float, Field(ge=0.001, le=1)], ...], Field(min_length=2, max_length=8)
+    ]
+    """Of the steps, in thousandths; ascending, and the last is 1."""
+
+    @property
+    def thousandths(self) -> tuple[int, ...]:
+        """Shares in thousandths."""
+        return tuple(round(1000 * share) for share in self.shares)
+
+    @model_validator(mode="after")
+    def _up_to_all(self) -> Self:
+        steps = self.thousandths
+        if list(steps) != sorted(set(steps)) or steps[-1] != 1000:
+            raise ValueError(
+                f"shares = {list(self.shares)}: must ascend by a thousandth at least, and end at 1"
+            )
+        return self
+
+
+class Decline(Section):
+    """A gateway may say no to a task."""
+
+    price: Annotated[float, Field(ge=0, le=1e9)]
+    """Utility that it costs, times the weight of the request."""
 
 
 class Energy(Section):

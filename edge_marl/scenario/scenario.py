@@ -11,67 +11,30 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from edge_marl.errors import ScenarioError
-from edge_marl.scenario.arrivals import Arrivals
 from edge_marl.scenario.extremes import qualities
-from edge_marl.scenario.parts import (
-    Clock,
-    Cloud,
-    Energy,
-    Episode,
-    Gateways,
-    Network,
-    Outages,
-    Overload,
-    Residency,
-    Telemetry,
-)
-from edge_marl.scenario.replay import Replay
+from edge_marl.scenario.facts import Facts
+from edge_marl.scenario.parts import Clock
 from edge_marl.scenario.section import (
     MAX_GATEWAYS,
     MAX_LINKS,
     MAX_OUTAGES,
     MAX_QUALITIES,
-    MAX_STAGES,
     MAX_TASKS,
     MAX_TIME_MS,
-    Positive,
-    Section,
     whole_number,
 )
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
-from edge_marl.scenario.tasks import Tasks
 
 __all__ = ["Scenario"]
 
-MAX_GAP = 37
-"""More than the longest gap that is drawn, in mean gaps: the logarithm of 2^53."""
 
-
-class Scenario(Section):
+class Scenario(Facts):
     """One world and its load. Frozen; `digest` identifies it in every result."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    version: Positive
-    summary: str
-    servers: Annotated[DrawnServers | GivenServers | DeviceServers, Field(discriminator="law")]
-    tasks: Tasks
-    arrivals: Arrivals
-    gateways: Gateways = Gateways()
-    clock: Clock = Clock()
-    overload: Overload
-    episode: Episode
-    network: Network | None = None
-    residency: Residency | None = None
-    cloud: Cloud | None = None
-    outages: Outages | None = None
-    telemetry: Telemetry = Telemetry()
-    energy: Energy = Energy()
-    replay: Replay | None = None
 
     @model_validator(mode="after")
     def _one_baseline_per_type(self) -> Self:
@@ -101,6 +64,12 @@ class Scenario(Section):
             raise ValueError(
                 f"residency needs servers with memory: servers.law = '{self.servers.law}' has "
                 "none, law = 'devices' has"
+            )
+        growth = len(self.concurrency.growth) if self.concurrency else 1
+        if growth not in (1, self.num_services):
+            raise ValueError(
+                f"concurrency.growth has {growth} entries: there are {self.num_services} services; "
+                "give each its own, or one for all"
             )
         if len(self.tasks.stages) > 1 and self.episode.end == "last-task":
             raise ValueError(
@@ -160,35 +129,6 @@ class Scenario(Section):
             )
         return self
 
-    @property
-    def latest_end_ms(self) -> int:
-        """Return a time that no request of an extended scenario lasts past, in ms."""
-        tasks, network, cloud = self.tasks, self.network, self.cloud
-        arrival = self.arrivals.horizon_ms
-        if self.episode.end == "last-task":  # the second request is waited for
-            arrival = max(arrival, math.ceil(1000 * MAX_GAP / self.arrivals.rate_per_s))
-        stage = -(-tasks.max_run_time_ms * self.max_slowdown // 1000) + 1
-        if self.residency:
-            stage += MAX_TIME_MS // 8  # where drawn loads are cut
-        if network:
-            slowest = min(network.bandwidth_mbit[0], cloud.bandwidth_mbit if cloud else math.inf)
-            size = 2 * max(tasks.upload_kb[1], tasks.download_kb[1]) + tasks.download_kb[1]
-            apart = network.latency_ms + network.ms_per_km * math.hypot(*self.gateways.area_km)
-            latency = max(apart, cloud.latency_ms if cloud else 0.0)
-            stage += math.ceil(8 * size / slowest + 3 * latency) + 4
-        return arrival + MAX_STAGES * stage
-
-    @property
-    def max_slowdown(self) -> int:
-        """Largest slowdown that the servers may have, in thousandths."""
-        devices, models = [1.0], [1.0]
-        if isinstance(self.servers, DeviceServers):
-            devices = [device.slowdown for device in self.servers.devices]
-            models = [model.slowdown for model in self.servers.models]
-        if self.cloud:
-            devices.append(self.cloud.slowdown)
-        return max(1, round(1000 * max(devices) * max(models)))
-
     @model_validator(mode="after")
     def _qualities_can_be_observed(self) -> Self:
         """The extended model shows half the quality of each service, as a number in [0, 1]."""
@@ -247,57 +187,6 @@ class Scenario(Section):
     def __hash__(self) -> int:
         """Hash by digest, which is computed once; pydantic's would walk all fields each time."""
         return hash(self.digest)
-
-    @property
-    def num_servers(self) -> int:
-        """Number of servers S, the cloud among them."""
-        return self.servers.count + (self.cloud is not None)
-
-    @property
-    def num_services(self) -> int:
-        """Number of services per server V."""
-        return self.servers.services
-
-    @property
-    def num_types(self) -> int:
-        """Number of task types K."""
-        return self.tasks.types
-
-    @property
-    def num_neighbours(self) -> int:
-        """Number of servers N that a gateway may send to; all S without neighbourhoods."""
-        return self.gateways.neighbourhood or self.num_servers
-
-    @property
-    def num_actions(self) -> int:
-        """Number of actions N * V; action = neighbour * V + service."""
-        return self.num_neighbours * self.num_services
-
-    @cached_property
-    def extended(self) -> bool:
-        """Whether any part of the extended model is on (`docs/extended_model.md`).
-
-        Parts that only the workload knows of (popularity, arrival processes) do not count.
-        """
-        tasks, overload = self.tasks, self.overload
-        sections = (self.network, self.residency, self.cloud, self.outages)
-        return bool(
-            isinstance(self.servers, DeviceServers)
-            or any(sections)
-            or self.gateways.neighbourhood
-            or self.telemetry.period_ms
-            or self.energy.weight
-            or len(tasks.stages) > 1
-            or tasks.deadline_s
-            or tasks.fail_share
-            or overload.refund
-            or overload.restart_ms
-        )
-
-    @property
-    def label(self) -> str:
-        """Name for people: the tier's, with the world where it is not the published one."""
-        return self.name if self.servers.world == 0 else f"{self.name}-w{self.servers.world}"
 
     @cached_property
     def digest(self) -> str:

@@ -19,6 +19,8 @@ __all__ = [
     "MAX_STEPS",
     "MAX_TASKS",
     "MAX_TIME_MS",
+    "MAX_WAITING",
+    "MAX_WEIGHT",
     "Coordinate",
     "Factor",
     "Kilobytes",
@@ -55,6 +57,12 @@ MAX_STAGES = 3
 
 MAX_OUTAGES = 2**16
 """Server failures that an episode may have on average."""
+
+MAX_WAITING = 2**10
+"""Tasks that may wait at a server."""
+
+MAX_WEIGHT = 10**6
+"""Weight of a request, in thousandths."""
 
 MAX_LINKS = 2**22
 """Pairs of a gateway and a server, where distances count."""

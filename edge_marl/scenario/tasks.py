@@ -20,7 +20,22 @@ from edge_marl.scenario.section import (
     ms,
 )
 
-__all__ = ["Tasks"]
+__all__ = ["ServiceClass", "Tasks"]
+
+
+class ServiceClass(Section):
+    """A class of service: what its requests are worth against those of others."""
+
+    name: str
+    share: Weight = 1.0
+    """Weight in the draw of a request's class."""
+    weight: Annotated[float, Field(ge=0.001, le=1000)] = 1.0
+    """What the value of a request is multiplied by, in thousandths."""
+
+    @property
+    def thousandths(self) -> int:
+        """The weight in thousandths."""
+        return round(1000 * self.weight)
 
 
 class Tasks(Section):
@@ -49,6 +64,8 @@ class Tasks(Section):
     """Least and largest input; uniform."""
     download_kb: tuple[Kilobytes, Kilobytes] = (0, 0)
     """Least and largest result; uniform."""
+    classes: Annotated[tuple[ServiceClass, ...], Field(max_length=64)] = ()
+    """Classes of service, one drawn for each request; empty is one of weight 1."""
 
     def run_time_ms(self, demand: int) -> int:
         """Run time in milliseconds of `demand` denoising steps."""
@@ -69,6 +86,11 @@ class Tasks(Section):
     def max_deadline_ms(self) -> int:
         """Longest deadline of a request; 0 if there are none."""
         return len(self.stages) * ms(max(self.deadline_s, default=0.0))
+
+    @property
+    def max_weight(self) -> int:
+        """Largest weight of a request, in thousandths."""
+        return max((each.thousandths for each in self.classes), default=1000)
 
     @model_validator(mode="after")
     def _one_entry_each(self) -> Self:

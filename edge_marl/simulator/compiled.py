@@ -25,7 +25,7 @@ from edge_marl.kernel import (
     network,
     opening,
     servers,
-    steps,
+    terms,
     value,
     world,
 )
@@ -34,7 +34,7 @@ from edge_marl.kernel import (
 )
 from edge_marl.memory import call
 from edge_marl.simulator.atomics import read
-from edge_marl.simulator.world_type import WORLDS_AT, address_table, place_of, world_at
+from edge_marl.simulator.world_type import MODELS, WORLDS_AT, address_table, place_of, world_at
 
 __all__ = [
     "STEPS_AT",
@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 MODULES = (
-    *(world, value, network, agenda, servers, sight, losses, decision),
-    *(clock, steps, opening, game, ahead, batch, loading),
+    *(world, value, network, terms, agenda, servers, sight, losses, decision),
+    *(clock, opening, game, ahead, batch, loading),
 )
 """All modules of the kernel."""
 
@@ -166,27 +166,27 @@ step_rows = _bodies["step_rows"]
 # Python calls is handed the address of a table that says where the arrays are (`world_type.py`).
 
 
-def of_model(body: Any, extended: bool, **others: Any) -> Any:
-    """Return a function whose `world_at` knows whether the model is the extended one.
+def of_model(body: Any, model: str, **others: Any) -> Any:
+    """Return a function whose `world_at` knows the model (`Scenario.model`).
 
-    Numba keeps the two of a function apart by their names.
+    Numba keeps those of a function apart by their names.
 
     Args:
         body: the function.
-        extended: whether it is.
+        model: which it is.
         others: that it finds in place of what its module has by these names.
     """
-    own = {"world_at": WORLDS_AT[extended], **others}
+    own = {"world_at": WORLDS_AT[model], **others}
     found = FunctionType(body.__code__, body.__globals__ | own, body.__name__)
-    found.__qualname__ = f"{body.__qualname__}_{'extended' if extended else 'base'}"
+    found.__qualname__ = f"{body.__qualname__}_{model}"
     return found
 
 
 def _step_at(address: int, e: int, action: int) -> float:
-    """`steps.step` on the arrays of an address table."""
+    """`batch.step` on the arrays of an address table."""
     reward: float = step(world_at(address), e, action)
     return reward
 
 
-STEPS_AT = {extended: compiled(of_model(_step_at, extended)) for extended in (False, True)}
-"""The step of a row, by whether the model is the extended one."""
+STEPS_AT = {model: compiled(of_model(_step_at, model)) for model in MODELS}
+"""The step of a row, by model."""

@@ -35,6 +35,8 @@ class EpisodeLog:
     num_services: int
     clock_ms: int
     illegal_actions: int
+    terms: npt.NDArray[np.int64] | None = None
+    """(N, 4) WEIGHT, LEVEL, STEPS, TURN of tasks where a part is on that has them."""
 
     @property
     def shown(self) -> npt.NDArray[np.bool_]:

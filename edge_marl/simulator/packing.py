@@ -12,6 +12,8 @@ from edge_marl.scenario import Scenario
 from edge_marl.workload.topology import Topology
 
 __all__ = [
+    "pack_growth",
+    "pack_levels",
     "pack_rates",
     "pack_services",
     "pack_spec",
@@ -43,6 +45,12 @@ def pack_spec(scenario: Scenario, layout: ObservationLayout) -> Ints:
     spec[k.MAX_CAPACITY] = layout.max_capacity
     spec[k.PRICED] = scenario.energy.weight > 0
     spec[k.FIRST_LEAF] = first_leaf(scenario.num_servers)
+    spec[k.TERMS] = scenario.has_terms
+    spec[k.MAX_WAITING] = layout.max_waiting
+    spec[k.CONCURRENCY] = scenario.concurrency is not None
+    spec[k.NUM_LEVELS] = scenario.num_levels
+    spec[k.MAY_DECLINE] = scenario.decline is not None
+    spec[k.WEIGHTED] = bool(scenario.tasks.classes)
     return spec
 
 
@@ -54,9 +62,25 @@ def pack_rates(scenario: Scenario, layout: ObservationLayout) -> Floats:
     rates[k.MAX_DELAY] = layout.max_delay_ms
     rates[k.MAX_DURATION] = layout.max_duration_ms
     rates[k.ENERGY_WEIGHT] = scenario.energy.weight
+    rates[k.MAX_WEIGHT] = layout.max_weight
     if scenario.cloud is not None:
         rates[k.CLOUD_PRICE] = scenario.cloud.price_per_step
+    if scenario.decline is not None:
+        rates[k.DECLINE_PRICE] = scenario.decline.price
     return rates
+
+
+def pack_levels(scenario: Scenario) -> Ints:
+    """Return the kernel's `levels`."""
+    shares = scenario.levels.thousandths if scenario.levels else (1000,)
+    return np.array(shares, dtype=np.int64)
+
+
+def pack_growth(scenario: Scenario) -> Ints:
+    """Return the kernel's `growth`."""
+    services, part = scenario.num_services, scenario.concurrency
+    growth = part.thousandths(services) if part else (0,) * services
+    return np.array(growth, dtype=np.int64)
 
 
 def pack_services(topology: Topology) -> Floats:

@@ -86,7 +86,7 @@ class Restarts:
             return 0
         while len(self._drafts) < num_threads:
             self._drafts.append(Draft(self._scenario))
-        begin = rows.c_begin(self._game, self._scenario.extended)
+        begin = rows.c_begin(self._game, self._scenario.model)
         self._set_words()
         self._words[rows.RECIPE] = self._recipe.address
         self._words[rows.NEXT] = rows.address_of_next()

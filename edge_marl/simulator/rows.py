@@ -93,12 +93,12 @@ def _play_rows(job: int, first: int, stop: int, thread: int) -> int:
 
 
 @cache
-def address_of_rows(game: bool, extended: bool) -> int:
+def address_of_rows(game: bool, model: str) -> int:
     """Return the address of a C function (job, first row, stop, thread), all int64, returning one.
 
     It takes a step in a range of rows, of the game of gateways or of single environments.
     """
-    body = of_model(_play_rows if game else _step_rows, extended)
+    body = of_model(_play_rows if game else _step_rows, model)
     address: int = c_function(body, WORDS, error_model="numpy").address
     return address
 
@@ -145,13 +145,13 @@ def _begin_next(table: int, e: int, source: int, thread: int) -> int:
 
 
 @cache
-def c_begin(game: bool, extended: bool) -> Any:
+def c_begin(game: bool, model: str) -> Any:
     """Return a C function (table, row, draft, unused), all int64, with its `address`.
 
     It begins an episode on a draft: `DONE_WELL`, or `NO_ROOM` in the arrays. With 0 in place of a
     draft it writes once more what the row sees.
     """
-    body = of_model(_begin_game if game else _begin, extended)
+    body = of_model(_begin_game if game else _begin, model)
     return c_function(body, WORDS, error_model="numpy")
 
 

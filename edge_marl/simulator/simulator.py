@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.draw import draw_workload
-from edge_marl.kernel import loading, opening, steps
+from edge_marl.kernel import batch, loading, opening
 from edge_marl.kernel import world as k
 from edge_marl.kernel.agenda import CHILDREN, first_leaf
 from edge_marl.kernel.loading import NO_ROOM
@@ -20,7 +20,13 @@ from edge_marl.scenario import Scenario
 from edge_marl.simulator import compiled
 from edge_marl.simulator.allocation import empty_world, longer
 from edge_marl.simulator.log import EpisodeLog
-from edge_marl.simulator.packing import pack_rates, pack_services, pack_spec
+from edge_marl.simulator.packing import (
+    pack_growth,
+    pack_levels,
+    pack_rates,
+    pack_services,
+    pack_spec,
+)
 from edge_marl.simulator.restarts import Restarts
 from edge_marl.simulator.rows import c_begin
 from edge_marl.simulator.stepping import Stepper, Work
@@ -30,7 +36,10 @@ from edge_marl.workload.topology import draw_topology
 
 __all__ = ["Simulator"]
 
-FIXED = ("spec", "rates", "services", "slowdowns", "needs", "prices", "energy", "memory", "links")
+FIXED = (
+    *("spec", "rates", "services", "slowdowns", "needs", "prices", "energy", "memory", "links"),
+    *("levels", "growth"),
+)
 """Arrays that a step never writes to: they follow from the scenario and the topology."""
 
 
@@ -62,7 +71,7 @@ class Simulator:
         self._world = self._empty_world()
         if self._own is not None:
             self._world.services[num_envs] = pack_services(self._own)
-        most_running = self.layout.max_capacity // min(scenario.tasks.demand)
+        most_running = scenario.max_beside + 1 + self.layout.max_waiting
         expected = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
         num_tasks = int(expected + 4 * expected**0.5) + 8
         self.restarts = Restarts(scenario, num_envs, self.in_game)
@@ -79,11 +88,13 @@ class Simulator:
         sizes = {"N": 0, "R": 0, "F": 0, "E": e, "X": x, "M": m, "S": s, "V": v, "P": s * v}
         sizes |= {"T": x or e + 1, "BASELINE + K": k.BASELINE + scenario.num_types}
         sizes |= {"G": g, "G + 1": g + 1, "M * G": m * g, "L": scenario.num_neighbours}
-        sizes |= {"L * V": scenario.num_actions, "L * V + 1": scenario.num_actions + 1}
+        sizes |= {"A": scenario.num_actions, "A + 1": scenario.num_actions + 1}
+        sizes |= {"levels": scenario.num_levels, "Y": x if scenario.has_terms else 0}
         sizes |= {"D": self.layout.size, "nodes": nodes}
         world = empty_world(sizes)
         world.spec[:] = pack_spec(scenario, self.layout)
         world.rates[:] = pack_rates(scenario, self.layout)
+        world.levels[:], world.growth[:] = pack_levels(scenario), pack_growth(scenario)
         world.episode[:, k.DONE] = k.TERMINATED
         world.servers[:, :, k.CAPACITY] = 1
         world.soonest[:] = k.NEVER
@@ -111,7 +122,7 @@ class Simulator:
         self._address: int = self._table.ctypes.data
         self.stepper.bind(self._world, self._table)
         self.step_row: Callable[[int, int], float] = self._bound(
-            steps.step, compiled.STEPS_AT[self.scenario.extended]
+            batch.step, compiled.STEPS_AT[self.scenario.model]
         )
         """`step_row(row, action)` takes one decision in one row that is going on and returns the
         reward. Bound, not a method: a single environment's step is short enough to notice."""
@@ -199,13 +210,15 @@ class Simulator:
         """Start an episode on what is in a draft."""
         if self._put(row, draft) == NO_ROOM:
             tasks, outages = draft.counts
-            running = min(int(draft.capacity.max() // draft.tasks[:, k.DEMAND].min()), tasks)
+            running = loading.most_running(
+                self._world, int(draft.capacity.max()), int(draft.tasks[:, k.DEMAND].min()), tasks
+            )
             self._make_room(tasks + tasks // 8, running, outages + outages // 8)
             self._put(row, draft)
 
     def _put(self, row: int, draft: Draft) -> int:
         if not numba.config.DISABLE_JIT:
-            begin = c_begin(self.in_game, self.scenario.extended)
+            begin = c_begin(self.in_game, self.scenario.model)
             return int(begin.ctypes(self._address, row, draft.address, 0))
         done = loading.load_draft(self._world, row, draft.words)
         if done != NO_ROOM:
@@ -215,7 +228,7 @@ class Simulator:
 
     def _look(self) -> None:
         """Write what all rows see, which the last step has only handed out."""
-        look = c_begin(self.in_game, self.scenario.extended)
+        look = c_begin(self.in_game, self.scenario.model)
         for row in range(self.num_envs):
             look.ctypes(self._address, row, 0, 0)
         self.stepper.stale = False
@@ -282,6 +295,7 @@ class Simulator:
         return EpisodeLog(
             tasks=w.tasks[row, :count].copy(),
             details=w.details[row, :count].copy() if extended else None,
+            terms=w.terms[row, :count].copy() if self.scenario.has_terms else None,
             rewards=w.rewards[row, :count].copy(),
             num_shown=int(shown),
             capacity=w.servers[row, :, k.CAPACITY].astype(np.int64),

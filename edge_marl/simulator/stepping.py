@@ -29,6 +29,7 @@ from edge_marl.simulator.rows import (
     WHEN,
     address_of_rows,
 )
+from edge_marl.simulator.world_type import model_of
 
 __all__ = ["Stepper", "Work"]
 
@@ -216,7 +217,7 @@ class Stepper:
 
     def _function(self) -> int:
         """Return the address of the C function that takes steps in rows."""
-        return address_of_rows(self._game, bool(self._world.spec[EXTENDED]))
+        return address_of_rows(self._game, model_of(self._world.spec))
 
     def _prepared(self, work: Work) -> int:
         """Return the address of the job, which says by now where the step hands out."""

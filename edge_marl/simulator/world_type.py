@@ -31,14 +31,30 @@ from numba.core.typing.templates import (
 from numba.extending import intrinsic, lower_builtin, lower_getattr_generic, register_model
 from numba.np.numpy_support import from_dtype
 
-from edge_marl.kernel.world import ARRAYS, EXTENDED, Array
+from edge_marl.kernel.world import ARRAYS, EXTENDED, TERMS, Array
 
-__all__ = ["WORLDS_AT", "ColumnsType", "address_table", "place_of", "world_at"]
+__all__ = ["WORLDS_AT", "ColumnsType", "address_table", "model_of", "place_of", "world_at"]
 
 WORD = ir.IntType(64)
 BYTES_OF_WORD = 8
 
+MODELS = {
+    "base": {EXTENDED: 0, TERMS: 0},
+    "extended": {EXTENDED: 1, TERMS: 0},
+    "terms": {EXTENDED: 1, TERMS: 1},
+}
+"""The models (`Scenario.model`), and what `spec` says where they are on."""
+
 TABLE_SHAPE = (len(ARRAYS), 1 + max(len(array.axes) for array in ARRAYS.values()))
+
+
+def model_of(spec: npt.NDArray[np.int64]) -> str:
+    """Return the model that a `spec` is of."""
+    return next(
+        model
+        for model, known in MODELS.items()
+        if all(spec[entry] == value for entry, value in known.items())
+    )
 
 
 def address_table(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
@@ -57,13 +73,14 @@ class WorldType(types.Type):
     """The address of a table.
 
     Args:
-        extended: whether the model of its scenario is the extended one, where that is known: then
-            what the other one does is left out (`translation.py`).
+        model: of its scenario, where that is known: then what others have is left out
+            (`translation.py`).
     """
 
-    def __init__(self, extended: bool | None = None) -> None:
-        self.facts = {} if extended is None else {("spec", EXTENDED): int(extended)}
-        super().__init__(name=f"World({extended})")
+    def __init__(self, model: str | None = None) -> None:
+        known = {} if model is None else MODELS[model]
+        self.facts = {("spec", entry): value for entry, value in known.items()}
+        super().__init__(name=f"World({model})")
 
 
 class ColumnsType(types.Type):
@@ -96,9 +113,9 @@ class Address(PrimitiveModel):
         super().__init__(manager, kind, WORD)
 
 
-def _reading(extended: bool | None) -> Any:
+def _reading(model: str | None) -> Any:
     """Return compiled code's function from the address of an address table to a `World`."""
-    kind = WorldType(extended)
+    kind = WorldType(model)
 
     def world(typing_context: Any, address: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -112,8 +129,8 @@ def _reading(extended: bool | None) -> Any:
 world_at = _reading(None)
 """The `World` of the arrays of the address table at an address."""
 
-WORLDS_AT = {extended: _reading(extended) for extended in (False, True)}
-"""`world_at` by whether the model is the extended one: it has to be."""
+WORLDS_AT = {model: _reading(model) for model in MODELS}
+"""`world_at` by model: it has to be that one."""
 
 
 # What bodies do with them, typed: `w.name`, `array[...]`, `array[...] = value`, `array.shape` and

@@ -1,4 +1,4 @@
-"""What is drawn alike for drawn and for recorded requests: details of tasks, server failures."""
+"""What is drawn alike for drawn and recorded requests: details, weights, server failures."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from edge_marl.workload.entries import choices_of, floats_of, table
 from edge_marl.workload.sampling import (
     GRAIN,
     OUTAGE_STREAM,
+    choose,
     choose_evenly,
     fill_load_times,
     fill_logs,
@@ -63,6 +64,16 @@ def fill_details(recipe: Ints, words: Words) -> Ints:
         drawn[k, DOWNLOAD - LOAD_TIME] = down
         fails = np.int64(words[at + FAIL_WORD] >> np.uint64(11)) < recipe[r.FAILING]
         drawn[k, FAILS - LOAD_TIME] = 1 if fails else 0
+    return drawn
+
+
+@part
+def fill_weights(recipe: Ints, words: Words) -> Ints:
+    """Return the weights of requests in thousandths, (R,), from a word of each."""
+    begins, weights = choices_of(recipe, r.CLASS_BEGINS), table(recipe, r.CLASS_WEIGHTS)
+    drawn = np.empty(len(words), dtype=np.int64)
+    for i in range(len(words)):
+        drawn[i] = weights[choose(words[i], begins)]
     return drawn
 
 

@@ -34,6 +34,7 @@ PLACES = {
     "tasks": d.TASKS_AT,
     "details": d.DETAILS_AT,
     "outages": d.OUTAGES_AT,
+    "weights": d.WEIGHTS_AT,
 }
 """Which word of the head says where each array is."""
 
@@ -78,7 +79,12 @@ class Draft:
         """
         draft = cls.__new__(cls)
         draft._own = workload.topology if workload.topology is own else None
-        parts = {"tasks": workload.tasks, "details": workload.details, "outages": workload.outages}
+        parts = {
+            "tasks": workload.tasks,
+            "details": workload.details,
+            "outages": workload.outages,
+            "weights": workload.weights,
+        }
         arrays: dict[str, npt.NDArray[Any]] = {
             name: array for name, array in parts.items() if array is not None
         }
@@ -124,6 +130,11 @@ class Draft:
         return self._array("outages")[: self.counts[1]] if "outages" in self._shapes else None
 
     @property
+    def weights(self) -> npt.NDArray[np.int64] | None:
+        """(N,) the weights that were drawn; None where the scenario has no classes."""
+        return self._array("weights")[: self.counts[0]] if "weights" in self._shapes else None
+
+    @property
     def topology(self) -> Topology:
         """The servers that were drawn, in memory of their own; or the scenario's."""
         if self._own is not None:
@@ -134,7 +145,7 @@ class Draft:
     @property
     def workload(self) -> Workload:
         """What was drawn, in memory of its own."""
-        return Workload(self.topology, self.tasks, self.details, self.outages)
+        return Workload(self.topology, self.tasks, self.details, self.outages, self.weights)
 
     def _lay_out(self, shapes: Shapes) -> None:
         """Make the words, zeros, with the places of the arrays in the head."""
@@ -174,6 +185,8 @@ def _shapes(scenario: Scenario, num_tasks: int, num_outages: int) -> Shapes:
         return shapes
     shapes |= {"details": (num_tasks, NUM_DETAILS), "curve": (s, v, 4)}
     shapes["baseline"] = (s, v, scenario.num_types)
+    if scenario.tasks.classes:
+        shapes["weights"] = (num_tasks,)
     if scenario.outages:
         shapes["outages"] = (num_outages, NUM_OUTAGE_COLUMNS)
     devices = isinstance(scenario.servers, DeviceServers)

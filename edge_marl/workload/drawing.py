@@ -21,12 +21,12 @@ from edge_marl.workload.arrivals import draw_arrivals
 from edge_marl.workload.details import draw_outages
 from edge_marl.workload.entries import table
 from edge_marl.workload.episode_servers import draw_links, draw_servers
-from edge_marl.workload.requests import draw_kinds, draw_poisson, draw_rows
+from edge_marl.workload.requests import draw_classes, draw_kinds, draw_poisson, draw_rows
 from edge_marl.workload.words import POOL, Entropy
 
 __all__ = ["address_of_part", "draw_episode_at", "draw_into"]
 
-POISSON, ARRIVALS, KINDS, ROWS, OUTAGES, SERVERS, LINKS = range(7)
+POISSON, ARRIVALS, KINDS, ROWS, CLASSES, OUTAGES, SERVERS, LINKS = range(8)
 """The parts, each of which draws on what those before it drew."""
 
 
@@ -64,6 +64,10 @@ def _rows_at(recipe: int, draft: int, entropy: int, size: int) -> Any:
     return draw_rows(words_at(recipe), words_at(draft), _entropy(entropy, size))
 
 
+def _classes_at(recipe: int, draft: int, entropy: int, size: int) -> Any:
+    return draw_classes(words_at(recipe), words_at(draft), _entropy(entropy, size))
+
+
 def _outages_at(recipe: int, draft: int, entropy: int, size: int) -> Any:
     return draw_outages(words_at(recipe), words_at(draft), _entropy(entropy, size))
 
@@ -76,9 +80,13 @@ def _links_at(recipe: int, draft: int, entropy: int, size: int) -> Any:
     return _links(words_at(recipe), words_at(draft), _entropy(entropy, size))
 
 
-PLAIN = (draw_poisson, draw_arrivals, draw_kinds, draw_rows, draw_outages, draw_servers, _links)
+PLAIN = (
+    *(draw_poisson, draw_arrivals, draw_kinds, draw_rows),
+    *(draw_classes, draw_outages, draw_servers, _links),
+)
 AT_ADDRESSES = (
-    *(_poisson_at, _arrivals_at, _kinds_at, _rows_at, _outages_at, _servers_at, _links_at),
+    *(_poisson_at, _arrivals_at, _kinds_at, _rows_at),
+    *(_classes_at, _outages_at, _servers_at, _links_at),
 )
 
 

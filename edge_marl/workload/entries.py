@@ -68,7 +68,10 @@ LOAD_BEGINS, LOAD_MEDIANS, LOAD_SPREADS = range(89, 95, 2)
 
 # Tables of servers that are the same in each episode: capacity, baseline and curve (floats).
 OWN_CAPACITY, OWN_BASELINE, OWN_CURVE = range(95, 101, 2)
-NUM_ENTRIES = 101
+
+# Tables of classes of service: where choices begin, and weights in thousandths.
+CLASS_BEGINS, CLASS_WEIGHTS = range(101, 105, 2)
+NUM_ENTRIES = 105
 
 
 @part

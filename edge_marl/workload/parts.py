@@ -26,6 +26,7 @@ __all__ = [
     "check_seed",
     "draw_around",
     "draw_details",
+    "draw_weights",
 ]
 
 Split = Literal["train", "validation", "test"]
@@ -36,7 +37,8 @@ PUBLIC_SEEDS = 100
 """`validation` and `test` have the seeds 0..99."""
 
 
-fill_details, draw_outages = map(program, (details.fill_details, details.draw_outages))
+fill_details, fill_weights = map(program, (details.fill_details, details.fill_weights))
+draw_outages = program(details.draw_outages)
 draw_servers, draw_links = map(program, (episode_servers.draw_servers, episode_servers.draw_links))
 
 
@@ -63,6 +65,17 @@ def draw_details(scenario: Scenario, words: Words) -> Ints:
         words: (N, WORDS_PER_DETAIL) of them per task.
     """
     drawn: Ints = fill_details(recipe_of(scenario).words, words.ravel())
+    return drawn
+
+
+def draw_weights(scenario: Scenario, words: Words) -> Ints:
+    """Return the weights of requests in thousandths, (R,).
+
+    Args:
+        scenario: whose classes of service state the law.
+        words: (R,).
+    """
+    drawn: Ints = fill_weights(recipe_of(scenario).words, words)
     return drawn
 
 

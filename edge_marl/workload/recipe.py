@@ -105,6 +105,8 @@ def _parts(scenario: Scenario) -> list[int]:
         parts.append(drawing.KINDS)
     if scenario.extended:
         parts.append(drawing.ROWS)
+        if law.classes:
+            parts.append(drawing.CLASSES)
         if scenario.outages:
             parts.append(drawing.OUTAGES)
         parts.append(drawing.SERVERS)
@@ -182,6 +184,9 @@ def _of_tasks(scenario: Scenario) -> Entries:
         r.STAGE_BEGINS: limits(law.stages),
         r.DEADLINES: _integers(round(1000 * seconds) for seconds in law.deadline_s),
     }
+    if law.classes:
+        entries[r.CLASS_BEGINS] = limits(tuple(each.share for each in law.classes))
+        entries[r.CLASS_WEIGHTS] = _integers(each.thousandths for each in law.classes)
     if scenario.residency:
         modes = scenario.residency.load
         entries[r.LOAD_BEGINS] = limits(tuple(mode.share for mode in modes))

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from edge_marl.jit import part
-from edge_marl.kernel.loading import DETAILS_AT, DONE_WELL, NO_ROOM, TASK_COUNT, TASK_ROOM, TASKS_AT
+from edge_marl.kernel.loading import (
+    DETAILS_AT,
+    DONE_WELL,
+    NO_ROOM,
+    TASK_COUNT,
+    TASK_ROOM,
+    TASKS_AT,
+    WEIGHTS_AT,
+)
 from edge_marl.kernel.world import (
     AFTER,
     ARRIVAL,
@@ -28,9 +36,10 @@ from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_STAGES
 from edge_marl.workload import entries as r
 from edge_marl.workload.called import draw_words, open_stream, sort
-from edge_marl.workload.details import WORDS_PER_DETAIL, fill_details
+from edge_marl.workload.details import WORDS_PER_DETAIL, fill_details, fill_weights
 from edge_marl.workload.entries import choices_of, floats_of, table
 from edge_marl.workload.sampling import (
+    CLASS_STREAM,
     DETAIL_STREAM,
     STAGE_STREAM,
     TASK_STREAM,
@@ -209,6 +218,20 @@ def draw_details(details: Ints, recipe: Ints, entropy: Entropy, starts: Ints, st
             details[rows[m], column] = drawn[m, column - LOAD_TIME]
         if stage > 0:  # what it takes in is what the stage before it made
             details[rows[m], UPLOAD] = details[rows[m] - 1, DOWNLOAD]
+
+
+@part
+def draw_classes(recipe: Ints, draft: Ints, entropy: Entropy) -> int:
+    """Draw the class of each request: the weight of all its rows."""
+    count = draft[TASK_COUNT]
+    details = grid(draft, draft[DETAILS_AT], count, NUM_DETAILS)
+    drawn = fill_weights(recipe, draw_words(recipe, entropy, CLASS_STREAM, count))
+    request = -1
+    for k in range(count):
+        if details[k, STAGE] == 0:
+            request += 1
+        draft[draft[WEIGHTS_AT] + k] = drawn[request]
+    return DONE_WELL
 
 
 @part

@@ -34,6 +34,7 @@ from edge_marl.workload.words import (
 __all__ = [
     "ARRIVAL_STREAM",
     "BURST_STREAM",
+    "CLASS_STREAM",
     "DETAIL_STREAM",
     "GATEWAY_PLACE_STREAM",
     "GRAIN",
@@ -79,6 +80,7 @@ QUALITY_STREAM = np.uint32(11)
 SERVER_PLACE_STREAM = np.uint32(12)
 GATEWAY_PLACE_STREAM = np.uint32(13)
 LINK_STREAM = np.uint32(14)
+CLASS_STREAM = np.uint32(15)
 """Spawn keys: each part draws from a stream of its own, so that none shifts another's draws.
 
 Not Python's numbers: for each of those Numba would compile anew what it is handed to."""

@@ -20,25 +20,26 @@ from edge_marl.arrays import read_arrays
 from edge_marl.errors import WorkloadError
 from edge_marl.files import new_file
 from edge_marl.kernel.world import (
-    AFTER,
     ARRIVAL,
-    DEADLINE,
     DEMAND,
     DOWNLOAD,
-    FAILS,
     GATEWAY,
     LOAD_TIME,
     LOCATION,
-    NUM_DETAILS,
     NUM_TASK_FIELDS,
     RUN_TIME,
-    STAGE,
-    TIME,
     TYPE,
     UPLOAD,
 )
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_STAGES, MAX_TASKS, MAX_TIME_MS
+from edge_marl.workload.checks import (
+    check_column,
+    checked_details,
+    checked_outages,
+    checked_weights,
+    whole,
+)
 from edge_marl.workload.topology import Topology
 
 __all__ = ["MAX_TIME_MS", "Workload", "load_workload"]
@@ -64,20 +65,22 @@ class Workload:
     """(N, 7) what the extended model asks of tasks; columns STAGE .. FAILS. None is all zero."""
     outages: npt.NDArray[np.int64] | None = None
     """(F, 3) server failures in order of time; columns TIME, LOCATION, DURATION. None is none."""
+    weights: npt.NDArray[np.int64] | None = None
+    """(N,) what the value of a task's request is multiplied by, in thousandths. None is 1000."""
 
     def __post_init__(self) -> None:
         """Check the rules and make the array read-only."""
-        tasks = _whole(self.tasks, "tasks")
+        tasks = whole(self.tasks, "tasks")
         if tasks.ndim != 2 or tasks.shape[1] != NUM_TASK_FIELDS:
             raise WorkloadError(f"tasks has shape {tasks.shape}: must be (N, {NUM_TASK_FIELDS})")
         if not 1 <= len(tasks) <= MAX_TASKS:
             raise WorkloadError(f"{len(tasks)} tasks: a workload holds 1 to {MAX_TASKS}")
         types = self.topology.baseline.shape[2]
-        _check_column(tasks[:, ARRIVAL], "arrival (ms)", 0, MAX_TIME_MS // 2)
-        _check_column(tasks[:, RUN_TIME], "run time (ms)", 1, MAX_TIME_MS // 2)
-        _check_column(tasks[:, DEMAND], "demand", 1, 2**31 - 1)
-        _check_column(tasks[:, TYPE], "type", 0, types - 1)
-        _check_column(tasks[:, GATEWAY], "gateway", 0, 2**31 - 1)
+        check_column(tasks[:, ARRIVAL], "arrival (ms)", 0, MAX_TIME_MS // 2)
+        check_column(tasks[:, RUN_TIME], "run time (ms)", 1, MAX_TIME_MS // 2)
+        check_column(tasks[:, DEMAND], "demand", 1, 2**31 - 1)
+        check_column(tasks[:, TYPE], "type", 0, types - 1)
+        check_column(tasks[:, GATEWAY], "gateway", 0, 2**31 - 1)
         early = np.flatnonzero(np.diff(tasks[:, ARRIVAL]) < 0)
         if len(early):
             k = int(early[0]) + 1
@@ -88,10 +91,12 @@ class Workload:
         tasks.flags.writeable = False
         object.__setattr__(self, "tasks", tasks)
         if self.details is not None:
-            object.__setattr__(self, "details", _checked_details(self.details, tasks))
+            object.__setattr__(self, "details", checked_details(self.details, tasks))
         if self.outages is not None:
             servers = len(self.topology.capacity)
-            object.__setattr__(self, "outages", _checked_outages(self.outages, servers))
+            object.__setattr__(self, "outages", checked_outages(self.outages, servers))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", checked_weights(self.weights, self.details, tasks))
 
     @property
     def num_tasks(self) -> int:
@@ -167,6 +172,12 @@ class Workload:
                     f"the workload's services have qualities from {worst:g} to {best:g}: must lie "
                     f"in 0 to 2, since {name} shows them as observations"
                 )
+        if self.weights is not None and self.weights.max() > law.max_weight:
+            k = int(self.weights.argmax())
+            raise WorkloadError(
+                f"task {k} has weight {self.weights[k]} (thousandths): {name} has at most "
+                f"{law.max_weight}, which observations are shares of"
+            )
 
     def _check_parts_fit(self, scenario: Scenario) -> None:
         """Raise WorkloadError unless the scenario has the parts that the workload speaks of."""
@@ -196,7 +207,12 @@ class Workload:
         ):
             raise WorkloadError(f"outages names server {cloud}, the cloud, which never fails")
         if scenario.extended:
-            self._check_times()
+            self._check_times(scenario)
+        if self.weights is not None and not scenario.tasks.classes:
+            raise WorkloadError(
+                f"the workload has weights, scenario '{scenario.name}' has no tasks.classes: play "
+                "it in the scenario that it was drawn from"
+            )
         known = {
             "topology arrays": self.topology.arrays().keys() - {"capacity", "baseline", "curve"},
             "details": self.details is not None and self.details.any(),
@@ -209,11 +225,16 @@ class Workload:
                     "has no part of it on: play it in the scenario that it was drawn from"
                 )
 
-    def _check_times(self) -> None:
+    def _check_times(self, scenario: Scenario) -> None:
         """Raise WorkloadError if a request could last past the times that the kernel can hold."""
         topology = self.topology
         slowdown = 1000 if topology.slowdown is None else int(topology.slowdown.max())
+        least = scenario.least_steps(int(self.tasks[:, DEMAND].min()))
+        beside = min(int(topology.capacity.max()) // least, len(self.tasks))
         stage = int(self.tasks[:, RUN_TIME].max()) * slowdown // 1000 + 1
+        stage = stage * scenario.max_stretch(beside) // 1000 + 1
+        if scenario.queue:
+            stage *= scenario.queue.limit + 1
         if self.details is not None:
             load_time, upload, download = self.details[:, [LOAD_TIME, UPLOAD, DOWNLOAD]].max(0)
             per_kb = 0 if topology.us_per_kb is None else int(topology.us_per_kb.max())
@@ -239,77 +260,8 @@ class Workload:
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         arrays = {**self.topology.arrays(), "tasks": self.tasks}
-        extended = {"details": self.details, "outages": self.outages}
+        extended = {"details": self.details, "outages": self.outages, "weights": self.weights}
         return arrays | {name: array for name, array in extended.items() if array is not None}
-
-
-def _whole(given: npt.ArrayLike, name: str) -> npt.NDArray[np.int64]:
-    """Return a copy as 64-bit whole numbers; nothing is rounded on the way."""
-    array = np.array(given, order="C")
-    if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise WorkloadError(
-            f"array '{name}' has type {array.dtype}: must hold whole numbers (times in ms): "
-            f"round them, and give {name}.astype(np.int64)"
-        )
-    return array.astype(np.int64, copy=False)
-
-
-def _check_column(column: npt.NDArray[np.int64], name: str, low: int, high: int) -> None:
-    bad = np.flatnonzero((column < low) | (column > high))
-    if len(bad):
-        raise WorkloadError(
-            f"task {bad[0]} has {name} {column[bad[0]]}: must be from {low} to {high}"
-        )
-
-
-def _checked_details(
-    details: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Return the details of tasks, checked and read-only."""
-    details = _whole(details, "details")
-    if details.shape != (len(tasks), NUM_DETAILS):
-        raise WorkloadError(
-            f"details has shape {details.shape}: must be ({len(tasks)}, {NUM_DETAILS})"
-        )
-    limits = {STAGE: MAX_STAGES - 1, AFTER: MAX_STAGES - 1, FAILS: 1}
-    names = ("stage", "stages after", "deadline", "load time", "upload", "download", "fails")
-    for column, name in enumerate(names):
-        _check_column(details[:, column], name, 0, limits.get(column, MAX_TIME_MS // 8))
-    stage, after = details[:, STAGE], details[:, AFTER]
-    follows = np.concatenate([[False], (after[:-1] > 0)])
-    right = np.where(follows, stage == np.roll(stage, 1) + 1, stage == 0)
-    right &= ~follows | (after == np.roll(after, 1) - 1)
-    same = (tasks[:, [ARRIVAL, GATEWAY]] == np.roll(tasks, 1, axis=0)[:, [ARRIVAL, GATEWAY]]).all(1)
-    same &= details[:, DEADLINE] == np.roll(details[:, DEADLINE], 1)
-    right &= ~follows | same
-    wrong = np.flatnonzero(~right)
-    if len(wrong) or after[-1] > 0:
-        k = int(wrong[0]) if len(wrong) else len(tasks) - 1
-        raise WorkloadError(
-            f"task {k} is stage {stage[k]} with {after[k]} after it: the stages of a request must "
-            "follow each other from 0 up, with one arrival, gateway and deadline"
-        )
-    details.flags.writeable = False
-    return details
-
-
-def _checked_outages(outages: npt.NDArray[np.int64], num_servers: int) -> npt.NDArray[np.int64]:
-    """Return server failures, checked and read-only."""
-    outages = _whole(outages, "outages")
-    if outages.ndim != 2 or outages.shape[1] != 3:
-        raise WorkloadError(f"outages has shape {outages.shape}: must be (F, 3)")
-    limits = (MAX_TIME_MS // 2, num_servers - 1, MAX_TIME_MS // 2)
-    for column, name in enumerate(("time (ms)", "server", "duration (ms)")):
-        bad = np.flatnonzero((outages[:, column] < 0) | (outages[:, column] > limits[column]))
-        if len(bad):
-            raise WorkloadError(
-                f"outage {bad[0]} has {name} {outages[bad[0], column]}: must be from 0 to "
-                f"{limits[column]}"
-            )
-    if (np.diff(outages[:, TIME]) < 0).any():
-        raise WorkloadError("outages must be in order of time")
-    outages.flags.writeable = False
-    return outages
 
 
 def load_workload(path: str | Path) -> Workload:
@@ -340,7 +292,7 @@ def _from_own_format(arrays: Mapping[str, npt.NDArray[Any]]) -> Workload:
         raise WorkloadError(
             f"format '{arrays['format']}': this version of edge-marl reads '{FORMAT}'"
         )
-    own = {"tasks", "details", "outages"}
+    own = {"tasks", "details", "outages", "weights"}
     topology = Topology(
         **{name: array for name, array in arrays.items() if name not in {*own, "format", "digest"}}
     )
@@ -363,8 +315,8 @@ def _from_reference(arrays: Mapping[str, npt.NDArray[Any]]) -> Workload:
         raise WorkloadError(
             f"t has shape {demand.shape}, arrival {arrival_s.shape}: must be (N,), both"
         )
-    _check_column(demand, "demand", 1, 2**31 - 1)
-    _check_column(arrival_s, "arrival (s)", 0, MAX_TIME_MS // 2000)
+    check_column(demand, "demand", 1, 2**31 - 1)
+    check_column(arrival_s, "arrival (s)", 0, MAX_TIME_MS // 2000)
     tasks = np.zeros((len(demand), NUM_TASK_FIELDS), dtype=np.int64)
     tasks[:, ARRIVAL] = arrival_s * 1000
     run_time_s = (0.001 * demand**2 + 2.5 * demand - 14) * 60
@@ -375,4 +327,4 @@ def _from_reference(arrays: Mapping[str, npt.NDArray[Any]]) -> Workload:
 
 
 def _integers(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.int64]:
-    return _whole(arrays[name], name)
+    return whole(arrays[name], name)

@@ -24,7 +24,7 @@ from edge_marl.leaderboards.submission.schema import (
     seal_of,
 )
 from edge_marl.leaderboards.verification.case import Case, expect
-from edge_marl.metrics import METRICS
+from edge_marl.metrics import metrics_of
 
 __all__ = [
     "check_agent_name",
@@ -161,9 +161,10 @@ def check_workloads(case: Case) -> str:
 def check_sums(case: Case) -> str:
     """Raise unless every metric is claimed, and the claims agree with each other."""
     path, submission = case.folder / SUBMISSION, case.submission
+    known = metrics_of(case.scenario)
     for run in submission.runs:
-        if odd := sorted(run.metrics.keys() ^ METRICS.keys()):
-            state = "missing" if odd[0] in METRICS else "unknown"
+        if odd := sorted(run.metrics.keys() ^ known.keys()):
+            state = "missing" if odd[0] in known else "unknown"
             raise SubmissionError(f"{path}: run {run.seed}: metric '{odd[0]}' is {state}")
         columns = [run.metrics[name] for name in ("utility", "requests", "utility_per_task")]
         for number, (utility, requests, per_task) in enumerate(zip(*columns, strict=True)):

@@ -17,7 +17,7 @@ from edge_marl.kernel import world as k
 from tests.oracle.reference_sim import Choice, Fate, OracleEnv, ReferenceSimulator
 from tests.oracle.sight import Sight
 from tests.oracle.slotted_game import EventGame, SlottedGame
-from tests.worlds.extended_strategies import FOR_MEMORY, PARTS, Recipe, simplest
+from tests.worlds.extended_strategies import FOR_LINES, FOR_MEMORY, PARTS, Recipe, simplest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,7 @@ STATUS = {
     Fate.DENIED: k.DENIED,
     Fate.FAILED: k.FAILED,
     Fate.OUTAGE: k.OUTAGE,
+    Fate.DECLINED: k.DECLINED,
 }
 
 
@@ -62,6 +63,13 @@ def assert_same_log(log: EpisodeLog, sim: ReferenceSimulator) -> None:
     rows = log.tasks[[task.number for task in sent]]
     assert_same("sent", rows[:, k.START], np.array([task.sent for task in sent], np.int64))
     assert_same("end", rows[:, k.END], np.array([task.end for task in sent], np.int64))
+    if log.terms is not None:
+        taken = [task for task in sent if task.steps]
+        terms = log.terms[[task.number for task in taken]]
+        assert_same("steps", terms[:, k.STEPS], np.array([t.steps for t in taken], np.int64))
+        turns = [t for t in taken if t.turn or t.fate in (Fate.RUNNING, Fate.FINISHED)]
+        at = log.terms[[t.number for t in turns]][:, k.TURN]
+        assert_same("turn", at, np.array([t.turn for t in turns], np.int64))
     assert_same("paid", log.rewards, [task.paid for task in sim.tasks])
     assert_same("crashes", log.server_crashes, [server.crashes for server in sim.servers])
     assert log.illegal_actions == sim.illegal, f"illegal {log.illegal_actions}, {sim.illegal}"
@@ -138,7 +146,6 @@ class OracleGame:
         self.sim = game(scenario, workload)
         self.sight = Sight(scenario)
         self.num_gateways = scenario.gateways.count
-        self.num_services = scenario.num_services
         self.nothing = scenario.num_actions
 
     def play(self, choices: list[int]) -> list[float]:
@@ -146,7 +153,7 @@ class OracleGame:
         return self.sim.play([self._choice(choice) for choice in choices])
 
     def _choice(self, number: int) -> Choice:
-        return None if number == self.nothing else divmod(number, self.num_services)
+        return None if number == self.nothing else self.sim.choice_of(number)
 
     @property
     def seen(self) -> np.ndarray[Any, Any]:
@@ -254,6 +261,7 @@ class Drive:
 DRIVES = {
     "single": Drive(agree_single, Recipe(0)),
     "memory": Drive(agree_single, Recipe(0, always=("residency",), never=FOR_MEMORY)),
+    "lines": Drive(agree_single, Recipe(0, always=("queue",), never=FOR_LINES)),
     "vector": Drive(agree_vector, Recipe(0, rows=NUM_ROWS)),
     "events": Drive(agree_parallel, Recipe(0)),
     "slots": Drive(agree_parallel, Recipe(0, slotted=True)),

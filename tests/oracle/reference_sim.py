@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tests.oracle.sight import Sight
 from tests.oracle.world import (
@@ -22,6 +22,7 @@ from tests.oracle.world import (
     Server,
     Service,
     Task,
+    divide_up,
     make_gateways,
     make_servers,
     make_tasks,
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "Fate", "OracleEnv", "ReferenceSimulator", "Task"]
 
 
-Choice = tuple[int, int] | None
-"""Neighbour and service, or to do nothing."""
+Choice = tuple[int, int, int] | Literal["decline"] | None
+"""Neighbour, service and level; or to say no; or to do nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class Report:
     used: int
     is_down: bool
     resident: tuple[bool, ...]  # by service
+    running: int
+    waiting: int
+    backlog: int  # ms until the last of those that wait has its turn
 
 
 class ReferenceSimulator:
@@ -72,6 +76,11 @@ class ReferenceSimulator:
         self.ends_at_last_task = scenario.episode.end == "last-task"
         self.horizon = round(scenario.arrivals.horizon_s * 1000)
         self.period = round(scenario.telemetry.period_s * 1000)
+        self.num_services = scenario.num_services
+        levels = scenario.levels
+        self.levels = [1000] if levels is None else [round(1000 * part) for part in levels.shares]
+        self.may_decline = scenario.decline is not None
+        self.price_of_no = 0.0 if scenario.decline is None else scenario.decline.price
 
         self.tasks = make_tasks(workload)
         self.servers = make_servers(scenario, workload)
@@ -118,13 +127,20 @@ class ReferenceSimulator:
 
     # ------------------------------------------------------------ decisions
 
-    def dispatch(self, neighbour: int, service: int) -> float:
+    def choice_of(self, action: int) -> Choice:
+        """What an action of the Gymnasium environment is."""
+        number, level = divmod(action, len(self.levels))
+        neighbour, service = divmod(number, self.num_services)
+        beyond = neighbour == len(self.gateways[0].links)
+        return "decline" if beyond and self.may_decline else (neighbour, service, level)
+
+    def dispatch(self, action: int) -> float:
         """Decide on the shown task, go on to the next one and return the reward."""
         task = self.current_task
         if task is None or self.over:
             raise RuntimeError("the episode is over")
         self.refunds = []
-        paid = self.decide(task, (neighbour, service))
+        paid = self.decide(task, self.choice_of(action))
         self._go_on()
         return self.with_refunds(paid, [amount for _, amount in self.refunds])
 
@@ -141,17 +157,29 @@ class ReferenceSimulator:
         """Do with a task what its gateway chose; return what that pays."""
         self.queue.remove(task)
         self.decisions += 1
-        task.paid = self._drop(task) if choice is None else self._send(task, *choice)
+        if choice is None:
+            task.paid = self._drop(task)
+        elif choice == "decline":
+            task.paid = self._decline(task)
+        else:
+            task.paid = self._send(task, *choice)
         return task.paid
 
-    def _send(self, task: Task, neighbour: int, number: int) -> float:
+    def _decline(self, task: Task) -> float:
+        task.fate = Fate.DECLINED
+        task.sent = task.end = self.now
+        return -self.price_of_no * (task.request.weight / 1000)
+
+    def _send(self, task: Task, neighbour: int, number: int, level: int) -> float:
         link = self.gateways[task.gateway].links[neighbour]
         server, service = link.server, link.server.services[number]
         if not service.hosted:
             return self._drop(task)
         task.server, task.service = server, service
         task.sent = task.end = self.now
-        if server.is_down(self.now):
+        task.steps = divide_up(task.demand * self.levels[level], 1000)
+        task.work = divide_up(task.run_time * self.levels[level], 1000)
+        if server.is_down(self.now) or server.turns_away(task):
             task.fate = Fate.DENIED
             return -self.penalty
         if not server.has_room(task, service):
@@ -168,17 +196,16 @@ class ReferenceSimulator:
     def _admit(self, task: Task, link: Link, service: Service) -> float:
         gateway = self.gateways[task.gateway]
         link.server.bring_in(service, self.now, task.load_time)
-        start = max(self.now + gateway.way_in(task, link), service.loaded_at)
-        task.end = start + service.duration(task)
+        task.set_out = max(self.now + gateway.way_in(task, link), service.loaded_at)
         task.fate = Fate.RUNNING
-        task.turn = self.admitted = self.admitted + 1
-        service.running.append(task)
+        task.order = self.admitted = self.admitted + 1
+        link.server.take(task, self.now)
         heapq.heappush(self.ends, (task.end, task.number, task))
-        task.request.qualities.append(service.utility(task))
+        task.request.qualities.append(service.utility(task, task.steps))
         if task.after == 0:
             back = task.end + gateway.way_back(task, link)
             task.granted = task.request.value(back - task.request.arrival)
-        return task.granted - service.cost(task)
+        return task.granted - task.steps * service.price
 
     def _crash(self, server: Server) -> float:
         """Lose everything that runs on the server and return the cost."""
@@ -186,11 +213,12 @@ class ReferenceSimulator:
         if self.loss_sum == "by-service":
             for service in server.services:
                 part = 0.0
-                for task in service.running:
-                    part += (1 - task.progress(self.now)) * self.penalty
+                for task in server.held:
+                    if task.service is service:
+                        part += (1 - task.progress(self.now)) * self.penalty
                 cost += part
         else:
-            for task in server.running_in_order:
+            for task in server.held:
                 cost += (1 - task.progress(self.now)) * self.penalty
         self._lose_all(server, Fate.CRASHED)
         server.down_until = self.now + self.restart
@@ -273,6 +301,8 @@ class ReferenceSimulator:
                 task.fate = Fate.FINISHED
                 task.service.running.remove(task)
                 ended.append(task)
+        for server in self.servers:
+            server.call_up(self.now)
         return ended
 
     def _fail(self, outage: Outage) -> None:
@@ -293,7 +323,9 @@ class ReferenceSimulator:
 
     def _state_of(self, server: Server, time: int) -> Report:
         resident = tuple(service.resident for service in server.services)
-        return Report(server.used, server.is_down(time), resident)
+        waits = server.line[-1].turn - time if server.line else 0
+        counts = len(server.running), len(server.line)
+        return Report(server.used, server.is_down(time), resident, *counts, waits)
 
     def known_of(self, gateway: int, server: Server) -> Report:
         """What a gateway knows of a server now: of its own the present, of others the report."""
@@ -308,7 +340,6 @@ class OracleEnv:
     def __init__(self, scenario: Scenario) -> None:
         """Make an environment for workloads of ``scenario``."""
         self.scenario = scenario
-        self.num_services = scenario.num_services
         self.sight = Sight(scenario)
         self.sim: ReferenceSimulator
 
@@ -318,9 +349,8 @@ class OracleEnv:
         return self._show()
 
     def step(self, action: int) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Send the shown task to neighbour ``action // V``, service ``action % V``."""
-        neighbour, service = divmod(action, self.num_services)
-        reward = self.sim.dispatch(neighbour, service)
+        """Take an action on the shown task."""
+        reward = self.sim.dispatch(action)
         observation, info = self._show()
         return observation, reward, self.sim.terminated, self.sim.truncated, info
 

@@ -44,6 +44,17 @@ def largest_delay(scenario: Scenario) -> int:
     return max(1, 2 * max(propagation) + divide_up(kilobytes * max(us_per_kb), 1000))
 
 
+def longest_duration(scenario: Scenario, run_time: int, lowest_level: int) -> int:
+    """The longest time that a task may run, beside as many others as fit, in ms."""
+    slowed = divide_up(run_time * largest_slowdown(scenario), 1000)
+    if scenario.concurrency is None:
+        return slowed
+    least = min(divide_up(demand * lowest_level, 1000) for demand in scenario.tasks.demand)
+    beside = max(max(scenario.servers.capacity) // least, 1) - 1
+    growth = max(round(1000 * part) for part in scenario.concurrency.growth)
+    return divide_up(slowed * (1000 + growth * beside), 1000)
+
+
 class Sight:
     """How a scenario's gateways see their world."""
 
@@ -56,7 +67,12 @@ class Sight:
         self.max_run_time = max(run_times)
         self.max_capacity = max(scenario.servers.capacity)
         self.max_deadline = max(1, scenario.tasks.max_deadline_ms)
-        self.max_duration = divide_up(self.max_run_time * largest_slowdown(scenario), 1000)
+        levels = scenario.levels
+        self.levels = [1000] if levels is None else [round(1000 * part) for part in levels.shares]
+        self.max_duration = longest_duration(scenario, self.max_run_time, self.levels[0])
+        self.limit = None if scenario.queue is None else scenario.queue.limit
+        self.weights = [round(1000 * each.weight) for each in scenario.tasks.classes]
+        self.may_decline = scenario.decline is not None
         self.max_delay = largest_delay(scenario)
 
     def observation(
@@ -71,12 +87,33 @@ class Sight:
             for link in links:
                 for service in link.server.services:
                     features += self._of_service(sim, gateway, link, service, task)
+            features += self._more(sim, gateway, task)
         return np.array(features, dtype=np.float64).astype(np.float32)
 
     def mask(self, sim: ReferenceSimulator, gateway: int) -> NDArray[np.int8]:
-        """Which actions a gateway's neighbours host."""
+        """Which actions a gateway's neighbours host, at any level; and that it may say no."""
         services = [s for link in sim.gateways[gateway].links for s in link.server.services]
-        return np.array([service.hosted for service in services], dtype=np.int8)
+        hosted = [service.hosted for service in services for _ in self.levels]
+        return np.array(hosted + [True] * self.may_decline, dtype=np.int8)
+
+    def _more(self, sim: ReferenceSimulator, gateway: int, task: Task | None) -> list[float]:
+        """What parts show that came later than the rest."""
+        features = []
+        if self.weights:
+            features.append(0.0 if task is None else task.request.weight / max(self.weights))
+        links = sim.gateways[gateway].links
+        if self.limit is not None:
+            for link in links:
+                known = sim.known_of(gateway, link.server)
+                features.append(known.waiting / self.limit)
+                features.append(min(1.0, known.backlog / self.max_duration))
+        for link in links:
+            for service in link.server.services:
+                shown = task is not None and service.hosted
+                for level in self.levels[:-1]:
+                    steps = divide_up(task.demand * level, 1000) if task is not None else 0
+                    features.append(service.utility(task, steps) / 2 if shown else 0.0)
+        return features
 
     def _of_task(self, sim: ReferenceSimulator, task: Task | None) -> list[float]:
         one_hot = [0.0] * self.num_types if self.num_types > 1 else []
@@ -126,9 +163,11 @@ class Sight:
         warm = float(sim.known_of(gateway, link.server).resident[service.number])
         if task is None:
             return [0.0, 0.0, warm, 0.0]
+        known = sim.known_of(gateway, link.server)
+        beside = 0 if link.server.is_cloud else known.running
         return [
-            service.utility(task) / 2,
-            min(1.0, service.duration(task) / self.max_duration),
+            service.utility(task, task.demand) / 2,
+            min(1.0, service.duration(task.run_time, beside) / self.max_duration),
             warm,
-            min(1.0, service.cost(task)),
+            min(1.0, task.demand * service.price),
         ]

@@ -22,8 +22,9 @@ from tests.oracle.reference_sim import OracleEnv
 from tests.worlds.extended_strategies import ExtendedEpisode
 
 EPISODES = {
-    "single": 80,
+    "single": 120,
     "memory": 40,
+    "lines": 60,
     "vector": 10,  # of three rows each
     "events": 30,
     "slots": 80,

@@ -6,6 +6,7 @@ one object alone is here, in Python's own arithmetic. Times are integer millisec
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class Fate(Enum):
     DENIED = auto()  # was sent to a server that was down
     FAILED = auto()  # failed by itself at its end
     OUTAGE = auto()  # was running on a server that failed
+    DECLINED = auto()  # its gateway said no to it
 
 
 @dataclass(eq=False)
@@ -41,6 +43,7 @@ class Request:
     arrival: int
     gateway: int
     deadline: int  # ms after the arrival; 0 is none
+    weight: int = 1000  # thousandths
     tasks: list[Task] = field(default_factory=list)
     qualities: list[float] = field(default_factory=list)  # of the tasks admitted so far
 
@@ -51,6 +54,10 @@ class Request:
             value += quality
         if len(self.qualities) > 1:
             value /= len(self.qualities)
+        return self.kept(value, latency) * (self.weight / 1000)
+
+    def kept(self, value: float, latency: int) -> float:
+        """What is left of a value after so long."""
         if not self.deadline or latency <= self.deadline:
             return value
         if latency >= 2 * self.deadline:
@@ -76,8 +83,12 @@ class Task:
     fate: Fate = Fate.WAITING
     ready: int = 0  # when it can be sent
     sent: int = 0
+    steps: int = 0  # denoising steps that are done, at its level
+    work: int = 0  # ms on the reference device, at its level
+    set_out: int = 0  # when its input and its model are at the server
+    turn: int = 0  # when it takes its capacity: before, it waits at its server
     end: int = 0  # when it ends if nothing goes wrong; once it is lost, when that was
-    turn: int = 0  # how many tasks were admitted before it
+    order: int = 0  # how many tasks were admitted before it
     granted: float = 0.0
     paid: float = 0.0  # for its dispatch, less its refund
     server: Server = field(init=False)  # where it was sent
@@ -120,6 +131,7 @@ class Service:
     resident: bool = True
     loaded_at: int = 0  # when the model is (or will be) in memory
     last_use: int = 0
+    growth: int = 0  # thousandths that each task beside one of its own adds to the run time
     running: list[Task] = field(default_factory=list)  # in order of assignment
 
     def quality(self, demand: int) -> float:
@@ -130,17 +142,14 @@ class Service:
             return self.by - self.ay
         return (self.by - self.ay) / (self.bx - self.ax) * (demand - self.ax)
 
-    def utility(self, task: Task) -> float:
-        """Quality of what this service makes of ``task``."""
-        return self.baseline[task.kind] + self.quality(task.demand)
+    def utility(self, task: Task, steps: int) -> float:
+        """Quality of what this service makes of ``task`` in so many steps."""
+        return self.baseline[task.kind] + self.quality(steps)
 
-    def duration(self, task: Task) -> int:
-        """Time that ``task`` runs here."""
-        return divide_up(task.run_time * self.slowdown, 1000)
-
-    def cost(self, task: Task) -> float:
-        """What it costs to have ``task`` here."""
-        return task.demand * self.price
+    def duration(self, work: int, beside: int) -> int:
+        """Time that so much work takes here, beside so many other tasks."""
+        slowed = divide_up(work * self.slowdown, 1000)
+        return divide_up(slowed * (1000 + self.growth * beside), 1000)
 
 
 @dataclass(eq=False)
@@ -151,9 +160,12 @@ class Server:
     capacity: int
     services: list[Service]
     memory: int | None = None  # MiB; None: every model is always resident
+    limit: int | None = None  # tasks that may wait; None: none does
     is_cloud: bool = False
     down_until: int = 0
     crashes: int = 0
+
+    line: deque[Task] = field(default_factory=deque)  # tasks that wait for capacity
 
     @property
     def running(self) -> list[Task]:
@@ -161,14 +173,14 @@ class Server:
         return [task for service in self.services for task in service.running]
 
     @property
-    def running_in_order(self) -> list[Task]:
-        """The same in order of assignment."""
-        return sorted(self.running, key=lambda task: task.turn)
+    def held(self) -> list[Task]:
+        """Tasks that run or wait here, in order of assignment."""
+        return sorted([*self.running, *self.line], key=lambda task: task.order)
 
     @property
     def used(self) -> int:
         """Capacity taken by the running tasks."""
-        return 0 if self.is_cloud else sum(task.demand for task in self.running)
+        return 0 if self.is_cloud else sum(task.steps for task in self.running)
 
     @property
     def available(self) -> int:
@@ -179,22 +191,73 @@ class Server:
         """Whether it takes nothing."""
         return now < self.down_until
 
+    def must_wait(self, task: Task) -> bool:
+        """Whether ``task`` has to wait for others."""
+        return not self.is_cloud and (bool(self.line) or task.steps > self.available)
+
+    def turns_away(self, task: Task) -> bool:
+        """Whether ``task`` would wait for ever, or where there is no place to wait."""
+        if self.limit is None or self.is_cloud:
+            return False
+        full = len(self.line) >= self.limit
+        return task.steps > self.capacity or (full and self.must_wait(task))
+
     def has_room(self, task: Task, service: Service) -> bool:
-        """Whether ``task`` fits: its demand, and its model beside those in use."""
+        """Whether ``task`` fits: its demand, if it cannot wait, and its model beside those in use.
+
+        Models are in use from the assignment of a task on.
+        """
         if self.is_cloud:
             return True
-        if task.demand > self.available:
+        if self.limit is None and task.steps > self.available:
             return False
         if service.resident or self.memory is None:
             return True
-        busy = sum(other.memory for other in self.services if other.running)
-        return service.memory + busy <= self.memory
+        return service.memory + sum(other.memory for other in self._in_use()) <= self.memory
+
+    def _in_use(self) -> list[Service]:
+        waited_for = {task.service.number for task in self.line}
+        return [s for s in self.services if s.running or s.number in waited_for]
+
+    def take(self, task: Task, now: int) -> None:
+        """Have an admitted task run or wait, and find out when it will begin and end."""
+        if not self.must_wait(task):
+            self.begin(task, now, len(self.running))
+            task.service.running.append(task)
+            return
+        self.line.append(task)
+        ends = sorted((other.end, other.steps) for other in self.running)
+        ahead = list(self.line)
+        while ahead:  # nothing that comes later changes what is to come
+            now = max(now, ends[0][0])
+            ends = [(end, steps) for end, steps in ends if end > now]
+            while ahead and ahead[0].steps + sum(steps for _, steps in ends) <= self.capacity:
+                first = ahead.pop(0)
+                end = self.begin(first, now, len(ends)) if first is task else first.end
+                ends = sorted([*ends, (end, first.steps)])
+
+    def begin(self, task: Task, now: int, beside: int) -> int:
+        """Have a task take its capacity now; return when it ends."""
+        beside = 0 if self.is_cloud else beside
+        task.turn = now
+        task.end = max(now, task.set_out) + task.service.duration(task.work, beside)
+        return task.end
+
+    def call_up(self, now: int) -> None:
+        """Let those run that have waited, as far as there is capacity: as was foreseen."""
+        while self.line and self.line[0].steps <= self.available:
+            task = self.line.popleft()
+            foreseen = task.turn, task.end
+            self.begin(task, now, len(self.running))
+            assert foreseen == (task.turn, task.end), f"{foreseen}, now {task.turn, task.end}"
+            task.service.running.append(task)
 
     def bring_in(self, service: Service, now: int, load_time: int) -> None:
         """Have the model in memory, where that counts, and note its use."""
         if self.memory is not None and not service.resident:
             while self._resident_memory() + service.memory > self.memory:
-                idle = [s for s in self.services if s.resident and not s.running]
+                in_use = self._in_use()
+                idle = [s for s in self.services if s.resident and s not in in_use]
                 min(idle, key=lambda s: (s.last_use, s.number)).resident = False
             service.resident = True
             service.loaded_at = now + load_time
@@ -202,7 +265,8 @@ class Server:
 
     def lose_all(self) -> list[Task]:
         """Empty the server, memory too; return what ran on it, in order of assignment."""
-        lost = self.running_in_order
+        lost = self.held
+        self.line.clear()
         for service in self.services:
             service.running.clear()
             service.resident = self.memory is None
@@ -252,13 +316,14 @@ def make_tasks(workload: Workload) -> list[Task]:
     """Tasks of a workload, row by row, with their requests."""
     rows = workload.tasks.tolist()
     details = [[0] * 7] * len(rows) if workload.details is None else workload.details.tolist()
+    weights = [1000] * len(rows) if workload.weights is None else workload.weights.tolist()
     tasks: list[Task] = []
     request: Request | None = None
     for number, (row, detail) in enumerate(zip(rows, details, strict=True)):
         arrival, run_time, demand, kind, gateway = row
         place, after, deadline, load_time, upload, download, fails = detail
         if place == 0 or request is None:
-            request = Request(arrival, gateway, deadline)
+            request = Request(arrival, gateway, deadline, weights[number])
         sizes = (load_time, upload, download, bool(fails))
         task = Task(number, request, run_time, demand, kind, place, after, *sizes)
         task.ready = arrival  # of a later stage: put right when the one before has ended
@@ -291,8 +356,13 @@ def make_servers(scenario: Scenario, workload: Workload) -> list[Server]:
             service = Service(i, topology.baseline[j, i].tolist(), *topology.curve[j, i].tolist())
             service.slowdown, service.hosted = slowdown[j][i], hosted[j][i]
             service.memory, service.price, service.resident = models[i], price, not counts
+            if scenario.concurrency is not None:
+                growth = scenario.concurrency.growth
+                service.growth = round(1000 * growth[i if len(growth) > 1 else 0])
             services.append(service)
-        servers.append(Server(j, capacity, services, memory[j] if counts else None, is_cloud))
+        limit = None if scenario.queue is None else scenario.queue.limit
+        server = Server(j, capacity, services, memory[j] if counts else None, limit, is_cloud)
+        servers.append(server)
     return servers
 
 

@@ -91,7 +91,12 @@ def test_with_refunds_the_sum_of_rewards_is_the_value_of_what_was_served(
     penalties = scenario.overload.penalty * (
         np.isin(status, (k.REFUSED, k.DROPPED, k.DENIED)).sum() + lost_time
     )
-    prices = sum(price_of(scenario, workload, row) for row in log.tasks[np.isin(status, SENT)])
+    prices = sum(
+        price_of(scenario, workload, log, k) for k in np.flatnonzero(np.isin(status, SENT))
+    )
+    if scenario.decline is not None:
+        declined = weights_of(workload)[status == k.DECLINED]
+        prices += scenario.decline.price * math.fsum(declined)
     total = math.fsum(reward for moment in moments for reward in moment.rewards)
     expected = value_served(scenario, workload, log) - prices - penalties
     assert math.isclose(total, expected, rel_tol=1e-9, abs_tol=1e-9)
@@ -112,14 +117,26 @@ def part_still_to_run(moments: list[Moment]) -> float:
     return lost
 
 
-def price_of(scenario: Scenario, workload: Workload, row: NDArray[np.int64]) -> float:
+def weights_of(workload: Workload) -> NDArray[np.float64]:
+    """What the value of each task's request is multiplied by."""
+    none = np.full(workload.num_tasks, 1000)
+    return (none if workload.weights is None else workload.weights) / 1000
+
+
+def steps_of(log: EpisodeLog) -> NDArray[np.int64]:
+    """Denoising steps that are done of each task."""
+    return log.tasks[:, k.DEMAND] if log.terms is None else log.terms[:, k.STEPS]
+
+
+def price_of(scenario: Scenario, workload: Workload, log: EpisodeLog, number: int) -> float:
     """What an admitted task costs."""
+    row = log.tasks[number]
     server, service = divmod(int(row[k.PLACE]), scenario.num_services)
     energy = workload.topology.energy
     price = 0.0 if energy is None else scenario.energy.weight * int(energy[server, service]) / 1000
     if scenario.cloud and server == scenario.num_servers - 1:
         price += scenario.cloud.price_per_step
-    return int(row[k.DEMAND]) * price
+    return int(steps_of(log)[number]) * price
 
 
 def value_served(scenario: Scenario, workload: Workload, log: EpisodeLog) -> float:
@@ -127,7 +144,8 @@ def value_served(scenario: Scenario, workload: Workload, log: EpisodeLog) -> flo
     tasks, details = log.tasks, workload.details
     if details is None:
         details = np.zeros((len(tasks), k.NUM_DETAILS), np.int64)
-    quality = task_utilities(workload.topology, tasks[:, k.TYPE], tasks[:, k.DEMAND])
+    quality = task_utilities(workload.topology, tasks[:, k.TYPE], steps_of(log))
+    weights = weights_of(workload)
     values = []
     for last in np.flatnonzero((tasks[:, k.STATUS] == k.ADMITTED) & (details[:, k.AFTER] == 0)):
         stages = range(last - details[last, k.STAGE], last + 1)
@@ -136,7 +154,7 @@ def value_served(scenario: Scenario, workload: Workload, log: EpisodeLog) -> flo
         back = way_back(scenario, workload.topology, tasks[last], int(details[last, k.DOWNLOAD]))
         latency = int(tasks[last, k.END] - workload.tasks[last, k.ARRIVAL]) + back
         late = (latency - due) / due if due else 0.0
-        values.append(value * min(1.0, max(0.0, 1 - late)))
+        values.append(value * min(1.0, max(0.0, 1 - late)) * weights[last])
     return math.fsum(values)
 
 
@@ -161,11 +179,15 @@ def service_features(scenario: Scenario) -> int:
 
 
 def state_features(scenario: Scenario, neighbours: range) -> list[int]:
-    """Free share and up of servers, and what is warm there."""
+    """Free share and up of servers, what is warm there, and who waits."""
     services, v = service_features(scenario), scenario.num_services
     servers = services - 5 * scenario.num_neighbours
     at = [servers + 5 * n + feature for n in neighbours for feature in (1, 2)]
-    return at + [services + 4 * (n * v + i) + 2 for n in neighbours for i in range(v)]
+    at += [services + 4 * (n * v + i) + 2 for n in neighbours for i in range(v)]
+    if scenario.queue is not None:
+        lines = services + 4 * scenario.num_neighbours * v + bool(scenario.tasks.classes)
+        at += [lines + 2 * n + feature for n in neighbours for feature in (0, 1)]
+    return at
 
 
 @settings(strategies.THOROUGH, max_examples=120)
@@ -189,7 +211,9 @@ def test_the_future_is_not_seen(episode: ExtendedEpisode, share: float) -> None:
 def with_another_future(first: Workload, second: Workload, until: int, log: EpisodeLog) -> Workload:
     """The first workload up to a time, then the second; tasks that end later may fail, or not."""
     keep, then = first.tasks[:, k.ARRIVAL] <= until, second.tasks[:, k.ARRIVAL] > until
-    details = outages = None
+    details = outages = weights = None
+    if first.weights is not None and second.weights is not None:
+        weights = np.concatenate([first.weights[keep], second.weights[then]])
     if first.details is not None and second.details is not None:
         changed = first.details.copy()
         undecided = (log.tasks[:, k.STATUS] == k.WAITING) | (log.tasks[:, k.END] > until)
@@ -199,7 +223,7 @@ def with_another_future(first: Workload, second: Workload, until: int, log: Epis
         early, late = first.outages[:, k.TIME] <= until, second.outages[:, k.TIME] > until
         outages = np.concatenate([first.outages[early], second.outages[late]])
     tasks = np.concatenate([first.tasks[keep], second.tasks[then]])
-    return Workload(first.topology, tasks, details, outages)
+    return Workload(first.topology, tasks, details, outages, weights)
 
 
 @settings(strategies.THOROUGH, max_examples=120)

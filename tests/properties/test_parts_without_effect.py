@@ -135,6 +135,16 @@ def neutral_arrays(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
     )
 
 
+def concurrency_without_growth(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    alone = changed(scenario, concurrency={"growth": (0.0,)})
+    return (alone, workload), (changed(scenario, concurrency=None), workload)
+
+
+def requests_of_weight_one(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
+    ones = np.full(workload.num_tasks, 1000)
+    return (scenario, replace(workload, weights=ones)), (scenario, replace(workload, weights=None))
+
+
 def all_servers_in_order(scenario: Scenario, workload: Workload) -> tuple[Pair, Pair]:
     """A neighbourhood of everything, against none."""
     count, servers = scenario.gateways.count, scenario.num_servers
@@ -155,6 +165,8 @@ NEUTRAL: list[tuple[Any, list[str], list[str]]] = [  # what is on, what is off b
     (failing_without_failures, ["failing tasks", "devices"], []),
     (stages_without_workflows, ["stages", "devices"], ["deadlines"]),
     (neutral_arrays, ["devices"], []),
+    (concurrency_without_growth, ["concurrency", "devices"], []),
+    (requests_of_weight_one, ["classes"], []),
     (all_servers_in_order, ["devices"], ["cloud", "neighbourhood", "network"]),
 ]
 
@@ -212,8 +224,43 @@ def test_telemetry_changes_what_is_seen_of_others_and_nothing_else(
 ) -> None:
     present = changed(episode.scenario, telemetry={"period_s": 0.0})
     pairs = (episode.scenario, episode.workload), (present, episode.workload)
-    stale = state_features(episode.scenario, range(1, episode.scenario.num_neighbours))
+    scenario = episode.scenario
+    stale = state_features(scenario, range(1, scenario.num_neighbours))
+    if scenario.concurrency is not None:  # durations are those beside what is seen to run
+        v, services = scenario.num_services, service_features(scenario)
+        stale += [services + 4 * i + 1 for i in range(v, v * scenario.num_neighbours)]
     assert_same_games(policy_of(episode), pairs, lambda seen: np.delete(seen, stale, axis=1))
+
+
+@settings(strategies.THOROUGH, max_examples=40)
+@given(episodes(always=("levels", "decline", "devices")))
+def test_levels_and_declining_change_nothing_for_who_uses_neither(
+    episode: ExtendedEpisode,
+) -> None:
+    """Actions have other numbers, and there is more to see."""
+    scenario, workload = episode.scenario, episode.workload
+    plain = changed(scenario, levels=None, decline=None)
+    levels = scenario.num_levels
+    places = scenario.num_neighbours * scenario.num_services
+    low = scenario.num_neighbours * scenario.num_services * (levels - 1)
+
+    def numbers(step: int) -> list[int]:
+        return [choice % (places + 1) for choice in policy_of(episode)(step)]
+
+    def with_levels(step: int) -> list[int]:
+        nothing = scenario.num_actions
+        return [nothing if c == places else c * levels + levels - 1 for c in numbers(step)]
+
+    if scenario.concurrency is not None:  # as many fit as of the lowest level's steps
+        return
+    left, right = play(scenario, workload, with_levels), play(plain, workload, numbers)
+    assert [moment.rewards for moment in left] == [moment.rewards for moment in right]
+    for one, other in zip(left, right, strict=True):
+        assert one.clock == other.clock
+        assert one.log.tasks.tobytes() == other.log.tasks.tobytes()
+        assert one.seen[:, : one.seen.shape[1] - low].tobytes() == other.seen.tobytes()
+        assert (one.masks[:, levels - 1 : -2 : levels] == other.masks[:, :-1]).all()
+        assert (one.masks[:, -1] == other.masks[:, -1]).all()
 
 
 @settings(strategies.THOROUGH, max_examples=80)

@@ -56,7 +56,7 @@ def check_rows(
 def part_of(w: World, part: slice) -> World:
     """Some rows of all arrays, views of them."""
     gateways = w.gateways.shape[1]
-    parts = {axis: part for axis in ("E", "X", "M")}
+    parts = {axis: part for axis in ("E", "X", "Y", "M")}
     parts["M * G"] = slice(part.start * gateways, part.stop * gateways)
     of_rows = {name: parts.get(str(array.axes[0])) for name, array in k.ARRAYS.items()}
     return w._replace(**{name: getattr(w, name)[at] for name, at in of_rows.items() if at})
@@ -76,14 +76,23 @@ def edge_of(scenario: Scenario) -> slice:
 def check_servers(w: World, scenario: Scenario) -> None:
     """Capacity in use is what the running tasks need, within the capacity; they run until they end.
 
-    The cloud is never full, and keeps no list.
+    Those that wait for their turn are no more than may. The cloud is never full, and keeps no list.
     """
     servers, clock = w.servers, w.episode[:, k.CLOCK]
     used, count = servers[..., k.USED], servers[..., k.NUM_RUNNING]
     listed = np.arange(w.ends.shape[2]) < count[..., None]
     number = np.where(listed, w.running[..., k.TASK], 0)
     rows = np.arange(len(clock))[:, None, None]
-    held = np.where(listed, w.tasks[rows, number, k.DEMAND], 0).sum(axis=-1)
+    begun = listed
+    if scenario.queue is not None:
+        begun = listed & (w.terms[rows, number, k.TURN] <= clock[:, None, None])
+        waits = (listed & ~begun).sum(axis=-1)
+        assert (waits == w.lines[..., k.WAIT]).all(), "those that wait are not those counted"
+        assert (waits <= scenario.queue.limit).all(), "more wait than may"
+        turns = np.where(listed, w.turns, 0)
+        assert (turns == np.where(listed, w.terms[rows, number, k.TURN], 0)).all(), "another turn"
+    steps = w.terms[..., k.STEPS] if scenario.has_terms else w.tasks[..., k.DEMAND]
+    held = np.where(begun, steps[rows, number], 0).sum(axis=-1)
     assert (used == held).all(), "capacity in use is not what the running tasks need"
     assert (used <= servers[..., k.CAPACITY]).all(), "more capacity in use than there is"
     ends = np.where(listed, w.ends, k.NEVER)
@@ -111,7 +120,8 @@ def check_fates(
     status = np.where(exist, w.tasks[..., k.STATUS], k.WAITING)
     place, start, end = (w.tasks[..., column] for column in (k.PLACE, k.START, k.END))
     sent = status != k.WAITING
-    assert np.isin(status, range(k.OUTAGE + 1)).all(), "a fate without a name"
+    assert np.isin(status, range(k.DECLINED + 1)).all(), "a fate without a name"
+    assert scenario.decline or not (status == k.DECLINED).any(), "declined where nobody may"
     assert (sent.sum(axis=1) == decided).all(), "decisions are not the tasks that have a fate"
     ran = np.isin(status, RAN)
     placed = ran | np.isin(status, (k.REFUSED, k.DENIED))
@@ -198,7 +208,9 @@ def check_masks(simulator: Simulator, row: int, workload: Workload) -> None:
         hosted = np.ones((scenario.num_servers, scenario.num_services), np.bool_)
     if near is None:
         near = np.broadcast_to(np.arange(scenario.num_neighbours), (gateways, len(hosted)))
-    legal = hosted[near].reshape(gateways, -1)
+    legal = np.repeat(hosted[near].reshape(gateways, -1), scenario.num_levels, axis=1)
+    if scenario.decline is not None:
+        legal = np.concatenate([legal, np.ones((gateways, 1), np.bool_)], axis=1)
     if not simulator.in_game:
         if going_on:
             gateway = workload.tasks[w.episode[row, k.SHOWN], k.GATEWAY]
@@ -214,7 +226,9 @@ def check_masks(simulator: Simulator, row: int, workload: Workload) -> None:
 def check_values(scenario: Scenario, log: EpisodeLog, workload: Workload) -> None:
     """A request of one stage that is served pays its quality, less lateness and its price."""
     tasks, details = log.tasks, log.details
-    quality = task_utilities(workload.topology, tasks[:, k.TYPE], tasks[:, k.DEMAND])
+    steps = tasks[:, k.DEMAND] if log.terms is None else log.terms[:, k.STEPS]
+    quality = task_utilities(workload.topology, tasks[:, k.TYPE], steps)
+    weights = np.full(len(tasks), 1000) if workload.weights is None else workload.weights
     served = tasks[:, k.STATUS] == k.ADMITTED
     if details is not None:
         served &= (details[:, k.STAGE] == 0) & (details[:, k.AFTER] == 0)
@@ -225,7 +239,8 @@ def check_values(scenario: Scenario, log: EpisodeLog, workload: Workload) -> Non
             due = details[i, k.DEADLINE]
             latency = tasks[i, k.END] + details[i, k.RETURN] - tasks[i, k.ARRIVAL]
             late = (latency - due) / due if due else 0.0
-            paid = paid * min(1.0, max(0.0, 1.0 - late)) - tasks[i, k.DEMAND] * prices[place]
+            paid = paid * min(1.0, max(0.0, 1.0 - late)) * (weights[i] / 1000)
+            paid -= steps[i] * prices[place]
         close = math.isclose(log.rewards[i], paid, rel_tol=1e-12, abs_tol=1e-12)
         assert close, f"task {i} paid {log.rewards[i]}, not {paid}"
 

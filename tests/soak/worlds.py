@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from edge_marl import load_scenario
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario import Scenario
-from tests.worlds.every_part import FULL, OFF, PLAIN
+from tests.worlds.every_part import CLASSES, FULL, OFF, PLAIN
 
 __all__ = ["World", "draw_world"]
 
@@ -96,6 +96,10 @@ def _extended(dice: np.random.Generator) -> dict[str, Any]:
         "count": gateways,
         "neighbourhood": int(dice.integers(servers + 1)),
     }
+    if dice.random() < 0.5:
+        facts |= _terms(dice, services)
+    if dice.random() < 0.3:
+        facts["tasks"]["classes"] = CLASSES
     for section in SECTIONS:
         if dice.random() < 0.4:
             del facts[section]
@@ -107,6 +111,18 @@ def _extended(dice: np.random.Generator) -> dict[str, Any]:
     single = len(facts["tasks"].get("stages", [1])) == 1
     facts["episode"] = {"end": "last-task" if single and dice.random() < 0.3 else "horizon"}
     return facts
+
+
+def _terms(dice: np.random.Generator, services: int) -> dict[str, Any]:
+    """Lines, what runs beside, levels and saying no: each by chance."""
+    growth = dice.choice([0.0, 0.2, 0.8, 1.0], services).tolist()
+    parts = {
+        "queue": {"limit": int(dice.choice([1, 2, 5, 20]))},
+        "concurrency": {"growth": growth},
+        "levels": {"shares": [[0.5, 1.0], [0.1, 0.4, 0.75, 1.0]][dice.integers(2)]},
+        "decline": {"price": float(dice.choice([0.0, 0.05]))},
+    }
+    return {name: part for name, part in parts.items() if dice.random() < 0.6}
 
 
 def _model(dice: np.random.Generator, number: int) -> dict[str, Any]:

@@ -86,6 +86,21 @@ FULL: dict[str, Any] = {
 }
 
 
+CLASSES = [
+    {"name": "free", "share": 6, "weight": 0.5},
+    {"name": "standard", "share": 3},
+    {"name": "premium", "share": 1, "weight": 3.0},
+]
+TERMS: dict[str, Any] = {
+    "tasks": {"classes": CLASSES},
+    "queue": {"limit": 3},
+    "concurrency": {"growth": [0.5, 0.7, 0.8]},
+    "levels": {"shares": [0.4, 0.75, 1.0]},
+    "decline": {"price": 0.05},
+}
+"""A change that adds the parts that were not there when `FULL`'s workloads were first drawn."""
+
+
 def world(**changes: Any) -> Scenario:
     """The full scenario with changes: a section's fields to replace, or OFF.
 

@@ -39,13 +39,22 @@ PARTS = (
     "restart",
     "stages",
     "telemetry",
+    "classes",
+    "concurrency",
+    "decline",
+    "levels",
+    "queue",
 )
 FOR_MEMORY = ("cloud", "failing tasks", "neighbourhood", "outages", "restart", "stages")
 """Off in episodes about memory: with them, a server is seldom full of idle models."""
+FOR_LINES = ("cloud", "decline", "neighbourhood", "outages", "residency", "restart", "stages")
+"""Off in episodes about lines: with them, tasks seldom wait."""
 TWO_SECONDS_A_STEP = (0.0, 1 / 30, 0.0)  # minutes: no request is longer
 DEMANDS = (1, 2, 3)
 SLOWDOWNS = (1000, 2000, 500, 1500, 333, 1001)
 US_PER_KB = (1, 333, 500, 1000)
+WEIGHTS = (1.0, 0.25, 3.0)
+LEVELS = ((0.5, 1.0), (0.34, 0.75, 1.0), (0.001, 1.0))
 
 
 @dataclass(frozen=True)
@@ -196,6 +205,7 @@ class Drawing:
             "outages": {"every_s": 100.0, "repair_s": 1.0},
             "telemetry": {"period_s": self.seconds(dice.choice([1, 2, 3, 5, 50]))},
             "energy": {"weight": float(dice.choice([0.0, 0.001, 0.1, 3.0]))},
+            **self.sections_of_terms(),
         }
         facts |= {name: section for name, section in optional.items() if name in self.parts}
         return Scenario.model_validate(facts)
@@ -239,6 +249,8 @@ class Drawing:
             facts["deadline_s"] = [deadline] * self.types
         if "failing tasks" in self.parts:
             facts["fail_share"] = 0.1
+        if "classes" in self.parts:
+            facts["classes"] = [{"name": f"{w}", "weight": w} for w in WEIGHTS]
         return facts
 
     def section_overload(self) -> dict[str, Any]:
@@ -271,6 +283,17 @@ class Drawing:
             "bandwidth_mbit": float(dice.choice([4.0, 1000.0])),
         }
 
+    def sections_of_terms(self) -> dict[str, Any]:
+        """Lines at servers, what runs beside, levels and saying no."""
+        dice = self.dice("terms")
+        growth = dice.choice([0.0, 0.1, 0.333, 1.0], self.services if dice.random() < 0.5 else 1)
+        return {
+            "queue": {"limit": int(dice.choice([1, 2, 3]))},
+            "concurrency": {"growth": growth.tolist()},
+            "levels": {"shares": LEVELS[dice.integers(len(LEVELS))]},
+            "decline": {"price": float(dice.choice([0.0, 0.05, 0.3]))},
+        }
+
     # ------------------------------------------------------------ workload
 
     def workload(self, scenario: Scenario, row: int) -> Workload:
@@ -278,7 +301,14 @@ class Drawing:
         tasks, details = self.requests(row)
         outages = self.outages(row) if "outages" in self.parts else None
         topology = self.topology(scenario.extended, row)
-        return Workload(topology, tasks, details if scenario.extended else None, outages)
+        weights = self.weights(details, row) if "classes" in self.parts else None
+        details = details if scenario.extended else None
+        return Workload(topology, tasks, details, outages, weights)
+
+    def weights(self, details: Any, row: int) -> Any:
+        """Weights of requests, in thousandths."""
+        of_request = self.dice("classes", row).choice(WEIGHTS, len(details)) * 1000
+        return of_request[np.arange(len(details)) - details[:, 0]].astype(np.int64)
 
     def requests(self, row: int) -> tuple[Any, Any]:
         """Tasks and details: fewer requests are the first ones of more."""

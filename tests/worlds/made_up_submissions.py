@@ -33,7 +33,7 @@ from edge_marl.leaderboards.submission.schema import (
     Verification,
     seal_of,
 )
-from edge_marl.metrics import METRICS
+from edge_marl.metrics import metrics_of
 from edge_marl.scenario import load_scenario
 from edge_marl.workload import Workload
 
@@ -106,7 +106,12 @@ def write_submission(
         **_world(tier),
         **MACHINE,
         "runs": [
-            {"seed": seed, "metrics": {metric: _values(episodes, metric) for metric in METRICS}}
+            {
+                "seed": seed,
+                "metrics": {
+                    metric: _values(episodes, metric) for metric in metrics_of(load_scenario(tier))
+                },
+            }
             for seed, (_, episodes) in enumerate(runs)
         ],
         "means": {},

@@ -15,7 +15,7 @@ from edge_marl.benchmarks.report.report import make_report
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.draw import draw_workload
-from edge_marl.metrics import METRICS
+from edge_marl.metrics import metrics_of
 from edge_marl.scenario import load_scenario
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
@@ -212,7 +212,7 @@ def test_records_say_what_they_come_from(finished: tuple[Path, str]) -> None:
     assert len(record.result.episodes) == 3
     first = record.result.episodes[0]
     assert first.workload == draw_workload(load_scenario("smoke"), 0, split="test").digest
-    assert first.metrics.keys() == METRICS.keys()
+    assert first.metrics.keys() == metrics_of(load_scenario("smoke")).keys()
 
 
 def test_a_damaged_record_is_set_aside_and_made_again(

@@ -191,7 +191,7 @@ def test_the_kernel_without_observations_makes_none_and_goes_the_same_way() -> N
     for action in range(5):
         actions, rewards, own = np.full(rows, action), np.empty(rows), np.empty(rows)
         whole.step(actions, rewards)
-        alone(blind_rows(scenario.extended), blind.stepper.job, rows, actions, own)
+        alone(blind_rows(scenario.model), blind.stepper.job, rows, actions, own)
         np.testing.assert_array_equal(rewards, own)
     np.testing.assert_array_equal(blind.observations, before)
     assert (whole.observations != before).any()

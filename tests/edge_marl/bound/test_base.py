@@ -171,13 +171,13 @@ def prophet_return(scenario: Scenario, workload: Workload) -> float:
     while not (simulator.terminated or simulator.truncated):
         task = simulator.current_task
         assert task is not None
-        best, choice = 0.0, (0, 0)
+        best, choice = 0.0, 0
         for j, server in enumerate(simulator.servers):
             if task.demand <= server.available:
                 for v, service in enumerate(server.services):
-                    if service.utility(task) > best:
-                        best, choice = service.utility(task), (j, v)
-        rewards.append(simulator.dispatch(*choice))
+                    if (utility := service.utility(task, task.demand)) > best:
+                        best, choice = utility, j * len(server.services) + v
+        rewards.append(simulator.dispatch(choice))
     return math.fsum(rewards)
 
 

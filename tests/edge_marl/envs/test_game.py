@@ -220,7 +220,7 @@ def test_slots_are_those_of_the_oracle(
         chosen = rng.integers(nothing + 1, size=gateways)
         if skew:
             chosen = np.where(rng.random(gateways) < 0.7, chosen // (2 * services), chosen)
-        paid = oracle.play([None if c == nothing else divmod(int(c), services) for c in chosen])
+        paid = oracle.play([None if c == nothing else oracle.choice_of(int(c)) for c in chosen])
         seen, rewards, terminations, truncations, infos = env.step(
             dict(zip(env.agents, chosen.tolist(), strict=True))
         )

@@ -13,7 +13,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from edge_marl import EdgeAIGCEnv, EdgeAIGCVectorEnv, Scenario, load_scenario
-from tests.worlds.every_part import world
+from tests.worlds.every_part import TERMS, world
 
 SEEDS = [3, 0, 2**63 - 1, 2**63, 2**80 + 1]
 """Those from 2^63 on do not fit into a word: Python draws their episodes."""
@@ -21,6 +21,7 @@ SEEDS = [3, 0, 2**63 - 1, 2**63, 2**80 + 1]
 SCENARIOS = {
     "base": load_scenario("smoke"),
     "every part": world(arrivals={"horizon_s": 60.0}),
+    "terms": world(arrivals={"horizon_s": 60.0}, **TERMS),
 }
 
 

@@ -23,7 +23,7 @@ from edge_marl import EdgeAIGCRows, draw_workload, edge_aigc_v0
 from edge_marl.envs.parallel import EdgeAIGCParallelEnv, game_scenario
 from tests.edge_marl.envs.batches import run_batch
 from tests.worlds import strategies
-from tests.worlds.every_part import world
+from tests.worlds.every_part import TERMS, world
 from tests.worlds.strategies import Game
 from tests.worlds.transcripts import Choices, Step, assert_same, frozen, play, transcript, turns
 
@@ -51,14 +51,16 @@ SHORT = [
 ]
 
 
-def extended(slot_s: float = 0.0, hold: bool = False, refund: bool = True) -> Game:
+def extended(
+    slot_s: float = 0.0, hold: bool = False, refund: bool = True, **more: dict[str, Any]
+) -> Game:
     """The world with every part of the extended model on, for two minutes."""
-    scenario = world(arrivals={"horizon_s": 120.0}, overload={"refund": refund})
+    scenario = world(arrivals={"horizon_s": 120.0}, overload={"refund": refund}, **more)
     scenario = scenario.with_clock(slot_s, hold)
     return Game(scenario, draw_workload(scenario, 0, split="test"), seed=0)
 
 
-SHORT += [extended(), extended(5.0), extended(5.0, hold=True)]
+SHORT += [extended(), extended(5.0), extended(5.0, hold=True), extended(5.0, True, **TERMS)]
 
 
 def on_games(

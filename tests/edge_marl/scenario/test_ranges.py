@@ -13,7 +13,7 @@ import pytest
 from edge_marl import Scenario, load_scenario, tiers
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario import parse_scenario
-from tests.worlds.every_part import FULL
+from tests.worlds.every_part import FULL, TERMS
 
 SMOKE = tiers.FOLDER.joinpath("smoke.toml").read_text()
 REPLAYED: dict[str, Any] = {
@@ -44,7 +44,9 @@ GIVEN = REPLAYED | {
         "curve": [[[0.0, 0.25, 10.0, 0.75]]],
     }
 }
-WHOLE = {"full": FULL, "replayed": REPLAYED, "given": GIVEN}
+MORE = REPLAYED | TERMS | {"tasks": REPLAYED["tasks"] | TERMS["tasks"]}
+MORE["concurrency"] = {"growth": [0.5, 0.8]}
+WHOLE = {"full": FULL, "replayed": REPLAYED, "given": GIVEN, "terms": MORE}
 ODD = ["inf", "-inf", "nan", "1e308", "-1e308", "5e-324", "-1", "0", str(2**63), str(-(2**63) - 1),
        "1" + "0" * 400, "1e18", "0x1" + "0" * 5000, "1" + "0" * 5000]  # fmt: skip
 

@@ -11,7 +11,7 @@ from numba.core.errors import TypingError
 
 from edge_marl.draw import draw_workload
 from edge_marl.jit import part
-from edge_marl.kernel import game, steps
+from edge_marl.kernel import batch, game
 from edge_marl.kernel import world as k
 from edge_marl.kernel.world import EXTENDED
 from edge_marl.scenario import load_scenario
@@ -50,7 +50,7 @@ def test_no_body_counts_from_the_end_or_changes_what_is_the_scenarios(tier: str)
     w = careful(simulator._world)
     actions = np.random.default_rng(0).integers(0, scenario.num_actions, 200)
     for action in actions:
-        steps.step(w, 0, int(action))
+        batch.step(w, 0, int(action))
     assert w.episode[0, k.SHOWN] > 0
 
 
@@ -122,7 +122,7 @@ def test_what_the_other_model_does_is_not_translated(says: Any) -> None:
         return numba.njit(lambda address: model(at(address)))
 
     simulator = Simulator(load_scenario("paper"), num_envs=1)
-    assert use(part(says), WORLDS_AT[False])(simulator._address) == 0
-    assert use(part(says), WORLDS_AT[True])(simulator._address) == (1, 2)
+    assert use(part(says), WORLDS_AT["base"])(simulator._address) == 0
+    assert use(part(says), WORLDS_AT["extended"])(simulator._address) == (1, 2)
     with pytest.raises(TypingError):
         use(part(says), world_at)(simulator._address)

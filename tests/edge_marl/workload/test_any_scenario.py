@@ -107,6 +107,15 @@ def any_world(draw: st.DrawFn) -> Scenario:
         "outages": draw(st.sampled_from([OFF, {"every_s": horizon / 50, "repair_s": 1e7}])),
         "telemetry": draw(st.sampled_from([OFF, {"period_s": 1}])),
     }
+    classes = draw(st.sampled_from([OFF, [], [{"name": "a", "weight": 1000.0}] * 3]))
+    changes["tasks"]["classes"] = classes
+    if draw(st.booleans()):
+        changes |= {
+            "queue": draw(st.sampled_from([None, {"limit": 1}, {"limit": 1024}])),
+            "concurrency": draw(st.sampled_from([None, {"growth": [0.0]}])),
+            "levels": draw(st.sampled_from([None, {"shares": [0.001, 1.0]}])),
+            "decline": draw(st.sampled_from([None, {"price": 1e9}])),
+        }
     if len(stages) == 1:
         changes["episode"] = {"end": draw(st.sampled_from(["last-task", "horizon"]))}
     return world(**changes)

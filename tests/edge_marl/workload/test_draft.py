@@ -15,13 +15,14 @@ from edge_marl.workload.drawing import draw_episode_at
 from edge_marl.workload.parts import SPLITS
 from edge_marl.workload.recipe import draw, recipe_of
 from edge_marl.workload.sampling import Streams
-from tests.worlds.every_part import OFF, world
+from tests.worlds.every_part import OFF, TERMS, world
 
 SCENARIOS = [
     load_scenario("smoke"),
     load_scenario("smoke").with_gateways(3),
     world(outages={"every_s": 500}),
     world(cloud=OFF, residency=OFF),
+    world(**TERMS),
 ]
 compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="plain Python has no pointers")
 
@@ -58,9 +59,8 @@ def test_a_draft_holds_a_workload(scenario: Scenario) -> None:
         assert draft.words[d.OWN_SERVERS] == (own is not None)
         assert (draft.words[d.BASELINE_AT] == 0) == (own is not None)
     again = Draft.of(workload, None)
-    assert Workload(again.topology, again.tasks, again.details, again.outages).digest == (
-        workload.digest
-    )
+    parts = again.topology, again.tasks, again.details, again.outages, again.weights
+    assert Workload(*parts).digest == (workload.digest)
 
 
 def test_copies_have_memory_of_their_own() -> None:

@@ -1,5 +1,6 @@
 """Workloads of extended scenarios: every law, streams apart from each other, golden digests."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +28,7 @@ from edge_marl.kernel.world import (
 )
 from edge_marl.scenario import Scenario
 from edge_marl.workload.recipe import Recipe
-from tests.worlds.every_part import OFF, PLAIN, world
+from tests.worlds.every_part import OFF, PLAIN, TERMS, world
 
 LEAST = 0.001
 """p-value below which a law is taken to be another one."""
@@ -344,6 +345,23 @@ def test_an_episode_holds_no_more_rows_than_fit(monkeypatch: pytest.MonkeyPatch)
     assert details[-1, AFTER] == 0
     np.testing.assert_array_equal(tasks, whole[0][: len(tasks)])
     np.testing.assert_array_equal(details, whole[1][: len(tasks)])
+
+
+def test_classes_are_drawn_by_their_shares_for_requests() -> None:
+    """And shift no other draw."""
+    workload = draw_workload(world(**TERMS), 3)
+    plain = draw_workload(world(), 3)
+    weights, details = workload.weights, workload.details
+    assert weights is not None
+    assert details is not None
+    first = details[:, STAGE] == 0
+    for weight, share in ((500, 0.6), (1000, 0.3), (3000, 0.1)):
+        assert (weights[first] == weight).mean() == pytest.approx(share, abs=0.05)
+    np.testing.assert_array_equal(weights[1:][~first[1:]], weights[:-1][~first[1:]])
+    assert plain.weights is None
+    assert replace(workload, weights=None).digest == plain.digest
+    one = draw_workload(world(tasks={"classes": [{"name": "all", "weight": 2.5}]}), 3)
+    assert set(one.weights.tolist() if one.weights is not None else ()) == {2500}
 
 
 @pytest.mark.parametrize(
