@@ -195,23 +195,23 @@ class _Block(NamedTuple):
     """Equal parts of an observation that lie one after the other: of the task, or of servers."""
 
     start: int
-    count: int
+    items: int
     width: int
     """Features of each."""
 
     @property
     def stop(self) -> int:
         """First index after it."""
-        return self.start + self.count * self.width
+        return self.start + self.items * self.width
 
     @property
     def indices(self) -> npt.NDArray[np.int64]:
-        """(count, width) where its values are in the flat observation."""
-        return np.arange(self.start, self.stop).reshape(self.count, self.width)
+        """(items, width) where its values are in the flat observation."""
+        return np.arange(self.start, self.stop).reshape(self.items, self.width)
 
     def feature(self, name: str, at: int, unit: str, scale: float) -> Feature:
         """One of its features; of no values if the block does not go so far."""
-        count = self.count if at < self.width else 0
+        count = self.items if at < self.width else 0
         return Feature(name, self.start + at, count, max(1, self.width), unit, scale)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.agents.base import Agent
-from edge_marl.agents.heuristics.view import Known, View, best_action, pick
+from edge_marl.agents.heuristics.known import Known
+from edge_marl.agents.heuristics.view import View, best_action, pick
 from edge_marl.agents.registry import register
 from edge_marl.scenario import Scenario
 
@@ -39,6 +40,8 @@ class Heuristic(Agent):
     """Decides on what it sees now and keeps nothing between decisions."""
 
     deterministic = True
+    heeds_room = True
+    """Whether it says no, where it may, to a task that fits nowhere."""
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
@@ -49,7 +52,11 @@ class Heuristic(Agent):
 
     def act(self, observation: Observations, info: Mapping[str, Any]) -> Actions:
         """Return one action per row."""
-        return self.choose(self._known.view(observation, info))
+        view = View(self._known, observation, info)
+        action = self.choose(view)
+        if self.heeds_room and self.scenario.decline:
+            return view.or_decline(action, np.logical_not(view.fits.any((1, 2))))
+        return action
 
     @abstractmethod
     def choose(self, view: View) -> Actions:
@@ -79,9 +86,11 @@ class RandomHeuristic(Heuristic):
 class RandomAgent(RandomHeuristic):
     """Any legal action, with equal probability."""
 
+    heeds_room = False
+
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
-        return pick(view.legal.reshape(view.rows, -1), self.draw(view.rows))
+        return pick(view.mask, self.draw(view.rows))
 
 
 @register("round-robin")
@@ -91,17 +100,20 @@ class RoundRobin(Heuristic):
     Published: the services of one server are neighbours, so consecutive tasks meet on one server.
     """
 
+    heeds_room = False
+
     def reset(self, seed: int) -> None:
         """Start all rows at action 0."""
         self._next = np.zeros(0, dtype=np.int64)
 
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
-        rows, count = view.rows, self.scenario.num_actions
+        rows = view.rows
+        legal = view.usable.reshape(rows, -1)
+        count = legal.shape[1]
         if rows > len(self._next):
             self._next = np.concatenate([self._next, np.zeros(rows - len(self._next), np.int64)])
         turn = (self._next[:rows, None] + np.arange(count)) % count
-        legal = view.usable.reshape(rows, count)
         first = np.take_along_axis(legal, turn, 1).argmax(1)
         action: Actions = turn[np.arange(rows), first]
         self._next[:rows] = (action + 1) % count
@@ -115,6 +127,8 @@ class CrashAvoid(Heuristic):
     The first of several such servers. It looks at neither the task's size nor its type. The cloud,
     which is never full, is its choice where no server of the edge has any free capacity.
     """
+
+    heeds_room = False
 
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
@@ -133,7 +147,7 @@ class CrashAvoidBest(CrashAvoid):
 
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
-        server = super().choose(view) // self.scenario.num_services
+        server = super().choose(view) // view.legal.shape[2]
         return best_action(view.usable & view.of_server(server), view.value)
 
 

@@ -23,9 +23,9 @@ class BidPrice(Heuristic):
     The price is what a denoising step of capacity is worth for a millisecond: the duals of the
     bound's linear program, averaged over the time of training workloads. Where the servers are
     always the same (base model), each has its own price; where every episode draws new ones, there
-    is one for all, the mean over their capacity, and none for the cloud. A task is never refused:
-    that costs more than any price. Talluri and van Ryzin, "An analysis of bid-price controls for
-    network revenue management", Management Science 44 (1998).
+    is one for all, the mean over their capacity, and none for the cloud. A task is refused only
+    where the scenario has a price for that, and what it leaves is less. Talluri and van Ryzin, "An
+    analysis of bid-price controls for network revenue management", Management Science 44 (1998).
 
     The linear programs of a scenario that is no tier are solved at its first `reset`: seconds,
     minutes for thousands of servers; then its prices are in the cache (`prices.py`).
@@ -51,5 +51,10 @@ class BidPrice(Heuristic):
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
         price = np.where(view.cloud, 0.0, self._prices[:, None])
-        cost = price * view.demand[:, None, None] * view.until_end_ms
-        return best_action(view.candidates, view.value - cost)
+        cost = price * view.steps * (view.until_end_ms - view.wait_ms)
+        worth, allowed = view.value - cost, view.candidates
+        action = best_action(allowed, worth)
+        if self.scenario.decline is None:
+            return action
+        best = np.where(allowed, worth, -np.inf).max((1, 2))
+        return view.or_decline(action, best < -self.scenario.decline.price * view.weight[:, 0, 0])

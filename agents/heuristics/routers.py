@@ -70,6 +70,8 @@ class CapacityRandom(RandomHeuristic):
     overloaded one.
     """
 
+    heeds_room = False
+
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
         possible = first_that_has_any(view.usable & view.edge, view.usable)
@@ -113,6 +115,8 @@ class CloudOnly(Heuristic):
     Raises (from `reset` on):
         AgentError: if the scenario has no cloud.
     """
+
+    heeds_room = False
 
     def reset(self, seed: int) -> None:
         """Nothing is kept between decisions."""

@@ -7,98 +7,27 @@ everything that is stale there is stale here.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.agents.base import legal_actions
+from edge_marl.agents.heuristics.known import Known
 from edge_marl.kernel.world import Floats, Ints
-from edge_marl.layout import ObservationLayout
-from edge_marl.scenario import Scenario
-from edge_marl.scenario.servers import DeviceServers
 from edge_marl.simulator.utility import task_utilities
-from edge_marl.workload.topology import draw_topology
 
-__all__ = ["Known", "View", "best_action", "first_that_has_any", "pick"]
+__all__ = ["View", "best_action", "first_that_has_any", "pick"]
 
 Observations = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
-
-
-class Known:
-    """What an agent knows of a scenario before it sees anything."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
-        self.layout = ObservationLayout(scenario)
-        self._features = {feature.name: feature for feature in self.layout.features}
-        self.topology = None if scenario.extended else draw_topology(scenario)
-        """Servers and services of the base model, whose qualities are not observed."""
-        self.cloud = np.zeros(scenario.num_neighbours, dtype=np.bool_)
-        """(N,) which neighbour is the cloud."""
-        self.cloud[-1:] = scenario.cloud is not None
-        self.load_ms = scenario.residency.mean_load_ms if scenario.residency else 0.0
-        """Expected time to load a model that is not resident."""
-        self.least_demand = min(scenario.tasks.demand)
-        self.reserve = _reserve(scenario)
-        """(N,) denoising steps that may have been sent to a server since telemetry showed it."""
-        servers = scenario.servers
-        self.memory = (
-            Memory(servers) if scenario.residency and isinstance(servers, DeviceServers) else None
-        )
-        """Where it counts."""
-
-    def read(self, name: str, observation: Observations) -> Floats:
-        """Return a feature in its own unit, (B, count), as `ObservationLayout.feature` does."""
-        found = self._features[name]
-        values = observation[
-            :, found.start : found.start + found.stride * found.count : found.stride
-        ]
-        return values.astype(np.float64) * found.scale
-
-    def view(self, observation: Observations, info: Mapping[str, Any]) -> View:
-        """Return what a batch of observations says."""
-        return View(self, observation, info)
-
-
-class Memory:
-    """Memory of servers that a gateway works out from what it sees of them, and that of models."""
-
-    def __init__(self, servers: DeviceServers) -> None:
-        self.of_model = np.array([model.memory_mib for model in servers.models])
-        """(V,) memory of each model in MiB."""
-        self._devices = servers.devices
-        self._speeds = np.array(
-            [
-                [device.slowdown * model.slowdown for model in servers.models]
-                for device in servers.devices
-            ]
-        )
-
-    def of_server(self, view: View) -> Ints:
-        """Return the least memory of a device class that a server may be of, in MiB, (B, N).
-
-        A class is told by its capacities and by the run time of the first model that is hosted.
-        """
-        model = view.legal.argmax(-1)
-        run_time = np.take_along_axis(view.duration_ms, model[..., None], -1)[..., 0]
-        least = np.full(run_time.shape, np.iinfo(np.int64).max)
-        for device, speed in zip(self._devices, self._speeds, strict=True):
-            expected = view.run_time_ms[:, None] * speed[model]
-            may_be = (view.capacity[..., None] == device.capacity).any(-1)
-            may_be &= np.abs(run_time - expected) <= 2.0 + 1e-5 * expected
-            least = np.where(may_be, np.minimum(least, device.memory_mib), least)
-        smallest = min(device.memory_mib for device in self._devices)
-        known: Ints = np.where(least < np.iinfo(np.int64).max, least, smallest)
-        return known
+A = TypeVar("A", Floats, Bools)
 
 
 class View:
-    """A batch of observations: B rows, N servers, V services.
+    """A batch of observations: B rows, N servers, V services, each at every level.
 
     Args:
         known: what is known besides.
@@ -111,8 +40,12 @@ class View:
         self._observation = observation
         self._layout = known.layout
         self.rows = len(observation)
-        self._grid = (self.rows, known.layout.num_servers, known.layout.num_services)
-        self.legal = legal_actions(info, self.rows, known.scenario).reshape(self._grid)
+        servers, self._services = known.layout.num_servers, known.layout.num_services
+        self._levels = len(known.levels)
+        self._grid = (self.rows, servers, self._services * self._levels)
+        self.mask = legal_actions(info, self.rows, known.scenario)
+        """(B, A) what may be done."""
+        self.legal = self.mask[:, : servers * self._grid[2]].reshape(self._grid)
         """(B, N, V) what the mask allows."""
         self._seen = known.layout.decode(observation)
 
@@ -147,6 +80,13 @@ class View:
         return self._read("server free share")
 
     @cached_property
+    def waiting(self) -> Ints:
+        """(B, N) tasks that wait at each server."""
+        if not self._known.max_waiting:
+            return np.zeros(self._grid[:2], dtype=np.int64)
+        return np.rint(self._read("server waiting")).astype(np.int64)
+
+    @cached_property
     def up(self) -> Bools:
         """(B, N) servers that are not down."""
         if not self._layout.extended:
@@ -163,19 +103,19 @@ class View:
     def fits(self) -> Bools:
         """(B, N, V) legal actions on servers that are up and have room, as far as is seen.
 
-        Room is free capacity, and memory whatever models the server is busy with: which they are
-        is not observed. The cloud always has room.
+        Room is free capacity, or a place in the line, and memory whatever models the server is
+        busy with: which they are is not observed. The cloud always has room.
         """
-        return self._fits(self.demand[:, None])
+        return self._fits(0)
 
     @cached_property
     def safe(self) -> Bools:
         """(B, N, V) those of `fits` that have a reserve for what may have been sent since.
 
         Where telemetry is old, a server that fits for one gateway fits for all around, and they
-        meet there. All is safe that is seen as it is now.
+        meet there. All is safe that is seen as it is now. No place in a line is.
         """
-        return self._fits(self.demand[:, None] + self._known.reserve)
+        return self._fits(self._known.reserve[:, None])
 
     @cached_property
     def candidates(self) -> Bools:
@@ -196,9 +136,14 @@ class View:
     @cached_property
     def warm(self) -> Bools:
         """(B, N, V) models that are resident; all in the base model."""
-        if not self._layout.extended:
-            return np.ones(self._grid, dtype=np.bool_)
-        return self._service("service warm") > 0.5
+        return self._at_levels(self._resident)
+
+    @cached_property
+    def steps(self) -> Ints:
+        """(B, 1, V) denoising steps that the task takes."""
+        steps = -(-self.demand[:, None] * self._known.levels // 1000)
+        of_each: Ints = np.tile(steps, self._services)[:, None]
+        return of_each
 
     @cached_property
     def run_time_ms(self) -> Floats:
@@ -210,19 +155,36 @@ class View:
         """(B, N, V) run time at each place, without input, loading and result."""
         if not self._layout.extended:
             return np.broadcast_to(self.run_time_ms[:, None, None], self._grid)
-        return self._service("service duration")
+        duration: Floats = self._at_levels(self._duration) * self._share
+        return duration
+
+    @cached_property
+    def wait_ms(self) -> Floats:
+        """(B, N, V) expected wait for capacity: for those who wait, and for as much as is missing.
+
+        What is missing comes free as if the server's tasks took as long as this one.
+        """
+        if not self._known.max_waiting:
+            return np.zeros(self._grid)
+        backlog = self._read("server backlog")[..., None]
+        free = np.where(self.waiting > 0, 0, self.free)
+        missing = (
+            np.maximum(0, self.steps - free[..., None]) / np.maximum(self.capacity, 1)[..., None]
+        )
+        wait: Floats = np.where(self.cloud, 0.0, backlog + missing * self.duration_ms)
+        return wait
 
     @cached_property
     def until_end_ms(self) -> Floats:
         """(B, N, V) expected time from now until the stage has ended and its result is back.
 
-        A model that is not resident is loaded while the input is on its way.
+        A model that is not resident is loaded while the input is on its way, and while it waits.
         """
         if not self._layout.extended:
             return self.duration_ms
         delay = self._read("server delay")[..., None]
         load = np.where(self.warm, 0.0, self._known.load_ms)
-        return np.maximum(delay, load) + self.duration_ms
+        return np.maximum(np.maximum(delay, load), self.wait_ms) + self.duration_ms
 
     @cached_property
     def value(self) -> Floats:
@@ -235,26 +197,99 @@ class View:
         if known.topology is not None:
             utility = task_utilities(known.topology, self._seen.task_type, self.demand)
             return utility.reshape(self._grid)
-        share = self._service("service quality") / self._stages[:, None, None]
-        return share * self._lateness - self._service("service cost")
+        cost = self._at_levels(self._service("service cost")) * self._share
+        value: Floats = self._quality_share * self._lateness * self.weight - cost
+        return value
 
-    def _fits(self, steps: Ints) -> Bools:
-        """Legal actions on servers that are up, with so many free steps (B, N) and memory."""
-        room = self.up & ((self.free >= steps) | self._known.cloud)
-        allowed = self.legal & room[..., None]
+    @cached_property
+    def value_in_time(self) -> Floats:
+        """(B, N, V) the same if nothing could be late."""
+        if not self._layout.extended:
+            return self.value
+        cost = self._at_levels(self._service("service cost")) * self._share
+        value: Floats = self._quality_share * self.weight - cost
+        return value
+
+    @cached_property
+    def _quality_share(self) -> Floats:
+        """(B, N, V) the stage's share of its request's quality."""
+        return self._quality / self._stages[:, None, None]
+
+    @cached_property
+    def weight(self) -> Floats:
+        """(B, 1, 1) what the value of the task's request is multiplied by."""
+        if not self._known.scenario.tasks.classes:
+            return np.ones((self.rows, 1, 1))
+        return self._read("request weight")[..., None] / 1000
+
+    @cached_property
+    def may_decline(self) -> Bools:
+        """(B,) where the gateway may say no."""
+        if self._known.decline < 0:
+            return np.zeros(self.rows, dtype=np.bool_)
+        allowed: Bools = self.mask[:, self._known.decline]
+        return allowed
+
+    def or_decline(self, action: Ints, where: Bools) -> Ints:
+        """Return actions (B,), but to say no where that is better, (B,), and may be done."""
+        chosen: Ints = np.where(where & self.may_decline, self._known.decline, action)
+        return chosen
+
+    def _fits(self, reserve: Ints | int) -> Bools:
+        """Legal actions on servers that are up, with room besides a reserve (N, 1), and memory."""
+        room = self.free[..., None] >= self.steps + reserve
+        if self._known.max_waiting:
+            room &= self.waiting[..., None] == 0
+            if isinstance(reserve, int):  # a place in the line will do
+                in_line = self.waiting[..., None] < self._known.max_waiting
+                room |= in_line & (self.steps <= self.capacity[..., None])
+        allowed: Bools = self.legal & self.up[..., None] & (room | self.cloud)
         if self._known.memory is None:
             return allowed
-        return allowed & (self.warm | self.cloud | self._has_memory)
+        return allowed & (self.warm | self.cloud | self._at_levels(self._has_memory))
+
+    @cached_property
+    def _resident(self) -> Bools:
+        """(B, N, V) models in memory; all in the base model."""
+        if not self._layout.extended:
+            return np.ones((*self._grid[:2], self._services), dtype=np.bool_)
+        return self._service("service warm") > 0.5
+
+    @cached_property
+    def _duration(self) -> Floats:
+        """(B, N, V) time that all steps take at each place."""
+        return self._service("service duration")
+
+    @cached_property
+    def _quality(self) -> Floats:
+        """(B, N, V) quality of the task at each place."""
+        lower = [f"service quality at {share / 10:g} %" for share in self._layout.lower_levels]
+        names = [*lower, "service quality"]
+        return np.stack([self._service(name) for name in names], axis=-1).reshape(self._grid)
+
+    @cached_property
+    def _share(self) -> Floats:
+        """(V,) part of the steps that is done."""
+        return np.tile(self._known.levels / 1000, self._services)
+
+    def _at_levels(self, of_services: A) -> A:
+        """Repeat what is of services, (B, N, V), for each of their levels."""
+        if self._levels == 1:
+            return of_services
+        repeated: A = np.repeat(of_services, self._levels, axis=-1)
+        return repeated
 
     @cached_property
     def _has_memory(self) -> Bools:
         """(B, N, V) whether a model that is not resident fits beside all that may be busy."""
         memory = self._known.memory
         assert memory is not None
-        resident = -np.sort(-np.where(self.warm, memory.of_model, 0), axis=-1)
-        running = (self.capacity - self.free) // self._known.least_demand
-        in_use = (resident * (np.arange(self._grid[2]) < running[..., None])).sum(-1)
-        enough: Bools = in_use[..., None] + memory.of_model <= memory.of_server(self)[..., None]
+        resident = -np.sort(-np.where(self._resident, memory.of_model, 0), axis=-1)
+        running = (self.capacity - self.free) // self._known.least_steps + self.waiting
+        in_use = (resident * (np.arange(self._services) < running[..., None])).sum(-1)
+        hosted = self.legal[..., :: self._levels]
+        there = memory.of_server(self.capacity, hosted, self._duration, self.run_time_ms)
+        enough: Bools = in_use[..., None] + memory.of_model <= there[..., None]
         return enough
 
     @cached_property
@@ -292,7 +327,7 @@ class View:
         return self._known.read(name, self._observation)
 
     def _service(self, name: str) -> Floats:
-        return self._read(name).reshape(self._grid)
+        return self._read(name).reshape(*self._grid[:2], self._services)
 
 
 def best_action(allowed: Bools, worth: Floats) -> Ints:
@@ -324,20 +359,3 @@ def pick(weights: Ints | Bools, share: Floats) -> Ints:
     rank = np.floor(share * weights.sum(1)).astype(np.int64)
     index: Ints = (weights.cumsum(1) > rank[:, None]).argmax(1)
     return index
-
-
-def _reserve(scenario: Scenario) -> Ints:
-    """Steps that gateways around may have sent to a server within a telemetry period.
-
-    As if all that arrives in a period at gateways with the server in their neighbourhood went
-    there. A gateway sees its own server, the first, as it is, and the cloud needs none.
-    """
-    tasks, servers = scenario.tasks, scenario.num_servers
-    weights = tasks.demand_share or (1.0,) * len(tasks.demand)
-    demand = float(np.average(tasks.demand, weights=weights))
-    stages = float(np.average(range(1, len(tasks.stages) + 1), weights=tasks.stages))
-    requests = scenario.arrivals.rate_per_s * scenario.telemetry.period_s
-    steps = requests * stages * demand * scenario.num_neighbours / servers
-    reserve = np.full(scenario.num_neighbours, math.ceil(steps))
-    reserve[0] = 0
-    return reserve

@@ -86,7 +86,7 @@ def fetch_task(w: World, e: int) -> None:
 
 def link_of(w: World, action: int) -> int:
     """Return the link that an action goes by; the last for one that goes by none."""
-    return min(number_of(w, action) // w.spec[NUM_SERVICES], w.spec[NUM_LINKS] - 1)
+    return int(min(number_of(w, action) // w.spec[NUM_SERVICES], w.spec[NUM_LINKS] - 1))
 
 
 def fetch_link(w: World, e: int, action: int) -> None:

@@ -90,7 +90,7 @@ def schedule_by_terms(w: World, e: int, k: int, place: int, begin: int) -> int:
     growth = w.growth[place % services] * others
     slowdown = w.slowdowns[w.episode[e, TOPOLOGY], place]
     work = of_level(w, w.tasks[e, k, RUN_TIME], w.terms[e, k, LEVEL])
-    return max(begin, turn) + stretched(work, slowdown, growth)
+    return int(max(begin, turn) + stretched(work, slowdown, growth))
 
 
 def grant(w: World, e: int, k: int, place: int, quality: float) -> float:

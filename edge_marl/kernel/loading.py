@@ -120,7 +120,7 @@ def most_running(w: World, most: int, least: int, count: int) -> int:
     """
     if w.spec[TERMS] == 0:
         return min(most // least, count)
-    return min(most // of_level(w, least, 0) + w.spec[MAX_WAITING], count)
+    return int(min(most // of_level(w, least, 0) + w.spec[MAX_WAITING], count))
 
 
 def load_terms(w: World, e: int, draft: Ints) -> None:

@@ -77,7 +77,7 @@ def number_of(w: World, action: int) -> int:
     """
     if w.spec[TERMS] == 0:
         return action
-    return action // w.spec[NUM_LEVELS]
+    return int(action // w.spec[NUM_LEVELS])
 
 
 def declines(w: World, action: int) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edge_marl.scenario import Scenario
     from edge_marl.simulator import EpisodeLog
     from edge_marl.workload import Workload
-    from tests.worlds.extended_strategies import ExtendedEpisode
+    from tests.worlds.extended_episode import ExtendedEpisode
 
 MAX_STEPS = 500
 NUM_ROWS = 3

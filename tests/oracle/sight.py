@@ -109,10 +109,11 @@ class Sight:
                 features.append(min(1.0, known.backlog / self.max_duration))
         for link in links:
             for service in link.server.services:
-                shown = task is not None and service.hosted
                 for level in self.levels[:-1]:
-                    steps = divide_up(task.demand * level, 1000) if task is not None else 0
-                    features.append(service.utility(task, steps) / 2 if shown else 0.0)
+                    quality = 0.0
+                    if task is not None and service.hosted:
+                        quality = service.utility(task, divide_up(task.demand * level, 1000)) / 2
+                    features.append(quality)
         return features
 
     def _of_task(self, sim: ReferenceSimulator, task: Task | None) -> list[float]:

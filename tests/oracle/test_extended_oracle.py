@@ -19,7 +19,7 @@ from tests.oracle.agreement import (
     done_of,
 )
 from tests.oracle.reference_sim import OracleEnv
-from tests.worlds.extended_strategies import ExtendedEpisode
+from tests.worlds.extended_episode import ExtendedEpisode
 
 EPISODES = {
     "single": 120,

@@ -17,7 +17,8 @@ from edge_marl.scenario import Scenario
 from edge_marl.simulator.utility import task_utilities
 from edge_marl.workload import Workload
 from tests.worlds import strategies
-from tests.worlds.extended_strategies import ExtendedEpisode, Recipe, episodes
+from tests.worlds.extended_episode import ExtendedEpisode
+from tests.worlds.extended_strategies import Recipe, episodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,9 +92,8 @@ def test_with_refunds_the_sum_of_rewards_is_the_value_of_what_was_served(
     penalties = scenario.overload.penalty * (
         np.isin(status, (k.REFUSED, k.DROPPED, k.DENIED)).sum() + lost_time
     )
-    prices = sum(
-        price_of(scenario, workload, log, k) for k in np.flatnonzero(np.isin(status, SENT))
-    )
+    sent = np.flatnonzero(np.isin(status, SENT)).tolist()
+    prices = math.fsum(price_of(scenario, workload, log, number) for number in sent)
     if scenario.decline is not None:
         declined = weights_of(workload)[status == k.DECLINED]
         prices += scenario.decline.price * math.fsum(declined)

@@ -22,7 +22,8 @@ from tests.properties.test_extended_properties import (
     state_features,
 )
 from tests.worlds import strategies
-from tests.worlds.extended_strategies import ExtendedEpisode, episodes
+from tests.worlds.extended_episode import ExtendedEpisode
+from tests.worlds.extended_strategies import episodes
 
 # ------------------------------------------------------------ parts that do nothing
 

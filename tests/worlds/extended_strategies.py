@@ -11,7 +11,6 @@ them. What it would do on a failure, `simplest` does: fewer parts, fewer request
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +22,7 @@ from hypothesis import strategies as st
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 from edge_marl.workload.topology import Topology
+from tests.worlds.extended_episode import ExtendedEpisode
 from tests.worlds.strategies import GRID
 
 PARTS = (
@@ -55,39 +55,6 @@ SLOWDOWNS = (1000, 2000, 500, 1500, 333, 1001)
 US_PER_KB = (1, 333, 500, 1000)
 WEIGHTS = (1.0, 0.25, 3.0)
 LEVELS = ((0.5, 1.0), (0.34, 0.75, 1.0), (0.001, 1.0))
-
-
-@dataclass(frozen=True)
-class ExtendedEpisode:
-    """A scenario with workloads that fit it, and choices that are taken round and round."""
-
-    scenario: Scenario
-    workloads: list[Workload]
-    choices: list[int]
-
-    @property
-    def workload(self) -> Workload:
-        """The first of the workloads."""
-        return self.workloads[0]
-
-    def __repr__(self) -> str:
-        """All of it, to be read and to be typed in again."""
-        facts = self.scenario.model_dump(mode="json", exclude_defaults=True)
-        lines = [json.dumps(facts), f"choices {self.choices}"]
-        for workload in self.workloads:
-            arrays = workload.topology.arrays() | {
-                "tasks": workload.tasks,
-                "details": workload.details,
-                "outages": workload.outages,
-            }
-            lines += [
-                f"  {name} {array.tolist()}" for name, array in arrays.items() if array is not None
-            ]
-        return "\n".join(lines)
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What Hypothesis prints."""
-        printer.text(repr(self))
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,25 @@ from edge_marl.scenario import Scenario, load_scenario
 SMALL: dict[str, Any] = {"num_envs": 8, "batch_size": 32, "decisions_per_update": 16}
 HEURISTICS = [
     "bid-price",
+    "c-mu",
     "capacity-random",
     "crash-avoid",
     "crash-avoid-best",
+    "join-shortest-work",
+    "least-cost",
+    "max-weight",
     "nearest",
     "power-of-two",
     "prophet",
     "random",
     "round-robin",
     "shortest-queue",
+    "soft-prophet",
+    "threshold",
     "warm-first",
 ]
 """Those that decide in every scenario (`cloud-only` needs a cloud)."""
-RANDOMISED = ["capacity-random", "power-of-two", "random"]
+RANDOMISED = ["capacity-random", "power-of-two", "random", "soft-prophet"]
 LEARNERS = ["adsac", "sac"]
 
 

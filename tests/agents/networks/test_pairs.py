@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from edge_marl.agents import load
-from edge_marl.agents.heuristics.view import Known
+from edge_marl.agents.heuristics.known import Known
+from edge_marl.agents.heuristics.view import View
 from edge_marl.agents.networks.pairs import PairActor, PairFeatures, PairValue, legal_first
 from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.policy_gradient.trainers import PpoTrainer
@@ -81,7 +82,8 @@ def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
     observation, mask = shown(scenario)
     legal = legal_first(mask)
     time_left, worth = PairFeatures(scenario)(observation, legal)[..., -2:].unbind(-1)
-    view = Known(scenario).view(observation.float().numpy(), {"action_mask": mask.numpy()})
+    info = {"action_mask": mask.numpy()}
+    view = View(Known(scenario), observation.float().numpy(), info)
     expected = torch.as_tensor(view.value.reshape(ROWS, -1)).gather(1, legal)
     torch.testing.assert_close(worth, expected, rtol=0, atol=1e-6)
     takes = torch.as_tensor(view.until_end_ms.reshape(ROWS, -1)).gather(1, legal)
