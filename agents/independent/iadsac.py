@@ -17,14 +17,16 @@ with critics that are not divided; 1.28 with uniform batches, 1.30 with such of 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_marl.agents.networks.attention import TokenCritic
+from edge_marl.agents.networks.pair_tokens import PairTokenCritic
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.soft_actor_critic.adsac import AdsacAgent
@@ -34,7 +36,7 @@ from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["GatewayCritic", "GatewayReplay", "IadsacAgent", "make_learner"]
+__all__ = ["GatewayCritic", "GatewayPairCritic", "GatewayReplay", "IadsacAgent", "make_learner"]
 
 
 class IadsacAgent(AdsacAgent):
@@ -60,6 +62,31 @@ class GatewayCritic(TokenCritic):
         """Return (B, A + 1) for observations (B, D)."""
         value, pairs = self.parts(observation)
         return torch.cat([value + pairs, value], dim=1) / self._gateways
+
+
+class GatewayPairCritic(PairTokenCritic):
+    """The same over legal (server, service) pairs.
+
+    Args:
+        scenario: the world.
+        width: of the tokens.
+        attention: whether tokens see each other.
+    """
+
+    sees = ""
+
+    def __init__(self, scenario: Scenario, width: int, *, attention: bool) -> None:
+        super().__init__(scenario, width, attention=attention)
+        self._gateways = scenario.gateways.count
+
+    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return what there is to see, given the mask (B, A + 1) of a gateway's choices."""
+        return super().see(observation, mask[:, :-1])
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return (B, A + 1)."""
+        value, pairs = self.parts(seen)
+        return torch.cat([pairs, value], dim=1) / self._gateways
 
 
 class GatewayReplay(UniformReplay):
@@ -90,14 +117,20 @@ def make_learner(
     for_replay: np.random.SeedSequence,
 ) -> SacLearner:
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
-    gateways, layout = scenario.gateways.count, ObservationLayout(scenario)
+    gateways = scenario.gateways.count
+
+    def make_critic() -> nn.Module:
+        if config.network == "pairs":
+            return GatewayPairCritic(scenario, config.width, attention=config.attention)
+        return GatewayCritic(ObservationLayout(scenario), config.width, gateways)
+
     actor = IadsacAgent.build_actor(scenario, config)
     size = replay_size(config.buffer_size, rows, budget, gateways)
     return SacLearner(
         gateway_action_space(scenario),
         replace(config, initial_log_alpha=config.initial_log_alpha - math.log(gateways)),
         GatewayActor(actor),
-        lambda: GatewayCritic(layout, config.width, gateways),
+        make_critic,
         GatewayReplay(size, rows, for_replay),
         budget,
         acts=actor,

@@ -48,18 +48,25 @@ class TokenEncoder(nn.Module):
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return tokens (B, 1 + S, W), the task's first, and services' features (B, S, V, C)."""
         task, servers, services = self.features(observation)
+        own = silu(self.service(services)).mean(dim=2) if services.shape[-1] else self.identity
+        return self.encode(task, servers, own), services
+
+    def encode(self, task: Tensor, servers: Tensor, own: Tensor) -> Tensor:
+        """Return tokens (B, 1 + S, W), given what goes into each server's besides its features.
+
+        Args:
+            task: features (B, T).
+            servers: features (B, S, F).
+            own: (B, S, W), or (S, W).
+        """
         task_token = self.task(task)[:, None]
-        server_tokens = self.server(servers) + task_token
-        if self.features.service_size:
-            server_tokens = server_tokens + silu(self.service(services)).mean(dim=2)
-        else:
-            server_tokens = server_tokens + self.identity
+        server_tokens = self.server(servers) + task_token + own
         tokens = torch.cat([task_token, server_tokens], dim=1)
         tokens = tokens + self.mix(silu(tokens))
         if self._attention:
             tokens = tokens + self.mixed(self.norm(tokens))
         encoded: Tensor = self.norm_out(tokens)
-        return encoded, services
+        return encoded
 
     def mixed(self, tokens: Tensor) -> Tensor:
         """Return what each token gets from all, (B, 1 + S, W): attention with one head.

@@ -22,7 +22,7 @@ Differs from the published policy:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -30,9 +30,20 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from edge_marl.agents.networks.attention import PairHead, TokenEncoder
+from edge_marl.agents.networks.features import SeesOnce
+from edge_marl.agents.networks.pair_tokens import PairTokens
+from edge_marl.agents.networks.pairs import all_actions
 from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
 
-__all__ = ["DiffusionActor", "Schedule", "hidden_layer", "make_schedule"]
+__all__ = [
+    "Diffusion",
+    "DiffusionActor",
+    "PairDiffusionActor",
+    "Schedule",
+    "hidden_layer",
+    "make_schedule",
+]
 
 
 class Schedule(NamedTuple):
@@ -120,7 +131,55 @@ class Denoiser(nn.Module):
         return self.LOGIT_SCALE * x_0
 
 
-class DiffusionActor(nn.Module):
+class Diffusion(nn.Module):
+    """The chain from noise to logits, and the mixture of several draws' probabilities.
+
+    Args:
+        actions: number of actions A.
+        schedule: of the denoising.
+        noise_draws: draws M whose probabilities are averaged.
+    """
+
+    denoiser: Denoiser
+
+    def __init__(self, actions: int, schedule: Schedule, noise_draws: int) -> None:
+        super().__init__()
+        self._schedule = schedule
+        self._draws = noise_draws
+        self._actions = actions
+
+    def draw_noise(
+        self, rows: int, generator: torch.Generator | None = None, places: int | None = None
+    ) -> Tensor:
+        """Return the noise of `rows` decisions, (T, M, rows, A): the start, then each step's.
+
+        `places` takes the place of A, for as many of the actions.
+        """
+        shape = (len(self._schedule.noise), self._draws, rows, places or self._actions)
+        return torch.randn(shape, generator=generator, dtype=self.denoiser.out.dtype)
+
+    def chain(self, state: Tensor, noise: Tensor) -> Tensor:
+        """Return each draw's x_0, (M, B, A), for states (B, A, H) and noise (T, M, B or 1, A)."""
+        from_x0, from_xt, scale, _ = self._schedule
+        x = noise[-1].expand(-1, len(state), -1)
+        for step in reversed(range(len(scale))):
+            x = from_x0[step] * self.denoiser(state, x, step) + from_xt[step] * x
+            if step > 0:
+                x = x + scale[step] * noise[step - 1]
+        return x
+
+    def mixture(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the log of the mean over draws of the probabilities, (B, A), of logits (M, B, A).
+
+        The mask (B, A) is true where an action is legal.
+        """
+        # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
+        logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+        each = logits.log_softmax(dim=-1)
+        return each.logsumexp(dim=0) - math.log(len(each))
+
+
+class DiffusionActor(Diffusion):
     """Log-probabilities of all actions under the mixture of several noise draws.
 
     Args:
@@ -142,18 +201,10 @@ class DiffusionActor(nn.Module):
         noise_draws: int,
         attention: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(layout.num_servers * layout.num_services, schedule, noise_draws)
         self.encoder = TokenEncoder(layout, width, attention=attention)
         self.pairs = PairHead(layout, width, denoiser_width)
         self.denoiser = Denoiser(len(schedule.noise), denoiser_width)
-        self._schedule = schedule
-        self._draws = noise_draws
-        self._actions = layout.num_servers * layout.num_services
-
-    def draw_noise(self, rows: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return the noise of `rows` decisions, (T, M, rows, A): the start, then each step's."""
-        shape = (len(self._schedule.noise), self._draws, rows, self._actions)
-        return torch.randn(shape, generator=generator, dtype=self.denoiser.out.dtype)
 
     def forward(self, observation: Tensor, mask: Tensor, noise: Tensor | None = None) -> Tensor:
         """Return log-probabilities (B, A).
@@ -165,20 +216,57 @@ class DiffusionActor(nn.Module):
         """
         if noise is None:
             noise = self.draw_noise(len(observation))
-        logits = self.denoise(observation, noise)
-        # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
-        logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
-        each = logits.log_softmax(dim=-1)
-        return each.logsumexp(dim=0) - math.log(len(each))
+        return self.mixture(self.denoise(observation, noise), mask)
 
     def denoise(self, observation: Tensor, noise: Tensor) -> Tensor:
         """Return each draw's x_0, (M, B, A)."""
-        from_x0, from_xt, scale, _ = self._schedule
         tokens, services = self.encoder(observation)
-        state = self.pairs(tokens[:, 1:], services)
-        x = noise[-1].expand(-1, len(observation), -1)
-        for step in reversed(range(len(scale))):
-            x = from_x0[step] * self.denoiser(state, x, step) + from_xt[step] * x
-            if step > 0:
-                x = x + scale[step] * noise[step - 1]
-        return x
+        return self.chain(self.pairs(tokens[:, 1:], services), noise)
+
+
+class PairDiffusionActor(SeesOnce, Diffusion):
+    """The same over legal pairs only: their states and their noise stand side by side.
+
+    Args:
+        scenario: the world.
+        width: of the tokens.
+        schedule: of the denoising.
+        denoiser_width: of the denoiser's hidden layer.
+        noise_draws: draws M whose probabilities are averaged.
+        attention: whether tokens see each other; without it each server is judged alone.
+    """
+
+    sees = "pair tokens"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        width: int,
+        schedule: Schedule,
+        denoiser_width: int,
+        noise_draws: int,
+        attention: bool = True,
+    ) -> None:
+        Diffusion.__init__(self, scenario.num_actions, schedule, noise_draws)
+        self.pairs = PairTokens(scenario, width, denoiser_width, attention=attention)
+        self.denoiser = Denoiser(len(schedule.noise), denoiser_width)
+
+    def see(
+        self, observation: Tensor, mask: Tensor, noise: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return what there is to see (`PairTokens.see`); arguments as of `DiffusionActor`."""
+        seen = self.pairs.see(observation, mask)
+        return seen if noise is None else {"noise": noise, **seen}
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return log-probabilities (B, A)."""
+        action, mask, noise = seen["action"], seen["mask"], seen.get("noise")
+        if noise is None:
+            noise = self.draw_noise(len(action), places=action.shape[1])
+        else:
+            shape = (*noise.shape[:2], *action.shape)
+            noise = noise.expand(-1, -1, len(action), -1).gather(-1, action.expand(shape))
+        _, state = self.pairs(seen)
+        own = self.mixture(self.chain(state, noise), mask.gather(1, action))
+        return all_actions(own, action, mask)

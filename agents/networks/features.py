@@ -24,6 +24,10 @@ class SeesOnce(nn.Module):
     A learner that takes several gradient steps on an observation computes its features once.
     """
 
+    masked: bool = False
+    """Whether a critic is shown the mask (B, A) as well; actors always are."""
+    sees: str = ""
+    """Name of its features, where an actor and its critics have the same."""
     see: Callable[..., dict[str, Tensor]]
     """Returns the features, rows first, of observations (B, D) and what else it is shown."""
 

@@ -21,7 +21,15 @@ from edge_marl.agents.networks.features import SeesOnce, TokenFeatures
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["PairActor", "PairFeatures", "PairScore", "PairValue"]
+__all__ = [
+    "PairActor",
+    "PairCritic",
+    "PairFeatures",
+    "PairScore",
+    "PairValue",
+    "all_actions",
+    "legal_first",
+]
 
 
 class PairFeatures(nn.Module):
@@ -46,25 +54,34 @@ class PairFeatures(nn.Module):
         deadlines = torch.tensor(scenario.tasks.deadline_s or (0.0,), dtype=torch.float64)
         self.register_buffer("deadlines", 1000.0 * deadlines / longest_ms(layout), persistent=False)
         self._actions = layout.num_servers * layout.num_services
-        seen = self.tokens.task_size + self.tokens.server_size + self.tokens.service_size
-        self.size = seen + (2 if layout.extended else self._actions)
+        self.own_size = self.tokens.service_size + 2 if layout.extended else self._actions
+        self.size = self.tokens.task_size + self.tokens.server_size + self.own_size
 
     deadlines: Tensor
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """Return features (B, K, F) of the pairs of actions (B, K), for observations (B, D)."""
-        layout = self._layout
-        task, servers, services = self.tokens(observation)
-        row = torch.arange(len(action))[:, None]
-        server = servers[row, action // layout.num_services]
-        if layout.extended:
-            service = services.flatten(1, 2)[row, action]
-            own = self._derived(observation, task, servers, server, service)
-        else:
-            service = server[..., :0]
-            own = one_hot(action, self._actions).to(server.dtype)
+        tokens = self.tokens(observation)
+        task, servers, _ = tokens
+        server = of_places(servers, self.server_of(action))
         shown = task[:, None].expand(-1, action.shape[1], -1)
-        return torch.cat([shown, server, service, own], dim=-1)
+        return torch.cat([shown, server, self.own(observation, tokens, action)], dim=-1)
+
+    def server_of(self, action: Tensor) -> Tensor:
+        """Return the server of each action."""
+        return action // self._layout.num_services
+
+    def own(
+        self, observation: Tensor, tokens: tuple[Tensor, Tensor, Tensor], action: Tensor
+    ) -> Tensor:
+        """Return what is neither the task's nor its server's, given the tokens' features."""
+        task, servers, services = tokens
+        if not self._layout.extended:
+            return one_hot(action, self._actions).to(task.dtype)
+        service = of_places(services.flatten(1, 2), action)
+        server = of_places(servers, self.server_of(action))
+        derived = self._derived(observation, task, servers, server, service)
+        return torch.cat([service, derived], dim=-1)
 
     def _derived(
         self, observation: Tensor, task: Tensor, servers: Tensor, server: Tensor, service: Tensor
@@ -110,12 +127,8 @@ class PairScore(nn.Module):
 
     def forward(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return scores (B, A), the lowest number where an action is illegal."""
-        mask, action = seen["mask"], seen["action"]
         scores = self.layers(seen["features"]).squeeze(-1)
-        # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
-        lowest = torch.finfo(scores.dtype).min
-        padded = torch.full(mask.shape, lowest, dtype=scores.dtype).scatter(1, action, scores)
-        return padded.masked_fill(~mask, lowest)
+        return all_actions(scores, seen["action"], seen["mask"])
 
 
 class PairActor(SeesOnce):
@@ -155,6 +168,48 @@ class PairValue(SeesOnce):
         """Return (B, 1)."""
         values: Tensor = self.layers(seen["features"])
         return values
+
+
+class PairCritic(SeesOnce):
+    """Q of legal actions: a state's value, plus each pair's part."""
+
+    masked = True
+
+    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.score = PairScore(scenario, hidden)
+        self.value = PairValue(ObservationLayout(scenario), hidden)
+
+    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return what there is to see of pairs (`PairScore.see`) and of the state."""
+        state = self.value.see(observation)["features"]
+        return {"state": state, **self.score.see(observation, mask)}
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return (B, A), about the lowest number where an action is illegal."""
+        values: Tensor = self.score(seen) + self.value.judge({"features": seen["state"]})
+        return values
+
+
+def all_actions(of_pairs: Tensor, action: Tensor, mask: Tensor) -> Tensor:
+    """Return numbers (B, A) of all actions, given those (B, K) of some: the lowest of illegal ones.
+
+    Args:
+        of_pairs: (B, K).
+        action: (B, K) the actions that they are of.
+        mask: (B, A), true where an action is legal.
+    """
+    # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
+    lowest = torch.finfo(of_pairs.dtype).min
+    padded = torch.full(mask.shape, lowest, dtype=of_pairs.dtype).scatter(1, action, of_pairs)
+    return padded.masked_fill(~mask, lowest)
+
+
+def of_places(items: Tensor, place: Tensor) -> Tensor:
+    """Return items (B, K, F) at places (B, K), out of (B, N, F)."""
+    first = torch.arange(0, place.shape[0] * items.shape[1], items.shape[1])[:, None]
+    found = items.flatten(0, 1).index_select(0, (first + place).flatten())
+    return found.view(*place.shape, -1)
 
 
 def legal_first(mask: Tensor) -> Tensor:

@@ -136,6 +136,7 @@ class TianshouTraining(Training):
             truncated=truncated,
             obs_next=after,
             info=Batch(),
+            **self.learner.kept,
         )
         self.learner.replay.add(step)
         deciding = env.deciding(seen)

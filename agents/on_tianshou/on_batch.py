@@ -8,14 +8,17 @@ import torch
 from tianshou.data import Batch
 from torch import Tensor, nn
 
-__all__ = ["GatewayActor", "OnBatch"]
+from edge_marl.agents.networks.features import SeesOnce
+
+__all__ = ["GatewayActor", "OnBatch", "seen_once"]
 
 
 class OnBatch(nn.Module):
     """A network on tensors as Tianshou calls networks: on a `Batch` of `obs` and `mask`.
 
     Actors get both and return log-probabilities with a recurrent state (none); critics get the
-    observation and return Q, or a value. Where `see` was called, they start from the features.
+    observation, and the mask if they ask for it, and return Q, or a value. After `seen_once` they
+    start from the features.
     """
 
     network: Any
@@ -24,7 +27,7 @@ class OnBatch(nn.Module):
         super().__init__()
         self.network = network
         self._actor = actor
-        self._name = "actor" if actor else "critic"
+        self._name = getattr(network, "sees", "") or ("actor" if actor else "critic")
 
     def forward(self, obs: Any, state: Any = None, info: Any = None) -> Any:
         """Return (log-probabilities (B, A), state), or Q (B, A)."""
@@ -34,13 +37,29 @@ class OnBatch(nn.Module):
             outputs = self.network(*self._shown(obs))
         return (outputs, state) if self._actor else outputs
 
-    def see(self, obs: Any) -> dict[str, Batch]:
-        """Return the features that a network (`SeesOnce`) sees, to be put into a `Batch`."""
-        return {self._name: Batch(self.network.see(*self._shown(obs)))}
+    def add_seen(self, obs: Any, seen: dict[str, Any]) -> None:
+        """Add an observation's features, or the observation, if it is not there yet."""
+        if not isinstance(self.network, SeesOnce):
+            seen["obs"] = obs.obs
+        elif self._name not in seen:
+            seen[self._name] = Batch(self.network.see(*self._shown(obs)))
 
     def _shown(self, obs: Any) -> list[Tensor]:
-        names = ("obs", "mask") if self._actor else ("obs",)
+        masked = self._actor or getattr(self.network, "masked", False)
+        names = ("obs", "mask") if masked else ("obs",)
         return [torch.as_tensor(obs[name]) for name in names]
+
+
+def seen_once(obs: Any, *networks: Any) -> Batch:
+    """Return a `Batch` of `mask` and what networks (`OnBatch`) need besides.
+
+    That is their features, or the observation.
+    """
+    seen: dict[str, Any] = {"mask": obs.mask}
+    with torch.no_grad():
+        for network in networks:
+            network.add_seen(obs, seen)
+    return Batch(seen)
 
 
 class GatewayActor(nn.Module):

@@ -16,7 +16,7 @@ from torch.distributions import Categorical
 from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
 from edge_marl.agents.networks.pairs import PairActor, PairValue
 from edge_marl.agents.on_tianshou.learner import Learner
-from edge_marl.agents.on_tianshou.on_batch import OnBatch
+from edge_marl.agents.on_tianshou.on_batch import OnBatch, seen_once
 from edge_marl.agents.on_tianshou.optimisers import adam_of
 from edge_marl.agents.on_tianshou.replay_buffer import Rollout
 from edge_marl.agents.policy_agent import PolicyAgent
@@ -54,17 +54,23 @@ class MaskedPolicy(DiscreteActorPolicy):
 
 
 class OncePerUpdate:
-    """For Tianshou's actor-critics: what has no weights is computed once per update."""
+    """For Tianshou's A2C and PPO: what has no weights is computed once per update.
+
+    The policy's log-probabilities are those that its actions were drawn with.
+    """
 
     policy: Any
     critic: Any
+    _add_returns_and_advantages: Any
 
     def _preprocess_batch(self, batch: Any, buffer: Any, indices: Any) -> Any:
-        actor, critic = self.policy.actor, self.critic
-        batch.obs = Batch(mask=batch.obs.mask, **actor.see(batch.obs), **critic.see(batch.obs))
-        batch.obs_next = Batch(critic.see(batch.obs_next))
-        parent: Any = super()
-        return parent._preprocess_batch(batch, buffer, indices)
+        batch.obs = seen_once(batch.obs, self.policy.actor, self.critic)
+        batch.obs_next = seen_once(batch.obs_next, self.critic)
+        prepared = self._add_returns_and_advantages(batch, buffer, indices)
+        prepared.act = torch.as_tensor(prepared.act)
+        prepared.logp_old = torch.as_tensor(prepared.log_p)
+        del prepared.obs_next  # or it would be copied with each part of the batch
+        return prepared
 
 
 class OnPolicyLearner(Learner):
@@ -103,6 +109,7 @@ class OnPolicyLearner(Learner):
         with torch.no_grad():
             log_p, _ = self.policy.actor(seen)
             drawn = (log_p - torch.empty_like(log_p).exponential_().log_()).argmax(dim=1)
+            self.kept = {"log_p": log_p.gather(1, drawn[:, None]).squeeze(1).numpy()}
         return np.asarray(drawn)
 
     def update(self, times: int) -> int:

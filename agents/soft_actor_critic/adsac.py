@@ -8,14 +8,20 @@ have no dropout, and the entropy is that of the policy that acts. Losses: `losse
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_marl.agents.networks.attention import TokenCritic
-from edge_marl.agents.networks.diffusion import DiffusionActor, make_schedule
+from edge_marl.agents.networks.diffusion import (
+    Diffusion,
+    DiffusionActor,
+    PairDiffusionActor,
+    make_schedule,
+)
+from edge_marl.agents.networks.pair_tokens import PairTokenCritic
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.soft_actor_critic.losses import SacLearner
@@ -37,19 +43,21 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
 
     name = "adsac"
     config_class: ClassVar[type[AdsacConfig]] = AdsacConfig
-    actor: DiffusionActor
+    actor: Diffusion
 
     @classmethod
-    def build_actor(cls, scenario: Scenario, config: AdsacConfig) -> DiffusionActor:
+    def build_actor(cls, scenario: Scenario, config: AdsacConfig) -> Diffusion:
         """Return an untrained actor."""
-        return DiffusionActor(
-            ObservationLayout(scenario),
-            width=config.width,
-            schedule=make_schedule(config.denoising_steps, config.beta_min, config.beta_max),
-            denoiser_width=config.denoiser_width,
-            noise_draws=config.noise_draws,
-            attention=config.attention,
-        )
+        parts: Any = {
+            "width": config.width,
+            "schedule": make_schedule(config.denoising_steps, config.beta_min, config.beta_max),
+            "denoiser_width": config.denoiser_width,
+            "noise_draws": config.noise_draws,
+            "attention": config.attention,
+        }
+        if config.network == "pairs":
+            return PairDiffusionActor(scenario, **parts)
+        return DiffusionActor(ObservationLayout(scenario), **parts)
 
     def reset(self, seed: int) -> None:
         """Draw the noise that all decisions until the next reset use."""
@@ -70,12 +78,18 @@ def make_learner(
     for_replay: np.random.SeedSequence,
 ) -> SacLearner:
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
-    layout = ObservationLayout(scenario)
+
+    def make_critic() -> nn.Module:
+        if config.network == "pairs":
+            return PairTokenCritic(scenario, config.width, attention=config.attention)
+        layout = ObservationLayout(scenario)
+        return TokenCritic(layout, config.width, attention=config.attention)
+
     return SacLearner(
         action_space(scenario),
         config,
         AdsacAgent.build_actor(scenario, config),
-        lambda: TokenCritic(layout, config.width, attention=config.attention),
+        make_critic,
         UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay),
         budget,
     )

@@ -15,7 +15,7 @@ H_target(s) is a share of log(number of actions that are legal in s); pi is 0 wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -29,8 +29,9 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from edge_marl.agents.networks.features import SeesOnce
 from edge_marl.agents.on_tianshou.learner import ReplayLearner
-from edge_marl.agents.on_tianshou.on_batch import OnBatch
+from edge_marl.agents.on_tianshou.on_batch import OnBatch, seen_once
 from edge_marl.agents.on_tianshou.optimisers import adam, falling
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay
 from edge_marl.agents.soft_actor_critic.settings import SoftActorCriticConfig
@@ -45,7 +46,8 @@ class SacLearner(ReplayLearner):
         actions: the A actions.
         config: settings.
         actor: the network (observation (B, D), mask (B, A)) -> log-probabilities (B, A).
-        make_critic: makes the network (observation (B, D)) -> Q (B, A); called twice.
+        make_critic: makes the network (observation (B, D)) -> Q (B, A), or one that `SeesOnce`;
+            called twice.
         replay: buffer.
         budget: decisions to train on, over which the learning rate falls.
         acts: the network that the trained agent acts with, where `actor` wraps it.
@@ -67,7 +69,7 @@ class SacLearner(ReplayLearner):
         self.algorithm = _DiscreteSAC(
             policy=DiscreteSACPolicy(actor=OnBatch(actor, actor=True), action_space=actions),
             policy_optim=optimiser,
-            critic=OnBatch(_Critics(make_critic), actor=False),
+            critic=OnBatch(_side_by_side(make_critic(), make_critic()), actor=False),
             critic_optim=optimiser,
             tau=config.tau,
             gamma=config.gamma,
@@ -79,13 +81,33 @@ class SacLearner(ReplayLearner):
 class _Critics(nn.Module):
     """Two critics side by side."""
 
-    def __init__(self, make_critic: Callable[[], nn.Module]) -> None:
+    def __init__(self, *critics: nn.Module) -> None:
         super().__init__()
-        self.critics = nn.ModuleList(make_critic() for _ in range(2))
+        self.critics = nn.ModuleList(critics)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return Q (2, B, A) for observations (B, D)."""
         return torch.stack([critic(observation) for critic in self.critics])
+
+
+class _CriticsSeeOnce(SeesOnce):
+    """Two critics side by side, on the same features."""
+
+    def __init__(self, *critics: SeesOnce) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+        self.see, self.sees, self.masked = critics[0].see, critics[0].sees, critics[0].masked
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return Q (2, B, A)."""
+        critics: list[Any] = list(self.critics)
+        return torch.stack([critic.judge(seen) for critic in critics])
+
+
+def _side_by_side(first: nn.Module, second: nn.Module) -> nn.Module:
+    if isinstance(first, SeesOnce) and isinstance(second, SeesOnce):
+        return _CriticsSeeOnce(first, second)
+    return _Critics(first, second)
 
 
 class _MaskedAlpha(AutoAlpha):
@@ -130,7 +152,8 @@ class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
         return Batch()
 
     def _target_q_compute_value(self, obs_batch: Any, act_batch: Any) -> Tensor:
-        value, entropy = self._expected(obs_batch.obs, self.critic_old(obs_batch.obs))
+        seen = seen_once(obs_batch.obs, self.policy.actor, self.critic)
+        value, entropy = self._expected(seen, self.critic_old(seen))
         return value + self.alpha.value * entropy
 
     def _expected(self, seen: Any, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,6 +166,7 @@ class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
         return (dist.probs * values.amin(dim=0)).sum(dim=-1), dist.entropy()
 
     def _update_with_batch(self, batch: Any) -> Any:
+        batch.obs = seen_once(batch.obs, self.policy.actor, self.critic)
         values = self.critic(batch.obs)
         taken = torch.as_tensor(batch.act)[None, :, None].expand(len(values), -1, 1)
         error = values.gather(2, taken).squeeze(2) - batch.returns.flatten()

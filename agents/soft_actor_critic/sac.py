@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
+from edge_marl.agents.networks.pairs import PairActor, PairCritic
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.soft_actor_critic.losses import SacLearner
@@ -29,6 +30,8 @@ class SacAgent(PolicyAgent[SacConfig]):
     @classmethod
     def build_actor(cls, scenario: Scenario, config: SacConfig) -> nn.Module:
         """Return an untrained actor."""
+        if config.network == "pairs":
+            return PairActor(scenario, config.hidden)
         return FlatActor(ObservationLayout(scenario), config.hidden)
 
 
@@ -40,12 +43,17 @@ def make_learner(
     for_replay: np.random.SeedSequence,
 ) -> SacLearner:
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
-    layout = ObservationLayout(scenario)
+
+    def make_critic() -> nn.Module:
+        if config.network == "pairs":
+            return PairCritic(scenario, config.hidden)
+        return FlatNetwork(ObservationLayout(scenario), config.hidden)
+
     return SacLearner(
         action_space(scenario),
         config,
         SacAgent.build_actor(scenario, config),
-        lambda: FlatNetwork(layout, config.hidden),
+        make_critic,
         UniformReplay(replay_size(config.buffer_size, rows, budget), rows, for_replay),
         budget,
     )

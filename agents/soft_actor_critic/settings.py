@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edge_marl.agents.training.settings import (
     Count,
@@ -52,6 +53,8 @@ class SacConfig(SoftActorCriticConfig):
     """At -1.5 two of 40 seeds fell into a single action before their 300th gradient step, at -0.5
     none: while all servers fill up for the first time the values say little, and a policy without
     entropy to hold it runs away from them for good."""
+    network: Literal["flat", "pairs"] = "flat"
+    """As of `ppo`: `pairs` scores each legal (server, service) pair by itself."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of the actor and of each critic, as published."""
 
@@ -60,6 +63,9 @@ class SacConfig(SoftActorCriticConfig):
 class AdsacConfig(SoftActorCriticConfig, DiffusionConfig):
     """Settings of `adsac`: attention over tokens and a diffusion policy."""
 
+    network: Literal["tokens", "pairs"] = "tokens"
+    """`pairs` goes on from the servers' tokens with the legal (server, service) pairs only, and
+    with what follows from the observation for each (`networks/pair_tokens.py`)."""
     width: Count = 32
     """Width of the tokens. With 48 a gradient step takes a third longer and nothing is gained (mean
     utility per task on validation workloads of seven scenarios, two seeds: 1.104 with 48, 1.107

@@ -3,6 +3,9 @@
 `presets.json` is written by `python -m edge_marl.benchmarks.study.search TIER --adopt` from trials
 on train and validation workloads; it has those of `paper`, which every scenario of the base model
 takes, and those of `campus`, which every other one takes.
+
+`pairs.json` has what goes with `network=pairs`, found by hand on train and validation workloads of
+`metro` and `paper`: it learns from fewer and larger batches.
 """
 
 from __future__ import annotations
@@ -14,18 +17,30 @@ from typing import Any
 
 from edge_marl.scenario import Scenario
 
-__all__ = ["PRESETS_FILE", "preset"]
+__all__ = ["PRESETS_FILE", "preset", "with_network"]
 
 PRESETS_FILE = Path(__file__).with_name("presets.json")
+PAIRS_FILE = Path(__file__).with_name("pairs.json")
 
 
 def preset(agent: str, scenario: Scenario) -> dict[str, Any]:
     """Return the settings of an agent that a scenario replaces the defaults with."""
-    settings: dict[str, Any] = _read()["campus" if scenario.extended else "paper"].get(agent, {})
+    return _of_tier(PRESETS_FILE, agent, scenario)
+
+
+def with_network(network: str, agent: str, scenario: Scenario) -> dict[str, Any]:
+    """Return the settings of an agent that go with a network which is not its default."""
+    return _of_tier(PAIRS_FILE, agent, scenario) if network == "pairs" else {}
+
+
+def _of_tier(path: Path, agent: str, scenario: Scenario) -> dict[str, Any]:
+    settings: dict[str, Any] = _read(path)["campus" if scenario.extended else "paper"].get(
+        agent, {}
+    )
     return settings
 
 
 @cache
-def _read() -> dict[str, dict[str, dict[str, Any]]]:
-    presets: dict[str, dict[str, dict[str, Any]]] = json.loads(PRESETS_FILE.read_text("utf-8"))
+def _read(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    presets: dict[str, dict[str, dict[str, Any]]] = json.loads(path.read_text("utf-8"))
     return presets

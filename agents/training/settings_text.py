@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edge_marl.agents.base import Agent, Trainer
+from edge_marl.agents.training.presets import with_network
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.errors import AgentError, did_you_mean
 
@@ -50,7 +51,7 @@ def read_setting(text: str) -> tuple[str, Any]:
 
 
 def configure(made: Agent | Trainer, chosen: Mapping[str, Any]) -> None:
-    """Replace settings of a trainer.
+    """Replace settings of a trainer, and with its network what goes with it (`presets.py`).
 
     Raises:
         AgentError: if it has no such setting, or the value is not one of it.
@@ -67,8 +68,11 @@ def configure(made: Agent | Trainer, chosen: Mapping[str, Any]) -> None:
             raise AgentError(
                 f"setting {name}={value}: {hint}The settings of {made.name} are {', '.join(known)}"
             )
+    settings = asdict(made.config)
+    if chosen.get("network", settings.get("network")) != settings.get("network"):
+        settings |= with_network(chosen["network"], made.name, made.scenario)
     try:
-        made.config = TypeAdapter(kind).validate_python(asdict(made.config) | dict(chosen))
+        made.config = TypeAdapter(kind).validate_python(settings | dict(chosen))
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:  # the settings' own check says it all

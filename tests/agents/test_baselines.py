@@ -84,6 +84,17 @@ def test_drawn_actions_have_the_policys_probabilities() -> None:
     np.testing.assert_allclose(shares, expected[0], atol=5 * 0.5 / rows**0.5)
 
 
+@pytest.mark.parametrize("network", ["flat", "pairs"])
+def test_what_is_kept_of_an_action_is_its_log_probability(network: str) -> None:
+    training: Any = small_trainer("ppo", SMOKE, network=network).start(SMOKE, 100, seed=0)
+    training.advance()
+    part = training.learner
+    kept = part.replay[part.replay.sample_indices(0)]
+    with torch.no_grad():
+        log_p = part.actor(torch.as_tensor(kept.obs.obs), torch.as_tensor(kept.obs.mask))
+    np.testing.assert_allclose(kept.log_p, log_p[np.arange(len(kept)), kept.act], rtol=1e-5)
+
+
 @every_baseline
 def test_defaults_train_in_base_and_extended_tiers(name: str) -> None:
     for tier in ("smoke", "agod", "campus"):

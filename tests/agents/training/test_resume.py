@@ -69,8 +69,9 @@ def test_cut_in_two_equals_uncut(name: str, scenario: Scenario, tmp_path: Path) 
     check_cut_in_two(small_trainer(name, scenario), scenario, tmp_path)
 
 
-def test_with_legal_pairs_cut_in_two_equals_uncut(tmp_path: Path) -> None:
-    trainer = small_trainer("ppo", CAMPUS)
+@pytest.mark.parametrize("name", ["ppo", "sac", "adsac", "iadsac"])
+def test_with_legal_pairs_cut_in_two_equals_uncut(name: str, tmp_path: Path) -> None:
+    trainer = small_trainer(name, CAMPUS)
     settings: dict[str, Any] = {"network": "pairs"}
     trainer.config = replace(trainer.config, **settings)
     check_cut_in_two(trainer, CAMPUS, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 
@@ -9,12 +10,13 @@ import pytest
 
 from edge_marl.agents import make, names
 from edge_marl.agents.registry import find
+from edge_marl.agents.training.presets import with_network
 from edge_marl.agents.training.settings import LearningConfig, Range
-from edge_marl.agents.training.settings_text import parse_spec
+from edge_marl.agents.training.settings_text import configure, parse_spec
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.benchmarks.plan.cells import spec_of
 from edge_marl.errors import AgentError
-from edge_marl.scenario import load_scenario
+from edge_marl.scenario import Scenario, load_scenario
 
 CONFIGS: dict[str, type[LearningConfig]] = {
     name: kind.config_class for name in names() if issubclass(kind := find(name), LearningTrainer)
@@ -96,3 +98,25 @@ def test_settings_follow_an_agent_whatever_its_path(
 ) -> None:
     assert parse_spec(text) == (agent, settings)
     assert parse_spec(spec_of(agent, settings)) == (agent, settings)
+
+
+def configured(name: str, scenario: Scenario, **chosen: Any) -> dict[str, Any]:
+    """The settings of an agent that some were chosen of, as JSON has them."""
+    trainer = make(name, scenario)
+    assert isinstance(trainer, LearningTrainer)
+    configure(trainer, chosen)
+    settings: dict[str, Any] = json.loads(json.dumps(trainer.settings))
+    return settings
+
+
+@pytest.mark.parametrize("tier", ["smoke", "metro"])
+@pytest.mark.parametrize("name", ["ppo", "adsac"])
+def test_with_a_network_goes_what_it_learns_well_with(name: str, tier: str) -> None:
+    scenario = load_scenario(tier)
+    plain, with_it = configured(name, scenario), with_network("pairs", name, scenario)
+    assert with_it.keys() <= plain.keys()
+    assert configured(name, scenario, network="pairs") == plain | with_it | {"network": "pairs"}
+    assert configured(name, scenario, network=plain["network"], gamma=0.5) == plain | {"gamma": 0.5}
+    assert configured(name, scenario, network="pairs", num_envs=7)["num_envs"] == 7
+    with pytest.raises(AgentError, match="setting network = 'pears'"):
+        configured(name, scenario, network="pears")

@@ -107,6 +107,12 @@ def test_learns_which_service_is_good(name: str, seed: int) -> None:
 
 
 @every_learner
+def test_legal_pairs_learn_which_service_is_good(name: str) -> None:
+    trainer = small_trainer(name, PLAIN, gamma=0.5, learning_rate=1e-2, network="pairs")
+    assert utility_per_task(trainer.train(PLAIN, 3200, seed=0), PLAIN) > 0.95
+
+
+@every_learner
 def test_defaults_train_in_every_base_tier(name: str) -> None:
     for tier in ("smoke", "agod", "paper"):
         scenario = load_scenario(tier)

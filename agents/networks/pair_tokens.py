@@ -1,0 +1,99 @@
+"""Attention over the servers, and numbers for each legal (server, service) pair.
+
+Sizes: B rows, S servers, V services per server, K most legal actions of a row, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from edge_marl.agents.networks.attention import TokenEncoder
+from edge_marl.agents.networks.features import SeesOnce
+from edge_marl.agents.networks.pairs import PairFeatures, all_actions, legal_first, of_places
+from edge_marl.layout import ObservationLayout
+from edge_marl.scenario import Scenario
+
+__all__ = ["PairTokenCritic", "PairTokens"]
+
+
+class PairTokens(nn.Module):
+    """`outputs` numbers for each legal pair, from its server's token and what is its own.
+
+    The token knows the task and, by attention, how the other servers stand (`attention.py`); of its
+    services it shows the mean and the largest of each feature. What the pair adds are its features
+    beside those of the task and the server (`pairs.py`). One hidden layer joins them: U token(s) is
+    the same for all services of a server, and computed once.
+    """
+
+    def __init__(
+        self, scenario: Scenario, width: int, outputs: int, *, attention: bool = True
+    ) -> None:
+        super().__init__()
+        layout = ObservationLayout(scenario)
+        self.features = PairFeatures(scenario)
+        self.encoder = TokenEncoder(layout, width, attention=attention)
+        if layout.extended:
+            self.encoder.service = nn.Linear(2 * self.features.tokens.service_size, width)
+        self.of_token = nn.Linear(width, width)
+        self.of_pair = nn.Linear(self.features.own_size, width, bias=False)
+        self.out = nn.Linear(width, outputs)
+
+    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the mask, the legal actions (B, K) and the features of tokens and pairs."""
+        action = legal_first(mask)
+        tokens = self.features.tokens(observation)
+        task, servers, services = tokens
+        return {
+            "mask": mask,
+            "action": action,
+            "task": task,
+            "servers": servers,
+            "services": torch.cat([services.mean(dim=2), services.amax(dim=2)], dim=-1),
+            "own": self.features.own(observation, tokens, action),
+        }
+
+    def forward(self, seen: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the task's token (B, W) and each pair's numbers (B, K, outputs)."""
+        encoder, services = self.encoder, seen["services"]
+        shown = encoder.service(services) if services.shape[-1] else encoder.identity
+        tokens: Any = encoder.encode(seen["task"], seen["servers"], shown)
+        task, servers = tokens.split([1, tokens.shape[1] - 1], dim=1)
+        server = self.features.server_of(seen["action"])
+        hidden = relu(self.of_pair(seen["own"]) + of_places(self.of_token(servers), server))
+        return task.squeeze(1), self.out(hidden)
+
+
+class PairTokenCritic(SeesOnce):
+    """Q(s, a) of legal actions: a value from the task's token, plus each pair's part.
+
+    Args:
+        scenario: the world.
+        width: of the tokens.
+        attention: whether tokens see each other.
+    """
+
+    masked, sees = True, "pair tokens"
+
+    def __init__(self, scenario: Scenario, width: int, *, attention: bool = True) -> None:
+        super().__init__()
+        self.pairs = PairTokens(scenario, width, 1, attention=attention)
+        self.value = nn.Linear(width, 1)
+
+    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return what there is to see (`PairTokens.see`)."""
+        return self.pairs.see(observation, mask)
+
+    def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return (B, A), the lowest number where an action is illegal."""
+        return self.parts(seen)[1]
+
+    def parts(self, seen: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the state's value (B, 1), and Q (B, A)."""
+        task, pairs = self.pairs(seen)
+        value: Tensor = self.value(task)
+        return value, all_actions(pairs.squeeze(-1) + value, seen["action"], seen["mask"])
