@@ -10,6 +10,7 @@ from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
 from torch import Tensor, nn
 
 from edge_marl.agents.networks.flat import FlatNetwork
+from edge_marl.agents.networks.pairs import PairNetwork
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.value_based.settings import DqnConfig
 from edge_marl.agents.value_based.shared import (
@@ -28,10 +29,13 @@ __all__ = ["GatewayValues", "IdqnAgent", "make_learner"]
 class GatewayValues(nn.Module):
     """Q of each action and, as the last, of doing nothing: the value of a step without a task."""
 
-    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+    def __init__(self, scenario: Scenario, config: DqnConfig) -> None:
         super().__init__()
-        layout = ObservationLayout(scenario)
-        self.values = FlatNetwork(layout, hidden, outputs=scenario.num_actions + 1)
+        if config.network == "pairs":
+            self.values: nn.Module = PairNetwork(scenario, config.hidden, nothing=True)
+        else:
+            layout = ObservationLayout(scenario)
+            self.values = FlatNetwork(layout, config.hidden, outputs=scenario.num_actions + 1)
 
     def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
         """Return Q (B, A) of the single environment's actions, the lowest number where illegal."""
@@ -48,7 +52,7 @@ class IdqnAgent(ValueAgent):
     @classmethod
     def build_actor(cls, scenario: Scenario, config: DqnConfig) -> nn.Module:
         """Return an untrained network."""
-        return GatewayValues(scenario, config.hidden)
+        return GatewayValues(scenario, config)
 
 
 def make_learner(
@@ -59,7 +63,7 @@ def make_learner(
     for_replay: np.random.SeedSequence,
 ) -> ValueLearner:
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
-    actor = GatewayValues(scenario, config.hidden)
+    actor = GatewayValues(scenario, config)
     policy = DiscreteQLearningPolicy(
         model=OnArray(actor.values), action_space=gateway_action_space(scenario)
     )

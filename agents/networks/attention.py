@@ -26,15 +26,28 @@ class TokenEncoder(nn.Module):
 
     In the base model services show nothing. There every server has an `identity` of its own,
     learnt: in a topology that stays the same a learner has to find out which service is good.
+
+    Args:
+        layout: of the observations.
+        width: of the tokens.
+        attention: whether tokens see each other.
+        shown: numbers that `service` takes, where they are not those of one service.
     """
 
-    def __init__(self, layout: ObservationLayout, width: int, *, attention: bool = True) -> None:
+    def __init__(
+        self,
+        layout: ObservationLayout,
+        width: int,
+        *,
+        attention: bool = True,
+        shown: int | None = None,
+    ) -> None:
         super().__init__()
         self.features = TokenFeatures(layout)
         self.task = nn.Linear(self.features.task_size, width)
         self.server = nn.Linear(self.features.server_size, width)
         if self.features.service_size:
-            self.service = nn.Linear(self.features.service_size, width)
+            self.service = nn.Linear(shown or self.features.service_size, width)
         else:
             self.identity = nn.Parameter(0.3 * torch.randn(layout.num_servers, width))
         self.mix = nn.Linear(width, width)

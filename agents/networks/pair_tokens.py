@@ -28,6 +28,12 @@ class PairTokens(nn.Module):
     services it shows the mean and the largest of each feature. What the pair adds are its features
     beside those of the task and the server (`pairs.py`). One hidden layer joins them: U token(s) is
     the same for all services of a server, and computed once.
+
+    Args:
+        scenario: the world.
+        width: of the tokens and of the hidden layer.
+        outputs: numbers per pair.
+        attention: whether tokens see each other.
     """
 
     def __init__(
@@ -36,9 +42,8 @@ class PairTokens(nn.Module):
         super().__init__()
         layout = ObservationLayout(scenario)
         self.features = PairFeatures(scenario)
-        self.encoder = TokenEncoder(layout, width, attention=attention)
-        if layout.extended:
-            self.encoder.service = nn.Linear(2 * self.features.tokens.service_size, width)
+        shown = 2 * self.features.tokens.service_size
+        self.encoder = TokenEncoder(layout, width, attention=attention, shown=shown)
         self.of_token = nn.Linear(width, width)
         self.of_pair = nn.Linear(self.features.own_size, width, bias=False)
         self.out = nn.Linear(width, outputs)
@@ -71,6 +76,9 @@ class PairTokens(nn.Module):
 class PairTokenCritic(SeesOnce):
     """Q(s, a) of legal actions: a value from the task's token, plus each pair's part.
 
+    In the extended model that part comes on top of what the heuristics take the pair to be worth at
+    once (`heuristics/view.py`, `View.value`): what is left to learn are crashes and what follows.
+
     Args:
         scenario: the world.
         width: of the tokens.
@@ -96,4 +104,7 @@ class PairTokenCritic(SeesOnce):
         """Return the state's value (B, 1), and Q (B, A)."""
         task, pairs = self.pairs(seen)
         value: Tensor = self.value(task)
-        return value, all_actions(pairs.squeeze(-1) + value, seen["action"], seen["mask"])
+        values = pairs.squeeze(-1) + value
+        if self.pairs.features.shows_worth:
+            values = values + seen["own"][..., -1]
+        return value, all_actions(values, seen["action"], seen["mask"])

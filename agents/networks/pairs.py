@@ -25,6 +25,7 @@ __all__ = [
     "PairActor",
     "PairCritic",
     "PairFeatures",
+    "PairNetwork",
     "PairScore",
     "PairValue",
     "all_actions",
@@ -58,6 +59,11 @@ class PairFeatures(nn.Module):
         self.size = self.tokens.task_size + self.tokens.server_size + self.own_size
 
     deadlines: Tensor
+
+    @property
+    def shows_worth(self) -> bool:
+        """Whether the last feature is what the heuristics take a place to be worth."""
+        return self._layout.extended
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """Return features (B, K, F) of the pairs of actions (B, K), for observations (B, D)."""
@@ -189,6 +195,32 @@ class PairCritic(SeesOnce):
         """Return (B, A), about the lowest number where an action is illegal."""
         values: Tensor = self.score(seen) + self.value.judge({"features": seen["state"]})
         return values
+
+
+class PairNetwork(nn.Module):
+    """Q of all pairs, for learners whose networks are shown no masks.
+
+    Args:
+        scenario: the world.
+        hidden: widths of the hidden layers.
+        nothing: whether a last output is the value of the state, for a gateway that does nothing.
+    """
+
+    def __init__(
+        self, scenario: Scenario, hidden: tuple[int, ...], *, nothing: bool = False
+    ) -> None:
+        super().__init__()
+        self.score = PairScore(scenario, hidden)
+        self.value = PairValue(ObservationLayout(scenario), hidden)
+        self._actions, self._nothing = scenario.num_actions, nothing
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return (B, A) for observations (B, D), or (B, A + 1)."""
+        every = torch.arange(self._actions).expand(len(observation), -1)
+        scores = self.score.layers(self.score.features(observation, every)).squeeze(-1)
+        value = self.value(observation)
+        values: Tensor = scores + value
+        return torch.cat([values, value], dim=1) if self._nothing else values
 
 
 def all_actions(of_pairs: Tensor, action: Tensor, mask: Tensor) -> Tensor:

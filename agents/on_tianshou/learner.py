@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,8 @@ class Learner(ABC):
     """What the trained agent acts with: (observation (B, D), mask (B, A)) -> scores (B, A)."""
     algorithm: Algorithm[Any, Any]
     replay: ReplayBufferManager
-    kept: Mapping[str, Any] = {}
-    """What is kept of the last actions besides, rows first."""
+    kept: Batch | None = None
+    """What is kept with the last actions, rows first."""
 
     @abstractmethod
     def update(self, times: int) -> int:

@@ -136,8 +136,9 @@ class TianshouTraining(Training):
             truncated=truncated,
             obs_next=after,
             info=Batch(),
-            **self.learner.kept,
         )
+        if self.learner.kept is not None:
+            step.policy = self.learner.kept
         self.learner.replay.add(step)
         deciding = env.deciding(seen)
         self.decisions += deciding

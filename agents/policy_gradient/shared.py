@@ -68,7 +68,7 @@ class OncePerUpdate:
         batch.obs_next = seen_once(batch.obs_next, self.critic)
         prepared = self._add_returns_and_advantages(batch, buffer, indices)
         prepared.act = torch.as_tensor(prepared.act)
-        prepared.logp_old = torch.as_tensor(prepared.log_p)
+        prepared.logp_old = torch.as_tensor(prepared.policy.log_p)
         del prepared.obs_next  # or it would be copied with each part of the batch
         return prepared
 
@@ -109,7 +109,7 @@ class OnPolicyLearner(Learner):
         with torch.no_grad():
             log_p, _ = self.policy.actor(seen)
             drawn = (log_p - torch.empty_like(log_p).exponential_().log_()).argmax(dim=1)
-            self.kept = {"log_p": log_p.gather(1, drawn[:, None]).squeeze(1).numpy()}
+            self.kept = Batch(log_p=log_p.gather(1, drawn[:, None]).squeeze(1).numpy())
         return np.asarray(drawn)
 
     def update(self, times: int) -> int:

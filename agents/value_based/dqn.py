@@ -8,6 +8,7 @@ import numpy as np
 from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
 
 from edge_marl.agents.networks.flat import FlatNetwork
+from edge_marl.agents.networks.pairs import PairNetwork
 from edge_marl.agents.value_based.settings import DqnConfig
 from edge_marl.agents.value_based.shared import (
     OnArray,
@@ -32,6 +33,8 @@ class DqnAgent(ValueAgent):
     @classmethod
     def build_actor(cls, scenario: Scenario, config: DqnConfig) -> Values:
         """Return an untrained network."""
+        if config.network == "pairs":
+            return Values(PairNetwork(scenario, config.hidden))
         return Values(FlatNetwork(ObservationLayout(scenario), config.hidden))
 
 

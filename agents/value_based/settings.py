@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edge_marl.agents.training.settings import BaselineConfig, Count, Positive, Share
 
@@ -33,6 +34,9 @@ class ValueConfig(BaselineConfig):
 @dataclass(frozen=True, kw_only=True)
 class DqnConfig(ValueConfig):
     """Settings of `dqn`."""
+
+    network: Literal["flat", "pairs"] = "flat"
+    """As of `ppo`; illegal pairs are scored too, as Tianshou's DQN shows networks no masks."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ def test_learns_which_service_is_good(name: str, seed: int) -> None:
     assert after > 0.95
 
 
-@pytest.mark.parametrize("name", ["a2c", "ppo"])
+@pytest.mark.parametrize("name", ["a2c", "ppo", "dqn"])
 def test_legal_pairs_learn_which_service_is_good(name: str) -> None:
     trainer = small_trainer(name, PLAIN, network="pairs")
     assert utility_per_task(trainer.train(PLAIN, 4000, seed=0), PLAIN) > 0.95
@@ -92,7 +92,7 @@ def test_what_is_kept_of_an_action_is_its_log_probability(network: str) -> None:
     kept = part.replay[part.replay.sample_indices(0)]
     with torch.no_grad():
         log_p = part.actor(torch.as_tensor(kept.obs.obs), torch.as_tensor(kept.obs.mask))
-    np.testing.assert_allclose(kept.log_p, log_p[np.arange(len(kept)), kept.act], rtol=1e-5)
+    np.testing.assert_allclose(kept.policy.log_p, log_p[np.arange(len(kept)), kept.act], rtol=1e-5)
 
 
 @every_baseline

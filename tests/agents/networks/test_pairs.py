@@ -13,7 +13,14 @@ from torch import Tensor
 from edge_marl.agents import load
 from edge_marl.agents.heuristics.known import Known
 from edge_marl.agents.heuristics.view import View
-from edge_marl.agents.networks.pairs import PairActor, PairFeatures, PairValue, legal_first
+from edge_marl.agents.networks.pairs import (
+    PairActor,
+    PairCritic,
+    PairFeatures,
+    PairNetwork,
+    PairValue,
+    legal_first,
+)
 from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.policy_gradient.trainers import PpoTrainer
 from edge_marl.envs import EdgeAIGCVectorEnv
@@ -110,6 +117,17 @@ def test_a_server_and_its_services_may_stand_anywhere() -> None:
     torch.testing.assert_close(actor(moved, moved_mask), expected)
     torch.testing.assert_close(value(moved), value(observation))
     assert value(observation).shape == (ROWS, 1)
+
+
+def test_without_masks_a_pair_has_the_value_that_it_has_among_legal_ones() -> None:
+    scenario = load_scenario("metro")
+    observation, mask = shown(scenario)
+    network = PairNetwork(scenario, (16, 8), nothing=True).double()
+    critic = PairCritic(scenario, (16, 8)).double()
+    critic.load_state_dict(network.state_dict())
+    values = network(observation)
+    torch.testing.assert_close(values[:, :-1][mask], critic(observation, mask)[mask])
+    torch.testing.assert_close(values[:, -1:], network.value(observation))
 
 
 def test_a_row_without_a_legal_action_disturbs_no_other() -> None:

@@ -69,7 +69,7 @@ def test_cut_in_two_equals_uncut(name: str, scenario: Scenario, tmp_path: Path) 
     check_cut_in_two(small_trainer(name, scenario), scenario, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["ppo", "sac", "adsac", "iadsac"])
+@pytest.mark.parametrize("name", ["ppo", "ippo", "sac", "adsac", "iadsac", "dqn", "idqn"])
 def test_with_legal_pairs_cut_in_two_equals_uncut(name: str, tmp_path: Path) -> None:
     trainer = small_trainer(name, CAMPUS)
     settings: dict[str, Any] = {"network": "pairs"}

@@ -110,7 +110,7 @@ def configured(name: str, scenario: Scenario, **chosen: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("tier", ["smoke", "metro"])
-@pytest.mark.parametrize("name", ["ppo", "adsac"])
+@pytest.mark.parametrize("name", ["ppo", "a2c", "reinforce", "ippo", "sac", "adsac", "dqn"])
 def test_with_a_network_goes_what_it_learns_well_with(name: str, tier: str) -> None:
     scenario = load_scenario(tier)
     plain, with_it = configured(name, scenario), with_network("pairs", name, scenario)
