@@ -74,6 +74,11 @@ class ObservationLayout:
         self.num_servers = scenario.num_neighbours
         """Servers N that are seen: all, or a neighbourhood."""
         self.num_services = scenario.num_services
+        self.num_choices = scenario.num_services * scenario.num_levels
+        """What may be chosen on a server: each service, at each level."""
+        self.num_actions = scenario.num_actions
+        self.may_decline = scenario.decline is not None
+        """Whether the last action is to say no."""
         self.num_types = scenario.num_types
         self.max_demand = scenario.tasks.max_demand
         self.max_run_time_ms = scenario.tasks.max_run_time_ms

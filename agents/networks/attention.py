@@ -100,7 +100,7 @@ class TokenEncoder(nn.Module):
 
 
 class PairHead(nn.Module):
-    """`outputs` numbers for each (server, service) pair.
+    """`outputs` numbers for each action: each (server, service) pair, and to decline.
 
     f(s, v) = h(s, v) + u . token(s), where h matches what the server's token says about the task
     with the service: with what it shows, h = w . silu(U token(s) + C service(s, v)); in the base
@@ -112,6 +112,7 @@ class PairHead(nn.Module):
         self.inner = nn.Linear(width, width)
         self.common = nn.Linear(width, outputs)
         self._outputs = outputs
+        self.decline = nn.Linear(width, outputs) if layout.may_decline else None
         self._shown = TokenFeatures(layout).service_size
         if self._shown:
             self.service = nn.Linear(self._shown, width)
@@ -121,7 +122,8 @@ class PairHead(nn.Module):
             self.key = nn.Parameter(width**-0.5 * torch.randn(shape))
 
     def forward(self, tokens: Tensor, services: Tensor) -> Tensor:
-        """Return (B, A, outputs) for server tokens (B, S, W) and services (B, S, V, C)."""
+        """Return (B, A, outputs) for tokens (B, 1 + S, W) and services (B, S, V, C)."""
+        task, tokens = tokens.split([1, tokens.shape[1] - 1], dim=1)
         inner = self.inner(tokens)
         if self._shown:
             own = self.match(silu(inner[:, :, None] + self.service(services)))
@@ -129,7 +131,7 @@ class PairHead(nn.Module):
             own = torch.bmm(silu(inner).transpose(0, 1), self.key).transpose(0, 1)
             own = own.reshape(*tokens.shape[:2], -1, self._outputs)
         pairs: Tensor = (own + self.common(tokens)[:, :, None]).flatten(1, 2)
-        return pairs
+        return pairs if self.decline is None else torch.cat([pairs, self.decline(task)], dim=1)
 
 
 class TokenCritic(nn.Module):
@@ -149,5 +151,4 @@ class TokenCritic(nn.Module):
     def parts(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return the value (B, 1) and the pairs' parts (B, A) for observations (B, D)."""
         tokens, services = self.encoder(observation)
-        task, servers = tokens.split([1, tokens.shape[1] - 1], dim=1)
-        return self.value(task.squeeze(1)), self.pairs(servers, services).squeeze(-1)
+        return self.value(tokens[:, 0]), self.pairs(tokens, services).squeeze(-1)

@@ -201,7 +201,7 @@ class DiffusionActor(Diffusion):
         noise_draws: int,
         attention: bool = True,
     ) -> None:
-        super().__init__(layout.num_servers * layout.num_services, schedule, noise_draws)
+        super().__init__(layout.num_actions, schedule, noise_draws)
         self.encoder = TokenEncoder(layout, width, attention=attention)
         self.pairs = PairHead(layout, width, denoiser_width)
         self.denoiser = Denoiser(len(schedule.noise), denoiser_width)
@@ -221,7 +221,7 @@ class DiffusionActor(Diffusion):
     def denoise(self, observation: Tensor, noise: Tensor) -> Tensor:
         """Return each draw's x_0, (M, B, A)."""
         tokens, services = self.encoder(observation)
-        return self.chain(self.pairs(tokens[:, 1:], services), noise)
+        return self.chain(self.pairs(tokens, services), noise)
 
 
 class PairDiffusionActor(SeesOnce, Diffusion):

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from edge_marl.kernel.world import SERVICE_FEATURES
 from edge_marl.layout import ObservationLayout
 
 __all__ = ["SeesOnce", "TokenFeatures"]
@@ -16,6 +17,9 @@ __all__ = ["SeesOnce", "TokenFeatures"]
 SERVER_DERIVED = 3
 SERVICE_DERIVED = 1
 """Features of a server, and of a service in the extended model, that follow from the others."""
+WAIT, SHARE = 5, -1
+"""Of a service's features: the expected wait, where servers have lines, and the part of the steps
+that is done, where there are levels."""
 
 
 class SeesOnce(nn.Module):
@@ -54,6 +58,10 @@ class TokenFeatures(nn.Module):
     are in shares of the scenario's longest deadline, and the task's type is left out: it is the
     services' qualities that it decides, and they are observed. So the features mean the same, and
     are as many, in scenarios with other numbers of types, services and servers.
+
+    A service at each of L levels counts as L services, with a last feature: the part of the steps
+    that is done. Where servers have lines a service has the wait to expect besides (`heuristics/
+    view.py`, `View.wait_ms`), and the time left is that after it.
     """
 
     def __init__(self, layout: ObservationLayout) -> None:
@@ -81,15 +89,22 @@ class TokenFeatures(nn.Module):
     @property
     def service_size(self) -> int:
         """Features of a service, C: none in the base model, where nothing of it is observed."""
-        observed = self._layout.service_features
-        return observed + SERVICE_DERIVED if observed else 0
+        layout = self._layout
+        if not layout.extended:
+            return 0
+        return SERVICE_FEATURES + SERVICE_DERIVED + self.has_lines + bool(layout.lower_levels)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether tasks may wait at servers."""
+        return self._layout.max_waiting > 0
 
     @cached_property
     def _drops_type(self) -> bool:
         return self._layout.extended and self._layout.num_types > 1
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return features of the task (B, T), servers (B, S, F) and services (B, S, V, C).
+        """Return features of the task (B, T), servers (B, S, F) and services (B, S, V L, C).
 
         Args:
             observation: (B, D) as the environment gives them.
@@ -112,13 +127,38 @@ class TokenFeatures(nn.Module):
         self, task: Tensor, servers: Tensor, derived: Tensor, services: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the extended model's features, times in shares of the longest deadline."""
-        demand, run_time, left, after = task.unbind(-1)
-        capacity, free, up, delay, has_input = servers.unbind(-1)
-        quality, duration, warm, cost = services.unbind(-1)
-        delay, duration = delay * self._delay_unit, duration * self._duration_unit
-        slack = left[:, None, None] - delay[..., None] - duration
+        demand, run_time, left, after, *weight = task.unbind(-1)
+        capacity, free, up, delay, has_input, *line = servers.unbind(-1)
+        delay = delay * self._delay_unit
+        quality, duration, warm, cost, share = self._at_levels(services)
+        duration = duration * self._duration_unit
+        takes = delay[..., None].expand_as(duration)
+        waits: list[Tensor] = []
+        if line:
+            waiting, backlog = line
+            line = [waiting, backlog * self._duration_unit]
+            steps = demand[:, None, None] / self._demands_per_capacity * share
+            ready = torch.where(waiting > 0, 0.0, derived[..., 0])[..., None]
+            missing = (steps - ready).clamp_min(0.0) / capacity.clamp_min(1e-9)[..., None]
+            waits = [line[1][..., None] + missing * duration]
+            takes = torch.maximum(takes, waits[0])
+        slack = (left[:, None, None] - takes - duration).clamp(-1.0, 1.0)
+        shares = [share.expand_as(duration)] if self._layout.lower_levels else []
+        own = [capacity, free, up, delay, has_input, *line]
         return (
-            torch.stack([demand, run_time * self._run_time_unit, left, after], dim=-1),
-            torch.cat([torch.stack([capacity, free, up, delay, has_input], -1), derived], dim=-1),
-            torch.stack([quality, duration, warm, cost, slack.clamp(-1.0, 1.0)], dim=-1),
+            torch.stack([demand, run_time * self._run_time_unit, left, after, *weight], dim=-1),
+            torch.cat([torch.stack(own, -1), derived], dim=-1),
+            torch.stack([quality, duration, warm, cost, slack, *waits, *shares], dim=-1),
         )
+
+    def _at_levels(self, services: Tensor) -> tuple[Tensor, ...]:
+        """Return quality, duration, warm, cost and part of the steps (B, S, V L) of services."""
+        quality, duration, warm, cost, *lower = services.unbind(-1)
+        if not lower:
+            return quality, duration, warm, cost, torch.ones((), dtype=quality.dtype)
+        levels = torch.tensor([*self._layout.lower_levels, 1000], dtype=quality.dtype) / 1000
+        of_each = torch.stack([*lower, quality], dim=-1).flatten(-2)
+        repeated = (part.repeat_interleave(len(levels), dim=-1) for part in (duration, warm, cost))
+        duration, warm, cost = repeated
+        share = levels.repeat(quality.shape[-1])
+        return of_each, duration * share, warm, cost * share, share

@@ -22,9 +22,9 @@ class FlatNetwork(SeesOnce):
     ) -> None:
         super().__init__()
         self.features = TokenFeatures(layout)
-        per_server = self.features.server_size + layout.num_services * self.features.service_size
+        per_server = self.features.server_size + layout.num_choices * self.features.service_size
         inputs = self.features.task_size + per_server * layout.num_servers
-        sizes = (inputs, *hidden, outputs or layout.num_servers * layout.num_services)
+        sizes = (inputs, *hidden, outputs or layout.num_actions)
         layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.SiLU())]
         self.layers = nn.Sequential(*layers[:-1])
 

@@ -69,7 +69,8 @@ class PairTokens(nn.Module):
         tokens: Any = encoder.encode(seen["task"], seen["servers"], shown)
         task, servers = tokens.split([1, tokens.shape[1] - 1], dim=1)
         server = self.features.server_of(seen["action"])
-        hidden = relu(self.of_pair(seen["own"]) + of_places(self.of_token(servers), server))
+        of_tokens = of_places(self.features.with_nowhere(self.of_token(servers)), server)
+        hidden = relu(self.of_pair(seen["own"]) + of_tokens)
         return task.squeeze(1), self.out(hidden)
 
 

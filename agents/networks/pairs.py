@@ -15,9 +15,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
+from torch.nn.functional import one_hot, pad
 
-from edge_marl.agents.networks.features import SeesOnce, TokenFeatures
+from edge_marl.agents.networks.features import WAIT, SeesOnce, TokenFeatures
+from edge_marl.kernel.world import EXTENDED_TASK_FEATURES
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
@@ -54,8 +55,10 @@ class PairFeatures(nn.Module):
             self._loading /= longest_ms(layout)
         deadlines = torch.tensor(scenario.tasks.deadline_s or (0.0,), dtype=torch.float64)
         self.register_buffer("deadlines", 1000.0 * deadlines / longest_ms(layout), persistent=False)
-        self._actions = layout.num_servers * layout.num_services
-        self.own_size = self.tokens.service_size + 2 if layout.extended else self._actions
+        self._decline_price = scenario.decline.price if scenario.decline else 0.0
+        self.own_size = layout.num_actions
+        if layout.extended:
+            self.own_size = self.tokens.service_size + 2 + layout.may_decline
         self.size = self.tokens.task_size + self.tokens.server_size + self.own_size
 
     deadlines: Tensor
@@ -69,13 +72,13 @@ class PairFeatures(nn.Module):
         """Return features (B, K, F) of the pairs of actions (B, K), for observations (B, D)."""
         tokens = self.tokens(observation)
         task, servers, _ = tokens
-        server = of_places(servers, self.server_of(action))
+        server = of_places(self.with_nowhere(servers), self.server_of(action))
         shown = task[:, None].expand(-1, action.shape[1], -1)
         return torch.cat([shown, server, self.own(observation, tokens, action)], dim=-1)
 
     def server_of(self, action: Tensor) -> Tensor:
-        """Return the server of each action."""
-        return action // self._layout.num_services
+        """Return the server of each action; S, which is none, where it is to decline."""
+        return action // self._layout.num_choices
 
     def own(
         self, observation: Tensor, tokens: tuple[Tensor, Tensor, Tensor], action: Tensor
@@ -83,20 +86,38 @@ class PairFeatures(nn.Module):
         """Return what is neither the task's nor its server's, given the tokens' features."""
         task, servers, services = tokens
         if not self._layout.extended:
-            return one_hot(action, self._actions).to(task.dtype)
-        service = of_places(services.flatten(1, 2), action)
-        server = of_places(servers, self.server_of(action))
+            return one_hot(action, self._layout.num_actions).to(task.dtype)
+        service = of_places(self.with_nowhere(services.flatten(1, 2)), action)
+        server = of_places(self.with_nowhere(servers), self.server_of(action))
         derived = self._derived(observation, task, servers, server, service)
-        return torch.cat([service, derived], dim=-1)
+        if not self._layout.may_decline:
+            return torch.cat([service, derived], dim=-1)
+        declines = (action == self._layout.num_actions - 1).to(task.dtype)[..., None]
+        of_no = torch.stack([task[:, 2], -self._decline_price * self._weight(task)], dim=-1)
+        derived = torch.where(declines > 0, of_no[:, None], derived)
+        return torch.cat([service, declines, derived], dim=-1)
+
+    def with_nowhere(self, items: Tensor) -> Tensor:
+        """Return items (B, N, F) and, where a task may be declined, one more, of zeros."""
+        return pad(items, (0, 0, 0, 1)) if self._layout.may_decline else items
+
+    def _weight(self, task: Tensor) -> Tensor:
+        """Return (B,) what the value of the task's request is multiplied by, given its features."""
+        if task.shape[-1] == EXTENDED_TASK_FEATURES:
+            return torch.ones_like(task[:, 0])
+        return task[:, -1] * (self._layout.max_weight / 1000)
 
     def _derived(
         self, observation: Tensor, task: Tensor, servers: Tensor, server: Tensor, service: Tensor
     ) -> Tensor:
         """Return (B, K, 2): time left with loading, and worth. Times: see `TokenFeatures`."""
-        _, _, left, after = (column[:, None] for column in task.unbind(-1))
+        left, after = task[:, 2, None], task[:, 3, None]
         after = 2.0 * after
         quality, duration, warm, cost = service.unbind(-1)[:4]
-        takes = torch.maximum(server[..., 3], self._loading * (1.0 - warm)) + duration
+        takes = torch.maximum(server[..., 3], self._loading * (1.0 - warm))
+        if self.tokens.has_lines:
+            takes = torch.maximum(takes, service[..., WAIT])
+        takes = takes + duration
         stages = after + 1.0 + servers[..., 4].amax(dim=1, keepdim=True)
         worth = 2.0 * quality / stages
         if self._has_deadlines:
@@ -105,7 +126,8 @@ class PairFeatures(nn.Module):
                 deadline = (observation[:, : len(deadline)] @ deadline)[:, None]
             late = takes * (after + 1.0) - left
             worth = worth * (1.0 - late / (deadline * stages).clamp_min(1e-9)).clamp(0.0, 1.0)
-        return torch.stack([(left - takes).clamp(-1.0, 1.0), worth - cost], dim=-1)
+        worth = worth * self._weight(task)[:, None] - cost
+        return torch.stack([(left - takes).clamp(-1.0, 1.0), worth], dim=-1)
 
 
 def longest_ms(layout: ObservationLayout) -> int:

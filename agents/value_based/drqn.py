@@ -40,13 +40,13 @@ class Recurrent(nn.Module):
     def __init__(self, layout: ObservationLayout, config: DrqnConfig) -> None:
         super().__init__()
         self.features = TokenFeatures(layout)
-        per_server = self.features.server_size + layout.num_services * self.features.service_size
+        per_server = self.features.server_size + layout.num_choices * self.features.service_size
         inputs = self.features.task_size + per_server * layout.num_servers
         width = config.hidden[0]
         self._frames = config.frames
         self.inner = nn.Linear(inputs, width)
         self.memory = nn.LSTM(width, width, num_layers=len(config.hidden), batch_first=True)
-        self.values = nn.Linear(width, layout.num_servers * layout.num_services)
+        self.values = nn.Linear(width, layout.num_actions)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return (B, A)."""

@@ -29,7 +29,7 @@ class Quantiles(nn.Module):
 
     def __init__(self, layout: ObservationLayout, hidden: tuple[int, ...], quantiles: int) -> None:
         super().__init__()
-        actions = layout.num_servers * layout.num_services
+        actions = layout.num_actions
         self.flat = FlatNetwork(layout, hidden, actions * quantiles)
         self._shape = (actions, quantiles)
 

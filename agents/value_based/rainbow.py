@@ -56,7 +56,7 @@ class ReturnDistributions(nn.Module):
 
     def __init__(self, layout: ObservationLayout, config: RainbowConfig) -> None:
         super().__init__()
-        self._shape = (layout.num_servers * layout.num_services, config.atoms)
+        self._shape = (layout.num_actions, config.atoms)
         width = config.hidden[-1]
         self.body = FlatNetwork(layout, config.hidden[:-1] or (width,), width)
         self.value = NoisyLinear(width, config.atoms, config.noise)

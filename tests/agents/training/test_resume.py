@@ -21,9 +21,12 @@ from edge_marl.agents.training.state_file import read_state, write_state
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
+from tests.worlds.every_part import TERMS, world
 
 SMOKE = load_scenario("smoke")
 CAMPUS = load_scenario("campus")
+TERMS_ON = world(arrivals={"horizon_s": 120.0}, **TERMS)
+"""Lines at servers, levels, declining: another form of actions and of what is seen."""
 SLOTS = load_scenario("smoke").with_clock(30.0, hold=False)
 SMALL: dict[str, Any] = {
     "num_envs": 4,
@@ -64,17 +67,20 @@ def assert_equal(first: Any, second: Any) -> None:
 
 
 @pytest.mark.parametrize("name", learners())
-@pytest.mark.parametrize("scenario", [SMOKE, CAMPUS], ids=["smoke", "campus"])
+@pytest.mark.parametrize("scenario", [SMOKE, TERMS_ON], ids=["smoke", "terms"])
 def test_cut_in_two_equals_uncut(name: str, scenario: Scenario, tmp_path: Path) -> None:
     check_cut_in_two(small_trainer(name, scenario), scenario, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["ppo", "ippo", "sac", "adsac", "iadsac", "dqn", "idqn"])
-def test_with_legal_pairs_cut_in_two_equals_uncut(name: str, tmp_path: Path) -> None:
-    trainer = small_trainer(name, CAMPUS)
+@pytest.mark.parametrize("scenario", [CAMPUS, TERMS_ON], ids=["campus", "terms"])
+def test_with_legal_pairs_cut_in_two_equals_uncut(
+    name: str, scenario: Scenario, tmp_path: Path
+) -> None:
+    trainer = small_trainer(name, scenario)
     settings: dict[str, Any] = {"network": "pairs"}
     trainer.config = replace(trainer.config, **settings)
-    check_cut_in_two(trainer, CAMPUS, tmp_path)
+    check_cut_in_two(trainer, scenario, tmp_path)
 
 
 def check_cut_in_two(trainer: LearningTrainer, scenario: Scenario, tmp_path: Path) -> None:
