@@ -14,7 +14,8 @@ __all__ = ["upper_bound"]
 def upper_bound(scenario: Scenario, workload: Workload) -> Bound:
     """Return a certified upper bound on the return of any policy, one that knows all included.
 
-    In the extended model it holds for the event clock.
+    In the extended model it holds on both clocks. In the base model it holds on the event clock: in
+    slots tasks are sent later, which its capacity rows do not know of.
 
     Raises:
         ScenarioError: if there is no bound for the scenario (`has_bound`).

@@ -10,15 +10,11 @@ import numpy.typing as npt
 
 from edge_marl.bound.certificate import FRACTION_BITS
 from edge_marl.errors import WorkloadError
-from edge_marl.jit import jit
 from edge_marl.kernel.world import (
     AFTER,
     ARRIVAL,
     DEADLINE,
     DEMAND,
-    DOWNLOAD,
-    DURATION,
-    FAILS,
     GATEWAY,
     LOAD_TIME,
     LOCATION,
@@ -27,8 +23,6 @@ from edge_marl.kernel.world import (
     PROPAGATION,
     RUN_TIME,
     SERVER,
-    STAGE,
-    TIME,
     TYPE,
     UPLOAD,
     US_PER_KB,
@@ -37,7 +31,7 @@ from edge_marl.kernel.world import (
 )
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.compiled import compiled, task_utility
-from edge_marl.simulator.packing import pack_services
+from edge_marl.simulator.packing import pack_growth, pack_levels, pack_services
 from edge_marl.workload import Workload
 from edge_marl.workload.topology import Topology
 
@@ -55,9 +49,6 @@ __all__ = [
     "Ints",
     "gather",
     "lay_grid",
-    "least_duration",
-    "least_times",
-    "return_time",
 ]
 
 UNIT = 2.0**FRACTION_BITS  # multiplying by a power of two is exact
@@ -89,12 +80,18 @@ class Facts(NamedTuple):
     """(N, 5) of the workload."""
     details: Ints
     """(N, 7) of the workload."""
+    weights: Ints
+    """(N,) of the workload, in thousandths."""
     quality: Floats
-    """(N, L * V) of each service of each of the gateway's links."""
+    """(N, L * V * Q) of each service of each of the gateway's links, at each of Q levels."""
     takes: npt.NDArray[np.bool_]
     """(S, V) whether the server has the model, and the memory for it."""
+    levels: Ints
+    """(Q,) shares of steps and run time, in thousandths."""
     slowdown: Ints
     """(S, V) in thousandths."""
+    stretch: Ints
+    """(S, V) most that a run time grows by what runs beside it, in thousandths."""
     price: Floats
     """(S, V) of a denoising step."""
     room: Ints
@@ -109,6 +106,14 @@ class Facts(NamedTuple):
     """Its number; -1: there is none."""
     longest_load: int
     """Most that loading a model can delay a task (ms)."""
+    queued: bool
+    """Whether tasks wait at servers for capacity."""
+    longest_wait: Ints
+    """(S,) most that a task waits for its turn (ms); 0 without a queue, and on the cloud."""
+    in_slots: bool
+    """Whether the game is in slots."""
+    last_sent: int
+    """When the last task can be sent that need not be sent the moment it is ready (ms)."""
     end: int
     """When the episode ends (ms)."""
 
@@ -152,14 +157,18 @@ def gather(scenario: Scenario, workload: Workload) -> Facts:
         room[cloud] = NEVER
     outages = np.array(or_else(workload.outages, np.zeros((0, 3), np.int64)))
     outages = outages[np.argsort(outages[:, LOCATION], kind="stable")]
-    links = pack_links(topology, scenario)
-    end = workload.tasks[-1, ARRIVAL] if at_last_task else scenario.arrivals.horizon_ms
-    return Facts(
+    links, levels = pack_links(topology, scenario), pack_levels(scenario)
+    services = pack_services(topology)[None]
+    end = int(workload.tasks[-1, ARRIVAL] if at_last_task else scenario.arrivals.horizon_ms)
+    facts = Facts(
         tasks=tasks,
         details=details[:decisions],
-        quality=_link_qualities(pack_services(topology)[None], links, tasks, scenario.num_services),
+        weights=np.array(or_else(workload.weights, np.full(workload.num_tasks, 1000)))[:decisions],
+        quality=_link_qualities(services, links, tasks, scenario.num_services, levels),
         takes=takes,
+        levels=levels,
         slowdown=np.array(or_else(topology.slowdown, np.full(per_server, 1000))),
+        stretch=np.zeros(per_server, dtype=np.int64),
         price=pack_prices(topology, scenario).reshape(per_server),
         room=room,
         links=links,
@@ -167,127 +176,86 @@ def gather(scenario: Scenario, workload: Workload) -> Facts:
         first_outage=np.searchsorted(outages[:, LOCATION], np.arange(len(room) + 1)),
         cloud=cloud,
         longest_load=int(details[:, LOAD_TIME].max()) if scenario.residency else 0,
-        end=int(end),
+        queued=scenario.queue is not None,
+        longest_wait=np.zeros(len(room), dtype=np.int64),
+        in_slots=scenario.clock.slot_ms > 0,
+        last_sent=_last_sent(scenario, tasks, end),
+        end=end,
     )
+    facts = facts._replace(stretch=_stretch(scenario, facts))
+    return facts._replace(longest_wait=_longest_wait(scenario, facts))
+
+
+def _last_sent(scenario: Scenario, tasks: Ints, end: int) -> int:
+    """Return when the last task can be sent: before the end, or in the only slot there is."""
+    slot = scenario.clock.slot_ms
+    if slot == 0 or scenario.episode.end == "horizon":
+        return end - 1
+    return max(end - 1, -(-int(tasks[0, ARRIVAL]) // slot) * slot)
+
+
+def _stretch(scenario: Scenario, f: Facts) -> Ints:
+    """Return the most that what runs beside a task adds to its run time, (S, V) thousandths."""
+    least = -(-int(f.tasks[:, DEMAND].min()) * int(f.levels[0]) // 1000)
+    beside = np.minimum(f.room // least, len(f.tasks)) - 1
+    if f.cloud >= 0:
+        beside[f.cloud] = 0
+    stretch: Ints = np.outer(np.maximum(beside, 0), pack_growth(scenario))
+    return stretch
+
+
+def _longest_wait(scenario: Scenario, f: Facts) -> Ints:
+    """Return the most that a task waits for its turn at each server, (S,) ms.
+
+    All that runs has ended when the longest input, or load, and run time have passed; then each of
+    those ahead in the line takes a run time at most.
+    """
+    if scenario.queue is None:
+        return np.zeros(len(f.room), dtype=np.int64)
+    run_time = float(f.tasks[:, RUN_TIME].max())
+    longest = np.where(f.takes, run_time * f.slowdown / 1000 + 1, 0.0)
+    longest = (longest * (1000 + f.stretch) / 1000 + 1).max(axis=1)
+    sent = f.links[..., PROPAGATION] + f.links[..., US_PER_KB] * (f.details[:, UPLOAD].max() / 1000)
+    wait = max(2 * (float(sent.max()) + 1), f.longest_load) + scenario.queue.limit * longest
+    wait = np.ceil(wait * (1 + 2.0**-40))  # whatever was rounded down
+    if f.cloud >= 0:
+        wait[f.cloud] = 0.0
+    return wait.astype(np.int64)
 
 
 @compiled
-def _link_qualities(services: Floats, links: Ints, tasks: Ints, per_server: int) -> Floats:
-    quality = np.empty((len(tasks), links.shape[1] * per_server))
+def _link_qualities(
+    services: Floats, links: Ints, tasks: Ints, per_server: int, levels: Ints
+) -> Floats:
+    quality = np.empty((len(tasks), links.shape[1] * per_server * len(levels)))
     for k in range(len(tasks)):
+        at = 0
         for link in range(links.shape[1]):
             first = links[tasks[k, GATEWAY], link, SERVER] * per_server
             for v in range(per_server):
-                quality[k, link * per_server + v] = task_utility(
-                    0, first + v, tasks[k, TYPE], tasks[k, DEMAND], services
-                )
+                for level in range(len(levels)):
+                    steps = -(-(tasks[k, DEMAND] * levels[level]) // 1000)
+                    quality[k, at] = task_utility(0, first + v, tasks[k, TYPE], steps, services)
+                    at += 1
     return quality
 
 
 def lay_grid(facts: Facts) -> Grid:
-    """Blocks from the first arrival on; the last one ends after the episode."""
-    start = int(facts.tasks[0, ARRIVAL])
-    time = facts.end - start + 1
+    """Blocks from the first arrival on; the last one ends after the episode.
+
+    Where tasks wait, after the last wait that may be worth it, or the time of another episode.
+    """
+    start, until = int(facts.tasks[0, ARRIVAL]), facts.end
+    if facts.queued:
+        deadline = facts.details[:, DEADLINE]
+        in_time = np.where(deadline > 0, facts.tasks[:, ARRIVAL] + 2 * deadline, NEVER).max()
+        waited = min(int(in_time), facts.end + int(facts.longest_wait.max()))
+        until = max(until, min(waited, 2 * until - start))
+    time = until - start + 1
     length = float(facts.tasks[:, RUN_TIME].mean()) / BLOCKS_PER_RUN
     most = min(MAX_BLOCKS, max(1, MAX_CELLS // len(facts.room)))
     whole = max(1, math.ceil(length), -(-time // most))
     return Grid(start, whole, -(-time // whole))
-
-
-# Times, by the rules of `docs/extended_model.md`.
-
-
-@jit
-def _run_time(f: Facts, k: int, server: int, service: int) -> int:
-    return int(-(-(f.tasks[k, RUN_TIME] * f.slowdown[server, service]) // 1000))
-
-
-@jit
-def _link_time(f: Facts, k: int, link: int, size: int) -> int:
-    gateway = f.tasks[k, GATEWAY]
-    sending = -(-(size * f.links[gateway, link, US_PER_KB]) // 1000)
-    return int(f.links[gateway, link, PROPAGATION] + sending)
-
-
-@jit
-def _input_time(f: Facts, k: int, link: int) -> int:
-    """Least time that the input takes."""
-    return _link_time(f, k, link, f.details[k, UPLOAD]) if f.details[k, STAGE] == 0 else 0
-
-
-@jit
-def return_time(f: Facts, k: int, link: int) -> int:
-    """Time that the result of stage k takes back over a link (0: others follow it), in ms."""
-    return _link_time(f, k, link, f.details[k, DOWNLOAD]) if f.details[k, AFTER] == 0 else 0
-
-
-@jit
-def _survives(f: Facts, server: int, now: int, end: int) -> bool:
-    """Whether a server is up at `now` and no failure comes before `end`, but for restarts."""
-    if server == f.cloud:
-        return True
-    for i in range(f.first_outage[server], f.first_outage[server + 1]):
-        time = f.outages[i, TIME]
-        if time <= now < time + f.outages[i, DURATION] or now < time < min(end, f.end):
-            return False
-    return True
-
-
-@jit
-def least_duration(f: Facts, k: int, link: int, service: int) -> int:
-    """Least time from dispatch to end; NEVER where the task cannot be served."""
-    server = f.links[f.tasks[k, GATEWAY], link, SERVER]
-    if not f.takes[server, service] or f.tasks[k, DEMAND] > f.room[server]:
-        return NEVER
-    there, runs = _input_time(f, k, link), _run_time(f, k, server, service)
-    if f.details[k, STAGE] == 0:
-        now = f.tasks[k, ARRIVAL]
-        latest = now + max(there, f.longest_load) + runs
-        if f.details[k, FAILS] == 1 and latest < f.end:
-            return NEVER
-        if not _survives(f, server, now, now + there + runs):
-            return NEVER
-    return int(there + runs)
-
-
-@jit
-def _must_fail(f: Facts, k: int) -> bool:
-    """Whether a task that fails does so for sure if it is a stage of a request of any value."""
-    if f.details[k, FAILS] == 0:
-        return False
-    limit = f.details[k, DEADLINE]
-    return bool(f.details[k, AFTER] > 0 or (limit > 0 and f.tasks[k, ARRIVAL] + 2 * limit <= f.end))
-
-
-@jit
-def least_times(f: Facts) -> tuple[Ints, Ints]:
-    """Earliest dispatch of each task, and least time from its end to the request's result.
-
-    The dispatch is NEVER for all stages of a request that cannot be of value.
-    """
-    n = len(f.tasks)
-    ready = np.empty(n, dtype=np.int64)
-    rest = np.zeros(n, dtype=np.int64)
-    least = np.full(n, NEVER)
-    for k in range(n):
-        for link in range(f.links.shape[1]):
-            back = return_time(f, k, link)
-            for service in range(f.takes.shape[1]):
-                duration = least_duration(f, k, link, service)
-                if duration < NEVER:
-                    least[k] = min(least[k], duration + back)
-        ready[k] = f.tasks[k, ARRIVAL]
-        if f.details[k, STAGE] > 0:
-            ready[k] = min(NEVER, ready[k - 1] + least[k - 1])
-        too_late = f.details[k, STAGE] > 0 and ready[k] >= f.end
-        if too_late or least[k] == NEVER or _must_fail(f, k):
-            ready[k] = NEVER
-    for k in range(n - 2, -1, -1):
-        if f.details[k, AFTER] > 0:
-            rest[k] = rest[k + 1] + least[k + 1]
-            if ready[k + 1] == NEVER:
-                ready[k] = NEVER
-    return ready, rest
 
 
 def pack_prices(topology: Topology, scenario: Scenario) -> Floats:

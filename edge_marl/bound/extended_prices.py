@@ -7,12 +7,13 @@ import numpy as np
 from edge_marl.bound.extended_choices import (
     BEGIN,
     KINK,
+    LAST,
     LENGTH,
+    STEPS,
     TO,
     WORTH,
     ZERO,
     Choices,
-    up,
     worth_at,
 )
 from edge_marl.bound.extended_facts import (
@@ -26,7 +27,7 @@ from edge_marl.bound.extended_facts import (
     Grid,
 )
 from edge_marl.jit import jit
-from edge_marl.kernel.world import AFTER, DEMAND, STAGE, Floats, Ints
+from edge_marl.kernel.world import AFTER, Floats, Ints
 
 __all__ = ["ROUNDS", "search"]
 
@@ -35,6 +36,8 @@ FIRST_STEP, FADING = 0.1, 0.9885
 """Part of the bound that the first step aims to take off it, and the factor from step to step."""
 DEFLECTION = 0.1
 """Weight of the newest subgradient in the direction of a step."""
+SAFE = 2**30
+"""Products of less than that are never too large."""
 TOO_SMALL = 1e-12
 """Squared length of a direction that leads nowhere."""
 
@@ -51,68 +54,78 @@ def _held_until(held: Ints, server: int, place: int) -> int:
 
 
 @jit
-def _charge(held: Ints, demand: int, row: Ints, begin: int) -> int:
-    """Price of a reservation of a choice from `begin` on, rounded down; at most -WORST."""
-    end = min(begin + row[LENGTH], (held.shape[1] - 2) << PART_BITS)
-    unit = _held_until(held, row[TO], end) - _held_until(held, row[TO], begin) - 1
-    return int(demand * min(max(0, unit), -WORST // demand))
+def _charge(held: Ints, row: Ints, begin: int, end: int) -> int:
+    """Price of what a choice holds from `begin` to `end`, rounded down; at most -WORST."""
+    last = (held.shape[1] - 2) << PART_BITS
+    begin, end = min(begin, last), min(end, last)
+    unit = max(0, _held_until(held, row[TO], end) - _held_until(held, row[TO], begin) - 1)
+    if unit >= SAFE or row[STEPS] >= SAFE:  # a division takes long
+        unit = min(unit, -WORST // row[STEPS])
+    return int(row[STEPS] * unit)
 
 
 @jit
-def _best_dispatch(
-    held: Ints, demand: int, row: Ints, value: float, last: int, least: int
-) -> tuple[int, int]:
-    """Best worth of a later stage over its times of dispatch, if above `least`, and that time.
+def _best_begin(held: Ints, row: Ints, delay: Ints, value: float, least: int) -> tuple[int, int]:
+    """Best worth of a stage that may be late over its begins, if above `least`, and that begin.
 
-    Worth and price are linear between the places where the dispatch or the end changes its block
-    and where lateness begins, so one of these is best.
+    Worth and price are linear between the places where begin or end changes its block and where
+    lateness begins, so one of these is best. Later ones are worth no more. What all reservations
+    hold that begin in a span, from its end to the end of the first, prices the span as a whole.
     """
-    place, stop = row[BEGIN], min(row[ZERO], last)
+    place, stop = row[BEGIN], min(delay[ZERO], delay[LAST])
     best, when = least, place
+    span = max(row[LENGTH] >> 2, 1)
     while place <= stop:
-        worth = worth_at(place, value, row)
-        if worth <= best:  # later ones are worth no more
+        worth, end = worth_at(place, value, delay), place + row[LENGTH]
+        if worth <= best:
             break
-        worth -= _charge(held, demand, row, place)
-        if worth > best:
-            best, when = worth, place
-        if place == stop:
+        charge = _charge(held, row, place, end)
+        if worth - charge > best:
+            best, when = worth - charge, place
+        if charge == 0 or place == stop:
             break
-        end = place + row[LENGTH]
-        begins = ((place >> PART_BITS) + 1) << PART_BITS
-        ends = (((end >> PART_BITS) + 1) << PART_BITS) - row[LENGTH]
-        then = min(begins, ends, stop)
-        place = min(then, row[KINK]) if place < row[KINK] else then
+        while worth - _charge(held, row, place + span, end) <= best and place + span < stop:
+            place += span
+            worth, end = worth_at(place, value, delay), end + span
+        place = _next_place(row[LENGTH], delay[KINK], place, stop)
     return best, when
 
 
 @jit
-def _choose(f: Facts, c: Choices, held: Ints, k: int, last: int) -> tuple[int, int, int]:
+def _next_place(length: int, kink: int, place: int, stop: int) -> int:
+    """Return where begin or end next changes its block, or lateness begins; at most `stop`."""
+    end = place + length
+    begins = ((place >> PART_BITS) + 1) << PART_BITS
+    ends = (((end >> PART_BITS) + 1) << PART_BITS) - length
+    then = min(begins, ends, stop)
+    return int(min(then, kink) if place < kink else then)
+
+
+@jit
+def _choose(c: Choices, held: Ints, k: int) -> tuple[int, int, int]:
     """Best worth of a stage less its price; which choice that is (-1: no capacity), and when."""
     best, choice, when = c.spared[k], -1, 0
-    demand = f.tasks[k, DEMAND]
+    late = c.late[k]
     for i in range(c.first[k], c.first[k + 1]):
         row = c.rows[i]
         if row[WORTH] <= best:
             break
-        if f.details[k, STAGE] > 0:
-            worth, place = _best_dispatch(held, demand, row, c.values[i], last, best)
+        if late:
+            worth, place = _best_begin(held, row, c.delays[i], c.values[i], best)
         else:
-            worth, place = row[WORTH] - _charge(held, demand, row, row[BEGIN]), row[BEGIN]
+            place = row[BEGIN]
+            worth = row[WORTH] - _charge(held, row, place, place + row[LENGTH])
         if worth > best:
             best, choice, when = worth, i, place
     return best, choice, when
 
 
 @jit
-def _certificate(
-    f: Facts, c: Choices, ready: Ints, prices: Ints, last: int, held: Ints, load: Floats
-) -> int:
+def _certificate(f: Facts, c: Choices, ready: Ints, prices: Ints, held: Ints, load: Floats) -> int:
     """The bound of the module's docstring in units; writes what the best choices would hold.
 
     Args:
         prices: (S, B) of a unit of capacity through a block, in units.
-        last: last place in time at which a later stage can be dispatched.
         held: (S, B + 2) scratch: prices summed from the start.
         load: (S, B + 2) written: changes of the mean capacity held, from block to block.
     """
@@ -133,22 +146,23 @@ def _certificate(
         if ready[k] < NEVER:
             worth = 0
             for i in range(stages):
-                best, chosen[i], when[i] = _choose(f, c, held, k + i, last)
+                best, chosen[i], when[i] = _choose(c, held, k + i)
                 worth = max(WORST, worth + best)
         if worth > 0:
             total += worth
             for i in range(stages):
                 if chosen[i] >= 0:
-                    _hold(load, f.tasks[k + i, DEMAND], c.rows[chosen[i]], when[i])
+                    _hold(load, c.rows[chosen[i]], when[i])
         k += stages
     return total
 
 
 @jit
-def _hold(load: Floats, demand: int, row: Ints, begin: int) -> None:
+def _hold(load: Floats, row: Ints, begin: int) -> None:
     """Add a reservation to the changes of load."""
-    end = min(begin + row[LENGTH], (load.shape[1] - 2) << PART_BITS)
-    for place, change in ((begin, demand), (end, -demand)):
+    last = (load.shape[1] - 2) << PART_BITS
+    begin, end = min(begin, last), min(begin + row[LENGTH], last)
+    for place, change in ((begin, row[STEPS]), (end, -row[STEPS])):
         block, part = place >> PART_BITS, (place & (PARTS - 1)) / PARTS
         load[row[TO], block] += change * (1.0 - part)
         load[row[TO], block + 1] += change * part
@@ -207,8 +221,7 @@ def search(f: Facts, g: Grid, c: Choices, ready: Ints, rounds: int) -> tuple[int
     prices = np.zeros(shape, dtype=np.int64)
     held = np.zeros((shape[0], g.blocks + 2), dtype=np.int64)
     load = np.zeros(held.shape)
-    last = up(g, f.end - 1)
-    best = _certificate(f, c, ready, prices, last, held, load)
+    best = _certificate(f, c, ready, prices, held, load)
     best_prices, most, total = prices.copy(), best / UNIT, best
     aim, weight = FIRST_STEP, 1.0
     for _ in range(rounds):
@@ -217,7 +230,7 @@ def search(f: Facts, g: Grid, c: Choices, ready: Ints, rounds: int) -> tuple[int
             break
         _move(f, direction, aim * (total / UNIT) / size, most, spent, prices)
         aim, weight = aim * FADING, DEFLECTION
-        total = _certificate(f, c, ready, prices, last, held, load)
+        total = _certificate(f, c, ready, prices, held, load)
         if total < best:
             best = total
             best_prices[:] = prices

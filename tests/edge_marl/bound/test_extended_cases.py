@@ -22,7 +22,7 @@ from edge_marl.workload.topology import Topology
 if TYPE_CHECKING:
     from pathlib import Path
 
-from tests.edge_marl.bound.test_extended import PARTS, Tiny
+from tests.edge_marl.bound.tiny_games import PARTS, Tiny
 
 
 def one_server(
