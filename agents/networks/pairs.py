@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+MOST_ROWS = 512
+"""Rows whose features are computed at once: 4,096 leave the cache, and take twice the time each."""
+
+
 class PairFeatures(nn.Module):
     """What is seen of the task, a server and a service of it, side by side. It has no weights.
 
@@ -70,6 +74,13 @@ class PairFeatures(nn.Module):
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """Return features (B, K, F) of the pairs of actions (B, K), for observations (B, D)."""
+        rows = range(0, max(1, len(action)), MOST_ROWS)
+        parts = [
+            self._of_rows(observation[i : i + MOST_ROWS], action[i : i + MOST_ROWS]) for i in rows
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _of_rows(self, observation: Tensor, action: Tensor) -> Tensor:
         tokens = self.tokens(observation)
         task, servers, _ = tokens
         server = of_places(self.with_nowhere(servers), self.server_of(action))

@@ -14,6 +14,7 @@ from edge_marl.agents import load
 from edge_marl.agents.heuristics.known import Known
 from edge_marl.agents.heuristics.view import View
 from edge_marl.agents.networks.pairs import (
+    MOST_ROWS,
     PairActor,
     PairCritic,
     PairFeatures,
@@ -128,6 +129,19 @@ def test_without_masks_a_pair_has_the_value_that_it_has_among_legal_ones() -> No
     values = network(observation)
     torch.testing.assert_close(values[:, :-1][mask], critic(observation, mask)[mask])
     torch.testing.assert_close(values[:, -1:], network.value(observation))
+
+
+def test_many_rows_have_the_features_that_each_has_alone() -> None:
+    scenario = load_scenario("metro")
+    observation, mask = (part.repeat(200, 1) for part in shown(scenario))
+    legal = legal_first(mask)
+    assert len(legal) > 2 * MOST_ROWS
+    assert len(legal) % MOST_ROWS
+    features = PairFeatures(scenario)
+    own = features(observation, legal)
+    for row in (0, MOST_ROWS, len(legal) - 1):
+        alone = features(observation[[row]], legal[[row]])
+        torch.testing.assert_close(own[[row]], alone, rtol=0, atol=0)
 
 
 def test_a_row_without_a_legal_action_disturbs_no_other() -> None:
