@@ -104,11 +104,13 @@ class OnPolicyLearner(Learner):
         """Return an action per row, drawn from the policy.
 
         The largest of log p - log e with e exponential is drawn with probabilities p: in a third of
-        the time of PyTorch's own draw.
+        the time of PyTorch's own draw. Were e ever 0, what is illegal would be drawn.
         """
         with torch.no_grad():
             log_p, _ = self.policy.actor(seen)
-            drawn = (log_p - torch.empty_like(log_p).exponential_().log_()).argmax(dim=1)
+            least = torch.finfo(log_p.dtype).tiny
+            noise = torch.empty_like(log_p).exponential_().clamp_min_(least).log_()
+            drawn = (log_p - noise).argmax(dim=1)
             self.kept = Batch(log_p=log_p.gather(1, drawn[:, None]).squeeze(1).numpy())
         return np.asarray(drawn)
 

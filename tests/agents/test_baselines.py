@@ -84,6 +84,14 @@ def test_drawn_actions_have_the_policys_probabilities() -> None:
     np.testing.assert_allclose(shares, expected[0], atol=5 * 0.5 / rows**0.5)
 
 
+def test_no_noise_draws_what_is_illegal(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = learner("ppo")
+    mask = np.tile([False, True, False, True, False, False], (4, 1))
+    monkeypatch.setattr(torch.Tensor, "exponential_", torch.Tensor.zero_)
+    action = part.act(Batch(obs=np.tile(part.replay.obs.obs[:1], (4, 1)), mask=mask))
+    assert mask[np.arange(4), action].all()
+
+
 @pytest.mark.parametrize("network", ["flat", "pairs"])
 def test_what_is_kept_of_an_action_is_its_log_probability(network: str) -> None:
     training: Any = small_trainer("ppo", SMOKE, network=network).start(SMOKE, 100, seed=0)
