@@ -153,6 +153,8 @@ def _key(scenario: Scenario, workload: Workload) -> str:
     facts: tuple[object, ...]
     if scenario.extended:
         facts = (VERSION, workload.digest, scenario.digest)
+        if scenario.clock.slot_ms:  # its bound was that of the event clock
+            facts = (*facts, "both clocks")
     else:
         rules = scenario.overload.model_dump(mode="json", include={"penalty", "loss_sum"})
         facts = (VERSION, workload.digest, scenario.episode.end, sorted(rules.items()))

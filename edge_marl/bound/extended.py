@@ -78,7 +78,10 @@ __all__ = ["extended_bound", "has_bound"]
 
 
 def has_bound(scenario: Scenario) -> bool:
-    """Whether `upper_bound` holds for a scenario: a base one, or an extended one with refund."""
+    """Whether `upper_bound` holds for a scenario: a base one, or an extended one with refund.
+
+    Of a base one with slots, on the event clock only.
+    """
     return not scenario.extended or scenario.overload.refund
 
 

@@ -243,14 +243,16 @@ def _link_qualities(
 def lay_grid(facts: Facts) -> Grid:
     """Blocks from the first arrival on; the last one ends after the episode.
 
-    Where tasks wait, after the last wait that may be worth it, or the time of another episode.
+    Where all tasks may be late, after the longest wait or run time, or when nothing is of value any
+    more, or after the time of another episode: else they would all be sent at the end.
     """
     start, until = int(facts.tasks[0, ARRIVAL]), facts.end
-    if facts.queued:
+    if facts.queued or facts.in_slots:
         deadline = facts.details[:, DEADLINE]
         in_time = np.where(deadline > 0, facts.tasks[:, ARRIVAL] + 2 * deadline, NEVER).max()
-        waited = min(int(in_time), facts.end + int(facts.longest_wait.max()))
-        until = max(until, min(waited, 2 * until - start))
+        longest = int(facts.tasks[:, RUN_TIME].max()) * int(facts.slowdown.max()) // 1000
+        longest = max(longest, int(facts.longest_wait.max()))
+        until = max(until, min(int(in_time), until + longest, 2 * until - start))
     time = until - start + 1
     length = float(facts.tasks[:, RUN_TIME].mean()) / BLOCKS_PER_RUN
     most = min(MAX_BLOCKS, max(1, MAX_CELLS // len(facts.room)))

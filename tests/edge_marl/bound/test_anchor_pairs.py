@@ -108,6 +108,15 @@ def test_shipped_anchors_come_out_again(tier: str, tmp_path: Path) -> None:
     assert (shipped.random[0], shipped.bound[0]) == (random, bound)
 
 
+@pytest.mark.parametrize("tier", ["campus", "metro", "studio"])
+def test_shipped_bounds_of_the_extended_model_come_out_again(tier: str) -> None:
+    scenario = load_scenario(tier)
+    for seed in (0, 99):
+        workload = draw_workload(scenario, seed, split="test")
+        _, bound = anchor_pairs.shipped_pairs(scenario)[workload.digest]
+        assert upper_bound(scenario, workload).value == bound
+
+
 def test_shipped_anchors_of_another_scenario_are_not_used(
     smoke: tuple[Scenario, Workload],
 ) -> None:
