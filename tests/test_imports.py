@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "edge_marl": [
         *(
-            {"errors", "_version"},
+            {"errors", "_version", "translation"},
             {"arrays", "files", "console", "jit", "memory", "tiers", "kernel"},
             {"scenario"},
         ),

@@ -123,7 +123,7 @@ class PairHead(nn.Module):
 
     def forward(self, tokens: Tensor, services: Tensor) -> Tensor:
         """Return (B, A, outputs) for tokens (B, 1 + S, W) and services (B, S, V, C)."""
-        task, tokens = tokens.split([1, tokens.shape[1] - 1], dim=1)
+        task, tokens = tokens[:, :1], tokens[:, 1:]
         inner = self.inner(tokens)
         if self._shown:
             own = self.match(silu(inner[:, :, None] + self.service(services)))

@@ -220,7 +220,8 @@ def _longest_wait(scenario: Scenario, f: Facts) -> Ints:
     wait = np.ceil(wait * (1 + 2.0**-40))  # whatever was rounded down
     if f.cloud >= 0:
         wait[f.cloud] = 0.0
-    return wait.astype(np.int64)
+    longest_wait: Ints = wait.astype(np.int64)
+    return longest_wait
 
 
 @compiled

@@ -37,9 +37,8 @@ from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_TASKS
 from edge_marl.scenario.tasks import Tasks
 from edge_marl.workload import Workload
-from edge_marl.workload.details import WORDS_PER_DETAIL
 from edge_marl.workload.parts import SPLITS, Split, draw_around, draw_details, draw_weights
-from edge_marl.workload.requests import least_requests
+from edge_marl.workload.requests import WORDS_PER_DETAIL, least_requests
 from edge_marl.workload.sampling import (
     CLASS_STREAM,
     DETAIL_STREAM,

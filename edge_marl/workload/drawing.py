@@ -18,9 +18,8 @@ from edge_marl.kernel.world import Ints
 from edge_marl.memory import WORDS, call, pointer, words_at
 from edge_marl.workload import entries as r
 from edge_marl.workload.arrivals import draw_arrivals
-from edge_marl.workload.details import draw_outages
 from edge_marl.workload.entries import table
-from edge_marl.workload.episode_servers import draw_links, draw_servers
+from edge_marl.workload.episode_servers import draw_links, draw_outages, draw_servers
 from edge_marl.workload.requests import draw_classes, draw_kinds, draw_poisson, draw_rows
 from edge_marl.workload.words import POOL, Entropy
 

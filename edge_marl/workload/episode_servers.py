@@ -1,4 +1,4 @@
-"""The servers of an episode of the extended model: devices and models, places, links, cloud."""
+"""Servers of an episode of the extended model: devices, models, places, links, cloud, failures."""
 
 from __future__ import annotations
 
@@ -18,31 +18,42 @@ from edge_marl.kernel.loading import (
     MEMORY_AT,
     MODEL_MEMORY_AT,
     NEIGHBOURS_AT,
+    NO_ROOM,
+    OUTAGE_COUNT,
+    OUTAGE_ROOM,
+    OUTAGES_AT,
     PROPAGATION_AT,
     SLOWDOWN_AT,
     US_PER_KB_AT,
 )
-from edge_marl.kernel.world import Floats, Ints
+from edge_marl.kernel.world import DURATION, LOCATION, NUM_OUTAGE_COLUMNS, TIME, Floats, Ints
+from edge_marl.memory import grid
 from edge_marl.workload import entries as r
-from edge_marl.workload.called import draw_words
+from edge_marl.workload.called import draw_words, fill_words, open_stream, sort
 from edge_marl.workload.entries import choices_of, floats_of, table
 from edge_marl.workload.sampling import (
     GATEWAY_PLACE_STREAM,
+    GRAIN,
     HOSTED_STREAM,
     LINK_STREAM,
+    OUTAGE_STREAM,
     QUALITY_STREAM,
     SERVER_PLACE_STREAM,
     TOPOLOGY_STREAM,
     choose,
     choose_evenly,
+    fill_logs,
     fraction,
 )
 from edge_marl.workload.words import Entropy
 
-__all__ = ["NOMINAL", "draw_links", "draw_places", "draw_servers", "nearest"]
+__all__ = ["NOMINAL", "draw_links", "draw_outages", "draw_places", "draw_servers", "nearest"]
 
 NOMINAL = 1000
 """Slowdown of the reference, in thousandths."""
+
+WORDS_PER_OUTAGE = 3
+"""Of the gap before a failure, its server and its repair."""
 
 QUALITY_STEPS = 10
 """Places that each corner of a quality curve may have."""
@@ -293,3 +304,50 @@ def is_farther(numbers: Ints, squares: Ints, a: int, b: int) -> bool:
     if squares[a] != squares[b]:
         return bool(squares[a] > squares[b])
     return bool(numbers[a] > numbers[b])
+
+
+@part
+def draw_outages(recipe: Ints, draft: Ints, entropy: Entropy) -> int:
+    """Draw failures of edge servers in order of (time, server).
+
+    One Poisson process for all, each event of it on a server that is drawn uniformly, is one of a
+    server's rate for each of them.
+    """
+    gap_ms, repair_ms = floats_of(recipe)[r.OUTAGE_GAP], floats_of(recipe)[r.REPAIR]
+    state = open_stream(recipe, entropy, OUTAGE_STREAM)
+    words, logs = np.empty(WORDS_PER_OUTAGE, dtype=np.uint64), np.empty(WORDS_PER_OUTAGE)
+    drawn = grid(draft, draft[OUTAGES_AT], draft[OUTAGE_ROOM], NUM_OUTAGE_COLUMNS)
+    passed, count = 0.0, 0
+    while True:
+        fill_words(recipe, state, words)
+        fill_logs(logs, words)
+        passed += round(logs[0] * GRAIN) / GRAIN
+        time = int(passed * gap_ms)
+        if time >= recipe[r.HORIZON]:
+            break
+        if count < len(drawn):
+            drawn[count, TIME] = time
+            drawn[count, LOCATION] = choose_evenly(words[1], recipe[r.SERVERS])
+            drawn[count, DURATION] = round(logs[2] * repair_ms)
+        count += 1
+    draft[OUTAGE_COUNT] = count
+    if count > len(drawn):
+        return NO_ROOM
+    put_in_order(recipe, drawn, draft[OUTAGE_COUNT])
+    return DONE_WELL
+
+
+@part
+def put_in_order(recipe: Ints, outages: Ints, count: int) -> None:
+    """Put the first server failures in order of (time, server)."""
+    before = np.empty((count, NUM_OUTAGE_COLUMNS), dtype=np.int64)
+    keys = np.empty(count, dtype=np.uint64)
+    for key in (LOCATION, TIME):
+        for k in range(count):
+            keys[k] = outages[k, key]
+            for column in range(NUM_OUTAGE_COLUMNS):
+                before[k, column] = outages[k, column]
+        order = sort(recipe, keys)
+        for k in range(count):
+            for column in range(NUM_OUTAGE_COLUMNS):
+                outages[k, column] = before[order[k], column]

@@ -12,7 +12,7 @@ from edge_marl.jit import program
 from edge_marl.kernel.loading import NO_ROOM
 from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
-from edge_marl.workload import details, episode_servers
+from edge_marl.workload import episode_servers, requests
 from edge_marl.workload.draft import Draft, is_linked
 from edge_marl.workload.recipe import recipe_of
 from edge_marl.workload.sampling import Streams
@@ -37,8 +37,8 @@ PUBLIC_SEEDS = 100
 """`validation` and `test` have the seeds 0..99."""
 
 
-fill_details, fill_weights = map(program, (details.fill_details, details.fill_weights))
-draw_outages = program(details.draw_outages)
+fill_details, fill_weights = map(program, (requests.fill_details, requests.fill_weights))
+draw_outages = program(episode_servers.draw_outages)
 draw_servers, draw_links = map(program, (episode_servers.draw_servers, episode_servers.draw_links))
 
 

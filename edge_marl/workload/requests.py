@@ -1,4 +1,4 @@
-"""Requests of a scenario without a recording: who asks for what, and when."""
+"""Requests: who asks for what, and when; details and weights are drawn for recorded ones too."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_STAGES
 from edge_marl.workload import entries as r
 from edge_marl.workload.called import draw_words, open_stream, sort
-from edge_marl.workload.details import WORDS_PER_DETAIL, fill_details, fill_weights
 from edge_marl.workload.entries import choices_of, floats_of, table
 from edge_marl.workload.sampling import (
     CLASS_STREAM,
@@ -46,12 +45,17 @@ from edge_marl.workload.sampling import (
     USER_STREAM,
     choose,
     choose_evenly,
+    fill_load_times,
     fill_logs,
 )
 from edge_marl.workload.words import Entropy, Words, advance_lane, below, open_lanes, word_of
 
 TYPE_WORD, WORDS_PER_TASK = 1, 4
 """Of a task's words the first is of its gap, then of its type, its demand and its gateway."""
+
+# Words of a stage: what its load time (3, the first), input, result and failure come from.
+UPLOAD_WORD, DOWNLOAD_WORD, FAIL_WORD = 3, 4, 5
+WORDS_PER_DETAIL = 6
 
 BLOCK = 128
 """Tasks whose logarithms are taken in one go."""
@@ -218,6 +222,44 @@ def draw_details(details: Ints, recipe: Ints, entropy: Entropy, starts: Ints, st
             details[rows[m], column] = drawn[m, column - LOAD_TIME]
         if stage > 0:  # what it takes in is what the stage before it made
             details[rows[m], UPLOAD] = details[rows[m] - 1, DOWNLOAD]
+
+
+@part
+def fill_details(recipe: Ints, words: Words) -> Ints:
+    """Return load time, input, result and failure of tasks, (N, 4): columns LOAD_TIME .. FAILS.
+
+    Args:
+        recipe: of a scenario whose residency and tasks state the laws.
+        words: (N * WORDS_PER_DETAIL,) those of a task together.
+    """
+    count = len(words) // WORDS_PER_DETAIL
+    drawn, times = np.empty((count, 4), dtype=np.int64), np.zeros(count, dtype=np.int64)
+    if recipe[r.RESIDENCY] == 1:
+        begins = choices_of(recipe, r.LOAD_BEGINS)
+        medians = floats_of(table(recipe, r.LOAD_MEDIANS))
+        spreads = floats_of(table(recipe, r.LOAD_SPREADS))
+        fill_load_times(times, words, WORDS_PER_DETAIL, begins, medians, spreads)
+    upload, uploads = recipe[r.UPLOAD_LEAST], recipe[r.UPLOAD_CHOICES]
+    download, downloads = recipe[r.DOWNLOAD_LEAST], recipe[r.DOWNLOAD_CHOICES]
+    for k in range(count):
+        at = WORDS_PER_DETAIL * k
+        drawn[k, 0] = times[k]
+        drawn[k, UPLOAD - LOAD_TIME] = upload + choose_evenly(words[at + UPLOAD_WORD], uploads)
+        down = download + choose_evenly(words[at + DOWNLOAD_WORD], downloads)
+        drawn[k, DOWNLOAD - LOAD_TIME] = down
+        fails = np.int64(words[at + FAIL_WORD] >> np.uint64(11)) < recipe[r.FAILING]
+        drawn[k, FAILS - LOAD_TIME] = 1 if fails else 0
+    return drawn
+
+
+@part
+def fill_weights(recipe: Ints, words: Words) -> Ints:
+    """Return the weights of requests in thousandths, (R,), from a word of each."""
+    begins, weights = choices_of(recipe, r.CLASS_BEGINS), table(recipe, r.CLASS_WEIGHTS)
+    drawn = np.empty(len(words), dtype=np.int64)
+    for i in range(len(words)):
+        drawn[i] = weights[choose(words[i], begins)]
+    return drawn
 
 
 @part
