@@ -6,6 +6,7 @@ import time
 
 from edge_marl.agents import Trainer, make, names
 from edge_marl.agents.registry import find
+from edge_marl.agents.training.settings_text import configure, parse_spec
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
@@ -20,24 +21,33 @@ MOST_S = 30.0
 
 
 def learners() -> list[str]:
-    """Return the names of the agents that learn."""
-    return [name for name in names() if issubclass(find(name), Trainer)]
+    """Return the agents that learn, as they are written: with legal pairs, too, where they can."""
+    found = []
+    for name in names():
+        kind = find(name)
+        if issubclass(kind, Trainer):
+            found.append(name)
+            if issubclass(kind, LearningTrainer) and hasattr(kind.config_class, "network"):
+                found.append(f"{name} network=pairs")
+    return found
 
 
 def training_speed(agent: str, scenario: Scenario, seconds: float) -> float:
     """Return decisions per second of training, from one update to another, on one thread.
 
     Args:
-        agent: name of one that learns.
+        agent: one that learns, as it is written: its name, and settings.
         scenario: what it learns on.
         seconds: at least so long, and up to the next update.
 
     Raises:
-        AgentError: no such agent, or none that learns, or its library is missing.
+        AgentError: no such agent or setting, or none that learns, or its library is missing.
     """
     import torch
 
-    trainer = make(agent, scenario)
+    name, settings = parse_spec(agent)
+    trainer = make(name, scenario)
+    configure(trainer, settings)
     if not isinstance(trainer, LearningTrainer):
         raise AgentError(f"agent '{agent}' does not learn: there is no training to measure")
     threads = torch.get_num_threads()

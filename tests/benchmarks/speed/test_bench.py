@@ -134,7 +134,7 @@ def test_threads_are_those_that_are_asked_for() -> None:
 
 
 def test_learners_are_those_that_train() -> None:
-    assert {"adsac", "ppo", "dqn", "mappo"} <= set(learners())
+    assert {"adsac", "ppo", "dqn", "mappo", "adsac network=pairs"} <= set(learners())
     assert not {"random", "prophet"} & set(learners())
     assert training_speed("ppo", load_scenario("smoke"), 0.0) > 0
     with pytest.raises(AgentError, match="does not learn"):
