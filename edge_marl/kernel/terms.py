@@ -11,6 +11,7 @@ from __future__ import annotations
 from edge_marl.kernel.network import stretched, thousandths
 from edge_marl.kernel.value import task_utility
 from edge_marl.kernel.world import (
+    ALIKE,
     CAPACITY,
     CLOCK,
     CONCURRENCY,
@@ -247,23 +248,34 @@ def observe_stretched(
             at += SERVICE_FEATURES
 
 
+def judge_levels(w: World, e: int, server: int, k: int) -> None:
+    """Note half the quality of task k on each service of a server at each level but the last."""
+    services = w.spec[NUM_SERVICES]
+    kind, demand = w.tasks[e, k, TYPE], w.tasks[e, k, DEMAND]
+    for level in range(w.spec[NUM_LEVELS] - 1):
+        steps = of_level(w, demand, level)
+        for service in range(services):
+            place = server * services + service
+            quality = task_utility(w.episode[e, TOPOLOGY], place, kind, steps, w.services)
+            w.judged[e, service, level] = quality / 2
+
+
 def observe_levels(w: World, e: int, g: int, k: int, seen: Observations, row: int, at: int) -> None:
     """Write half the quality of task k on each service at each level but the last."""
     topology = w.episode[e, TOPOLOGY]
-    services = w.spec[NUM_SERVICES]
+    services, lower = w.spec[NUM_SERVICES], w.spec[NUM_LEVELS] - 1
+    alike = w.episode[e, ALIKE] == 1
+    if alike and k != NOWHERE:
+        judge_levels(w, e, 0, k)
     for link in range(w.spec[NUM_LINKS]):
         server = w.links[topology, g, link, SERVER]
+        if not alike and k != NOWHERE:
+            judge_levels(w, e, server, k)
         for service in range(services):
-            place = server * services + service
-            hosted = w.slowdowns[topology, place] > 0
-            for level in range(w.spec[NUM_LEVELS] - 1):
-                quality = 0.0
-                if hosted and k != NOWHERE:
-                    kind = w.tasks[e, k, TYPE]
-                    steps = of_level(w, w.tasks[e, k, DEMAND], level)
-                    quality = task_utility(topology, place, kind, steps, w.services) / 2
-                seen[row, at] = quality
-                at += 1
+            shown = w.slowdowns[topology, server * services + service] > 0 and k != NOWHERE
+            for level in range(lower):
+                seen[row, at + level] = w.judged[e, service, level] if shown else 0.0
+            at += lower
 
 
 def allow_levels(w: World, e: int, g: int, masks: Masks, row: int) -> None:

@@ -212,6 +212,8 @@ class World(NamedTuple):
     """When each task of `running` takes its capacity."""
     lines: Annotated[Ints, ("Y", "S", NUM_LINE_COLUMNS)]
     """WAIT .. SEEN_LAST_TURN."""
+    judged: Annotated[Floats, ("Y", "V", "levels")]
+    """Scratch: as `qualities`, at each level."""
     feasible: Annotated[Masks, ("E", "A")]
     """What the gateway of the shown task may choose."""
 
