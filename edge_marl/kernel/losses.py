@@ -14,6 +14,7 @@ from edge_marl.kernel.world import (
     EXTENDED,
     GATEWAY,
     ILLEGAL,
+    LAST_TURN,
     NEVER,
     NUM_CRASHES,
     NUM_GATEWAYS,
@@ -77,6 +78,7 @@ def lose_all(w: World, e: int, server: int, status: int) -> None:
     w.servers[e, server, NUM_RUNNING] = 0
     if w.spec[TERMS] == 1:
         w.lines[e, server, WAIT] = 0
+        w.lines[e, server, LAST_TURN] = 0
     note_soonest(w, e, server, NEVER)
 
 

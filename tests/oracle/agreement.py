@@ -261,7 +261,7 @@ class Drive:
 DRIVES = {
     "single": Drive(agree_single, Recipe(0)),
     "memory": Drive(agree_single, Recipe(0, always=("residency",), never=FOR_MEMORY)),
-    "lines": Drive(agree_single, Recipe(0, always=("queue",), never=FOR_LINES)),
+    "lines": Drive(agree_single, Recipe(0, always=("queue",), never=FOR_LINES, crowded=True)),
     "vector": Drive(agree_vector, Recipe(0, rows=NUM_ROWS)),
     "events": Drive(agree_parallel, Recipe(0)),
     "slots": Drive(agree_parallel, Recipe(0, slotted=True)),

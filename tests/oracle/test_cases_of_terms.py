@@ -86,6 +86,15 @@ def test_an_outage_ends_the_line(side: Sides) -> None:
     check(played, [1.0, -1.0, 1.0], [F.OUTAGE, F.OUTAGE, F.FINISHED], [50, 50, 70])
 
 
+def test_a_line_that_was_lost_holds_up_nobody(side: Sides) -> None:
+    """The second, whose turn was to be at 100, is lost at 20: the next line is a new one."""
+    rows = [Row(0, 100, 10), Row(10, 50, 10), Row(30, 20, 10), Row(35, 10, 10)]
+    world = with_terms(case(rows, outages=[(20, 0, 5)], refund=True), **LINE)
+    played = side.play(*world, [0] * 4)
+    fates = [F.OUTAGE, F.OUTAGE, F.FINISHED, F.FINISHED]
+    check(played, [1.0, -1.0, 1.0, 1.0], fates, [20, 20, 50, 60])
+
+
 def test_nothing_waits_on_the_cloud(side: Sides) -> None:
     cloud = {"price_per_step": 0.0, "slowdown": 2.0, "latency_ms": 0.0, "bandwidth_mbit": 8.0}
     rows = [Row(0, 100, 10), Row(0, 100, 10)]

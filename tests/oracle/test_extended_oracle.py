@@ -24,7 +24,7 @@ from tests.worlds.extended_episode import ExtendedEpisode
 EPISODES = {
     "single": 120,
     "memory": 40,
-    "lines": 60,
+    "lines": 160,
     "vector": 10,  # of three rows each
     "events": 30,
     "slots": 80,

@@ -47,7 +47,7 @@ PARTS = (
 )
 FOR_MEMORY = ("cloud", "failing tasks", "neighbourhood", "outages", "restart", "stages")
 """Off in episodes about memory: with them, a server is seldom full of idle models."""
-FOR_LINES = ("cloud", "decline", "neighbourhood", "outages", "residency", "restart", "stages")
+FOR_LINES = ("cloud", "decline", "neighbourhood", "restart", "stages")
 """Off in episodes about lines: with them, tasks seldom wait."""
 TWO_SECONDS_A_STEP = (0.0, 1 / 30, 0.0)  # minutes: no request is longer
 DEMANDS = (1, 2, 3)
@@ -71,6 +71,8 @@ class Recipe:
     """Parts that are off."""
     most: int = 24
     """Requests that a workload has at most: the first ones."""
+    crowded: bool = False
+    """Whether requests come thick and fast to one small server, so that they wait."""
 
     def episode(self) -> ExtendedEpisode:
         """Make it."""
@@ -116,7 +118,7 @@ class Drawing:
         self.parts = parts
         dice = self.dice("sizes")
         self.tick = int(dice.choice([1, 1000]))  # ms
-        self.edge_servers = int(dice.choice([1, 2, 3]))
+        self.edge_servers = 1 if recipe.crowded else int(dice.choice([1, 2, 3]))
         several = "residency" in parts  # else nothing competes for memory
         self.services = int(dice.choice([1, 2, 3, 3, 4]) if not several else dice.choice([2, 3, 4]))
         self.types = int(dice.choice([1, 2]))
@@ -295,7 +297,8 @@ class Drawing:
             rows_here, details_here = self.request(dice, min(arrival, self.horizon) * self.tick)
             rows += rows_here
             details += details_here
-            arrival += pace * int(dice.choice([0, 0, 1, 1, 2, 3, 5]))
+            gap = int(dice.choice([0, 0, 1, 1, 2, 3, 5]))
+            arrival += gap // 2 if self.recipe.crowded else pace * gap
         return np.array(rows), np.array(details)
 
     def request(self, dice: np.random.Generator, arrival: int) -> tuple[list[Any], list[Any]]:
@@ -329,6 +332,7 @@ class Drawing:
         curve = np.sort(dice.uniform(0, 4, (s, v, 4)).round(dice.integers(4)), axis=-1)
         curve[..., 2] += 0.5
         capacities = [8, 20] if "residency" in self.parts else [3, 4, 6, 8, 20]
+        capacities = [3, 4] if self.recipe.crowded else capacities
         arrays: dict[str, Any] = {
             "capacity": dice.choice(capacities, s),
             "baseline": dice.choice(GRID, (s, v, self.types)),
