@@ -85,11 +85,11 @@ UNPAID = (*UNSENT, k.DECLINED)
 
 def metrics_of(scenario: Scenario) -> dict[str, Metric]:
     """Return the metrics that a scenario's episodes have, by name."""
-    return {
-        name: metric
-        for name, metric in METRICS.items()
-        if scenario.has_terms or not metric.of_terms
-    }
+    return _defined(scenario.has_terms)
+
+
+def _defined(has_terms: bool) -> dict[str, Metric]:
+    return {name: metric for name, metric in METRICS.items() if has_terms or not metric.of_terms}
 
 
 def episode_metrics(log: EpisodeLog) -> dict[str, float]:
@@ -105,8 +105,8 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
     details = None if log.details is None else log.details[shown]
     count = len(tasks)
     if count == 0:
-        defined = (name for name, m in METRICS.items() if log.terms is not None or not m.of_terms)
-        return dict.fromkeys(defined, math.nan) | {"tasks": 0.0, "requests": 0.0}
+        none = dict.fromkeys(_defined(log.terms is not None), math.nan)
+        return none | {"tasks": 0.0, "requests": 0.0}
     status = tasks[:, k.STATUS]
     finished = log.finished[shown]
     first = np.ones(count, dtype=np.bool_) if details is None else details[:, k.STAGE] == 0

@@ -197,8 +197,7 @@ class View:
         if known.topology is not None:
             utility = task_utilities(known.topology, self._seen.task_type, self.demand)
             return utility.reshape(self._grid)
-        cost = self._at_levels(self._service("service cost")) * self._share
-        value: Floats = self._quality_share * self._lateness * self.weight - cost
+        value: Floats = self._quality_share * self._lateness * self.weight - self._cost
         return value
 
     @cached_property
@@ -206,9 +205,14 @@ class View:
         """(B, N, V) the same if nothing could be late."""
         if not self._layout.extended:
             return self.value
-        cost = self._at_levels(self._service("service cost")) * self._share
-        value: Floats = self._quality_share * self.weight - cost
+        value: Floats = self._quality_share * self.weight - self._cost
         return value
+
+    @cached_property
+    def _cost(self) -> Floats:
+        """(B, N, V) what the task costs at each place."""
+        cost: Floats = self._at_levels(self._service("service cost")) * self._share
+        return cost
 
     @cached_property
     def _quality_share(self) -> Floats:

@@ -12,14 +12,18 @@ from torch import Tensor, nn
 from edge_marl.kernel.world import SERVICE_FEATURES
 from edge_marl.layout import ObservationLayout
 
-__all__ = ["SeesOnce", "TokenFeatures"]
+__all__ = ["WAIT", "SeesOnce", "TokenFeatures", "longest_ms"]
 
 SERVER_DERIVED = 3
 SERVICE_DERIVED = 1
 """Features of a server, and of a service in the extended model, that follow from the others."""
-WAIT, SHARE = 5, -1
-"""Of a service's features: the expected wait, where servers have lines, and the part of the steps
-that is done, where there are levels."""
+WAIT = 5
+"""Of a service's features: the expected wait, where servers have lines."""
+
+
+def longest_ms(layout: ObservationLayout) -> int:
+    """Return the unit that the networks see times in: the longest deadline, or else run time."""
+    return layout.max_deadline_ms if layout.max_deadline_ms > 1 else layout.max_duration_ms
 
 
 class SeesOnce(nn.Module):
@@ -70,7 +74,7 @@ class TokenFeatures(nn.Module):
         self._first = {feature.name: feature.start for feature in layout.features}
         self._demands_per_capacity = layout.max_capacity / layout.max_demand
         self._half_step = 0.5 / layout.max_demand
-        longest = layout.max_deadline_ms if layout.max_deadline_ms > 1 else layout.max_duration_ms
+        longest = longest_ms(layout)
         self._run_time_unit = layout.max_run_time_ms / longest
         self._delay_unit = layout.max_delay_ms / longest
         self._duration_unit = layout.max_duration_ms / longest

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
-from edge_marl.agents.networks.features import WAIT, SeesOnce, TokenFeatures
+from edge_marl.agents.networks.features import WAIT, SeesOnce, TokenFeatures, longest_ms
 from edge_marl.kernel.world import EXTENDED_TASK_FEATURES
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -99,8 +99,8 @@ class PairFeatures(nn.Module):
         if not self._layout.extended:
             return one_hot(action, self._layout.num_actions).to(task.dtype)
         service = of_places(self.with_nowhere(services.flatten(1, 2)), action)
-        server = of_places(self.with_nowhere(servers), self.server_of(action))
-        derived = self._derived(observation, task, servers, server, service)
+        delay = of_places(self.with_nowhere(servers[..., 3:4]), self.server_of(action)).squeeze(-1)
+        derived = self._derived(observation, task, servers, delay, service)
         if not self._layout.may_decline:
             return torch.cat([service, derived], dim=-1)
         declines = (action == self._layout.num_actions - 1).to(task.dtype)[..., None]
@@ -119,13 +119,13 @@ class PairFeatures(nn.Module):
         return task[:, -1] * (self._layout.max_weight / 1000)
 
     def _derived(
-        self, observation: Tensor, task: Tensor, servers: Tensor, server: Tensor, service: Tensor
+        self, observation: Tensor, task: Tensor, servers: Tensor, delay: Tensor, service: Tensor
     ) -> Tensor:
         """Return (B, K, 2): time left with loading, and worth. Times: see `TokenFeatures`."""
         left, after = task[:, 2, None], task[:, 3, None]
         after = 2.0 * after
         quality, duration, warm, cost = service.unbind(-1)[:4]
-        takes = torch.maximum(server[..., 3], self._loading * (1.0 - warm))
+        takes = torch.maximum(delay, self._loading * (1.0 - warm))
         if self.tokens.has_lines:
             takes = torch.maximum(takes, service[..., WAIT])
         takes = takes + duration
@@ -139,11 +139,6 @@ class PairFeatures(nn.Module):
             worth = worth * (1.0 - late / (deadline * stages).clamp_min(1e-9)).clamp(0.0, 1.0)
         worth = worth * self._weight(task)[:, None] - cost
         return torch.stack([(left - takes).clamp(-1.0, 1.0), worth], dim=-1)
-
-
-def longest_ms(layout: ObservationLayout) -> int:
-    """Return the unit that the networks see times in: the longest deadline, or else run time."""
-    return layout.max_deadline_ms if layout.max_deadline_ms > 1 else layout.max_duration_ms
 
 
 class PairScore(nn.Module):

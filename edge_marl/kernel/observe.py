@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge_marl.kernel.network import moving_time, sending, slowed, source_of
 from edge_marl.kernel.servers import free_share, has_price, warm_models
-from edge_marl.kernel.terms import observe_terms
+from edge_marl.kernel.terms import is_stale, observe_terms
 from edge_marl.kernel.value import task_utility
 from edge_marl.kernel.world import (
     AFTER,
@@ -33,7 +33,6 @@ from edge_marl.kernel.world import (
     NUM_SERVICES,
     NUM_TASKS,
     NUM_TYPES,
-    PERIOD,
     PROPAGATION,
     RUN_TIME,
     SERVER,
@@ -102,7 +101,7 @@ def observe_site(
 
     Its own server, link 0, it sees as it is; others as telemetry shows them, where there is any.
     """
-    if link > 0 and w.spec[PERIOD] > 0:
+    if is_stale(w, link):
         free = w.telemetry[e, server, FREE]
         first, others = w.telemetry[e, server, WARM], w.telemetry[e, server, WARM_TOO]
         warm = int(first) | int(others) << HALF

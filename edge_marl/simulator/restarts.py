@@ -32,6 +32,8 @@ class Restarts:
 
     def __init__(self, scenario: Scenario, num_envs: int, game: bool) -> None:
         self._scenario, self._game = scenario, game
+        self.model = scenario.model
+        """Which of the models that have compiled code of their own is on."""
         self._drafts: list[Draft] = []
         self._large: dict[int, int] = {}
         """Seeds that do not fit into the array."""
@@ -86,7 +88,7 @@ class Restarts:
             return 0
         while len(self._drafts) < num_threads:
             self._drafts.append(Draft(self._scenario))
-        begin = rows.c_begin(self._game, self._scenario.model)
+        begin = rows.c_begin(self._game, self.model)
         self._set_words()
         self._words[rows.RECIPE] = self._recipe.address
         self._words[rows.NEXT] = rows.address_of_next()

@@ -29,7 +29,6 @@ from edge_marl.simulator.rows import (
     WHEN,
     address_of_rows,
 )
-from edge_marl.simulator.world_type import model_of
 
 __all__ = ["Stepper", "Work"]
 
@@ -217,7 +216,7 @@ class Stepper:
 
     def _function(self) -> int:
         """Return the address of the C function that takes steps in rows."""
-        return address_of_rows(self._game, model_of(self._world.spec))
+        return address_of_rows(self._game, self._restarts.model)
 
     def _prepared(self, work: Work) -> int:
         """Return the address of the job, which says by now where the step hands out."""

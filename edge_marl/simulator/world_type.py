@@ -33,7 +33,7 @@ from numba.np.numpy_support import from_dtype
 
 from edge_marl.kernel.world import ARRAYS, EXTENDED, TERMS, Array
 
-__all__ = ["WORLDS_AT", "ColumnsType", "address_table", "model_of", "place_of", "world_at"]
+__all__ = ["WORLDS_AT", "ColumnsType", "address_table", "place_of", "world_at"]
 
 WORD = ir.IntType(64)
 BYTES_OF_WORD = 8
@@ -46,15 +46,6 @@ MODELS = {
 """The models (`Scenario.model`), and what `spec` says where they are on."""
 
 TABLE_SHAPE = (len(ARRAYS), 1 + max(len(array.axes) for array in ARRAYS.values()))
-
-
-def model_of(spec: npt.NDArray[np.int64]) -> str:
-    """Return the model that a `spec` is of."""
-    return next(
-        model
-        for model, known in MODELS.items()
-        if all(spec[entry] == value for entry, value in known.items())
-    )
 
 
 def address_table(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
