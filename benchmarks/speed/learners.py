@@ -16,8 +16,12 @@ __all__ = ["learners", "training_speed"]
 BUDGET = 200_000
 """Decisions of the training that is begun: rates and exploration stay as they are at its start."""
 
-MOST_S = 30.0
+MOST_S = 15.0
 """Time that an agent may take to begin with its updates, and for those that are timed."""
+
+COLLECT = "collect=16"
+"""Setting of the agents that collect a thousand decisions, and then take as many gradient steps in
+one go: the same work, in portions that can be timed."""
 
 
 def learners() -> list[str]:
@@ -25,10 +29,12 @@ def learners() -> list[str]:
     found = []
     for name in names():
         kind = find(name)
-        if issubclass(kind, Trainer):
-            found.append(name)
-            if issubclass(kind, LearningTrainer) and hasattr(kind.config_class, "network"):
-                found.append(f"{name} network=pairs")
+        if not issubclass(kind, Trainer):
+            continue
+        config = kind.config_class if issubclass(kind, LearningTrainer) else None
+        found.append(f"{name} {COLLECT}" if hasattr(config, "collect") else name)
+        if hasattr(config, "network"):
+            found.append(f"{name} network=pairs")
     return found
 
 
