@@ -10,7 +10,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from edge_marl import METRICS, ObservationLayout, load_scenario
+from edge_marl import METRICS, ObservationLayout, list_tiers, load_scenario
 from edge_marl.benchmarks.speed.findings import read
 from edge_marl.benchmarks.speed.tables import markdown
 from edge_marl.leaderboards.submission.schema import Submission
@@ -42,11 +42,6 @@ def metrics_table() -> str:
     return "\n".join(lines)
 
 
-REPLAYS = ("replay-gentd26", "replay-azure-code", "replay-azure-conv")
-TIERS = ("campus", "metro", "studio", "nation", "planet", *REPLAYS)
-"""Tiers of the extended model; their evidence is shipped with them."""
-
-
 def tier_card(tier: str) -> str:
     """Digest, bound and what every heuristic reaches on a tier's test workloads."""
     scenario = load_scenario(tier)
@@ -74,10 +69,10 @@ def _interval(figures: list[float]) -> str:
 
 TABLES = {
     "observation paper": lambda: observation_table("paper"),
-    "observation campus": lambda: observation_table("campus"),
+    "observation campus@1": lambda: observation_table("campus@1"),
     "metrics": metrics_table,
     "speed": lambda: markdown(read(DOCS / "figures" / "speed.json")),
-    **{f"tier {tier}": partial(tier_card, tier) for tier in TIERS},
+    **{f"tier {tier}": partial(tier_card, tier) for tier in list_tiers()},
 }
 
 
@@ -87,7 +82,7 @@ def with_tables(text: str) -> str:
     def fill(match: re.Match[str]) -> str:
         return f"<!-- table: {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
 
-    return re.sub(r"<!-- table: ([\w -]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    return re.sub(r"<!-- table: ([\w@ -]+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
 
 
 SCHEMA = DOCS / "submission.schema.json"

@@ -77,7 +77,8 @@ def _mean_prices(scenario: Scenario, workload: Workload) -> Prices:
 
 def shipped_at(scenario: Scenario) -> Path:
     """Return where the prices of a tier are in the package; other scenarios have none there."""
-    return Path(str(tiers.FOLDER)) / "prices" / f"{scenario.name}-w{scenario.servers.world}.json"
+    name = f"{scenario.release}-w{scenario.servers.world}.json"
+    return Path(str(tiers.FOLDER)) / "prices" / name
 
 
 def content_of(scenario: Scenario, prices: Prices) -> str:

@@ -32,7 +32,7 @@ class A2cConfig(PolicyGradientConfig):
     once; the crashes of later tasks are mostly noise to it: with 0.9 instead, `ippo` got 0.99 per
     task on `paper` after 16,000 decisions, not 1.23."""
     entropy: Share = 0.3
-    """Weight of the entropy in the loss. At 0.03 three of three seeds ended on `metro` in a
+    """Weight of the entropy in the loss. At 0.03 three of three seeds ended on `metro@1` in a
     single action: a service of the cloud, which never crashes."""
     value_weight: Share = 0.5
     """Weight of the critic's loss."""
@@ -66,4 +66,4 @@ class ReinforceConfig(PolicyGradientConfig):
     noise to it that grows with its length: there is no critic to take it off."""
     entropy: Share = 0.1
     """Weight of the entropy in the loss. Without it a few actions are all that is left after a
-    quarter of the budget, and on `metro` a single one, in the cloud."""
+    quarter of the budget, and on `metro@1` a single one, in the cloud."""

@@ -2,10 +2,10 @@
 
 `presets.json` is written by `python -m edge_marl.benchmarks.study.search TIER --adopt` from trials
 on train and validation workloads; it has those of `paper`, which every scenario of the base model
-takes, and those of `campus`, which every other one takes.
+takes, and those of `campus@1`, which every other one takes.
 
 `pairs.json` has what goes with `network=pairs`, found by hand on train and validation workloads of
-`metro` and `paper`: it learns from fewer and larger batches.
+`metro@1` and `paper`: it learns from fewer and larger batches.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ def with_network(network: str, agent: str, scenario: Scenario) -> dict[str, Any]
 
 
 def _of_tier(path: Path, agent: str, scenario: Scenario) -> dict[str, Any]:
-    settings: dict[str, Any] = _read(path)["campus" if scenario.extended else "paper"].get(
-        agent, {}
-    )
+    searched = "campus@1" if scenario.extended else "paper"
+    settings: dict[str, Any] = _read(path)[searched].get(agent, {})
     return settings
 
 

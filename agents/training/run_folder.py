@@ -165,6 +165,8 @@ class RunFolder:
             return None
         try:
             facts: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            if facts["scenario"]["digest"] == self._scenario.digest:  # whatever it was called then
+                facts["scenario"] = self._facts["scenario"]
             different = [name for name, value in self._facts.items() if facts[name] != value]
             facts["finished"] = bool(facts["finished"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -149,8 +149,8 @@ def main() -> None:
             raise SystemExit(f"{tier}: not of the extended model, whose steps this takes apart")
         f = measure(scenario)
         console.print(
-            f"{tier:10} {f.state / 1e3:12.0f} {f.observation:7} {f.lines:6} {f.floor:9.0f} "
-            f"{f.measured:12.0f} {f.measured / f.floor:17.1f}"
+            f"{scenario.label:10} {f.state / 1e3:12.0f} {f.observation:7} {f.lines:6} "
+            f"{f.floor:9.0f} {f.measured:12.0f} {f.measured / f.floor:17.1f}"
         )
 
 

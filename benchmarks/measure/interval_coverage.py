@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from edge_marl.benchmarks.report.intervals import LEVEL, Band, FloatArray, Statistic, iqm, mean
 from edge_marl.benchmarks.report.stats import estimates
 from edge_marl.console import print_rows, problems, results, run_command
+from edge_marl.scenario import load_scenario
 
 __all__ = [
     "FAILED",
@@ -45,7 +46,7 @@ __all__ = [
 KEPT_RUNS = Path(__file__).parents[1] / "study" / "runs.jsonl"
 RESULT = "coverage.csv"
 LEARNERS = ("adsac", "dqn", "ppo")
-TIERS = ("paper", "metro")
+TIERS = ("paper", "metro@1")
 METRIC = "utility_per_task"
 RUNS, WORKLOADS = (2, 3, 5, 10), (20, 100)
 STATISTICS: dict[str, Statistic] = {"mean": mean, "iqm": iqm}
@@ -107,12 +108,13 @@ def fitted() -> Iterator[Population]:
     """Fit a population to the kept runs of each learner on each tier, in the tier's own world."""
     lines = [json.loads(text) for text in KEPT_RUNS.read_text("utf-8").splitlines()]
     for tier, learner in product(TIERS, LEARNERS):
-        wanted = {"scenario": tier, "agent": learner, "variant": "default", "trained_on": None}
+        place = {"digest": load_scenario(tier).digest, "trained_on": None}
+        wanted = place | {"agent": learner, "variant": "default"}
         values = np.array(
             [
                 line["test"][METRIC]
                 for line in lines
-                if not line["world"] and wanted.items() <= ({"trained_on": None} | line).items()
+                if wanted.items() <= ({"trained_on": None} | line).items()
             ]
         )
         yield fit(tier, learner, values)
@@ -193,7 +195,9 @@ def measure(
 ) -> Iterator[Cell]:
     """Yield what each method's intervals of each statistic did on samples of a population."""
     where = (population.tier, population.learner, law)
-    name = "\n".join([*where, *map(str, shape)])
+    # Without the version: the published samples were drawn before tiers had any.
+    tier = population.tier.partition("@")[0]
+    name = "\n".join([tier, *where[1:], *map(str, shape)])
     rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
     samples = population.draw(law, (repetitions, *shape), rng)
     for name, statistic in STATISTICS.items():

@@ -2,9 +2,9 @@
 
     python -m edge_marl.benchmarks.measure.scaling --out docs/figures
 
-`paper` is the yardstick. The other points are `planet` with fewer servers and gateways at the same
-load per server and the same neighbourhood. Times are CPU times of the simulator alone (random legal
-actions, one environment), medians of rounds taken in turn; memory is that of one environment.
+`paper` is the yardstick. The other points are `planet@1` with fewer servers and gateways at the
+same load per server and the same neighbourhood. Times are CPU times of the simulator alone (random
+legal actions, one environment), medians of rounds taken in turn; memory is that of one environment.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from edge_marl.scenario import Scenario
 
 __all__ = ["main", "measure", "of_size"]
 
+TIER = "planet@1"
 SIZES = (20, 50, 200, 1000, 2000)
 DECISIONS = 4000
 
@@ -32,8 +33,8 @@ Row = tuple[str, int, float, float]
 
 
 def of_size(servers: int) -> Scenario:
-    """Return `planet` with so many servers: gateways and load in proportion."""
-    planet = load_scenario("planet")
+    """Return the tier with so many servers: gateways and load in proportion."""
+    planet = load_scenario(TIER)
     share = servers / planet.servers.count
     hot = planet.arrivals.hot_spots
     assert hot is not None
@@ -86,7 +87,7 @@ class Drive:
 def measure(rounds: int) -> list[Row]:
     """Return the cost of every size."""
     drives = {("paper", 10): Drive(load_scenario("paper"))}
-    drives |= {("planet", servers): Drive(of_size(servers)) for servers in SIZES}
+    drives |= {(TIER, servers): Drive(of_size(servers)) for servers in SIZES}
     times: dict[tuple[str, int], list[float]] = {key: [] for key in drives}
     for _ in range(rounds):
         for key, drive in drives.items():
@@ -118,7 +119,7 @@ def _draw(rows: list[Row], path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    planet = [row for row in rows if row[0] == "planet"]
+    planet = [row for row in rows if row[0] == TIER]
     with sns.axes_style("white"), rc_context(style.RC):
         figure = Figure(figsize=(style.WIDTH_IN, 3.4), layout="constrained")
         axes = figure.subplots()
@@ -131,7 +132,7 @@ def _draw(rows: list[Row], path: Path) -> None:
         axes.set_xticks(servers, [f"{count:,}" for count in servers])
         axes.minorticks_off()
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("edge servers (the planet tier cut to size, neighbourhoods of 16)")
+        axes.set_xlabel(f"edge servers ({TIER} cut to size, neighbourhoods of 16)")
         axes.set_ylabel("CPU time of a decision (µs)")
         axes.set_title("Cost of a decision by number of servers")
         figure.savefig(path)

@@ -72,15 +72,43 @@ class _Job(_Judged):
         workloads = {"split": self.split, "first": self.first, "episodes": self.episodes}
         return workloads | {"scenario": self.scenario.digest}
 
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file."""
+        return self._file_name(self.scenario.label)
+
+    @property
+    def older_file_name(self) -> str:
+        """The same in a run of before labels had versions; of a later version, the same."""
+        scenario = self.scenario
+        if scenario.version > 1:
+            return self.file_name
+        return self._file_name(scenario.name + scenario.label.removeprefix(scenario.release))
+
+    def _file_name(self, place: str) -> str:
+        """Readable in front, cut where an agent's path is long; the key makes it unique.
+
+        Args:
+            place: label of the scenario.
+        """
+        parts = [place + self._where.removeprefix(self.scenario.label), *self._told]
+        return f"{file_part('_'.join(parts))[-LONGEST_NAME:]}_{self.key[:16]}.json"
+
+    @property
+    def _where(self) -> str:
+        """Label of the scenario, and what else there is to say of the place."""
+        raise NotImplementedError
+
+    @property
+    def _told(self) -> tuple[str, ...]:
+        """What else a record's name tells."""
+        raise NotImplementedError
+
     def _labelled(self, where: str) -> str:
         """Name a place, with its workloads where they are not the usual ones."""
         if (self.split, self.first) == ("test", 0):
             return where
         return f"{where}, {self.split} {self.first}..{self.first + self.episodes - 1}"
-
-    def _file_name(self, *parts: str) -> str:
-        # Readable in front, cut where an agent's path is long; the key makes it unique.
-        return f"{file_part('_'.join(parts))[-LONGEST_NAME:]}_{self.key[:16]}.json"
 
 
 class Cell(_Job):
@@ -135,13 +163,12 @@ class Cell(_Job):
         return f"{self._where} / {self.name} / seed {self.seed}"
 
     @property
-    def file_name(self) -> str:
-        """Name of the record's file."""
-        return self._file_name(self._where, self.name, f"s{self.seed}")
-
-    @property
     def _where(self) -> str:
         return self._labelled(label_of(self.scenario, self.api))
+
+    @property
+    def _told(self) -> tuple[str, ...]:
+        return self.name, f"s{self.seed}"
 
 
 class Anchors(_Job):
@@ -152,12 +179,15 @@ class Anchors(_Job):
     @property
     def label(self) -> str:
         """Name for people."""
-        return f"{self._labelled(self.scenario.label)} / anchors"
+        return f"{self._where} / anchors"
 
     @property
-    def file_name(self) -> str:
-        """Name of the record's file."""
-        return self._file_name(self._labelled(self.scenario.label), "anchors")
+    def _where(self) -> str:
+        return self._labelled(self.scenario.label)
+
+    @property
+    def _told(self) -> tuple[str, ...]:
+        return ("anchors",)
 
 
 Job = Annotated[Cell | Anchors, Field(discriminator="kind")]
@@ -283,7 +313,7 @@ def label_of(scenario: Scenario, api: Api) -> str:
 
 def file_part(label: str) -> str:
     """Return a label as part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", label)
+    return re.sub(r"[^A-Za-z0-9._@-]+", "-", label)
 
 
 def folder_name(*labels: str) -> str:

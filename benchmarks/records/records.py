@@ -191,8 +191,9 @@ NOBODYS = Provenance(
 
 
 def record_path(folder: Path, job: Cell | Anchors) -> Path:
-    """Place of a job's record below a run's folder."""
-    return folder / "cells" / job.file_name
+    """Place of a job's record below a run's folder; that of before, where one is there."""
+    older = folder / "cells" / job.older_file_name
+    return older if older.exists() else folder / "cells" / job.file_name
 
 
 def write_record(folder: Path, record: Record) -> Path:

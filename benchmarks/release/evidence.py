@@ -1,7 +1,7 @@
 """The evidence that a tier measures something: every heuristic on its test workloads, and the rule.
 
     python -m edge_marl.benchmarks.release.evidence            # every tier, and one table of all
-    python -m edge_marl.benchmarks.release.evidence campus --again
+    python -m edge_marl.benchmarks.release.evidence campus@1 --again
 
 A maintainer's tool, run when a tier is released: a run of all heuristics on the harness, from whose
 records it writes one JSON file, shipped with the tier, that `edge-marl scenarios show` and the docs
@@ -59,7 +59,7 @@ Row = dict[str, Any]
 
 def release(
     tiers: Annotated[
-        list[str] | None, typer.Argument(help="Tiers' names.", show_default="all")
+        list[str] | None, typer.Argument(help="Tiers' names.", show_default="all releases")
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also where there is evidence of the tier as it is.")
@@ -85,7 +85,7 @@ def release(
                 evidence = _released(scenario, workloads, out)
             except DataError as error:
                 problems().print(
-                    f"{scenario.name}: left out: {error}", style="yellow", markup=False
+                    f"{scenario.label}: left out: {error}", style="yellow", markup=False
                 )
                 continue
         broken |= not all(evidence["rule"].values()) and scenario.extended
@@ -113,21 +113,21 @@ def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str,
         "agents": rows,
         "rule": rule(rows, bound),
     }
-    folder = out or Path(str(FOLDER)) / "evidence"
-    write_file(folder / f"{scenario.name}.json", json.dumps(evidence, indent=1) + "\n", RecordError)
+    path = (out or Path(str(FOLDER)) / "evidence") / f"{scenario.release}.json"
+    write_file(path, json.dumps(evidence, indent=1) + "\n", RecordError)
     return evidence
 
 
 def _played(scenario: Scenario, workloads: int) -> tuple[dict[str, Row], float]:
     """Have the harness play every heuristic; return what each got, and the sum of the bounds."""
     suite = Suite(
-        scenarios=(scenario.name,), agents=_heuristics(scenario), seeds=1, episodes=workloads
+        scenarios=(scenario.release,), agents=_heuristics(scenario), seeds=1, episodes=workloads
     )
     plan = make_plan(suite)
     with tempfile.TemporaryDirectory() as place, Lines(problems()) as display:
         folder = Path(place)
         if run_plan(plan, folder, Processes(usable_cores()), display):
-            raise RecordError(f"{scenario.name}: a cell has failed, as said above: no evidence")
+            raise RecordError(f"{scenario.label}: a cell has failed, as said above: no evidence")
         ends = _anchors(folder, plan)
         rows = {
             agent.name: _row(read_runs(folder, plan, plan.arenas[0], agent), ends)
@@ -148,7 +148,7 @@ def _print_table(scenario: Scenario, evidence: dict[str, Any]) -> None:
     rule_told = f"not: {', '.join(missed)}" if missed else "the release rule holds"
     count, bound = evidence["workloads"], evidence["bound_per_task"]
     results().print(
-        f"\n{scenario.name}: {count} test workloads, bound {bound:.3f}, {rule_told}", markup=False
+        f"\n{scenario.label}: {count} test workloads, bound {bound:.3f}, {rule_told}", markup=False
     )
     rows = [("", "utility per request", "score", "utilisation")]
     by_utility = sorted(evidence["agents"].items(), key=lambda it: -it[1]["utility_per_task"][0])

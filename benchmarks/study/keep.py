@@ -23,12 +23,13 @@ from edge_marl.benchmarks.records.records import Record, read_plan, read_record
 from edge_marl.console import results, run_command
 from edge_marl.errors import RecordError
 from edge_marl.files import write_file
+from edge_marl.tiers import versions_of
 
 __all__ = ["BUDGETS", "METRICS", "RUNS", "Line", "keep", "line_of", "main", "read_lines", "which"]
 
 RUNS = Path(__file__).with_name("runs.jsonl")
-BUDGETS = {"paper": 96_000, "campus": 48_000, "metro": 48_000, "nation": 48_000}
-"""Decisions that a learner of the study trains on, by tier."""
+BUDGETS = {"paper": 96_000, "campus@1": 48_000, "metro@1": 48_000, "nation@1": 48_000}
+"""Decisions that a learner of the study trains on, by release."""
 METRICS = ("utility", "utility_per_task", "server_crash_rate", "lost_fraction")
 """What is kept of every episode, under `test` whatever split it is of."""
 WHICH = ("agent", "scenario", "budget", "seed", "variant")
@@ -50,7 +51,7 @@ def keep(folder: Path, path: Path = RUNS) -> int:
         RecordError: if the folder holds no run, or damaged records; the lines cannot be read or
             written, or are of other workloads.
     """
-    kept = {which(json.loads(text)): text for text in _texts(path)}
+    kept = {which(_line(text)): text for text in _texts(path)}
     cells = [job for job in read_plan(folder).jobs() if isinstance(job, Cell)]
     missing = 0
     for cell in cells:
@@ -77,7 +78,16 @@ def read_lines(path: Path = RUNS) -> list[Line]:
     Raises:
         RecordError: if a line is not readable.
     """
-    return [json.loads(text) for text in _texts(path)]
+    return [_line(text) for text in _texts(path)]
+
+
+def _line(text: str) -> Line:
+    """Return a line as it would be kept now: older ones name tiers without their version, 1."""
+    line: Line = json.loads(text)
+    for place in ("scenario", "trained_on"):
+        if versions_of(str(line.get(place))):
+            line[place] += "@1"
+    return line
 
 
 def line_of(record: Record) -> Line:
@@ -98,13 +108,13 @@ def line_of(record: Record) -> Line:
         "commit": record.provenance.commit,
         "started": record.provenance.started,
         "agent": agent,
-        "scenario": cell.scenario.name,
+        "scenario": cell.scenario.release,
         "world": cell.scenario.servers.world,
         "budget": cell.budget,
         "seed": cell.seed,
         "variant": variant.removeprefix(f"{agent}, "),
         "settings": settings,
-        "trained_on": cell.train_on.name if cell.train_on else None,
+        "trained_on": cell.train_on.release if cell.train_on else None,
         "digest": cell.scenario.digest,
         "split": cell.split,
         "first": cell.first,

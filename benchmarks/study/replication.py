@@ -40,9 +40,9 @@ CLAIMS = {"utility": "utility_per_task", "crashes": "server_crash_rate"}
 """The metric that each claim is about."""
 PUBLISHED = ("ppo", "dqn", "d2sac", "adsac-published")
 """Agents that were run with published settings."""
-TIERS = ("campus", "metro", "nation")
+TIERS = ("campus@1", "metro@1", "nation@1")
 """Where topologies are drawn anew."""
-CURVES_OF = ("paper", "metro")
+CURVES_OF = ("paper", "metro@1")
 """Tiers whose curves are drawn, of their own world."""
 
 Key = tuple[str, str, str, int, int | None, str | None]
@@ -293,7 +293,7 @@ def _improvement(groups: dict[Key, list[Line]]) -> list[list[str]]:
     places: dict[str, tuple[str, list[int]]] = {
         "paper": ("paper", [0]),
         "paper, worlds 1 to 9": ("paper", list(range(1, 10))),
-        "metro": ("metro", [0]),
+        "metro@1": ("metro@1", [0]),
     }
     lines = []
     for place, (tier, worlds) in places.items():

@@ -63,7 +63,7 @@ JUDGED: dict[str, Any] = {"split": "validation", "first": 10, "episodes": 40}
 CLEARLY = 0.01
 """Share of the defaults' utility per task that a trial has to add."""
 
-Tier = Literal["paper", "campus"]
+Tier = Literal["paper", "campus@1"]
 
 Space = dict[str, tuple[float, ...]]
 

@@ -127,8 +127,8 @@ def _random_rewards(
 
 
 def shipped_name(scenario: Scenario) -> str:
-    """File name of a tier's shipped anchors, such as `paper-w0.json`."""
-    return f"{scenario.name}-w{scenario.servers.world}.json"
+    """File name of a tier's shipped anchors, such as `paper-w0.json` or `campus@1-w0.json`."""
+    return f"{scenario.release}-w{scenario.servers.world}.json"
 
 
 def shipped_pairs(scenario: Scenario) -> Mapping[str, Pair]:

@@ -22,7 +22,8 @@ MOST_ROUNDS = 100
 
 def bench(
     tiers: Annotated[
-        str, typer.Option(help="Tiers or .toml files, separated by commas; or all.")
+        str,
+        typer.Option(help="Tiers or .toml files, separated by commas; or all, the newest of each."),
     ] = TIERS,
     repeat: Annotated[
         int | None,
@@ -86,13 +87,14 @@ def _scenarios(text: str) -> list[Scenario]:
     from edge_marl.scenario import list_tiers, load_scenario
 
     if text == "all":
-        found = [load_scenario(name) for name in list_tiers()]
+        found = [load_scenario(name) for name in list_tiers(newest=True)]
         found = [scenario for scenario in found if scenario.replay is None]  # needs its data set
         return sorted(found, key=lambda scenario: (scenario.extended, scenario.num_servers))
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise SuiteError(f"--tiers '{text}': names none; try {TIERS}")
-    return [load_scenario(name) for name in dict.fromkeys(names)]
+    found = [load_scenario(name) for name in names]
+    return list({scenario.digest: scenario for scenario in found}.values())
 
 
 def _check_writable(folder: Path | None) -> None:

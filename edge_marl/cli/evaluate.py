@@ -109,15 +109,11 @@ def _scenario_of(checkpoint: Path) -> Scenario:
     """
     from edge_marl.agents.checkpoint import read_config
     from edge_marl.errors import AgentError
-    from edge_marl.scenario import load_scenario
+    from edge_marl.scenario import find_release
 
     made_for = read_config(checkpoint).scenario
-    name, _, number = made_for.name.partition("-w")
-    try:
-        found = load_scenario(name, int(number) if number.isdecimal() else None)
-    except ValueError:  # no scenario, or no number that Python reads
-        found = None
-    if found is None or found.digest != made_for.digest:
+    found = find_release(made_for.name, made_for.digest)
+    if found is None:
         raise AgentError(
             f"{checkpoint} was trained in '{made_for.name}' (digest {made_for.digest[:12]}), "
             "which is no tier of this version: give its file with --scenario"

@@ -17,7 +17,9 @@ __all__ = ["app"]
 
 app = typer.Typer(help="The tiers, and files of one's own.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="A tier, or the path of a .toml file.")]
+Name = Annotated[
+    str, typer.Argument(help="A tier, such as campus or campus@1, or the path of a .toml file.")
+]
 World = Annotated[int | None, typer.Option(min=0, help="World; 0 is the published one.")]
 
 ENDS = {"last-task": "terminates at the last task", "horizon": "truncates at the horizon"}
@@ -25,12 +27,17 @@ ENDS = {"last-task": "terminates at the last task", "horizon": "truncates at the
 
 @app.command("list")
 def list_scenarios() -> None:
-    """List the tiers."""
+    """List the tiers: the newest version of each, then the earlier ones."""
     from edge_marl.scenario import list_tiers, load_scenario
 
     found = [load_scenario(name) for name in list_tiers()]
     found.sort(key=lambda scenario: (scenario.extended, scenario.num_servers))
-    print_rows([(scenario.name, scenario.summary) for scenario in found])
+    newest = [(one.label, one.summary) for one in found if not one.superseded]
+    earlier = [(one.label, one.summary) for one in found if one.superseded]
+    print_rows(newest)
+    if earlier:
+        results().print("\nEarlier versions:", highlight=False)
+        print_rows(earlier)
 
 
 @app.command("show")
@@ -60,16 +67,13 @@ def validate(
 
 @app.command("export")
 def export(
-    name: Annotated[str, typer.Argument(help="A tier.")],
+    name: Annotated[str, typer.Argument(help="A tier, such as campus or campus@1.")],
     out: Annotated[Path, typer.Argument(help="File to write, such as my_world.toml.")],
 ) -> None:
     """Write a tier's file, with its sources, as a start for a scenario of your own."""
-    from edge_marl import tiers
-    from edge_marl.scenario import list_tiers
+    from edge_marl.scenario import read_tier
 
-    if name not in list_tiers():
-        raise ScenarioError(f"tier '{name}': must be one of {', '.join(list_tiers())}")
-    text = tiers.FOLDER.joinpath(f"{name}.toml").read_text("utf-8")
+    text = read_tier(name)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -81,14 +85,16 @@ def export(
 
 
 def _facts(found: Scenario) -> list[tuple[str, str]]:
+    from edge_marl.scenario import load_scenario
     from edge_marl.workload.topology import offered_load
 
     tasks = found.arrivals.rate_per_s * found.arrivals.horizon_s
     gateways = f"{found.gateways.count}"
     if found.gateways.neighbourhood:
         gateways += f", of {found.num_neighbours} neighbours each"
+    newer = f"; there is a newer one, {load_scenario(found.name).label}" if found.superseded else ""
     rows = [
-        ("scenario", f"{found.label}, version {found.version}"),
+        ("scenario", f"{found.label}, version {found.version}{newer}"),
         ("summary", found.summary),
         ("servers", f"{found.num_servers}, of {found.num_services} services each"),
         ("actions", f"{found.num_actions}"),

@@ -4,13 +4,26 @@ from typing import Literal
 
 from edge_marl.scenario.reading import (
     check_scenario,
+    find_release,
     list_tiers,
     load_scenario,
     parse_scenario,
+    read_tier,
+    split_label,
 )
 from edge_marl.scenario.scenario import Scenario
 
-__all__ = ["Api", "Scenario", "check_scenario", "list_tiers", "load_scenario", "parse_scenario"]
+__all__ = [
+    "Api",
+    "Scenario",
+    "check_scenario",
+    "find_release",
+    "list_tiers",
+    "load_scenario",
+    "parse_scenario",
+    "read_tier",
+    "split_label",
+]
 
 Api = Literal["single", "parallel"]
 """What a scenario is played on: the single environment, or the game of gateways."""

@@ -13,7 +13,7 @@ __all__ = ["read_evidence"]
 
 def read_evidence(scenario: Scenario) -> dict[str, Any] | None:
     """Return the evidence that is shipped with a tier; None if there is none of this digest."""
-    file = tiers.FOLDER.joinpath("evidence", f"{scenario.name}.json")
+    file = tiers.FOLDER.joinpath("evidence", f"{scenario.release}.json")
     if not file.is_file():
         return None
     evidence: dict[str, Any] = json.loads(file.read_text("utf-8"))

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edge_marl import tiers
 from edge_marl.scenario.arrivals import Arrivals
 from edge_marl.scenario.parts import (
     Clock,
@@ -131,9 +132,19 @@ class Facts(Section):
         return "terms" if self.has_terms else "extended"
 
     @property
+    def release(self) -> str:
+        """Name of the scenario's file: with the version where the tier of that name has several."""
+        return f"{self.name}@{self.version}" if tiers.versions_of(self.name) else self.name
+
+    @property
+    def superseded(self) -> bool:
+        """Whether the tier of its name has a newer version."""
+        return self.version < max(tiers.versions_of(self.name), default=self.version)
+
+    @property
     def label(self) -> str:
-        """Name for people: the tier's, with the world where it is not the published one."""
-        return self.name if self.servers.world == 0 else f"{self.name}-w{self.servers.world}"
+        """Name for people: the release, with the world where it is not the published one."""
+        return self.release if self.servers.world == 0 else f"{self.release}-w{self.servers.world}"
 
     @property
     def latest_end_ms(self) -> int:

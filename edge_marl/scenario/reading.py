@@ -17,7 +17,15 @@ from edge_marl.scenario.scenario import Scenario
 from edge_marl.scenario.section import Section
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 
-__all__ = ["check_scenario", "list_tiers", "load_scenario", "parse_scenario"]
+__all__ = [
+    "check_scenario",
+    "find_release",
+    "list_tiers",
+    "load_scenario",
+    "parse_scenario",
+    "read_tier",
+    "split_label",
+]
 
 LAWS: dict[str, type[Section]] = {
     "adsac": DrawnServers,
@@ -28,22 +36,35 @@ LAWS: dict[str, type[Section]] = {
 """What `[servers]` may hold, by its `law`."""
 
 
-def list_tiers() -> list[str]:
-    """Names of the released tiers, sorted."""
-    files = [file.name for file in tiers.FOLDER.iterdir()]
-    return sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml"))
+def list_tiers(newest: bool = False) -> list[str]:
+    """Return the labels of all releases of tiers, sorted: `paper`, `campus@1`.
+
+    Args:
+        newest: whether only the newest version of each tier is wanted.
+    """
+    releases = []
+    for name in tiers.tier_names():
+        releases += _releases(name)[-1:] if newest else _releases(name)
+    return sorted(releases)
+
+
+def _releases(name: str) -> list[str]:
+    """Labels of a tier's releases, from the oldest."""
+    return [f"{name}@{version}" for version in tiers.versions_of(name)] or [name]
 
 
 def load_scenario(scenario: str | Path | Scenario, world: int | None = None) -> Scenario:
     """Return the scenario of a tier's name, a TOML file's path, or one already loaded.
 
+    A tier's name alone is its newest version; `campus@1` is version 1.
+
     Args:
-        scenario: for example `"paper"`, `"my_world.toml"` or a `Scenario`.
+        scenario: for example `"paper"`, `"campus@1"`, `"my_world.toml"` or a `Scenario`.
         world: replaces the world that the scenario states (`paper` has worlds 0..9).
 
     Raises:
-        ScenarioError: neither name, path nor `Scenario`; unknown tier; unreadable or malformed file
-            (line, field, what is allowed); no such world.
+        ScenarioError: neither name, path nor `Scenario`; unknown tier or version; unreadable or
+            malformed file (line, field, what is allowed); no such world.
     """
     if isinstance(scenario, str | Path):
         scenario = _read(scenario)
@@ -68,18 +89,63 @@ def check_scenario(scenario: Any) -> Scenario:
     return scenario
 
 
-def _read(source: str | Path) -> Scenario:
-    names = list_tiers()
-    if str(source) in names:
-        text = tiers.FOLDER.joinpath(f"{source}.toml").read_text("utf-8")
-        return parse_scenario(text, f"{source}.toml")
-    path = Path(source)
-    if path.suffix != ".toml":
-        hint = did_you_mean(str(source), names)
+def read_tier(name: str) -> str:
+    """Return the text of a tier's file, given its name, or its name and version.
+
+    Raises:
+        ScenarioError: unknown tier or version: what there is.
+    """
+    tier, at, version = name.partition("@")
+    if tier not in tiers.tier_names():
+        hint = did_you_mean(name, [*tiers.tier_names(), *list_tiers()])
         raise ScenarioError(
-            f"unknown tier '{source}': {hint}The tiers are {', '.join(names)}; "
+            f"unknown tier '{name}': {hint}The tiers are {', '.join(list_tiers())}; "
             "a scenario of your own is given by the path of its .toml file"
         )
+    newest = _text_of(_releases(tier)[-1])
+    if not at:
+        return newest
+    known = tiers.versions_of(tier) or (tomllib.loads(newest)["version"],)
+    if version not in map(str, known):
+        told = ", ".join(f"{tier}@{number}" for number in known)
+        raise ScenarioError(f"tier '{tier}' has no version '{version}': it has {told}")
+    return _text_of(name) if tiers.versions_of(tier) else newest
+
+
+def _text_of(release: str) -> str:
+    return tiers.FOLDER.joinpath(f"{release}.toml").read_text("utf-8")
+
+
+def split_label(label: str) -> tuple[str, int | None]:
+    """Return the release and the world that a label names: `paper-w3` is world 3 of `paper`.
+
+    The world is None where the label names none: the published one.
+    """
+    match = re.fullmatch(r"(.*?)-w([0-9]{1,10})", label)
+    return (match[1], int(match[2])) if match else (label, None)
+
+
+def find_release(label: str, digest: str) -> Scenario | None:
+    """Return the release that is, or was, called by a label, given its digest; None if none is.
+
+    Before a tier had versions its label was its name alone, which is now that of the newest.
+    """
+    release, world = split_label(label)
+    tier = release.partition("@")[0]
+    for known in _releases(tier) if tier in tiers.tier_names() else ():
+        try:
+            found = load_scenario(known, world)
+        except ScenarioError:  # no such world
+            continue
+        if found.digest == digest:
+            return found
+    return None
+
+
+def _read(source: str | Path) -> Scenario:
+    path = Path(source)
+    if path.suffix != ".toml":
+        return parse_scenario(read_tier(str(source)), f"{source}.toml")
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:

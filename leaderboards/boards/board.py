@@ -121,7 +121,9 @@ class Board:
 
 
 def read_boards(submissions: Path) -> list[Board]:
-    """Return a board per released tier, and per other world that has submissions.
+    """Return a board per release of a tier, and per other world that has submissions.
+
+    By name, those of earlier versions last.
 
     Raises:
         SubmissionError: if a submission or the ledger cannot be read, lies in another folder than
@@ -140,7 +142,8 @@ def read_boards(submissions: Path) -> list[Board]:
         scenario = scenarios.setdefault(sub.board, _scenario_of(entry))
         level, verification = ledger.level_of(sub), ledger.verification_of(sub)
         rows.setdefault(sub.board, []).append(_row(entry, level, verification, scenario))
-    return [_board(name, scenarios[name], rows[name]) for name in sorted(scenarios)]
+    order = sorted(scenarios, key=lambda name: (scenarios[name].superseded, name))
+    return [_board(name, scenarios[name], rows[name]) for name in order]
 
 
 def _scenario_of(entry: Entry) -> Scenario:

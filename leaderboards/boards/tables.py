@@ -56,15 +56,21 @@ def to_markdown(boards: list[Board]) -> str:
         "makes the site (`site/index.html`, opened from the file), `leaderboard.csv` and "
         "`leaderboard.json`.",
         "",
-        "| board | world | submissions | leading |",
-        "| :--- | :--- | ---: | :--- |",
+        *_overview([board for board in boards if not board.scenario.superseded]),
     ]
-    for board in boards:
-        name = f"[{board.name}]({board.name}.md)"
-        lines.append(_line([name, board.scenario.summary, str(len(board.rows)), _leading(board)]))
+    if earlier := [board for board in boards if board.scenario.superseded]:
+        lines += ["", "Earlier versions of tiers:", "", *_overview(earlier)]
     lines += ["", SCORE_NOTE, "", RANK_NOTE, "", BASIS_NOTE, "", "## Levels", ""]
     lines += [f"* **{level}**: {note}" for level, note in LEVEL_NOTES.items()]
     return "\n".join(lines) + "\n"
+
+
+def _overview(boards: list[Board]) -> list[str]:
+    lines = ["| board | world | submissions | leading |", "| :--- | :--- | ---: | :--- |"]
+    for board in boards:
+        name = f"[{board.name}]({board.name}.md)"
+        lines.append(_line([name, board.scenario.summary, str(len(board.rows)), _leading(board)]))
+    return lines
 
 
 def to_page(board: Board) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -12,7 +11,7 @@ from edge_marl.agents.registry import find
 from edge_marl.errors import ScenarioError, SubmissionError
 from edge_marl.leaderboards.submission import files
 from edge_marl.leaderboards.submission.schema import Kind, Run
-from edge_marl.scenario import Scenario, list_tiers, load_scenario
+from edge_marl.scenario import Scenario, list_tiers, load_scenario, split_label
 
 __all__ = [
     "check_name",
@@ -49,12 +48,16 @@ def is_released(scenario: Scenario) -> bool:
 
 
 def tier_of(label: str) -> Scenario | None:
-    """Return the released tier with a label, `paper` or `paper-w3`; None if there is none."""
-    tier, _, world = label.partition("-w")
-    if tier not in list_tiers() or not re.fullmatch(r"[0-9]{0,9}", world):
+    """Return the released tier with a label; None if there is none.
+
+    Args:
+        label: such as `paper`, `campus@1` or, of another world, `paper-w3`.
+    """
+    release, world = split_label(label)
+    if release not in list_tiers():
         return None
     try:
-        scenario = load_scenario(tier, int(world) if world else None)
+        scenario = load_scenario(release, world)
     except ScenarioError:
         return None
     return scenario if scenario.label == label else None

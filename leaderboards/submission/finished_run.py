@@ -106,11 +106,11 @@ def command_for_all(run_dir: Path, agent: str, wanted: str | None) -> str:
 def _command(run_dir: Path, cell: Cell) -> str:
     scenario, learns = cell.scenario, cell.budget is not None
     kind = kind_of(parse_spec(cell.agent)[0])
-    words: list[object] = ["edge-marl", "run", "--scenario", scenario.name]
+    words: list[object] = ["edge-marl", "run", "--scenario", scenario.release]
     words += ["--world", scenario.servers.world] if scenario.servers.world else []
     words += ["--agents", cell.agent, "--seeds", RUNS[kind], "--episodes", cell.episodes]
     words += ["--budget", cell.budget] if learns else []
-    words += ["--train-on", cell.train_on.name] if cell.train_on else []
+    words += ["--train-on", cell.train_on.release] if cell.train_on else []
     words += ["--threads", cell.threads] if cell.threads > 1 else []
     return shlex.join(map(str, [*words, "--out", run_dir]))
 

@@ -129,8 +129,11 @@ class AgentFacts(_Model):
 class ScenarioFacts(_Model):
     """Which world."""
 
-    name: Slug
-    """A tier, with `-wK` where it is another of its worlds."""
+    name: Annotated[
+        str, Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*(@[1-9][0-9]*(-w[0-9]+)?)?$", max_length=60)
+    ]
+    """Label of a release: a tier, with `@V` where it has versions, and with `-wK` where it is
+    another of its worlds."""
     digest: Sha256
 
 
