@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium
 import pytest
 
-from edge_marl import draw_workload, tiers  # importing it registers the environment
-from edge_marl.scenario import parse_scenario
+from edge_marl import draw_workload  # importing it registers the environment
+from edge_marl.scenario import parse_scenario, read_tier
 
 ROOT = Path(__file__).parents[1]
 PAGES = [path for part in ("*.md", "docs/**/*.md", "leaderboards/*.md") for path in ROOT.glob(part)]
@@ -35,7 +35,7 @@ def test_tables_are_those_of_the_code() -> None:
 def test_sections_of_the_extended_model_can_be_added_to_a_tier() -> None:
     page = (ROOT / "docs" / "extended_model.md").read_text("utf-8")
     (sections,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
-    scenario = parse_scenario(f"{tiers.FOLDER.joinpath('metro.toml').read_text()}\n{sections}", "")
+    scenario = parse_scenario(f"{read_tier('metro@1')}\n{sections}", "")
     assert scenario.num_actions == 12 * 6 * 3 + 1
     assert draw_workload(scenario, 0).weights is not None
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl import data, tiers
+from edge_marl import data
 from edge_marl.data import replay
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCEnv
-from edge_marl.scenario import Scenario, load_scenario, parse_scenario
+from edge_marl.scenario import Scenario, load_scenario, parse_scenario, read_tier
 from edge_marl.workload import Workload, load_workload
 from edge_marl.workload.sampling import Streams
 from edge_marl.workload.workload import FORMAT
@@ -63,7 +63,7 @@ def play_if_small(scenario: Scenario) -> None:
 
 
 def scenario_seeds() -> Sequence[bytes]:
-    released = [tiers.FOLDER.joinpath(f"{name}.toml").read_bytes() for name in ("smoke", "studio")]
+    released = [read_tier(name).encode() for name in ("smoke", "studio@1")]
     return (*released, recorded.PRODUCTION.encode(), recorded.EXTENDED.encode())
 
 

@@ -70,9 +70,24 @@ def link(checkout: Path) -> None:
     (folder / "policy").symlink_to("/etc")
 
 
+def of_a_version(checkout: Path) -> None:
+    """A board whose name has a version is one; this submission is of another."""
+    folder = copy_of_good(checkout / SUBMISSIONS)
+    board = checkout / SUBMISSIONS / "campus@1-v0"
+    board.mkdir()
+    folder.rename(board / folder.name)
+
+
+def odd_name(checkout: Path) -> None:
+    folder = copy_of_good(checkout / SUBMISSIONS)
+    folder.parent.rename(checkout / SUBMISSIONS / "campus@1-v0$")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (of_a_version, "folder of the board: expected smoke-v0, found campus@1-v0"),
+        (odd_name, "no name of a submission"),
         (inflate, "sums: "),
         (link, "policy: a link: a submission holds files only"),
         (lambda c: (c / "README.md").write_text("mine"), "README.md: a submission changes nothing"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_marl.benchmarks.plan.cells import Cell
+from edge_marl.benchmarks.plan.cells import Anchors, Arena, Cell
 from edge_marl.benchmarks.plan.sources import code_digest
 from edge_marl.benchmarks.records import provenance
 from edge_marl.benchmarks.records.records import (
@@ -18,6 +18,7 @@ from edge_marl.benchmarks.records.records import (
 )
 from edge_marl.errors import RecordError
 from edge_marl.files import write_file
+from edge_marl.scenario import load_scenario
 from tests.worlds import fakes
 
 CELL = fakes.plan().cells(fakes.ARENA, fakes.LEARNER)[1]
@@ -29,6 +30,28 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     assert path == record_path(tmp_path, CELL)
     assert read_record(tmp_path, CELL) == record
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_run_of_before_tiers_had_versions_is_read(tmp_path: Path) -> None:
+    """Its records have the tier's bare name in theirs; a version that came later has none such."""
+    first = load_scenario("campus@1")
+    later = first.model_copy(update={"version": 2})
+    for scenario in (first, later):
+        arena = Arena(scenario=scenario, api="parallel")
+        plan = fakes.plan().model_copy(update={"arenas": (arena,), "split": "validation"})
+        folder = tmp_path / scenario.label
+        write_plan(folder, plan)
+        [cell] = plan.cells(arena, fakes.HEURISTIC)
+        for job in (plan.anchors(scenario), cell):
+            assert isinstance(job, Anchors | Cell)
+            record = fakes.failure_record(job)
+            path = write_record(folder, record)
+            assert path.name.startswith(f"{scenario.label}-")
+            older = path.with_name(path.name.replace(scenario.label, "campus"))
+            path.rename(older)
+            assert read_record(folder, job) == (record if scenario is first else None)
+            assert record_path(folder, job) == (older if scenario is first else path)
+        assert read_plan(folder) == plan
 
 
 def test_a_job_without_a_file_has_no_record(tmp_path: Path) -> None:

@@ -116,15 +116,15 @@ def test_bad_input_is_one_message(
 
 
 def test_batches_are_smaller_where_episodes_are_long() -> None:
-    rows = [rows_of(load_scenario(tier), 1, False) for tier in ("paper", "metro", "nation")]
+    rows = [rows_of(load_scenario(tier), 1, False) for tier in ("paper", "metro@1", "nation@1")]
     assert rows == [1024, 256, 32]
-    assert rows_of(load_scenario("metro"), 20, False) < rows[1]
+    assert rows_of(load_scenario("metro@1"), 20, False) < rows[1]
     assert rows_of(load_scenario("paper"), 1, True) < rows[0]
 
 
 def test_games_have_gateways() -> None:
     assert game_of(load_scenario("paper")).gateways.count == 10
-    assert game_of(load_scenario("metro")).gateways.count == 20
+    assert game_of(load_scenario("metro@1")).gateways.count == 20
 
 
 def test_threads_are_those_that_are_asked_for() -> None:

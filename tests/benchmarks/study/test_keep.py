@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_marl.benchmarks.plan.cells import Arena
 from edge_marl.benchmarks.plan.make_plan import make_plan
 from edge_marl.benchmarks.records.records import Record, record_path, write_plan, write_record
 from edge_marl.benchmarks.run.executors import Processes
@@ -92,6 +93,31 @@ def test_a_newer_result_takes_the_place_of_an_older_line(tmp_path: Path) -> None
     after = path.read_bytes()
     keep(first, path)  # the older run once more
     assert path.read_bytes() == after
+
+
+def test_lines_of_before_tiers_had_versions_are_of_version_1(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    arena = Arena(scenario=load_scenario("metro@1"))
+    plan = fakes.plan(fakes.LEARNER, seeds=1).model_copy(
+        update={"arenas": (arena,), "train_on": load_scenario("campus@1")}
+    )
+    write_plan(tmp_path / "run", plan)
+    [cell] = plan.cells(arena, fakes.LEARNER)
+    write_record(tmp_path / "run", at(fakes.cell_record(cell, 20.0), "2026-01-03"))
+    keep(tmp_path / "run", path)
+    [row] = read_lines(path)
+    assert (row["scenario"], row["trained_on"]) == ("metro@1", "campus@1")
+    old = {**row, "scenario": "metro", "trained_on": "campus", "started": "2026-01-02"}
+    others = [{**old, "scenario": name, "trained_on": None} for name in ("nation", "paper", "mine")]
+    texts = [json.dumps(line) for line in (old, *others)]
+    path.write_text("".join(f"{text}\n" for text in texts), "utf-8")
+    found = [(line["scenario"], line["trained_on"]) for line in read_lines(path)]
+    assert found[0] == ("metro@1", "campus@1")
+    assert found[1:] == [("nation@1", None), ("paper", None), ("mine", None)]
+    keep(tmp_path / "run", path)
+    lines = path.read_text("utf-8").splitlines()
+    assert json.loads(lines[0]) == row  # the newer one of the same cell
+    assert lines[1:] == texts[1:]
 
 
 def test_what_is_not_finished_is_counted_and_not_kept(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_only_what_is_clearly_better_replaces_the_defaults() -> None:
     kept.append(trial(1.02, "ppo", 3))
     kept.append(trial(1.011, "ppo", 4))
     assert candidates(kept, "paper") == {"ppo": 3}
-    assert candidates(kept, "campus") == {}
+    assert candidates(kept, "campus@1") == {}
     below = [trial(figure, "dqn", k) for k, figure in ((0, -1.0), (1, -0.995))]
     assert candidates(below, "paper") == {}
 
@@ -152,7 +152,7 @@ def test_presets_are_what_the_kept_trials_say() -> None:
 
 def test_trainers_take_their_presets() -> None:
     for name in SPACES:
-        for tier, other in (("paper", "agod"), ("campus", "nation")):
+        for tier, other in (("paper", "agod"), ("campus@1", "nation@1")):
             made, same = make(name, load_scenario(tier)), make(name, load_scenario(other))
             assert isinstance(made, LearningTrainer)
             assert isinstance(same, LearningTrainer)
@@ -223,18 +223,18 @@ def test_the_report_averages_over_worlds_how_often_adsac_is_better() -> None:
 
 
 def test_the_report_says_who_is_above_adsac_in_a_tier() -> None:
-    rows = [line(0.8, "nearest", "metro"), line(0.1, "random", "metro")]
-    rows.append(line(0.7, "adsac", "metro", None, 48_000, 0))
+    rows = [line(0.8, "nearest", "metro@1"), line(0.1, "random", "metro@1")]
+    rows.append(line(0.7, "adsac", "metro@1", None, 48_000, 0))
     assert "Above `adsac` trained here: `nearest`.\n" in report(rows)
 
 
 def test_the_report_names_the_agents_that_collapsed() -> None:
     rows = [
-        line(0.3, "sac", "metro", None, 48_000, seed, distinct_actions=1 + seed)
+        line(0.3, "sac", "metro@1", None, 48_000, seed, distinct_actions=1 + seed)
         for seed in range(2)
     ]
-    text = report([*rows, line(0.5, "cloud-only", "metro", distinct_actions=1)])
-    assert "1 of the 2 trained agents end in a single action: `sac` on metro, seed 0." in text
+    text = report([*rows, line(0.5, "cloud-only", "metro@1", distinct_actions=1)])
+    assert "1 of the 2 trained agents end in a single action: `sac` on metro@1, seed 0." in text
 
 
 def test_the_report_keeps_budgets_and_homes_apart() -> None:
@@ -243,12 +243,12 @@ def test_the_report_keeps_budgets_and_homes_apart() -> None:
         for budget in (2_000, 20_000)
         for seed in range(5)
     ]
-    rows.append(line(0.7, "adsac", "nation", None, 48_000))
-    rows.append(line(0.6, "adsac", "nation", None, 48_000, trained_on="campus"))
+    rows.append(line(0.7, "adsac", "nation@1", None, 48_000))
+    rows.append(line(0.6, "adsac", "nation@1", None, 48_000, trained_on="campus@1"))
     text = report(rows)
     assert "| dqn, published | 2,000 | 5 |" in text
     assert "| dqn, published | 20,000 | 5 |" in text
-    assert text.index("| adsac | 48,000 | 1 | 0.700") < text.index("| adsac, trained on campus |")
+    assert text.index("| adsac | 48,000 | 1 | 0.700") < text.index("| adsac, trained on campus@1 |")
 
 
 def test_the_committed_report_is_that_of_the_kept_runs() -> None:

@@ -15,6 +15,7 @@ from edge_marl.benchmarks.suites import (
     load_suite,
 )
 from edge_marl.errors import AgentError, EdgeMarlError, SuiteError
+from edge_marl.scenario import load_scenario
 from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS
 
 
@@ -31,7 +32,8 @@ def test_what_is_trained_elsewhere_is_trained_once() -> None:
     learners = [job for job in plan.jobs() if isinstance(job, Cell) and job.budget]
     assert len(learners) == 3 * plan.seeds
     assert len({cell.training_key for cell in learners}) == plan.seeds
-    assert {cell.scenario.name for cell in plan.trained_by().values()} == {"campus"}
+    campus = load_scenario("campus").label
+    assert {cell.scenario.label for cell in plan.trained_by().values()} == {campus}
 
 
 def test_settings_are_part_of_a_cell() -> None:

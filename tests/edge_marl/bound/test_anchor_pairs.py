@@ -108,7 +108,7 @@ def test_shipped_anchors_come_out_again(tier: str, tmp_path: Path) -> None:
     assert (shipped.random[0], shipped.bound[0]) == (random, bound)
 
 
-@pytest.mark.parametrize("tier", ["campus", "metro", "studio"])
+@pytest.mark.parametrize("tier", ["campus@1", "metro@1", "studio@1"])
 def test_shipped_bounds_of_the_extended_model_come_out_again(tier: str) -> None:
     scenario = load_scenario(tier)
     for seed in (0, 99):

@@ -64,19 +64,24 @@ def test_the_installed_command_is_this_one() -> None:
 def test_scenarios_list(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "scenarios", "list")
     assert code == 0
-    listed = [line.split()[0] for line in out.splitlines() if line[:1].strip()]
-    assert sorted(listed) == list_tiers()
-    assert listed[0] == "smoke"  # the base model first, then by size
-    assert listed[-1] == "planet"
+    newest, _, earlier = out.partition("Earlier versions:")
+    blocks = [
+        [line.split()[0] for line in block.splitlines() if line[:1].strip()]
+        for block in (newest, earlier)
+    ]
+    assert sorted(blocks[0]) == list_tiers(newest=True)
+    assert sorted([*blocks[0], *blocks[1]]) == list_tiers()
+    assert blocks[0][0] == "smoke"  # the base model first, then by size
+    assert blocks[0][-1] == load_scenario("planet").label
 
 
 def test_scenarios_export_and_validate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     own = tmp_path / "mine.toml"
-    assert run(capsys, "scenarios", "export", "campus", str(own))[0] == 0
+    assert run(capsys, "scenarios", "export", "campus@1", str(own))[0] == 0
     code, out, _ = run(capsys, "scenarios", "validate", str(own))
     assert code == 0
-    assert load_scenario("campus").digest in out
-    code, _, said = run(capsys, "scenarios", "export", "campus", str(own))
+    assert load_scenario("campus@1").digest in out
+    code, _, said = run(capsys, "scenarios", "export", "campus@1", str(own))
     assert code == 2
     assert "is there already" in said
     own.write_text(own.read_text().replace("refund = true", "refnd = true"))
@@ -86,11 +91,11 @@ def test_scenarios_export_and_validate(capsys: pytest.CaptureFixture[str], tmp_p
     assert "Traceback" not in said
     code, _, said = run(capsys, "scenarios", "export", "campos", str(own))
     assert code == 2
-    assert "must be one of" in said
+    assert "unknown tier 'campos': did you mean 'campus'?" in " ".join(said.split())
 
 
 def test_scenarios_show_the_parts_that_are_on(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "scenarios", "show", "metro")
+    code, out, _ = run(capsys, "scenarios", "show", "metro@1")
     assert code == 0
     for part in ("cloud", "telemetry every 5 s", "1.48% of tasks fail", "of 12 neighbours each"):
         assert part in out.replace("\n", " ")

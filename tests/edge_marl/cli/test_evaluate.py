@@ -59,6 +59,42 @@ def test_a_finished_training_is_not_done_again(trained: Path) -> None:
     assert (trained / "agent" / "weights.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_training_goes_by_its_scenarios_digest(trained: Path, tmp_path: Path) -> None:
+    """One whose tier was called otherwise then is the same; another tier of its name is not."""
+    other = {"name": "smoke", "digest": "0" * 64}
+    for scenario, code in (({"name": "small", "digest": SMOKE.digest}, 0), (other, 2)):
+        folder = tmp_path / scenario["name"]
+        shutil.copytree(trained, folder)
+        facts = json.loads((folder / "run.json").read_text("utf-8"))
+        (folder / "run.json").write_text(json.dumps(facts | {"scenario": scenario}), "utf-8")
+        done = command(*TRAIN, "--out", folder)
+        assert done.returncode == code, done.stderr
+        assert ("holds another training: scenario = " in " ".join(done.stderr.split())) == bool(
+            code
+        )
+
+
+def test_an_agent_of_before_tiers_had_versions_is_evaluated_in_its_own(tmp_path: Path) -> None:
+    scenario = load_scenario("campus@1")
+    agent = make("nearest", scenario)
+    assert isinstance(agent, Agent)
+    agent.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    assert config["scenario"] == {"name": "campus@1", "digest": scenario.digest}
+    for name in ("campus@1", "campus"):
+        config["scenario"]["name"] = name
+        (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+        done = command("evaluate", "--checkpoint", tmp_path, "--episodes", 1, "--json")
+        assert done.returncode == 0, done.stderr
+        facts = json.loads(done.stdout)
+        assert (facts["scenario"], facts["digest"]) == ("campus@1", scenario.digest)
+    config["scenario"]["digest"] = "0" * 64
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    done = command("evaluate", "--checkpoint", tmp_path, "--episodes", 1)
+    assert done.returncode == 2
+    assert "which is no tier of this version" in " ".join(done.stderr.split())
+
+
 def test_tensorboard_has_the_curve(trained: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_marl import draw_topology, list_tiers, load_scenario, tiers
+from edge_marl import draw_topology, list_tiers, load_scenario
 from edge_marl.errors import ScenarioError
-from edge_marl.scenario import parse_scenario
+from edge_marl.scenario import parse_scenario, read_tier
 from edge_marl.workload.topology import offered_load
 
-SMOKE, METRO = (tiers.FOLDER.joinpath(f"{name}.toml").read_text() for name in ("smoke", "metro"))
+SMOKE, METRO = (read_tier(name) for name in ("smoke", "metro@1"))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,10 @@ def test_tier_has_its_stated_sizes_and_load(
 
 def test_released_tiers_never_change() -> None:
     digests = {name: load_scenario(name).digest[:8] for name in list_tiers()}
-    assert digests.items() >= {"agod": "92de23b5", "paper": "50260e6d", "smoke": "0a4aaea3"}.items()
+    base = {"agod": "92de23b5", "paper": "50260e6d", "smoke": "0a4aaea3"}
+    extended = {"campus@1": "ec950428", "metro@1": "c7498cea", "studio@1": "dc2cadf8"}
+    extended |= {"nation@1": "72d79962", "planet@1": "0334c20e"}
+    assert digests.items() >= (base | extended).items()
 
 
 def test_worlds_differ_and_world_0_is_the_default() -> None:
