@@ -13,20 +13,23 @@ from pydantic import ValidationError
 
 from edge_marl import list_tiers, load_scenario, tiers
 from edge_marl.agents.heuristics.prices import shipped_at
+from edge_marl.benchmarks.plan.cells import Arena
 from edge_marl.benchmarks.plan.make_plan import make_plan
+from edge_marl.benchmarks.records.records import write_plan
 from edge_marl.benchmarks.suites import DEFAULT, load_suite
 from edge_marl.bound.anchor_pairs import shipped_name, shipped_pairs
 from edge_marl.cli import app, bench
 from edge_marl.console import run_app
-from edge_marl.errors import ScenarioError
+from edge_marl.errors import ScenarioError, SubmissionError
 from edge_marl.leaderboards.boards.board import read_boards
 from edge_marl.leaderboards.boards.build import build
 from edge_marl.leaderboards.submission.facts import is_released, tier_of
 from edge_marl.leaderboards.submission.files import list_submissions
+from edge_marl.leaderboards.submission.finished_run import arena_of
 from edge_marl.leaderboards.submission.schema import ScenarioFacts
 from edge_marl.scenario import find_release, parse_scenario, read_tier
 from edge_marl.scenario.evidence import read_evidence
-from tests.worlds import made_up_submissions
+from tests.worlds import fakes, made_up_submissions
 
 FIRST = load_scenario("campus@1")
 SMOKE = load_scenario("smoke")
@@ -231,6 +234,18 @@ def test_boards_of_earlier_versions_come_last(folder: Path, tmp_path: Path) -> N
         assert (tmp_path / "out" / "site" / f"{name}.html").is_file()
 
 
+def test_a_name_picks_the_newest_of_a_run(folder: Path, tmp_path: Path) -> None:
+    newest = load_scenario("campus")
+    arenas = tuple(Arena(scenario=scenario) for scenario in (FIRST, newest))
+    write_plan(tmp_path, fakes.plan().model_copy(update={"arenas": arenas}))
+    assert arena_of(tmp_path, "campus").scenario == newest
+    assert arena_of(tmp_path, "campus@1").scenario == FIRST
+    with pytest.raises(SubmissionError, match=rf"campus@1, campus@{NEWEST}: say which"):
+        arena_of(tmp_path, None)
+    with pytest.raises(SubmissionError, match="has no scenario 'smoke', only campus@1"):
+        arena_of(tmp_path, "smoke")
+
+
 def test_a_submission_goes_to_the_board_of_its_version(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,7 +256,7 @@ def test_a_submission_goes_to_the_board_of_its_version(
     assert code == 0, said
     assert {path.name.partition("_")[0] for path in (ran / "cells").iterdir()} == {"smoke@1"}
     submit = ("submit", ran, "--agent", "nearest", "--author", "Ada", "--out", root)
-    code, said = run(capsys, *submit, "--scenario", "smoke")
+    code, said = run(capsys, *submit, "--scenario", "smoke")  # version 2, which was not run
     assert code == 2
     assert "has no scenario 'smoke', only smoke@1" in " ".join(said.split())
     code, said = run(capsys, *submit, "--scenario", "smoke@1", "--with-policy")

@@ -19,9 +19,10 @@ from edge_marl.benchmarks.records.records import (
     record_path,
 )
 from edge_marl.benchmarks.run import kept_agents
-from edge_marl.errors import AgentError, SubmissionError
+from edge_marl.errors import AgentError, ScenarioError, SubmissionError
 from edge_marl.leaderboards.submission.facts import is_released, kind_of
 from edge_marl.leaderboards.submission.schema import FEWER_RUNS, RUNS, WORKLOADS
+from edge_marl.scenario import load_scenario
 
 __all__ = ["FinishedCell", "arena_of", "command_for_all", "finished_cells", "load_agents"]
 
@@ -40,7 +41,7 @@ def arena_of(run_dir: Path, wanted: str | None) -> Arena:
 
     Args:
         run_dir: the run's folder.
-        wanted: label of its scenario; None will do where the run has one.
+        wanted: name or label of its scenario; None will do where the run has one.
 
     Raises:
         SubmissionError: there is no such scenario, it is no released tier, or it was played as the
@@ -57,15 +58,24 @@ def arena_of(run_dir: Path, wanted: str | None) -> Arena:
         raise SubmissionError(
             f"{run_dir}: has the scenarios {', '.join(labels)}: say which with --scenario"
         )
-    if wanted is not None and wanted not in labels:
+    label = labels[0] if wanted is None else _label_of(wanted)
+    if label not in labels:
         raise SubmissionError(f"{run_dir}: has no scenario '{wanted}', only {', '.join(labels)}")
-    arena = arenas[labels.index(wanted) if wanted else 0]
+    arena = arenas[labels.index(label)]
     if not is_released(arena.scenario):
         raise SubmissionError(
             f"{run_dir}: scenario '{arena.scenario.label}' (digest {arena.scenario.digest[:12]}) "
             "is no released tier: boards are of released tiers"
         )
     return arena
+
+
+def _label_of(wanted: str) -> str:
+    """Return the label of what a tier's bare name stands for; any other label as it is."""
+    try:
+        return load_scenario(wanted).label
+    except ScenarioError:
+        return wanted
 
 
 def finished_cells(run_dir: Path, agent: str, arena: Arena) -> list[FinishedCell]:
