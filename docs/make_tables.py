@@ -9,12 +9,19 @@ import json
 import re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from edge_marl import METRICS, ObservationLayout, list_tiers, load_scenario
 from edge_marl.benchmarks.speed.findings import read
 from edge_marl.benchmarks.speed.tables import markdown
 from edge_marl.leaderboards.submission.schema import Submission
-from edge_marl.scenario.evidence import read_evidence
+from edge_marl.scenario.evidence import (
+    by_utility,
+    learner_told,
+    read_evidence,
+    rows_without,
+    with_interval,
+)
 
 DOCS = Path(__file__).parent
 
@@ -53,18 +60,32 @@ def tier_card(tier: str) -> str:
     lines[0] += f" {count} test workloads; bound {bound:.3f} per request."
     lines += ["", "| agent | utility per request | score | use | lost | crashes | on time | cold |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
-    ranked = sorted(evidence["agents"].items(), key=lambda item: -item[1]["utility_per_task"][0])
-    for name, row in ranked:
+    for name in by_utility(evidence["agents"]):
+        row = evidence["agents"][name]
         shares = ("utilisation", "lost_fraction", "server_crash_rate", "on_time_rate")
-        figures = [_interval(row["utility_per_task"]), _interval(row["score"])]
+        figures = [with_interval(row["utility_per_task"]), with_interval(row["score"])]
         figures += [f"{row[share]:.3f}" for share in (*shares, "cold_start_rate")]
         lines.append(f"| {name} | {' | '.join(figures)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_without(tier, evidence)])
 
 
-def _interval(figures: list[float]) -> str:
-    value, low, high = figures
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+def _without(tier: str, evidence: dict[str, Any]) -> list[str]:
+    """What is left without each part, and what a learner got, as far as they are measured."""
+    lines = []
+    if "learner" in evidence:
+        lines += ["", f"A learner: {learner_told(evidence['learner'])}."]
+    rows = rows_without(evidence)
+    if not rows:
+        return lines
+    lines += ["", "Without each part:", "", f"| {' | '.join(rows[0])} |"]
+    lines.append(f"|{'---|' * len(rows[0])}")
+    lines += [f"| {' | '.join(row)} |" for row in rows[1:]]
+    return [*lines, "", f"![What each part does]({figure_of(tier)})"]
+
+
+def figure_of(tier: str) -> str:
+    """Return the path of the figure of a tier's parts, from this folder."""
+    return f"figures/parts-{load_scenario(tier).label}.png"
 
 
 TABLES = {

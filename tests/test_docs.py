@@ -3,13 +3,15 @@
 import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gymnasium
 import pytest
 
 from edge_marl import draw_workload  # importing it registers the environment
-from edge_marl.scenario import parse_scenario, read_tier
+from edge_marl.scenario import load_scenario, parse_scenario, read_tier
+from tests.worlds.made_up_evidence import evidence, learner
 
 ROOT = Path(__file__).parents[1]
 PAGES = [path for part in ("*.md", "docs/**/*.md", "leaderboards/*.md") for path in ROOT.glob(part)]
@@ -19,17 +21,34 @@ def code_blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
 
 
-def test_tables_are_those_of_the_code() -> None:
+def load_make_tables() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_tables", ROOT / "docs" / "make_tables.py")
     assert spec is not None
     assert spec.loader is not None
     make_tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make_tables)
+    return make_tables
+
+
+def test_tables_are_those_of_the_code() -> None:
+    make_tables = load_make_tables()
     for page in (ROOT / "docs").glob("*.md"):
         text = page.read_text("utf-8")
         assert make_tables.with_tables(text) == text, f"{page}: run python docs/make_tables.py"
     schema = make_tables.SCHEMA.read_text("utf-8")
     assert make_tables.submission_schema() == schema, "run python docs/make_tables.py"
+
+
+def test_a_card_says_what_is_left_without_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_tables = load_make_tables()
+    found = evidence() | {"learner": learner(0.9)}
+    monkeypatch.setattr(make_tables, "read_evidence", lambda scenario: found)
+    card = make_tables.tier_card("metro")
+    assert "\nA learner: ppo network=pairs, 1,000,000 decisions" in card
+    lines = card.split("Without each part:\n\n")[1].splitlines()
+    assert {line.count("|") for line in lines[:-2]} == {7}
+    assert len(lines) == 2 + 1 + len(found["parts"]) + 2
+    assert lines[-1] == f"![What each part does](figures/parts-{load_scenario('metro').label}.png)"
 
 
 def test_sections_of_the_extended_model_can_be_added_to_a_tier() -> None:

@@ -18,6 +18,9 @@ BESIDE = {
 }
 """What lies beside the sources in the package: no result depends on it."""
 
+EVIDENCE = ("tiers", "evidence")
+"""Likewise what results are written to, tier after tier, while others are still played."""
+
 
 def agent_code(name: str) -> str:
     """Digest of the sources that an agent's results depend on.
@@ -78,7 +81,8 @@ def _sources() -> dict[str, Path]:
         for root in map(Path, spec.submodule_search_locations or [] if spec else []):
             for path in root.rglob("*"):
                 inside = path.relative_to(root)
-                # .json: the tiers' anchors and evidence, and the presets of agents.
-                if path.suffix in (".py", ".json") and inside.parts[0] not in BESIDE:
+                # .json: the tiers' anchors and prices, and the presets of agents.
+                beside = inside.parts[0] in BESIDE or inside.parts[:2] == EVIDENCE
+                if path.suffix in (".py", ".json") and not beside:
                     found[f"{package}/{inside.as_posix()}"] = path
     return found

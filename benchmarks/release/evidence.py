@@ -2,12 +2,13 @@
 
     python -m edge_marl.benchmarks.release.evidence            # every tier, and one table of all
     python -m edge_marl.benchmarks.release.evidence campus@1 --again
+    python -m edge_marl.benchmarks.release.evidence campus@1 --parts
 
 A maintainer's tool, run when a tier is released: a run of all heuristics on the harness, from whose
 records it writes one JSON file, shipped with the tier, that `edge-marl scenarios show` and the docs
 read and a test holds against the tier's digest. A tier is released if random < crash-avoid <
 prophet by intervals that do not overlap, and prophet stays under 97 % of the bound: one that every
-heuristic solves measures nothing.
+heuristic solves measures nothing. `parts.py` says which of its parts matter.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from edge_marl.agents import Agent, Trainer, make, names
 from edge_marl.benchmarks.plan.cells import Plan
 from edge_marl.benchmarks.plan.make_plan import make_plan
 from edge_marl.benchmarks.records.provenance import usable_cores
-from edge_marl.benchmarks.report.intervals import Estimate
+from edge_marl.benchmarks.release.parts import play_parts, rounded, with_learners
 from edge_marl.benchmarks.report.results import Runs, read_anchors, read_runs
 from edge_marl.benchmarks.report.stats import estimate, normalise
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
@@ -41,7 +42,8 @@ from edge_marl.errors import AgentError, DataError, RecordError
 from edge_marl.files import write_file
 from edge_marl.kernel.world import STAGE
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
-from edge_marl.scenario.evidence import read_evidence
+from edge_marl.scenario.ablation import parts_of
+from edge_marl.scenario.evidence import by_utility, read_evidence, rows_without, with_interval
 from edge_marl.tiers import FOLDER
 from edge_marl.workload import Workload
 from edge_marl.workload.parts import PUBLIC_SEEDS
@@ -70,24 +72,38 @@ def release(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to.", show_default="the package's")
     ] = None,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Play the leading ones without each part, too.")
+    ] = False,
+    keep: Annotated[Path, typer.Option(help="Folder that keeps what --parts has played.")] = Path(
+        "build/parts"
+    ),
+    learner: Annotated[
+        Path | None, typer.Option(help="Folder of a finished run of learners: add the best one.")
+    ] = None,
 ) -> None:
     """Play every heuristic on the tiers' test workloads; write the evidence and say if it holds.
 
-    Ends with one table of all tiers and heuristics. A replay tier whose recording is not in the
-    data store is left out, and the table says so.
+    With --parts, the evidence also says what is left when one part alone is switched off. Ends with
+    one table of all tiers and heuristics. A replay tier whose recording is not in the data store is
+    left out, and the table says so.
     """
     chosen = [load_scenario(name) for name in tiers or list_tiers()]
     broken = False
     for scenario in chosen:
         evidence = None if again else read_evidence(scenario)
-        if evidence is None:
-            try:
+        try:
+            if evidence is None:
                 evidence = _released(scenario, workloads, out)
-            except DataError as error:
-                problems().print(
-                    f"{scenario.label}: left out: {error}", style="yellow", markup=False
-                )
-                continue
+            if parts and parts_of(scenario):
+                draw_test_workloads(scenario, 1)
+                played = play_parts(scenario, evidence, keep / scenario.label)
+                evidence = _written(scenario, evidence | {"parts": played}, out)
+            if learner:
+                evidence = _written(scenario, with_learners(scenario, evidence, learner), out)
+        except DataError as error:
+            problems().print(f"{scenario.label}: left out: {error}", style="yellow", markup=False)
+            continue
         broken |= not all(evidence["rule"].values()) and scenario.extended
         _print_table(scenario, evidence)
     if broken:
@@ -113,8 +129,14 @@ def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str,
         "agents": rows,
         "rule": rule(rows, bound),
     }
-    path = (out or Path(str(FOLDER)) / "evidence") / f"{scenario.release}.json"
-    write_file(path, json.dumps(evidence, indent=1) + "\n", RecordError)
+    return _written(scenario, evidence, out)
+
+
+def _written(scenario: Scenario, evidence: dict[str, Any], out: Path | None) -> dict[str, Any]:
+    """Write a tier's evidence, and return it."""
+    folder = out or Path(str(FOLDER)) / "evidence"
+    text = json.dumps(evidence, indent=1) + "\n"
+    write_file(folder / f"{scenario.release}.json", text, RecordError)
     return evidence
 
 
@@ -150,16 +172,15 @@ def _print_table(scenario: Scenario, evidence: dict[str, Any]) -> None:
     results().print(
         f"\n{scenario.label}: {count} test workloads, bound {bound:.3f}, {rule_told}", markup=False
     )
-    rows = [("", "utility per request", "score", "utilisation")]
-    by_utility = sorted(evidence["agents"].items(), key=lambda it: -it[1]["utility_per_task"][0])
-    for name, row in by_utility:
-        figures = [_told(row["utility_per_task"]), _told(row["score"])]
+    rows: list[tuple[str, ...]] = [("", "utility per request", "score", "utilisation")]
+    for name in by_utility(evidence["agents"]):
+        row = evidence["agents"][name]
+        figures = [with_interval(row["utility_per_task"]), with_interval(row["score"])]
         rows.append((name, *figures, f"{row['utilisation']:.3f}"))
     print_rows(rows)
-
-
-def _told(found: list[float]) -> str:
-    return f"{found[0]:.3f} [{found[1]:.3f}, {found[2]:.3f}]"
+    if without := rows_without(evidence):
+        results().print("\nWithout each part:", markup=False)
+        print_rows(without)
 
 
 def rule(rows: dict[str, Row], bound: float) -> dict[str, bool]:
@@ -219,17 +240,13 @@ def _requests(workload: Workload) -> int:
 def _row(runs: Runs, ends: Anchors) -> Row:
     metrics = runs.metrics  # of one seed
     row: Row = {
-        "utility_per_task": _rounded(estimate(metrics["utility_per_task"])),
-        "score": _rounded(estimate(normalise(metrics["utility"], ends.random, ends.bound))),
+        "utility_per_task": rounded(estimate(metrics["utility_per_task"])),
+        "score": rounded(estimate(normalise(metrics["utility"], ends.random, ends.bound))),
         "utility": float(metrics["utility"][0].sum()),
     }
     return row | {
         name: round(float(np.mean(metrics[name][0])), 4) for name in ("utilisation", *SHOWN)
     }
-
-
-def _rounded(found: Estimate) -> list[float]:
-    return [round(value, 4) for value in (found.value, found.low, found.high)]
 
 
 def main() -> None:

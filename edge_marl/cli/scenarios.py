@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -69,11 +69,20 @@ def validate(
 def export(
     name: Annotated[str, typer.Argument(help="A tier, such as campus or campus@1.")],
     out: Annotated[Path, typer.Argument(help="File to write, such as my_world.toml.")],
+    without: Annotated[
+        str | None, typer.Option(metavar="PART", help="Part to switch off, such as telemetry.")
+    ] = None,
 ) -> None:
-    """Write a tier's file, with its sources, as a start for a scenario of your own."""
-    from edge_marl.scenario import read_tier
+    """Write a tier's file, with its sources, as a start for a scenario of your own.
+
+    Without a part it is written anew, and has no sources.
+    """
+    from edge_marl.scenario import ablation, load_scenario, read_tier
+    from edge_marl.scenario.writing import as_toml
 
     text = read_tier(name)
+    if without is not None:
+        text = as_toml(ablation.without(load_scenario(name), without))
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -86,6 +95,7 @@ def export(
 
 def _facts(found: Scenario) -> list[tuple[str, str]]:
     from edge_marl.scenario import load_scenario
+    from edge_marl.scenario.ablation import parts_of
     from edge_marl.workload.topology import offered_load
 
     tasks = found.arrivals.rate_per_s * found.arrivals.horizon_s
@@ -105,40 +115,18 @@ def _facts(found: Scenario) -> list[tuple[str, str]]:
         ("utilisation", f"{offered_load(found):.2f} of capacity, if no task were lost"),
     ]
     if found.extended:
-        rows.append(("parts", ", ".join(_parts(found))))
+        rows.append(("parts", ", ".join(part.told(found) for part in parts_of(found))))
     return [*rows, ("digest", found.digest)]
 
 
-def _parts(found: Scenario) -> list[str]:
-    """Parts of the extended model that are on."""
-    tasks, arrivals, overload = found.tasks, found.arrivals, found.overload
-    parts = {
-        "neighbourhoods": found.gateways.neighbourhood,
-        "network": found.network,
-        "model residency": found.residency,
-        "cloud": found.cloud,
-        "deadlines": tasks.deadline_s,
-        f"restart of {overload.restart_s:g} s": overload.restart_ms,
-        "refunds": overload.refund,
-        "bursts": arrivals.bursts,
-        "daily curve": arrivals.daily,
-        "hot spots": arrivals.hot_spots,
-        f"telemetry every {found.telemetry.period_s:g} s": found.telemetry.period_ms,
-        "outages": found.outages,
-        f"{tasks.fail_share:.2%} of tasks fail": tasks.fail_share,
-        f"up to {len(tasks.stages)} stages": len(tasks.stages) > 1,
-        "priced energy": found.energy.weight,
-        "lines at servers": found.queue,
-        "run times that grow with what runs beside": found.concurrency,
-        f"{found.num_levels} levels": found.levels,
-        "declining": found.decline,
-        f"{len(tasks.classes)} classes of service": tasks.classes,
-    }
-    return [name for name, on in parts.items() if on]
-
-
 def _show_evidence(found: Scenario) -> None:
-    from edge_marl.scenario.evidence import read_evidence
+    from edge_marl.scenario.evidence import (
+        by_utility,
+        learner_told,
+        read_evidence,
+        rows_without,
+        with_interval,
+    )
 
     evidence = read_evidence(found)
     if evidence is None:
@@ -147,17 +135,17 @@ def _show_evidence(found: Scenario) -> None:
     bound = "" if per_task is None else f"; bound {per_task:.3f}"
     title = f"On its {evidence['workloads']} test workloads, with 95 % intervals{bound}:"
     results().print(f"\n{title}", highlight=False)
-    rows = [("agent", "utility per request", "score", "lost", "crashes", "on time")]
-    ranked = sorted(evidence["agents"].items(), key=lambda item: -item[1]["utility_per_task"][0])
-    for name, row in ranked:
+    rows: list[tuple[str, ...]] = [
+        ("agent", "utility per request", "score", "lost", "crashes", "on time")
+    ]
+    for name in by_utility(evidence["agents"]):
+        row = evidence["agents"][name]
         shares = (row["lost_fraction"], row["server_crash_rate"], row["on_time_rate"])
-        figures = (_with_interval(row["utility_per_task"]), _with_interval(row["score"]))
+        figures = (with_interval(row["utility_per_task"]), with_interval(row["score"]))
         rows.append((name, *figures, *(f"{share:.3f}" for share in shares)))
     print_rows(rows)
-
-
-def _with_interval(figures: Any) -> str:
-    if figures is None:
-        return "-"
-    value, low, high = figures
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    if "learner" in evidence:
+        results().print(f"\nA learner: {learner_told(evidence['learner'])}", markup=False)
+    if parts := rows_without(evidence):
+        results().print("\nWithout each part:", highlight=False)
+        print_rows(parts)

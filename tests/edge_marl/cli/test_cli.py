@@ -10,7 +10,9 @@ from edge_marl.agents.centralised import settings
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.scenario import list_tiers, load_scenario
+from edge_marl.scenario.ablation import parts_of
 from tests.worlds import fakes
+from tests.worlds.made_up_evidence import evidence, learner
 
 ROOT = Path(__file__).parents[3]
 
@@ -94,11 +96,37 @@ def test_scenarios_export_and_validate(capsys: pytest.CaptureFixture[str], tmp_p
     assert "unknown tier 'campos': did you mean 'campus'?" in " ".join(said.split())
 
 
+def test_scenarios_export_without_a_part(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own, on = str(tmp_path / "own.toml"), parts_of(load_scenario("campus"))
+    assert run(capsys, "scenarios", "export", "campus", own, "--without", on[0].name)[0] == 0
+    assert load_scenario(own).name == f"campus-without-{on[0].name}"
+    assert parts_of(load_scenario(own)) == on[1:]
+    code, _, said = run(capsys, "scenarios", "export", "campus", own, "--without", "all")
+    assert code == 2
+    assert f"has on: {', '.join(part.name for part in on)}" in " ".join(said.split())
+
+
 def test_scenarios_show_the_parts_that_are_on(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "scenarios", "show", "metro@1")
     assert code == 0
     for part in ("cloud", "telemetry every 5 s", "1.48% of tasks fail", "of 12 neighbours each"):
-        assert part in out.replace("\n", " ")
+        assert part in " ".join(out.split())
+
+
+def test_scenarios_show_what_is_left_without_each_part(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = evidence() | {"learner": learner(0.9)}
+    monkeypatch.setattr("edge_marl.scenario.evidence.read_evidence", lambda scenario: found)
+    code, out, _ = run(capsys, "scenarios", "show", "metro")
+    assert code == 0
+    before, table = out.split("Without each part:")
+    assert "A learner: ppo network=pairs, 1,000,000 decisions, 5 seeds: 0.900 [" in before
+    assert [line.split()[0] for line in table.split("\n")[1:7]] == [
+        *("without", "-", "telemetry", "cloud", "network", "neighbourhood"),
+    ]
 
 
 @pytest.mark.parametrize(("name", "load"), [("agod", "0.41"), ("paper", "0.70")])
