@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge_marl.errors import EdgeMarlError
     from edge_marl.layout import ObservationLayout
     from edge_marl.metrics import METRICS, episode_metrics
-    from edge_marl.scenario import Scenario, list_tiers, load_scenario
+    from edge_marl.scenario import Scenario, list_tiers, load_scenario, test_sets
     from edge_marl.simulator import Simulator
     from edge_marl.workload import Workload, load_workload
     from edge_marl.workload.topology import Topology, draw_topology
@@ -46,6 +46,7 @@ __all__ = [
     "list_tiers",
     "load_scenario",
     "load_workload",
+    "test_sets",
 ]
 
 _HOME = {
@@ -65,6 +66,7 @@ _HOME = {
     "list_tiers": "scenario",
     "load_scenario": "scenario",
     "load_workload": "workload",
+    "test_sets": "scenario",
 }
 """Module of each public name."""
 

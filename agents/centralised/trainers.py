@@ -18,6 +18,7 @@ from edge_marl.agents.registry import register
 from edge_marl.agents.training.settings import LearningConfig
 from edge_marl.agents.training.trainer import LearningTrainer, Recipe
 from edge_marl.scenario import Scenario
+from edge_marl.scenario.generalisation import check_trainable
 
 if TYPE_CHECKING:
     from edge_marl.agents.centralised.shared import MakeLearner
@@ -41,6 +42,7 @@ class _CentralisedTrainer(LearningTrainer):
     def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
         """Return a training of `budget` decisions, at its start (see `LearningTrainer.start`)."""
         check_budget(budget)
+        check_trainable(scenario)
         from edge_marl.agents.centralised.shared import CentralisedTraining
 
         agent, make_learner = self._recipe()

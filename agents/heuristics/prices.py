@@ -23,6 +23,7 @@ from edge_marl.errors import DataError
 from edge_marl.files import cache_folder, write_file
 from edge_marl.kernel.world import ARRIVAL
 from edge_marl.scenario import Scenario
+from edge_marl.scenario.generalisation import tier_of
 from edge_marl.workload import Workload
 
 __all__ = ["WORKLOADS", "Prices", "content_of", "learn_prices", "shipped_at", "solve_prices"]
@@ -38,7 +39,12 @@ Prices = npt.NDArray[np.float64]
 
 @lru_cache(maxsize=16)
 def learn_prices(scenario: Scenario) -> Prices:
-    """Return prices per denoising step and ms of each neighbour, (N,), from training workloads."""
+    """Return prices per denoising step and ms of each neighbour, (N,), from training workloads.
+
+    Those of a test set are its tier's: nothing is learnt on it.
+    """
+    if scenario.test_set_of is not None:
+        return learn_prices(tier_of(scenario))
     known = _read(scenario, shipped_at(scenario))
     if known is not None:
         return known

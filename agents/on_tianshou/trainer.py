@@ -9,6 +9,7 @@ from edge_marl.agents.base import Training, check_budget
 from edge_marl.agents.training.settings import TianshouConfig
 from edge_marl.agents.training.trainer import LearningTrainer, Recipe
 from edge_marl.scenario import Api, Scenario
+from edge_marl.scenario.generalisation import check_trainable
 
 if TYPE_CHECKING:
     from edge_marl.agents.on_tianshou.loop import MakeLearner
@@ -32,6 +33,7 @@ class TianshouTrainer(LearningTrainer):
     def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
         """Return a training of `budget` decisions, at its start (see `LearningTrainer.start`)."""
         check_budget(budget)
+        check_trainable(scenario)
         from edge_marl.agents.on_tianshou.loop import TianshouTraining
 
         agent, make_learner = self._recipe()

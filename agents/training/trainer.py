@@ -78,6 +78,7 @@ class LearningTrainer(Trainer):
 
         Raises:
             AgentError: if the budget is below 1.
+            ScenarioError: if the scenario is a test set of a tier.
         """
 
     def train(

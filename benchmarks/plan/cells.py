@@ -18,6 +18,7 @@ from edge_marl.benchmarks.suites import PUBLIC, Split
 from edge_marl.scenario import Api, Scenario
 
 __all__ = [
+    "PLAN_VERSION",
     "SCHEMA_VERSION",
     "AgentEntry",
     "Anchors",
@@ -31,7 +32,10 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 3
-"""Version of the files that a run leaves: `run.json` and the records in `cells/`."""
+"""Version of the records that a run leaves in `cells/`."""
+
+PLAN_VERSION = 4
+"""Version of `run.json`: from 4 on, each arena says where its agents are trained."""
 
 LONGEST_NAME = 120
 """Characters of a record's file name before its key, and of a cut folder's name before its own."""
@@ -220,6 +224,13 @@ class Arena(_Model):
 
     scenario: Scenario
     api: Api = "single"
+    train_on: Scenario | None = None
+    """Where agents are trained, if elsewhere."""
+
+    @property
+    def place(self) -> Scenario:
+        """Where agents are trained."""
+        return self.train_on or self.scenario
 
     @property
     def label(self) -> str:
@@ -230,7 +241,7 @@ class Arena(_Model):
 class Plan(_Judged):
     """All that a run was asked for; kept in its folder, so that tables can be made again."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     name: str
     """Of the suite, or of the run's folder where none is given."""
     arenas: Annotated[tuple[Arena, ...], Field(min_length=1)]
@@ -239,8 +250,6 @@ class Plan(_Judged):
     budget: Count
     code: str
     """Digest of the sources that the anchors depend on."""
-    train_on: Scenario | None = None
-    """Where all agents are trained; None: each where it is evaluated."""
     threads: Count = 1
     """Threads of each cell's process."""
 
@@ -250,7 +259,7 @@ class Plan(_Judged):
 
     def cells(self, arena: Arena, agent: AgentEntry) -> list[Cell]:
         """Return the cells of an agent in an arena, by seed."""
-        elsewhere = self.train_on if agent.learns and self.train_on != arena.scenario else None
+        elsewhere = arena.train_on if agent.learns else None
         return [
             Cell(
                 scenario=arena.scenario,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edge_marl.agents import Trainer, make
@@ -11,7 +12,8 @@ from edge_marl.benchmarks.plan.sources import agent_code, code_digest
 from edge_marl.benchmarks.suites import Suite, Variant
 from edge_marl.envs.parallel import game_scenario
 from edge_marl.errors import ScenarioError, SuiteError
-from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.scenario import Api, Scenario, load_scenario, test_sets
+from edge_marl.scenario.generalisation import check_trainable
 
 __all__ = ["make_plan"]
 
@@ -20,36 +22,57 @@ def make_plan(suite: Suite) -> Plan:
     """Return the plan of a suite.
 
     Raises:
-        ScenarioError: if a scenario cannot be loaded, or has no such game; if a game is asked for
-            and not played.
+        ScenarioError: if a scenario cannot be loaded, or has no such game or no test sets; if a
+            game is asked for and not played; if agents would be trained or chosen on a test set.
         AgentError: if an agent is unknown, or has no such setting.
         SuiteError: if two scenarios have one name; if a variant has an agent's name, or what it
             cannot have.
     """
     worlds: tuple[int | None, ...] = suite.worlds or (None,)
-    named = [(name, load_scenario(name, world)) for name in suite.scenarios for world in worlds]
+    homes = [(name, load_scenario(name, world)) for name in suite.scenarios for world in worlds]
     train_on = load_scenario(suite.train_on) if suite.train_on else None
-    _check_labels([*named, *([(str(suite.train_on), train_on)] if train_on else [])])
     _check_game(suite)
     arenas: dict[tuple[str, str], Arena] = {}
-    for _, scenario in named:
+    named = [(str(suite.train_on), train_on)] if train_on else []
+    for name, home in homes:
+        played = list(test_sets(home).values()) if suite.generalise else [home]
+        named += [(name if scenario == home else scenario.name, scenario) for scenario in played]
         for api in sorted(set(suite.apis), reverse=True):  # single first
-            played = _in_game(scenario, suite) if api == "parallel" else scenario
-            arenas.setdefault((played.digest, api), Arena(scenario=played, api=api))
-    first = next(iter(arenas.values())).scenario
+            place = train_on or (_in_game(home, suite) if api == "parallel" else home)
+            for scenario in played:
+                arena = _arena(scenario, api, place, suite)
+                arenas.setdefault((arena.scenario.digest, api), arena)
+    _check_labels(named)
+    first = next(iter(arenas.values())).place
+    agents = _entries(suite, first)
+    _check_test_sets(suite, list(arenas.values()), agents)
     return Plan(
         name=suite.name or folder_name(*(arena.label for arena in arenas.values())),
         arenas=tuple(arenas.values()),
-        agents=_entries(suite, first),
+        agents=agents,
         seeds=suite.seeds,
         split=suite.split,
         first=suite.first,
         episodes=suite.episodes,
         budget=suite.budget,
         code=code_digest(),
-        train_on=train_on,
         threads=suite.threads,
     )
+
+
+def _arena(scenario: Scenario, api: Api, place: Scenario, suite: Suite) -> Arena:
+    """Return where a scenario is played, by agents that are trained in a place."""
+    played = _in_game(scenario, suite) if api == "parallel" else scenario
+    return Arena(scenario=played, api=api, train_on=None if place == played else place)
+
+
+def _check_test_sets(suite: Suite, arenas: list[Arena], agents: Sequence[AgentEntry]) -> None:
+    """Raise ScenarioError if anything is trained or chosen on a test set of a tier."""
+    for arena in arenas:
+        if any(agent.learns for agent in agents):
+            check_trainable(arena.place)
+        if suite.split != "test":
+            check_trainable(arena.scenario)
 
 
 def _check_labels(named: list[tuple[str, Scenario]]) -> None:

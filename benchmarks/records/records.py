@@ -14,7 +14,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edge_marl.benchmarks.plan.cells import SCHEMA_VERSION, Anchors, Cell, Job, Plan
+from edge_marl.benchmarks.plan.cells import (
+    PLAN_VERSION,
+    SCHEMA_VERSION,
+    Anchors,
+    Cell,
+    Job,
+    Plan,
+)
 from edge_marl.errors import RecordError, show
 from edge_marl.files import write_file
 
@@ -276,12 +283,12 @@ def _no_record(content: bytes) -> str | None:
     if not isinstance(facts, dict) or "schema_version" not in facts:
         return "not a record of this benchmark"
     if facts["schema_version"] != SCHEMA_VERSION:
-        return _other_schema(facts["schema_version"])
+        return _other_schema(facts["schema_version"], SCHEMA_VERSION)
     return None
 
 
-def _other_schema(found: Any) -> str:
-    return f"schema {show(found)}, this version reads {SCHEMA_VERSION}"
+def _other_schema(found: Any, known: int) -> str:
+    return f"schema {show(found)}, this version reads {known}"
 
 
 def set_aside(folder: Path, job: Cell | Anchors) -> Path:
@@ -328,7 +335,9 @@ def read_plan(folder: Path) -> Plan:
     except ValidationError as error:
         first = error.errors()[0]
         other = first["loc"] == ("schema_version",)
-        reason = _other_schema(first["input"]) if other else f"damaged ({first['msg']})"
+        reason = f"damaged ({first['msg']})"
+        if other:
+            reason = _other_schema(first["input"], PLAN_VERSION)
         raise RecordError(f"{path}: {reason}: start the run again to renew it") from None
 
 

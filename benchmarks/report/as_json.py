@@ -14,7 +14,7 @@ from edge_marl.benchmarks.report.comparisons import (
     performance_profile,
 )
 from edge_marl.benchmarks.report.intervals import Band, Estimate
-from edge_marl.benchmarks.report.overall import Aggregate
+from edge_marl.benchmarks.report.overall import Aggregate, Generalisation
 from edge_marl.benchmarks.report.tables import Row, Table
 
 __all__ = ["to_json"]
@@ -29,6 +29,7 @@ def to_json(made: Report) -> bytes:
         "schema_version": SCHEMA_VERSION,
         "score_thresholds": _numbers(THRESHOLDS),
         "aggregates": [_aggregate(over) for over in made.aggregates],
+        "generalisations": [_generalisation(over) for over in made.generalisations],
         "scenarios": [_scenario(analysis) for analysis in made.analyses],
     }
     return json.dumps(facts, indent=1, allow_nan=False, ensure_ascii=False).encode() + b"\n"
@@ -72,6 +73,31 @@ def _aggregate(over: Aggregate) -> dict[str, Any]:
     }
 
 
+def _generalisation(over: Generalisation) -> dict[str, Any]:
+    return {
+        "label": over.label,
+        "sets": {
+            title: {"scenario": table.label, "scenario_digest": table.scenario.digest}
+            for title, table in over.sets.items()
+        },
+        "loss_in": over.measure.name,
+        "notes": list(over.notes),
+        "agents": [
+            {
+                "agent": row.agent.name,
+                "runs": row.runs,
+                **{column.name: _estimates(row.figures[column.name]) for column in over.columns},
+                "loss": _estimates(row.losses),
+            }
+            for row in over.rows
+        ],
+    }
+
+
+def _estimates(found: dict[str, Estimate]) -> dict[str, dict[str, float | None]]:
+    return {name: _estimate(one) for name, one in found.items()}
+
+
 def _agent(table: Table, row: Row) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "agent": row.agent.name,
@@ -82,7 +108,7 @@ def _agent(table: Table, row: Row) -> dict[str, Any]:
         "too_few_runs": row.has_few_runs,
         "holes": list(row.runs.holes),
         "gaps": list(row.gaps),
-        "estimates": {name: _estimate(found) for name, found in row.estimates.items()},
+        "estimates": _estimates(row.estimates),
         "means": _means(row),
         "decision_latency_us": _rounded(row.decision_latency_us),
     }

@@ -20,7 +20,11 @@ def to_html(made: Report) -> bytes:
     """Return the report as one page that needs nothing else: figures and style are inside."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from edge_marl.benchmarks.report.report_figures import draw_aggregate, draw_all
+    from edge_marl.benchmarks.report.report_figures import (
+        draw_aggregate,
+        draw_all,
+        draw_generalisation,
+    )
 
     environment = Environment(
         loader=PackageLoader("edge_marl.benchmarks.report"),
@@ -48,8 +52,16 @@ def to_html(made: Report) -> bytes:
         }
         for over in made.aggregates
     ]
+    moved = [
+        {
+            "sheet": sheet_of(over),
+            **_pictures(partial(draw_generalisation, over)),
+            "comparisons": [],
+        }
+        for over in made.generalisations
+    ]
     page = environment.get_template("report.html.j2")
-    return page.render(sections=overall + sections).encode()
+    return page.render(sections=overall + moved + sections).encode()
 
 
 def _pictures(draw: Callable[[], list[Drawing]]) -> dict[str, Any]:

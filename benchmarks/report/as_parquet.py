@@ -28,6 +28,8 @@ def to_parquet(made: Report) -> bytes:
         {
             "scenario": table.label,
             "scenario_digest": table.scenario.digest,
+            "test_set_of": table.scenario.test_set_of,
+            "trained_on": table.arena.place.label if row.agent.learns else None,
             "agent": row.agent.name,
             "seed": seed,
             "test_workload": number,

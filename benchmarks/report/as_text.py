@@ -15,12 +15,18 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from edge_marl.benchmarks.report import overall
-from edge_marl.benchmarks.report.columns import COLUMNS, Column
+from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column
 from edge_marl.benchmarks.report.comparisons import Report
 from edge_marl.benchmarks.report.intervals import Estimate
-from edge_marl.benchmarks.report.overall import Aggregate, AggregateRow
+from edge_marl.benchmarks.report.overall import (
+    Aggregate,
+    AggregateRow,
+    Generalisation,
+    GeneralisationRow,
+)
 from edge_marl.benchmarks.report.stats import METHOD
 from edge_marl.benchmarks.report.tables import Row, Table
+from edge_marl.scenario.generalisation import NEW_DAYS
 
 __all__ = ["Sheet", "print_sheets", "sheet_of", "sheets_of", "to_csv", "to_markdown"]
 
@@ -51,12 +57,18 @@ class Sheet:
 
 
 def sheets_of(made: Report) -> list[Sheet]:
-    """Return the sheets of a report: those over several scenarios first."""
-    return [*map(sheet_of, made.aggregates), *map(sheet_of, made.tables)]
+    """Return the sheets of a report: those of several scenarios first."""
+    return [
+        *map(sheet_of, made.aggregates),
+        *map(sheet_of, made.generalisations),
+        *map(sheet_of, made.tables),
+    ]
 
 
-def sheet_of(table: Table | Aggregate) -> Sheet:
+def sheet_of(table: Table | Aggregate | Generalisation) -> Sheet:
     """Return a table as text."""
+    if isinstance(table, Generalisation):
+        return _of_generalisation(table)
     return _of_aggregate(table) if isinstance(table, Aggregate) else _of_table(table)
 
 
@@ -97,6 +109,46 @@ def _aggregate_texts(over: Aggregate, row: AggregateRow) -> tuple[str, ...]:
 def _aggregate_keys(row: AggregateRow) -> tuple[str, ...]:
     numbers = (row.score.value, float(row.means[row.lowest]), float(row.lowest), float(row.runs))
     return row.agent.name, *map(_number, numbers)
+
+
+def _of_generalisation(over: Generalisation) -> Sheet:
+    headings = [
+        f"score: {title}" if column.name == SCORE else title
+        for column in over.columns
+        for title in over.sets
+    ]
+    losses = [f"loss: {title}" for title in over.away]
+    places = [f"{title}: {table.label}" for title, table in over.sets.items()]
+    plan = over.sets[NEW_DAYS].plan
+    return Sheet(
+        label=over.label,
+        subtitle=", ".join([f"{plan.workloads} each", *places]),
+        headings=("agent", *headings, *losses, "runs"),
+        rows=tuple(_generalisation_texts(over, row) for row in over.rows),
+        keys=tuple(_generalisation_keys(over, row) for row in over.rows),
+        notes=(overall.MOVED.format(measure=over.measure.heading), *over.notes),
+    )
+
+
+def _generalisation_texts(over: Generalisation, row: GeneralisationRow) -> tuple[str, ...]:
+    figures = [_interval(found, column) for column, found in _figures(over, row)]
+    return row.name, *figures, f"{row.runs}"
+
+
+def _generalisation_keys(over: Generalisation, row: GeneralisationRow) -> tuple[str, ...]:
+    values = [(found or UNKNOWN).value for _, found in _figures(over, row)]
+    return row.agent.name, *map(_number, [*values, float(row.runs)])
+
+
+def _figures(
+    over: Generalisation, row: GeneralisationRow
+) -> Iterator[tuple[Column, Estimate | None]]:
+    """Yield a row's figures from left to right, each with how it is shown."""
+    for column in over.columns:
+        for title in over.sets:
+            yield column, row.figures[column.name].get(title)
+    for title in over.away:
+        yield over.measure, row.losses.get(title)
 
 
 def _interval(found: Estimate | None, column: Column) -> str:

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_marl.benchmarks.report.intervals import Band, Estimate
-from edge_marl.benchmarks.report.overall import Aggregate, build_aggregates
+from edge_marl.benchmarks.report.overall import (
+    Aggregate,
+    Generalisation,
+    build_aggregates,
+    build_generalisations,
+)
 from edge_marl.benchmarks.report.stats import curve, difference, probability_of_improvement, profile
 from edge_marl.benchmarks.report.tables import Row, Table
 
@@ -89,6 +94,11 @@ class Report:
     def aggregates(self) -> list[Aggregate]:
         """Over several scenarios, if there are."""
         return build_aggregates(self.tables)
+
+    @cached_property
+    def generalisations(self) -> list[Generalisation]:
+        """Of each tier with test sets, if there are."""
+        return build_generalisations(self.tables)
 
 
 def performance_profile(table: Table, row: Row) -> Band:

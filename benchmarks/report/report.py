@@ -46,7 +46,9 @@ def make_report(folder: Path, formats: tuple[str, ...] = (), *, show: bool = Tru
         write_file(folder / name, content, RecordError)
     if show:
         sheets = sheets_of(made)
-        overall = len(made.aggregates)  # last: the end is what a terminal shows
+        overall = len(made.aggregates) + len(
+            made.generalisations
+        )  # last: the end is what a terminal shows
         print_sheets(results(), sheets[overall:] + sheets[:overall])
         shown = f"{folder}: {', '.join(files)}"
         results().print(shown, markup=False, highlight=False, soft_wrap=True)

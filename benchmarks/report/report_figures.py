@@ -20,7 +20,7 @@ from edge_marl.benchmarks.report.comparisons import (
     performance_profile,
 )
 from edge_marl.benchmarks.report.intervals import Band
-from edge_marl.benchmarks.report.overall import Aggregate
+from edge_marl.benchmarks.report.overall import Aggregate, Generalisation, GeneralisationRow
 from edge_marl.benchmarks.report.score_figure import (
     ScoreLine,
     canvas,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Drawing", "draw_aggregate", "draw_all"]
+__all__ = ["Drawing", "draw_aggregate", "draw_all", "draw_generalisation"]
 
 MOST_LINES = 8
 """Lines that one pair of axes can hold; more get a panel each, the others in grey behind."""
@@ -83,6 +83,49 @@ def draw_aggregate(over: Aggregate) -> list[Drawing]:
     )
     with canvas():
         return [Drawing("scores", "Scores", caption, _to_svg(figure, file_part(over.label)))]
+
+
+def draw_generalisation(over: Generalisation) -> list[Drawing]:
+    """Return the figure of what agents get on each test set of a tier, if there is anything."""
+    name = over.measure.name
+    shown = {place: row for place, row in enumerate(over.rows) if row.figures[name]}
+    if not shown:
+        return []
+    caption = f"{over.measure.heading.capitalize()} on each test set, with 95 % intervals."
+    with canvas():
+        figure = _moved(over, shown)
+        return [
+            Drawing("moved", "On the test sets", caption, _to_svg(figure, file_part(over.label)))
+        ]
+
+
+def _moved(over: Generalisation, shown: dict[int, GeneralisationRow]) -> Figure:
+    from matplotlib.figure import Figure
+
+    titles = list(over.sets)
+    height = max(3.8, 0.8 + 0.2 * len(shown))
+    figure = Figure(figsize=(style.WIDTH_IN, height), layout="constrained")
+    axes = figure.subplots()
+    values = [row.figures[over.measure.name] for row in shown.values()]
+    reach = style.reach([found.value for one in values for found in one.values()])
+    for (place, row), found in zip(shown.items(), values, strict=True):
+        aside = 0.5 * ((place + 0.5) / len(over.rows) - 0.5)  # so that intervals do not hide others
+        at = [titles.index(title) + aside for title in found]
+        arms = np.hstack([one.within(*reach).arms for one in found.values()])
+        axes.errorbar(
+            at,
+            [one.value for one in found.values()],
+            yerr=arms,
+            elinewidth=1,
+            label=short_name(row.name),
+            **style.line(place, row.agent.learns),
+        )
+    axes.set_xticks(range(len(titles)), titles)
+    axes.grid(True, axis="y")
+    axes.grid(False, axis="x")
+    axes.set(ylabel=over.measure.heading)
+    figure.legend(loc="outside right upper", handlelength=3.2)
+    return figure
 
 
 def _drawings(analysis: Analysis) -> Iterator[Drawing]:

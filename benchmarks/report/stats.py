@@ -53,6 +53,7 @@ __all__ = [
     "MIN_RUNS",
     "MIN_WORKLOADS",
     "aggregate",
+    "change",
     "change_error",
     "coverage_note",
     "curve",
@@ -176,21 +177,42 @@ def difference(first: FloatArray, second: FloatArray) -> Estimate:
     return estimate_of(value, Part(first, "first"), Part(-second, "second"))
 
 
-def change_error(first: FloatArray, second: FloatArray, statistic: Statistic) -> float:
-    """Return the standard error of the difference of a statistic of the same runs elsewhere.
+def change(first: FloatArray, second: FloatArray, statistic: Statistic = mean) -> Estimate:
+    """Return a statistic of `first` less that of the same runs elsewhere, with its interval.
+
+    How good a run is cancels out as far as it is so in both; the workloads have nothing in common.
 
     Args:
         first: (runs, workloads).
-        second: the same runs on other workloads.
+        second: the same runs on other workloads, of any number.
         statistic: `mean` or `iqm`.
 
     Raises:
-        ValueError: if a matrix cannot be used.
+        ValueError: if a matrix cannot be used, or they differ in their number of runs.
     """
+    parts = _moved(first, second, statistic)
+    value = statistic(first.ravel()) - statistic(second.ravel())
+    lost = max(_lost(first), _lost(second)) if statistic is iqm else 0
+    return one_of(band_of(np.array([value]), *parts, lost=lost))
+
+
+def change_error(first: FloatArray, second: FloatArray, statistic: Statistic) -> float:
+    """Return the standard error of `change`, whose arguments it takes.
+
+    Raises:
+        ValueError: if a matrix cannot be used, or they differ in their number of runs.
+    """
+    return standard_error(*_moved(first, second, statistic))
+
+
+def _moved(first: FloatArray, second: FloatArray, statistic: Statistic) -> tuple[Part, Part]:
+    """Return the parts of `change`."""
     check_matrix(first)
     check_matrix(second)
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} and {len(second)} runs: must be the same ones")
     one, other = (winsorised(v)[0] if statistic is iqm else v for v in (first, second))
-    return standard_error(Part(one, workloads="first"), Part(-other, workloads="second"))
+    return Part(one, workloads="first"), Part(-other, workloads="second")
 
 
 def ratio(first: FloatArray, second: FloatArray) -> Estimate:

@@ -147,7 +147,7 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     seeds = "seed 0" if plan.seeds == 1 else f"seeds 0..{plan.seeds - 1}"
     facts = [plan.workloads, seeds]
     if any(agent.learns for agent in plan.agents):
-        place = f" of {plan.train_on.label}" if plan.train_on else ""
+        place = f" of {arena.train_on.label}" if arena.train_on else ""
         others = "".join(f", {a.name} on {a.budget:,}" for a in plan.agents if a.budget)
         facts.append(f"trained on {plan.budget:,} decisions{place}{others}")
     if arena.api == "parallel":

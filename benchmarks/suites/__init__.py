@@ -88,8 +88,11 @@ class Suite(_Model):
     """Replaces their slot in seconds (0: event clock)."""
     hold: bool | None = None
     """Replaces whether gateways may keep a task for the next slot."""
+    generalise: bool = False
+    """Whether the test sets of each scenario are played too, by what was trained on it."""
     train_on: str | None = None
-    """Where all agents are trained; None: each where it is evaluated."""
+    """Where all agents are trained; None: each where it is evaluated, or on the tier whose test set
+    that is."""
     threads: Count = 1
     """Threads of each cell's process."""
 

@@ -81,6 +81,14 @@ Apis = Annotated[
         show_default=SUITE,
     ),
 ]
+Generalise = Annotated[
+    bool | None,
+    typer.Option(
+        "--generalise/--no-generalise",
+        help="Evaluate on the test sets of each tier too what was trained on it.",
+        show_default=SUITE,
+    ),
+]
 TrainOn = Annotated[
     str | None,
     typer.Option(help="Scenario that all agents are trained in.", show_default="where evaluated"),
@@ -133,6 +141,7 @@ def run(
     episodes: Episodes = None,
     budget: Budget = None,
     api: Apis = None,
+    generalise: Generalise = None,
     train_on: TrainOn = None,
     gateways: Gateways = None,
     slot_s: Slot = None,
@@ -192,6 +201,7 @@ def run(
         "episodes": episodes,
         "budget": budget,
         "apis": _split(api),
+        "generalise": generalise,
         "train_on": train_on,
         "gateways": _count(gateways),
         "slot_s": slot_s,

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from edge_marl.scenario.generalisation import test_sets
 from edge_marl.scenario.reading import (
     check_scenario,
     find_release,
@@ -23,6 +24,7 @@ __all__ = [
     "parse_scenario",
     "read_tier",
     "split_label",
+    "test_sets",
 ]
 
 Api = Literal["single", "parallel"]

@@ -33,6 +33,8 @@ from edge_marl.scenario.tasks import Tasks
 
 __all__ = ["Facts"]
 
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+
 MAX_GAP = 37
 """More than the longest gap that is drawn, in mean gaps: the logarithm of 2^53."""
 
@@ -40,9 +42,11 @@ MAX_GAP = 37
 class Facts(Section):
     """The sections of a scenario."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    name: Name
     version: Positive
     summary: str
+    test_set_of: Name | None = None
+    """The tier, of the same version, that this is a test set of: nothing is trained on it."""
     servers: Annotated[DrawnServers | GivenServers | DeviceServers, Field(discriminator="law")]
     tasks: Tasks
     arrivals: Arrivals

@@ -20,6 +20,7 @@ from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 __all__ = [
     "check_scenario",
     "find_release",
+    "list_test_sets",
     "list_tiers",
     "load_scenario",
     "parse_scenario",
@@ -53,13 +54,19 @@ def _releases(name: str) -> list[str]:
     return [f"{name}@{version}" for version in tiers.versions_of(name)] or [name]
 
 
+def list_test_sets() -> list[str]:
+    """Return the labels of all releases of test sets, sorted: `metro-half@2`."""
+    return sorted(label for name in tiers.names_of_test_sets() for label in _releases(name))
+
+
 def load_scenario(scenario: str | Path | Scenario, world: int | None = None) -> Scenario:
-    """Return the scenario of a tier's name, a TOML file's path, or one already loaded.
+    """Return the scenario of a released name, a TOML file's path, or one already loaded.
 
     A tier's name alone is its newest version; `campus@1` is version 1.
 
     Args:
-        scenario: for example `"paper"`, `"campus@1"`, `"my_world.toml"` or a `Scenario`.
+        scenario: for example `"paper"`, `"campus@1"`, `"my_world.toml"` or a `Scenario`; a test set
+            of a tier likewise: `"metro-half"`, `"metro-half@2"`.
         world: replaces the world that the scenario states (`paper` has worlds 0..9).
 
     Raises:
@@ -90,30 +97,27 @@ def check_scenario(scenario: Any) -> Scenario:
 
 
 def read_tier(name: str) -> str:
-    """Return the text of a tier's file, given its name, or its name and version.
+    """Return the text of a tier's or test set's file, given its name, or its name and version.
 
     Raises:
         ScenarioError: unknown tier or version: what there is.
     """
     tier, at, version = name.partition("@")
-    if tier not in tiers.tier_names():
-        hint = did_you_mean(name, [*tiers.tier_names(), *list_tiers()])
+    names = [*tiers.tier_names(), *tiers.names_of_test_sets()]
+    if tier not in names:
+        hint = did_you_mean(name, [*names, *list_tiers(), *list_test_sets()])
         raise ScenarioError(
             f"unknown tier '{name}': {hint}The tiers are {', '.join(list_tiers())}; "
             "a scenario of your own is given by the path of its .toml file"
         )
-    newest = _text_of(_releases(tier)[-1])
+    newest = tiers.read_text(_releases(tier)[-1])
     if not at:
         return newest
     known = tiers.versions_of(tier) or (tomllib.loads(newest)["version"],)
     if version not in map(str, known):
         told = ", ".join(f"{tier}@{number}" for number in known)
         raise ScenarioError(f"tier '{tier}' has no version '{version}': it has {told}")
-    return _text_of(name) if tiers.versions_of(tier) else newest
-
-
-def _text_of(release: str) -> str:
-    return tiers.FOLDER.joinpath(f"{release}.toml").read_text("utf-8")
+    return tiers.read_text(name) if tiers.versions_of(tier) else newest
 
 
 def split_label(label: str) -> tuple[str, int | None]:

@@ -1,35 +1,50 @@
-"""The released tiers, a TOML file each, with their anchors and evidence: package data.
+"""The released tiers, a TOML file each, with their test sets, anchors and evidence: package data.
 
 A tier of one version is a file of its name, `paper.toml`; one of several has a file per version,
-`campus@1.toml`, `campus@2.toml`, and so have its anchors, prices and evidence.
+`campus@1.toml`, `campus@2.toml`, and so have its anchors, prices and evidence. Test sets lie in a
+folder of their own and always state their version.
 """
 
 from functools import lru_cache
 from importlib import resources
 
-__all__ = ["FOLDER", "tier_names", "versions_of"]
+__all__ = ["FOLDER", "names_of_test_sets", "read_text", "tier_names", "versions_of"]
 
 FOLDER = resources.files(__name__)
+TEST_SETS = "generalisation"
 
 
 def tier_names() -> list[str]:
     """Names of the tiers, without versions, sorted."""
-    return sorted(_listed(str(FOLDER)))
+    return sorted(_listed(str(FOLDER), ""))
+
+
+def names_of_test_sets() -> list[str]:
+    """Names of the tiers' test sets, without versions, sorted."""
+    return sorted(_listed(str(FOLDER), TEST_SETS))
 
 
 def versions_of(name: str) -> tuple[int, ...]:
-    """Return the versions that the names of a tier's files state, from the oldest.
+    """Return the versions that the names of a tier's or test set's files state, from the oldest.
 
-    None where it has one file of its plain name, or is no tier.
+    None where it has one file of its plain name, or is neither.
     """
-    return _listed(str(FOLDER)).get(name, ())
+    place = str(FOLDER)
+    return _listed(place, "").get(name) or _listed(place, TEST_SETS).get(name, ())
 
 
-@lru_cache(maxsize=4)
-def _listed(place: str) -> dict[str, tuple[int, ...]]:
-    """Return the versions of each tier: read once per place, as every label of a scenario asks."""
+def read_text(release: str) -> str:
+    """Return what is in the file of a release: `paper`, `campus@2`, `campus-half@2`."""
+    folder = TEST_SETS if release.partition("@")[0] in names_of_test_sets() else ""
+    return FOLDER.joinpath(folder, f"{release}.toml").read_text("utf-8")
+
+
+@lru_cache(maxsize=8)
+def _listed(place: str, folder: str) -> dict[str, tuple[int, ...]]:
+    """Return the versions of each name: read once per place, as every label of a scenario asks."""
     found: dict[str, list[int]] = {}
-    for file in FOLDER.iterdir():
+    where = FOLDER.joinpath(folder) if folder else FOLDER
+    for file in where.iterdir() if where.is_dir() else ():
         if file.name.endswith(".toml"):
             name, _, version = file.name.removesuffix(".toml").partition("@")
             found.setdefault(name, []).extend([int(version)] if version else [])

@@ -111,9 +111,10 @@ def test_another_agent_changes_no_other_aggregate(tmp_path: Path) -> None:
 def test_runs_trained_in_one_place_are_drawn_together(tmp_path: Path) -> None:
     plan = plan_of(seeds=6)
     for name, place in (("each", None), ("home", WORLDS[0].scenario)):
-        fakes.make_run(tmp_path / name, plan.model_copy(update={"train_on": place}), LEVELS)
-        for arena in WORLDS:
-            for cell in plan.model_copy(update={"train_on": place}).cells(arena, fakes.LEARNER):
+        arenas = [arena.model_copy(update={"train_on": place}) for arena in WORLDS]
+        fakes.make_run(tmp_path / name, plan.model_copy(update={"arenas": tuple(arenas)}), LEVELS)
+        for arena in arenas:
+            for cell in plan.cells(arena, fakes.LEARNER):
                 write_record(tmp_path / name, fakes.cell_record(cell, 10.0 * cell.seed))
     each, home = (
         next(r for r in report_of(tmp_path / name).aggregates[0].rows if r.agent.learns).score

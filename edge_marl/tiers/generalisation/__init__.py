@@ -1,0 +1,1 @@
+"""The test sets of the tiers, a TOML file each: written by `benchmarks.release.generalisation`."""
