@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gymnasium
 import pytest
@@ -10,10 +9,11 @@ import pytest
 import edge_marl
 from edge_marl import ObservationLayout, list_tiers, load_scenario
 from edge_marl import scenario as scenarios
-from edge_marl.agents import Trainer, make
+from edge_marl.agents import make
 from edge_marl.agents.heuristics.prices import learn_prices
 from edge_marl.agents.training.run_folder import RunFolder
 from edge_marl.agents.training.trainer import LearningTrainer
+from edge_marl.cli.scenarios import show
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario.generalisation import tier_of, title_of
 from tests.worlds.moved import release_in, town
@@ -97,8 +97,8 @@ def test_nothing_is_trained_on_a_test_set(
 ) -> None:
     if agent == "qmix":
         pytest.importorskip("torchrl", reason="torchrl is not installed")
-    trainer: Any = make(agent, load_scenario("town-city"))
-    assert isinstance(trainer, Trainer)
+    trainer = make(agent, load_scenario("town-city"))
+    assert isinstance(trainer, LearningTrainer)
     message = "'town-city' is a test set of 'town': nothing is trained or chosen on it"
     with pytest.raises(ScenarioError, match=message):
         way(trainer, tmp_path / "run")
@@ -123,3 +123,11 @@ def test_prices_of_a_test_set_are_learnt_on_its_tier(
     home = learn_prices(load_scenario("town"))
     assert home.any()
     assert (learn_prices(load_scenario("town-city")) == home).all()
+
+
+@pytest.mark.usefixtures("_towns")
+def test_show_names_the_test_sets_and_says_what_one_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show("town")
+    assert "town-half@10, town-double@10, town-city@10" in capsys.readouterr().out
+    show("town-half@9")
+    assert "town: nothing is trained on it" in capsys.readouterr().out
