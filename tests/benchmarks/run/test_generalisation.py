@@ -38,7 +38,7 @@ def trained(spec: str) -> Any:
     return trainer.start(load_scenario("town"), 64, 0).agent()
 
 
-@pytest.mark.parametrize("spec", ["ppo network=pairs", "ppo", "sac network=pairs", "adsac"])
+@pytest.mark.parametrize("spec", ["ppo network=pairs", "ppo", "sac network=pairs"])
 def test_a_policy_that_was_saved_on_a_tier_acts_on_all_its_test_sets(
     spec: str, tmp_path: Path
 ) -> None:
