@@ -36,6 +36,14 @@ def test_what_is_trained_elsewhere_is_trained_once() -> None:
     assert [place.label if place else None for place in places] == ["campus@1"] * plan.seeds
 
 
+def test_the_suite_of_test_sets_trains_on_each_tier_once() -> None:
+    plan = make_plan(load_suite("generalise"))
+    tiers = {arena.place.name for arena in plan.arenas}
+    learning = sum(agent.learns for agent in plan.agents)
+    assert len(plan.arenas) == 4 * len(tiers)
+    assert len(plan.trained_by()) == len(tiers) * learning * plan.seeds
+
+
 def test_settings_are_part_of_a_cell() -> None:
     plan = make_plan(DEFAULT.replaced({"agents": ("sac", "sac gamma=0.5", "sac  gamma=0.50")}))
     assert [entry.name for entry in plan.agents] == ["sac", "sac gamma=0.5"]
