@@ -113,8 +113,11 @@ class View:
         """(B, N, V) those of `fits` that have a reserve for what may have been sent since.
 
         Where telemetry is old, a server that fits for one gateway fits for all around, and they
-        meet there. All is safe that is seen as it is now. No place in a line is.
+        meet there. All is safe that is seen as it is now. With lines no server fails for want of
+        capacity: what is too much waits, and the line is long or short by its value.
         """
+        if self._known.max_waiting:
+            return self.fits
         return self._fits(self._known.reserve[:, None])
 
     @cached_property
@@ -242,11 +245,9 @@ class View:
     def _fits(self, reserve: Ints | int) -> Bools:
         """Legal actions on servers that are up, with room besides a reserve (N, 1), and memory."""
         room = self.free[..., None] >= self.steps + reserve
-        if self._known.max_waiting:
-            room &= self.waiting[..., None] == 0
-            if isinstance(reserve, int):  # a place in the line will do
-                in_line = self.waiting[..., None] < self._known.max_waiting
-                room |= in_line & (self.steps <= self.capacity[..., None])
+        if self._known.max_waiting:  # a place in the line will do
+            in_line = self.waiting[..., None] < self._known.max_waiting
+            room = in_line & (self.steps <= self.capacity[..., None])
         allowed: Bools = self.legal & self.up[..., None] & (room | self.cloud)
         if self._known.memory is None:
             return allowed

@@ -27,7 +27,12 @@ class MaskedPPO(PPO):
     The others' count for nothing in the policy's loss, and would only shift and scale the rest.
     """
 
+    centred: bool = False
+    """As the setting of that name of `ppo`."""
+
     def _preprocess_batch(self, batch: Any, buffer: Any, indices: Any) -> Any:
+        if self.centred:
+            batch.rew = batch.rew - batch.rew.mean()
         prepared: Any = super()._preprocess_batch(batch, buffer, indices)
         deciding = torch.as_tensor(prepared.obs.mask).sum(dim=1) > 1
         advantages = prepared.adv[deciding]
@@ -57,6 +62,7 @@ class _Ppo(Learner):
         self.algorithm: MaskedPPO = MaskedPPO(
             eps_clip=config.clip, advantage_normalization=False, **parts
         )
+        self.algorithm.centred = config.centred
         # In each step at least one gateway of each environment decides.
         envs = slots // scenario.gateways.count
         steps = -(-config.decisions_per_update // envs) + 1

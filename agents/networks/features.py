@@ -17,6 +17,8 @@ __all__ = ["WAIT", "SeesOnce", "TokenFeatures", "longest_ms"]
 SERVER_DERIVED = 3
 SERVICE_DERIVED = 1
 """Features of a server, and of a service in the extended model, that follow from the others."""
+SERVICE_IN_LINE = 3
+"""Those of a service where servers have lines: the wait, the work, and what that has before it."""
 WAIT = 5
 """Of a service's features: the expected wait, where servers have lines."""
 
@@ -96,7 +98,8 @@ class TokenFeatures(nn.Module):
         layout = self._layout
         if not layout.extended:
             return 0
-        return SERVICE_FEATURES + SERVICE_DERIVED + self.has_lines + bool(layout.lower_levels)
+        in_line = SERVICE_IN_LINE if self.has_lines else 0
+        return SERVICE_FEATURES + SERVICE_DERIVED + in_line + bool(layout.lower_levels)
 
     @property
     def has_lines(self) -> bool:
@@ -141,10 +144,7 @@ class TokenFeatures(nn.Module):
         if line:
             waiting, backlog = line
             line = [waiting, backlog * self._duration_unit]
-            steps = demand[:, None, None] / self._demands_per_capacity * share
-            ready = torch.where(waiting > 0, 0.0, derived[..., 0])[..., None]
-            missing = (steps - ready).clamp_min(0.0) / capacity.clamp_min(1e-9)[..., None]
-            waits = [line[1][..., None] + missing * duration]
+            waits = self._in_line(demand, duration, share, capacity, derived[..., 0], line)
             takes = torch.maximum(takes, waits[0])
         slack = (left[:, None, None] - takes - duration).clamp(-1.0, 1.0)
         shares = [share.expand_as(duration)] if self._layout.lower_levels else []
@@ -154,6 +154,37 @@ class TokenFeatures(nn.Module):
             torch.cat([torch.stack(own, -1), derived], dim=-1),
             torch.stack([quality, duration, warm, cost, slack, *waits, *shares], dim=-1),
         )
+
+    def _in_line(
+        self,
+        demand: Tensor,
+        duration: Tensor,
+        share: Tensor,
+        capacity: Tensor,
+        free: Tensor,
+        line: list[Tensor],
+    ) -> list[Tensor]:
+        """Return `SERVICE_IN_LINE` features (B, S, V L): the wait, the work, what is before it.
+
+        Args:
+            demand: (B,).
+            duration: (B, S, V L).
+            share: (V L,) part of the steps that is done.
+            capacity: (B, S).
+            free: (B, S) capacity that is.
+            line: of servers, (B, S): tasks that wait, and the backlog.
+        """
+        waiting, backlog = line
+        room = capacity.clamp_min(1e-9)
+        # Whole steps, from whole numbers: a share of a demand is rounded up.
+        asked = (demand * self._layout.max_demand).round()[:, None]
+        steps = torch.ceil(asked[..., None] * (1000 * share).round() / 1000)
+        demand, steps = asked / self._layout.max_capacity, steps / self._layout.max_capacity
+        ready = torch.where(waiting > 0, 0.0, free)[..., None]
+        wait = backlog[..., None] + (steps - ready).clamp_min(0.0) / room[..., None] * duration
+        work = steps / room[..., None] * duration
+        before = (capacity - free + waiting * self._layout.max_waiting * demand) / room
+        return [wait, work, before[..., None] * work]
 
     def _at_levels(self, services: Tensor) -> tuple[Tensor, ...]:
         """Return quality, duration, warm, cost and part of the steps (B, S, V L) of services."""

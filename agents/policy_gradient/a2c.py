@@ -37,4 +37,5 @@ def make_learner(
     actor = A2cAgent.build_actor(scenario, config)
     learner = OnPolicyLearner(scenario, actor, rows, config.decisions_per_update, config.batch_size)
     learner.algorithm = _A2C(**actor_critic(learner.policy, scenario, config, budget))
+    learner.algorithm.centred = config.centred
     return learner

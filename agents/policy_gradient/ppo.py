@@ -40,4 +40,5 @@ def make_learner(
     )
     parts = actor_critic(learner.policy, scenario, config, budget)
     learner.algorithm = _PPO(eps_clip=config.clip, advantage_normalization=True, **parts)
+    learner.algorithm.centred = config.centred
     return learner

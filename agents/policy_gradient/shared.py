@@ -61,9 +61,13 @@ class OncePerUpdate:
 
     policy: Any
     critic: Any
+    centred: bool = False
+    """As the setting of that name."""
     _add_returns_and_advantages: Any
 
     def _preprocess_batch(self, batch: Any, buffer: Any, indices: Any) -> Any:
+        if self.centred:
+            batch.rew = batch.rew - batch.rew.mean()
         batch.obs = seen_once(batch.obs, self.policy.actor, self.critic)
         batch.obs_next = seen_once(batch.obs_next, self.critic)
         prepared = self._add_returns_and_advantages(batch, buffer, indices)

@@ -5,7 +5,8 @@ on train and validation workloads; it has those of `paper`, which every scenario
 takes, and those of `campus@1`, which every other one takes.
 
 `pairs.json` has what goes with `network=pairs`, found by hand on train and validation workloads of
-`metro@1` and `paper`: it learns from fewer and larger batches.
+`metro@1`, `paper` and, for worlds with lines, `campus@2`: it learns from fewer and larger batches,
+and where tasks wait what a decision costs comes a hundred decisions later.
 """
 
 from __future__ import annotations
@@ -25,18 +26,23 @@ PAIRS_FILE = Path(__file__).with_name("pairs.json")
 
 def preset(agent: str, scenario: Scenario) -> dict[str, Any]:
     """Return the settings of an agent that a scenario replaces the defaults with."""
-    return _of_tier(PRESETS_FILE, agent, scenario)
+    return _first(PRESETS_FILE, agent, "campus@1" if scenario.extended else "paper")
 
 
 def with_network(network: str, agent: str, scenario: Scenario) -> dict[str, Any]:
     """Return the settings of an agent that go with a network which is not its default."""
-    return _of_tier(PAIRS_FILE, agent, scenario) if network == "pairs" else {}
+    if network != "pairs":
+        return {}
+    if scenario.queue:
+        return _first(PAIRS_FILE, agent, "campus@2", "campus@1")
+    return _first(PAIRS_FILE, agent, "campus@1" if scenario.extended else "paper")
 
 
-def _of_tier(path: Path, agent: str, scenario: Scenario) -> dict[str, Any]:
-    searched = "campus@1" if scenario.extended else "paper"
-    settings: dict[str, Any] = _read(path)[searched].get(agent, {})
-    return settings
+def _first(path: Path, agent: str, *tiers: str) -> dict[str, Any]:
+    """Return an agent's settings on the first of some tiers that it has any on."""
+    presets = _read(path)
+    found = (presets[tier][agent] for tier in tiers if agent in presets[tier])
+    return next(found, {})
 
 
 @cache

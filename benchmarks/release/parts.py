@@ -37,7 +37,7 @@ from edge_marl.scenario.evidence import by_utility
 
 __all__ = ["LEADING", "earns", "play_parts", "rounded", "with_learners"]
 
-LEADING = 8
+LEADING = 5
 """Agents that play on without a part: the best of the tier as it is."""
 
 LOWEST = "random"
@@ -124,7 +124,7 @@ def with_learners(scenario: Scenario, evidence: Evidence, folder: Path) -> Evide
             f"{folder}: judged on {plan.workloads}, the evidence on {evidence['workloads']} test "
             "workloads: run it on those"
         )
-    if plan.train_on is not None:
+    if any(arena.train_on for arena in plan.arenas):
         raise RecordError(f"{folder}: trained elsewhere: run it without --train-on")
     names = {scenario.digest: ""} | {
         without(scenario, name).digest: name

@@ -15,7 +15,6 @@ from edge_marl.benchmarks.suites import (
     load_suite,
 )
 from edge_marl.errors import AgentError, EdgeMarlError, SuiteError
-from edge_marl.scenario import load_scenario
 from edge_marl.workload.parts import PUBLIC_SEEDS, SPLITS
 
 
