@@ -13,9 +13,9 @@ from edge_marl.scenario import Scenario, load_scenario
 
 
 def town(name: str = "town", version: int = 1) -> Scenario:
-    """`metro` with few servers, gateways and requests, and hot spots: with all that the rule asks
+    """`metro@1` with few servers, gateways and requests, and hot spots: with all that the rule asks
     for."""
-    facts = load_scenario("metro").model_dump(mode="json", exclude_defaults=True)
+    facts = load_scenario("metro@1").model_dump(mode="json", exclude_defaults=True)
     facts |= {"name": name, "version": version}
     facts["servers"] |= {"count": 10}
     facts["gateways"] |= {"count": 5, "neighbourhood": 5, "area_km": [10.0, 20.0]}
@@ -30,6 +30,9 @@ def release_in(folder: Path, patch: pytest.MonkeyPatch, *released: Scenario) -> 
     smoke = tiers.FOLDER.joinpath("smoke.toml").read_text("utf-8")
     (folder / "smoke.toml").write_text(smoke, "utf-8")
     patch.setattr(tiers, "FOLDER", folder)
-    for tier in released:  # the last of a name is the newest
-        (folder / f"{tier.name}.toml").write_text(as_toml(tier, "A town."), "utf-8")
-        release([tier.name])
+    for tier in released:
+        label = f"{tier.name}@{tier.version}"
+        (folder / f"{label}.toml").write_text(as_toml(tier, "A town."), "utf-8")
+        tiers._listed.cache_clear()  # a folder is read once, and this one changes
+        release([label])
+        tiers._listed.cache_clear()

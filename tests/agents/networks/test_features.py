@@ -48,7 +48,7 @@ def test_in_the_extended_model_services_show_features_of_their_own() -> None:
 def test_times_mean_the_same_in_every_tier() -> None:
     """One task, one place: the features of its times are equal, whatever the tiers' largest are."""
     shown = []
-    for tier in ("campus", "metro", "nation"):
+    for tier in ("campus@1", "metro@1", "nation@1"):
         layout = ObservationLayout(load_scenario(tier))
         features = TokenFeatures(layout)
         seen = np.zeros((1, layout.size))
@@ -79,7 +79,7 @@ def test_learners_train_in_the_extended_model(name: str) -> None:
 
 
 def test_an_agent_decides_in_scenarios_of_other_sizes(tmp_path: Path) -> None:
-    campus, metro = load_scenario("campus"), load_scenario("metro")
+    campus, metro = load_scenario("campus@1"), load_scenario("metro@1")
     small_trainer("adsac", campus).train(campus, 64, seed=0).save(tmp_path)
     with pytest.raises(AgentError, match=f"made for scenario '{campus.label}'"):
         load(tmp_path, metro)

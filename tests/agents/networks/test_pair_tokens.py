@@ -102,7 +102,7 @@ def test_gradients_are_finite_where_masks_differ_and_where_nothing_is_legal(tier
 
 
 def test_a_server_and_its_services_may_stand_anywhere() -> None:
-    scenario = load_scenario("metro")
+    scenario = load_scenario("metro@1")
     observation, mask = shown(scenario)
     layout = ObservationLayout(scenario)
     order = torch.randperm(layout.num_servers, generator=torch.Generator().manual_seed(1))
@@ -145,7 +145,7 @@ def test_what_an_actor_and_critics_both_see_is_computed_once() -> None:
 
 
 def test_a_trained_agent_is_loaded_and_moves_to_another_tier(tmp_path: Path) -> None:
-    campus, metro = load_scenario("campus"), load_scenario("metro")
+    campus, metro = load_scenario("campus@1"), load_scenario("metro@1")
     settings: dict[str, Any] = {"num_envs": 8, "decisions_per_update": 32, "batch_size": 32}
     config = AdsacConfig(network="pairs", width=16, denoiser_width=8, **settings)
     agent = AdsacTrainer(campus, config).train(campus, 64, seed=0)

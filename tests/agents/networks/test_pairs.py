@@ -84,7 +84,7 @@ def test_values_and_gradients_are_those_of_the_padded_form(tier: str, alike: boo
     assert (actor(observation, mask)[~mask].exp() == 0).all()
 
 
-@pytest.mark.parametrize("tier", ["campus", "metro", "nation", "studio"])
+@pytest.mark.parametrize("tier", ["campus@1", "campus@2", "metro@1", "metro@2", "nation", "studio"])
 def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
     scenario = load_scenario(tier)
     observation, mask = shown(scenario)
@@ -92,9 +92,13 @@ def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
     time_left, worth = PairFeatures(scenario)(observation, legal)[..., -2:].unbind(-1)
     info = {"action_mask": mask.numpy()}
     view = View(Known(scenario), observation.float().numpy(), info)
-    expected = torch.as_tensor(view.value.reshape(ROWS, -1)).gather(1, legal)
+    value, until_end = (numbers.reshape(ROWS, -1) for numbers in (view.value, view.until_end_ms))
+    if scenario.decline:
+        no = -scenario.decline.price * view.weight.reshape(ROWS, 1)
+        value, until_end = np.hstack([value, no]), np.hstack([until_end, np.zeros((ROWS, 1))])
+    expected = torch.as_tensor(value).gather(1, legal)
     torch.testing.assert_close(worth, expected, rtol=0, atol=1e-6)
-    takes = torch.as_tensor(view.until_end_ms.reshape(ROWS, -1)).gather(1, legal)
+    takes = torch.as_tensor(until_end).gather(1, legal)
     layout = ObservationLayout(scenario)
     longest = max(layout.max_deadline_ms, 2)
     left = layout.feature("deadline left", observation.numpy())
@@ -105,7 +109,7 @@ def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
 
 def test_a_server_and_its_services_may_stand_anywhere() -> None:
     """With servers in another order, pairs have the same scores and the state the same value."""
-    scenario = load_scenario("metro")
+    scenario = load_scenario("metro@1")
     observation, mask = shown(scenario)
     layout = ObservationLayout(scenario)
     order = torch.randperm(layout.num_servers, generator=torch.Generator().manual_seed(1))
@@ -155,7 +159,7 @@ def test_a_row_without_a_legal_action_disturbs_no_other() -> None:
 
 
 def test_a_trained_agent_is_loaded_and_moves_to_another_tier(tmp_path: Path) -> None:
-    campus, metro = load_scenario("campus"), load_scenario("metro")
+    campus, metro = load_scenario("campus@1"), load_scenario("metro@1")
     settings: dict[str, Any] = {"num_envs": 8, "decisions_per_update": 32, "batch_size": 32}
     config = PpoConfig(network="pairs", hidden=(16, 16), **settings)
     agent = PpoTrainer(campus, config).train(campus, 64, seed=0)
