@@ -204,6 +204,28 @@ def test_returns_of_reinforce() -> None:
     np.testing.assert_allclose(prepared.returns, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["ppo", "a2c", "ippo"])
+def test_centred_rewards_are_those_less_their_mean(name: str) -> None:
+    returns = []
+    for centred in (False, True):
+        trainer = make(name, SMOKE)
+        assert isinstance(trainer, LearningTrainer)
+        settings = SMALL | {"num_envs": 4, "decisions_per_update": 10_000, "centred": centred}
+        trainer.config = replace(trainer.config, **settings)
+        training: Any = trainer.start(SMOKE, 200, seed=0)
+        for _ in range(6):
+            training.advance()
+        replay, algorithm = training.learner.replay, training.learner.algorithm
+        places = replay.sample_indices(0)
+        kept = np.array(replay.rew[places])
+        prepared = algorithm._preprocess_batch(replay[places], replay, places)
+        np.testing.assert_allclose(prepared.rew, kept - centred * kept.mean(), atol=1e-7)
+        np.testing.assert_array_equal(replay.rew[places], kept)  # once, however often it is used
+        returns.append(np.ravel(prepared.returns))
+    assert kept.mean() != 0
+    assert (returns[0] != returns[1]).all()
+
+
 @pytest.mark.parametrize("entropy", [0.0, 0.3])
 def test_reinforce_climbs_returns_and_entropy(entropy: float) -> None:
     """One step of plain gradient descent, against the gradient of the formula in the docstring."""

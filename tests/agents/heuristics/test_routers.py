@@ -205,6 +205,20 @@ def test_old_telemetry_asks_for_a_reserve() -> None:
     assert act("prophet", stale, [19, 49, 49], service_quality=better) == 3  # better than none
 
 
+def test_a_task_waits_where_that_is_worth_more_than_the_cloud() -> None:
+    """With lines no server fails for want of room; the first has 10 of the 20 steps free."""
+    sections = {"cloud": CLOUD, "queue": {"limit": 3}, "telemetry": {"period_s": 2.0}}
+    lines = make_world(**sections, tasks={"deadline_s": [60.0]})
+    full = [10.0, 0.0, 0.0, 200.0]
+    seen: dict[str, Any] = {"deadline_left": 60_000, "service_cost": [[0, 0]] * 3 + [[0.6, 0.6]]}
+    seen |= {"server_backlog": [30_000, 90_000, 90_000, 0]}
+    assert act("prophet", lines, full, **seen) == 1
+    assert act("prophet", lines, full, **seen, server_waiting=[2, 0, 0, 0]) == 1
+    assert act("prophet", lines, full, **seen, server_waiting=[3, 1, 1, 0]) == 7  # no place left
+    seen["server_backlog"] = [70_000, 90_000, 90_000, 0]
+    assert act("prophet", lines, full, **seen) == 7  # it would end too late to be worth more
+
+
 # --- Bid prices ---
 
 

@@ -109,7 +109,7 @@ def configured(name: str, scenario: Scenario, **chosen: Any) -> dict[str, Any]:
     return settings
 
 
-@pytest.mark.parametrize("tier", ["smoke", "metro"])
+@pytest.mark.parametrize("tier", ["smoke", "metro@1", "metro@2"])
 @pytest.mark.parametrize("name", ["ppo", "a2c", "reinforce", "ippo", "sac", "adsac", "dqn"])
 def test_with_a_network_goes_what_it_learns_well_with(name: str, tier: str) -> None:
     scenario = load_scenario(tier)
@@ -120,3 +120,10 @@ def test_with_a_network_goes_what_it_learns_well_with(name: str, tier: str) -> N
     assert configured(name, scenario, network="pairs", num_envs=7)["num_envs"] == 7
     with pytest.raises(AgentError, match="setting network = 'pears'"):
         configured(name, scenario, network="pears")
+
+
+def test_with_lines_a_decision_is_paid_for_much_later() -> None:
+    lines, none = load_scenario("metro@2"), load_scenario("metro@1")
+    gammas = [with_network("pairs", "ppo", scenario)["gamma"] for scenario in (none, lines)]
+    assert gammas[0] < gammas[1]
+    assert with_network("pairs", "sac", lines) == with_network("pairs", "sac", none)
