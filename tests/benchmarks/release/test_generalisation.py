@@ -95,7 +95,7 @@ def test_what_a_tier_has_off_is_off_in_its_city() -> None:
 @pytest.mark.parametrize(
     ("tier", "end", "message"),
     [
-        ("campus", "half", "'campus-half' has 113 observations, 'campus' has 218: .*neighbourhood"),
+        ("campus@1", "half", "'campus-half' has 113 observations, 'campus' has 218: .*neighbour"),
         ("paper", "city", "'paper' has no devices"),
     ],
 )

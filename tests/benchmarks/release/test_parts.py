@@ -146,9 +146,10 @@ def test_a_run_that_says_nothing_of_the_tier_is_refused(tmp_path: Path) -> None:
     ]
     for number, (place, changes, message) in enumerate(cases):
         folder = tmp_path / str(number)
+        elsewhere = changes.pop("train_on", None)
         run_of_learners(folder, place)
         run = fakes.plan(fakes.HEURISTIC, fakes.LEARNER).model_copy(
-            update={"arenas": (Arena(scenario=place),), **changes}
+            update={"arenas": (Arena(scenario=place, train_on=elsewhere),), **changes}
         )
         write_plan(folder, run)
         with pytest.raises(RecordError, match=message):
