@@ -23,13 +23,16 @@ class MostRoom(Agent):
         self.layout = ObservationLayout(self.scenario)
 
     def act(self, observation: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
-        """Return one action per row: server * services per server + service."""
-        rows = len(observation)
-        seen = self.layout.decode(observation)
+        """Return one action per row: of a server, a service and a level of it, or saying no."""
+        rows, layout = len(observation), self.layout
+        seen = layout.decode(observation)
         room = (seen.free - seen.demand[:, None]) / seen.capacity.clip(1)
-        worth = np.repeat(room, self.layout.num_services, axis=1)
-        if self.layout.extended:  # services show how long they take
-            worth = worth - 1e-9 * self.layout.feature("service duration", observation)
+        worth = np.repeat(room, layout.num_choices, axis=1)
+        if layout.extended:  # services show how long they take
+            takes = layout.feature("service duration", observation)
+            levels = layout.num_choices // layout.num_services
+            worth = worth - 1e-9 * np.repeat(takes, levels, axis=1)
+        worth = np.pad(worth, ((0, 0), (0, layout.may_decline)), constant_values=-1e6)  # saying no
         worth[~legal_actions(info, rows, self.scenario)] = -np.inf
         return worth.argmax(axis=1)
 
