@@ -16,7 +16,7 @@ from edge_marl.kernel import world as k
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog
 
-__all__ = ["METRICS", "Metric", "episode_metrics", "metrics_of"]
+__all__ = ["METRICS", "Metric", "capacity_held", "episode_metrics", "metrics_of", "were_started"]
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _starts(
 ) -> dict[str, float]:
     """Metrics over the tasks that were on a server."""
     tasks = log.tasks[shown]
-    started = _started(tasks)
+    started = were_started(tasks)
     count, place = int(started.sum()), tasks[started, k.PLACE]
     if details is None or count == 0:
         return dict.fromkeys(("cold_start_rate", "cloud_share"), 0.0) | {"energy_per_task_j": 0.0}
@@ -211,7 +211,7 @@ def _of_terms(log: EpisodeLog, shown: npt.NDArray[np.bool_]) -> dict[str, float]
     if log.terms is None:
         return {}
     tasks, turn = log.tasks[shown], log.terms[shown, k.TURN]
-    started = _started(tasks)
+    started = were_started(tasks)
     count = int(started.sum())
     # One that was lost before its turn has waited until then.
     waited = np.minimum(turn, tasks[:, k.END])[started] - tasks[started, k.START]
@@ -221,10 +221,22 @@ def _of_terms(log: EpisodeLog, shown: npt.NDArray[np.bool_]) -> dict[str, float]
     }
 
 
-def _started(tasks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def were_started(tasks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """(N,) tasks that were on a server."""
     started: npt.NDArray[np.bool_] = ~np.isin(tasks[:, k.STATUS], (*UNPAID, k.WAITING))
     return started
+
+
+def capacity_held(
+    log: EpisodeLog, shown: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return steps of capacity that shown tasks hold, since when and until when in ms, (n,) each.
+
+    A task that was lost in a line has held it for no time.
+    """
+    tasks = log.tasks[shown]
+    since = tasks[:, k.START] if log.terms is None else log.terms[shown, k.TURN]
+    return _steps(log)[shown], since, np.maximum(np.minimum(tasks[:, k.END], log.clock_ms), since)
 
 
 def _utilisation(log: EpisodeLog, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -233,10 +245,9 @@ def _utilisation(log: EpisodeLog, shown: npt.NDArray[np.bool_]) -> npt.NDArray[n
     elapsed = log.clock_ms - int(tasks[0, k.ARRIVAL])
     if elapsed == 0:
         return np.zeros(len(log.capacity))
-    until = np.minimum(tasks[:, k.END], log.clock_ms)
-    since = tasks[:, k.START] if log.terms is None else log.terms[shown, k.TURN]
-    held = _steps(log)[shown].astype(np.float64) * np.maximum(until - since, 0)
-    ran = _started(tasks)
+    steps, since, until = capacity_held(log, shown)
+    held = steps.astype(np.float64) * (until - since)
+    ran = were_started(tasks)
     work = np.zeros(len(log.capacity))
     np.add.at(work, tasks[ran, k.PLACE] // log.num_services, held[ran])
     return work / (log.capacity * float(elapsed))

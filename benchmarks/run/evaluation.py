@@ -15,7 +15,7 @@ from edge_marl.benchmarks.records.records import Load
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.kernel import world as k
-from edge_marl.metrics import UNSENT
+from edge_marl.metrics import capacity_held, were_started
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
@@ -121,7 +121,7 @@ def load_over_time(log: EpisodeLog, intervals: int = LOAD_INTERVALS) -> Load:
     edges = start + elapsed * np.arange(intervals + 1) // intervals
     servers = slice(None, -1) if log.has_cloud else slice(None)
     capacity = log.capacity[servers]
-    work = np.diff(_work_by(edges, tasks, len(capacity), log))
+    work = np.diff(_work_by(edges, len(capacity), log))
     refused = tasks[tasks[:, k.STATUS] == k.REFUSED, k.END]
     middle = (edges[:-1] + edges[1:] - 2 * start) / 2000
     share = work / (float(capacity.sum()) * np.maximum(np.diff(edges), 1))
@@ -133,18 +133,18 @@ def load_over_time(log: EpisodeLog, intervals: int = LOAD_INTERVALS) -> Load:
 
 
 def _work_by(
-    times: npt.NDArray[np.int64], tasks: npt.NDArray[np.int64], num_servers: int, log: EpisodeLog
+    times: npt.NDArray[np.int64], num_servers: int, log: EpisodeLog
 ) -> npt.NDArray[np.float64]:
     """Capacity * time (ms) that tasks on the first `num_servers` servers have held, by each time.
 
     It grows linearly between starts and ends. In float64, exact up to 2**53: whole numbers of 64
     bits may be too small for it.
     """
-    ran = ~np.isin(tasks[:, k.STATUS], (*UNSENT, k.WAITING))
-    held = tasks[ran & (tasks[:, k.PLACE] // log.num_services < num_servers)]
-    ends = np.minimum(held[:, k.END], log.clock_ms)
-    when = np.concatenate([held[:, k.START], ends])
-    change = np.concatenate([held[:, k.DEMAND], -held[:, k.DEMAND]])
+    tasks = log.tasks[log.shown]
+    ran = were_started(tasks) & (tasks[:, k.PLACE] // log.num_services < num_servers)
+    steps, since, until = (part[ran] for part in capacity_held(log, log.shown))
+    when = np.concatenate([since, until])
+    change = np.concatenate([steps, -steps])
     order = np.argsort(when, kind="stable")
     when, level = when[order], np.cumsum(change[order]).astype(np.float64)
     done = np.concatenate([[0], np.cumsum(level[:-1] * np.diff(when))])

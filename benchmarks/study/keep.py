@@ -81,9 +81,18 @@ def read_lines(path: Path = RUNS) -> list[Line]:
     return [_line(text) for text in _texts(path)]
 
 
+CENTRING = ("a2c", "ppo")
+"""Agents whose rewards may be centred, by a setting that older lines do not have."""
+
+
 def _line(text: str) -> Line:
-    """Return a line as it would be kept now: older ones name tiers without their version, 1."""
+    """Return a line as it would be kept now.
+
+    Older ones name tiers without their version, 1, and no setting that came later.
+    """
     line: Line = json.loads(text)
+    if line.get("agent") in CENTRING and "settings_used" in line:
+        line["settings_used"].setdefault("centred", False)
     for place in ("scenario", "trained_on"):
         if versions_of(str(line.get(place))):
             line[place] += "@1"

@@ -78,7 +78,7 @@ def test_in_the_game_the_game_of_the_tier_trains() -> None:
 def test_nothing_is_trained_or_chosen_on_a_test_set(
     scenarios: tuple[str, ...], axes: dict[str, Any]
 ) -> None:
-    with pytest.raises(ScenarioError, match="'town-half' is a test set of 'town': nothing is"):
+    with pytest.raises(ScenarioError, match="'town-half@1' is a test set of 'town': nothing"):
         plan_of(*scenarios, **axes)
 
 

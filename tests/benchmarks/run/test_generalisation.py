@@ -45,7 +45,7 @@ def test_a_policy_that_was_saved_on_a_tier_acts_on_all_its_test_sets(
     trained(spec).save(tmp_path / "agent")
     for title, there in test_sets("town").items():
         if title != "new days":
-            with pytest.raises(AgentError, match=r"made for scenario 'town' .*, not for 'town-"):
+            with pytest.raises(AgentError, match=r"made for scenario 'town@1' .*, not for 'town-"):
                 load(tmp_path / "agent", there)
         agent = load(tmp_path / "agent", there, transfer=True)
         played = play(agent, there, draw_test_workloads(there, 1), seed=0)

@@ -97,10 +97,8 @@ def test_a_newer_result_takes_the_place_of_an_older_line(tmp_path: Path) -> None
 
 def test_lines_of_before_tiers_had_versions_are_of_version_1(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
-    arena = Arena(scenario=load_scenario("metro@1"))
-    plan = fakes.plan(fakes.LEARNER, seeds=1).model_copy(
-        update={"arenas": (arena,), "train_on": load_scenario("campus@1")}
-    )
+    arena = Arena(scenario=load_scenario("metro@1"), train_on=load_scenario("campus@1"))
+    plan = fakes.plan(fakes.LEARNER, seeds=1).model_copy(update={"arenas": (arena,)})
     write_plan(tmp_path / "run", plan)
     [cell] = plan.cells(arena, fakes.LEARNER)
     write_record(tmp_path / "run", at(fakes.cell_record(cell, 20.0), "2026-01-03"))

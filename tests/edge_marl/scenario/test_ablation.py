@@ -14,7 +14,7 @@ from edge_marl.scenario.ablation import PARTS, parts_of, without
 from tests.worlds.every_part import OFF, TERMS, world
 
 NO_PARTS = {
-    *("name", "version", "summary", "servers", "clock", "episode", "replay"),
+    *("name", "version", "summary", "test_set_of", "servers", "clock", "episode", "replay"),
     *("tasks.demand_share", "tasks.zipf", "tasks.sticky", "tasks.users"),
     *("tasks.upload_kb", "tasks.download_kb", "arrivals.resolution_s"),
     *("gateways.count", "gateways.area_km"),
