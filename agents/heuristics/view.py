@@ -244,10 +244,11 @@ class View:
 
     def _fits(self, reserve: Ints | int) -> Bools:
         """Legal actions on servers that are up, with room besides a reserve (N, 1), and memory."""
-        room = self.free[..., None] >= self.steps + reserve
         if self._known.max_waiting:  # a place in the line will do
             in_line = self.waiting[..., None] < self._known.max_waiting
             room = in_line & (self.steps <= self.capacity[..., None])
+        else:
+            room = self.free[..., None] >= self.steps + reserve
         allowed: Bools = self.legal & self.up[..., None] & (room | self.cloud)
         if self._known.memory is None:
             return allowed

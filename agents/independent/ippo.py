@@ -14,25 +14,21 @@ from torch import nn
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor, OnBatch
 from edge_marl.agents.policy_gradient.settings import PpoConfig
-from edge_marl.agents.policy_gradient.shared import MaskedPolicyAgent, actor_critic
+from edge_marl.agents.policy_gradient.shared import CentresRewards, MaskedPolicyAgent, actor_critic
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.scenario import Scenario
 
 __all__ = ["IppoAgent", "MaskedPPO", "make_learner"]
 
 
-class MaskedPPO(PPO):
+class MaskedPPO(CentresRewards, PPO):
     """PPO whose advantages are normalised over the steps in which there was something to decide.
 
     The others' count for nothing in the policy's loss, and would only shift and scale the rest.
     """
 
-    centred: bool = False
-    """As the setting of that name of `ppo`."""
-
     def _preprocess_batch(self, batch: Any, buffer: Any, indices: Any) -> Any:
-        if self.centred:
-            batch.rew = batch.rew - batch.rew.mean()
+        self.centre(batch)
         prepared: Any = super()._preprocess_batch(batch, buffer, indices)
         deciding = torch.as_tensor(prepared.obs.mask).sum(dim=1) > 1
         advantages = prepared.adv[deciding]

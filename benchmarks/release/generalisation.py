@@ -28,7 +28,6 @@ from typing import Annotated, Any
 import typer
 
 from edge_marl import tiers
-from edge_marl.benchmarks.release.as_toml import as_toml
 from edge_marl.console import results, run_command
 from edge_marl.errors import RecordError, ScenarioError
 from edge_marl.files import write_file
@@ -36,6 +35,7 @@ from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.scenario.generalisation import TITLES
 from edge_marl.scenario.servers import DeviceServers
+from edge_marl.scenario.writing import as_toml
 from edge_marl.workload.topology import offered_load
 
 __all__ = ["main", "make_test_set", "release"]

@@ -10,12 +10,18 @@ from edge_marl.scenario.scenario import Scenario
 __all__ = ["as_toml"]
 
 
-def as_toml(scenario: Scenario) -> str:
-    """Return a scenario as TOML: what is not at its default, of the same digest when read."""
+def as_toml(scenario: Scenario, comment: str = "") -> str:
+    """Return a scenario as TOML: what is not at its default, of the same digest when read.
+
+    Args:
+        scenario: what is written.
+        comment: stands above it, a `#` before each of its lines.
+    """
     facts = scenario.model_dump(mode="json", exclude_defaults=True)
     facts = {"name": scenario.name, "version": scenario.version, **facts}
     sections = {name: value for name, value in facts.items() if isinstance(value, dict)}
-    lines = [_line(name, value) for name, value in facts.items() if name not in sections]
+    lines = [f"# {line}".rstrip() for line in comment.splitlines()]
+    lines += [_line(name, value) for name, value in facts.items() if name not in sections]
     for section, fields in sections.items():
         lines += ["", f"[{section}]", *(_line(name, value) for name, value in fields.items())]
     return "\n".join(lines) + "\n"

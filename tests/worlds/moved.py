@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge_marl import tiers
-from edge_marl.benchmarks.release.as_toml import as_toml
 from edge_marl.benchmarks.release.generalisation import release
 from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.scenario.writing import as_toml
 
 
 def town(name: str = "town", version: int = 1) -> Scenario:
