@@ -66,8 +66,10 @@ class TokenFeatures(nn.Module):
     are as many, in scenarios with other numbers of types, services and servers.
 
     A service at each of L levels counts as L services, with a last feature: the part of the steps
-    that is done. Where servers have lines a service has the wait to expect besides (`heuristics/
-    view.py`, `View.wait_ms`), and the time left is that after it.
+    that is done. Where servers have lines a service has three more, and the time left is that after
+    the wait: the wait to expect (`heuristics/view.py`, `View.wait_ms`); the work, which is the part
+    of the server's capacity that the task takes, times how long; and that work times what runs and
+    waits there already, which is what `max-weight` goes by.
     """
 
     def __init__(self, layout: ObservationLayout) -> None:

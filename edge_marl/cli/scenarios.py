@@ -96,6 +96,7 @@ def export(
 def _facts(found: Scenario) -> list[tuple[str, str]]:
     from edge_marl.scenario import load_scenario
     from edge_marl.scenario.ablation import parts_of
+    from edge_marl.scenario.generalisation import labels_of
     from edge_marl.workload.topology import offered_load
 
     tasks = found.arrivals.rate_per_s * found.arrivals.horizon_s
@@ -118,18 +119,9 @@ def _facts(found: Scenario) -> list[tuple[str, str]]:
         rows.append(("parts", ", ".join(part.told(found) for part in parts_of(found))))
     if found.test_set_of:
         rows.append(("test set of", f"{found.test_set_of}: nothing is trained on it"))
-    if names := _test_sets(found):
-        rows.append(("test sets", ", ".join(names)))
+    if labels := labels_of(found):
+        rows.append(("test sets", ", ".join(labels.values())))
     return [*rows, ("digest", found.digest)]
-
-
-def _test_sets(found: Scenario) -> list[str]:
-    """Names of the test sets that are released with a tier."""
-    from edge_marl.scenario.generalisation import TITLES
-    from edge_marl.scenario.reading import list_test_sets
-
-    known = [f"{found.name}-{end}@{found.version}" for end in TITLES]
-    return [name for name in known if name in list_test_sets()]
 
 
 def _show_evidence(found: Scenario) -> None:

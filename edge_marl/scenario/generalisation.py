@@ -10,7 +10,15 @@ from edge_marl.errors import ScenarioError
 from edge_marl.scenario.reading import list_test_sets, load_scenario
 from edge_marl.scenario.scenario import Scenario
 
-__all__ = ["NEW_DAYS", "TITLES", "check_trainable", "test_sets", "tier_of", "title_of"]
+__all__ = [
+    "NEW_DAYS",
+    "TITLES",
+    "check_trainable",
+    "labels_of",
+    "test_sets",
+    "tier_of",
+    "title_of",
+]
 
 NEW_DAYS = "new days"
 TITLES = {"half": "half", "double": "double", "city": "new city"}
@@ -30,10 +38,9 @@ def test_sets(tier: str | Scenario) -> dict[str, Scenario]:
         ScenarioError: no such tier, or none that test sets are released with.
     """
     home = load_scenario(tier)
-    names = {title: f"{home.name}-{end}@{home.version}" for end, title in TITLES.items()}
-    released = list_test_sets()
-    if not set(names.values()) <= set(released):
-        known = sorted({name.rpartition("-")[0] for name in released})
+    names = labels_of(home)
+    if len(names) < len(TITLES):
+        known = sorted({name.rpartition("-")[0] for name in list_test_sets()})
         told = f"the tiers that have them are {', '.join(known)}" if known else "no tier has them"
         raise ScenarioError(
             f"scenario '{home.name}', version {home.version}, has no test sets: {told}"
@@ -42,6 +49,13 @@ def test_sets(tier: str | Scenario) -> dict[str, Scenario]:
 
 
 test_sets.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
+
+
+def labels_of(tier: Scenario) -> dict[str, str]:
+    """Return the labels of the test sets that are released with a tier, by what they are called."""
+    released = list_test_sets()
+    labels = {title: f"{tier.name}-{end}@{tier.version}" for end, title in TITLES.items()}
+    return {title: label for title, label in labels.items() if label in released}
 
 
 def tier_of(test_set: Scenario) -> Scenario:
