@@ -31,8 +31,8 @@ class Agent(ABC):
 
     Row i of consecutive calls of `act` is the same episode, until the next `reset`. All rows are
     passed each time; what is returned for a row whose episode is over counts for nothing. A row's
-    action depends on its own observations and its row number, never on the other rows or on how
-    many there are, so an agent gives the same actions in a batch as alone.
+    action depends on its own observations and infos and its row number, never on the other rows or
+    on how many there are, so an agent gives the same actions in a batch as alone.
 
     Args:
         scenario: the world to decide in.
@@ -70,7 +70,9 @@ class Agent(ABC):
         Args:
             observation: (B, D) observations, one episode per row.
             info: what the environment gave with them; `info["action_mask"]` is int8 (B, A), 1 where
-                an action is legal. Where it is missing, every action is.
+                an action is legal. Where it is missing, every action is. `info["agent_index"]` is
+                int64 (B,), the gateway that decides (0 where no task is left): not to be written
+                to.
         """
 
     def save(self, folder: str | Path) -> None:

@@ -73,7 +73,7 @@ def play(
     def choose(
         observation: npt.NDArray[np.float32], info: Mapping[str, Any]
     ) -> npt.NDArray[np.int64]:
-        return _choose(checked, observation, info["action_mask"])
+        return _choose(checked, observation, info)
 
     rows = EdgeAIGCRows(len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
     return _play(rows, checked, choose, workloads, progress)
@@ -106,17 +106,21 @@ def _play(
 
 
 def _choose(
-    agent: CheckedAgent, observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]
+    agent: CheckedAgent, observation: npt.NDArray[np.float32], infos: Mapping[str, Any]
 ) -> npt.NDArray[np.int64]:
-    """Return what gateways choose, (E, G), for what they see (E, G, D) and may do (E, G, A + 1).
+    """Return what gateways choose, (E, G), for what they see (E, G, D) and infos of `EdgeAIGCRows`.
 
     Rows without a task are shown every action as legal, as the single environment does where it
     has no task: a mask of zeros would be something that no agent has ever seen.
     """
+    mask = infos["action_mask"]
     nothing = mask.shape[-1] - 1
     legal = mask[..., :nothing]
     idle = legal.sum(-1) == 0
     shown = np.where(idle[..., None], np.int8(1), legal)
-    info: dict[str, Any] = {"action_mask": shown.reshape(-1, nothing)}
+    info: dict[str, Any] = {
+        "action_mask": shown.reshape(-1, nothing),
+        "agent_index": infos["agent_index"].reshape(-1),
+    }
     action = agent.act(observation.reshape(-1, observation.shape[-1]), info)
     return np.where(idle, nothing, action.reshape(idle.shape))

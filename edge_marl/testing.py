@@ -70,7 +70,7 @@ class _Check:
     def __init__(self, agent: Agent, scenario: Scenario) -> None:
         self.agent, self.scenario = agent, scenario
         self.name = type(agent).__name__
-        self.seen, self.masks = _observations(scenario)
+        self.seen, self.masks, self.gateways = _observations(scenario)
 
     def run(self) -> None:
         """Run all checks.
@@ -97,8 +97,11 @@ class _Check:
         self.agent.reset(seed)
         return np.array(
             [
-                self.act(seen[:rows].copy(), {"action_mask": mask[:rows].copy()})
-                for seen, mask in zip(self.seen, self.masks, strict=True)
+                self.act(
+                    seen[:rows].copy(),
+                    {"action_mask": mask[:rows].copy(), "agent_index": gateway[:rows].copy()},
+                )
+                for seen, mask, gateway in zip(self.seen, self.masks, self.gateways, strict=True)
             ]
         )
 
@@ -153,19 +156,22 @@ class _Check:
             )
 
     def _arrays_untouched(self) -> None:
-        seen, mask = self.seen[0].copy(), self.masks[0].copy()
+        seen, mask, gateway = self.seen[0].copy(), self.masks[0].copy(), self.gateways[0].copy()
         self.agent.reset(0)
-        self.agent.act(seen, {"action_mask": mask})
+        self.agent.act(seen, {"action_mask": mask, "agent_index": gateway})
+        same = [seen == self.seen[0], mask == self.masks[0], gateway == self.gateways[0]]
         _expect(
-            bool((seen == self.seen[0]).all() and (mask == self.masks[0]).all()),
-            f"{self.name}.act writes into the observations or the mask that it is given: copy them",
+            all(part.all() for part in same),
+            f"{self.name}.act writes into the observations or the infos that it is given: copy "
+            "them",
         )
 
     def _without_mask(self) -> None:
         """A missing mask means that all is legal; the last observation may show no task."""
         self.agent.reset(0)
-        self.act(self.seen[0].copy(), {})
-        self.act(np.zeros_like(self.seen[0]), {})
+        info = {"agent_index": self.gateways[0].copy()}
+        self.act(self.seen[0].copy(), info)
+        self.act(np.zeros_like(self.seen[0]), info)
 
     def _saved(self, actions: npt.NDArray[Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -209,20 +215,26 @@ def _check_trainer(trainer: Trainer, scenario: Scenario, budget: int) -> Agent:
     raise AgentError(f"{name}.train accepts a budget of 0: call edge_marl.agents.base.check_budget")
 
 
-def _observations(scenario: Scenario) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
-    """Return what random dispatch meets, (STEPS, ROWS, D), and narrower masks (STEPS, ROWS, A)."""
+def _observations(
+    scenario: Scenario,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+    """Return what random dispatch meets.
+
+    Observations (STEPS, ROWS, D), narrower masks (STEPS, ROWS, A) and gateways (STEPS, ROWS).
+    """
     envs = EdgeAIGCVectorEnv(ROWS, scenario=scenario)
     generator = np.random.default_rng(0)
     seen, info = envs.reset(seed=0)
-    observations, masks = [], []
+    observations, masks, gateways = [], [], []
     for _ in range(STEPS):
         legal = info["action_mask"]
         narrow = legal * generator.integers(2, size=legal.shape, dtype=np.int8)
         masks.append(np.where(narrow.any(axis=1, keepdims=True), narrow, legal))
         observations.append(seen)
+        gateways.append(info["agent_index"])
         weights = generator.random(legal.shape) * legal
         seen, *_, info = envs.step(weights.argmax(axis=1))
-    return np.array(observations), np.array(masks)
+    return np.array(observations), np.array(masks), np.array(gateways)
 
 
 def _global_state() -> list[Any]:

@@ -50,6 +50,7 @@ def check_same(scenario: Scenario, num_envs: int, steps: int, seed: int = 0) -> 
     observations, infos = env.reset(seed=seed)
     check("observations", -1, step.observations, observations)
     check("action_masks", -1, step.action_masks, infos["action_mask"])
+    check("agent_index", -1, step.agent_index, infos["agent_index"])
     rng = np.random.default_rng(seed)
     ended = 0
     for number in range(steps):
@@ -62,6 +63,7 @@ def check_same(scenario: Scenario, num_envs: int, steps: int, seed: int = 0) -> 
         check("rewards", number, step.rewards, rewards)
         check("done", number, step.done, done)
         check("action_masks", number, step.action_masks, infos["action_mask"])
+        check("agent_index", number, step.agent_index, infos["agent_index"])
         if done.any():
             finals = np.stack(infos["final_obs"][done > 0])
             check("final_observations", number, step.final_observations, finals, done > 0)

@@ -79,6 +79,9 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
     task has it where `hold` is on. A choice that the mask forbids counts as illegal and as nothing;
     a task for which nothing was chosen without `hold` is dropped.
 
+    An agent's info: `action_mask` (int8), and `agent_index` (int64), its place in
+    `possible_agents`.
+
     Args:
         scenario: a tier's name, the path of a scenario file, or a `Scenario`.
         world: another published world of the tier.
@@ -132,6 +135,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         }
         self.state_space = gym_spaces.Box(0.0, 1.0, (self._simulator.state_size,), np.float32)
         self._own_rewards = np.zeros((1, count))
+        self._indices = spaces.indices_of(self.scenario)
         self._began = False
         self.np_random: np.random.Generator = seeding.np_random()[0]
         """Nothing here draws from it: wrappers of SuperSuit do."""
@@ -230,7 +234,8 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
     def _see(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         seen, masks = self._simulator.seen.copy(), self._simulator.masks.copy()
         infos = {
-            agent: {"action_mask": mask} for agent, mask in zip(self.agents, masks, strict=True)
+            agent: {"action_mask": mask, "agent_index": index}
+            for agent, mask, index in zip(self.agents, masks, self._indices, strict=True)
         }
         if self._flat:
             return dict(zip(self.agents, seen, strict=True)), infos

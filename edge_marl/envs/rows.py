@@ -72,6 +72,8 @@ class EdgeAIGCRows(ManyEpisodes):
         restarts = batch.SAME_STEP if self._same_step else batch.NOT_BY_ITSELF
         self._open(GatewaySimulator(self.scenario, num_envs), restarts)
         self.layout = self._simulator.layout
+        self._indices = np.tile(np.arange(self.num_gateways, dtype=np.int64), (num_envs, 1))
+        self._indices.flags.writeable = False
 
     def reset(
         self,
@@ -81,7 +83,8 @@ class EdgeAIGCRows(ManyEpisodes):
         """Start episodes (see `EdgeAIGCVectorEnv.reset`).
 
         Returns:
-            Observations (E, G, D), and infos with `action_mask` int8 (E, G, S * V + 1).
+            Observations (E, G, D), and infos with `action_mask` int8 (E, G, S * V + 1) and
+            `agent_index` int64 (E, G), which gateway a row is: always the same array, read only.
         """
         self._episodes.reset(seed, options)
         return self._see(), self._infos()
@@ -111,7 +114,7 @@ class EdgeAIGCRows(ManyEpisodes):
         self._simulator.play(chosen, *room)
         self._start_left(room)
         ended = self._simulator.stepper.ended
-        infos: dict[str, Any] = {"action_mask": self._by_gateway(masks)}
+        infos = self._infos_with(masks)
         if self._same_step and ended.any():
             infos |= self._finals(ended != GOING_ON)
         rewards = share_rewards(own, self._reward)
@@ -136,7 +139,10 @@ class EdgeAIGCRows(ManyEpisodes):
         return self._by_gateway(self._seen.of(self._simulator.seen))
 
     def _infos(self) -> dict[str, Any]:
-        return {"action_mask": self._by_gateway(self._legal.of(self._simulator.masks))}
+        return self._infos_with(self._legal.of(self._simulator.masks))
+
+    def _infos_with(self, masks: npt.NDArray[np.int8]) -> dict[str, Any]:
+        return {"action_mask": self._by_gateway(masks), "agent_index": self._indices}
 
     def _check(self, choices: npt.ArrayLike) -> npt.NDArray[np.int64]:
         chosen = np.asarray(choices)

@@ -33,7 +33,8 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
     Observation: float32 vector (`layout` says what is where). Action: `server * V + service`, where
     gateways see neighbourhoods `neighbour * V + service`.
     Reward: the user's utility, or minus the cost of the server crash that the task caused.
-    `info["action_mask"]` (int8) marks the feasible actions.
+    `info["action_mask"]` (int8) marks the feasible actions, `info["agent_index"]` (int64) is the
+    gateway of the task, 0 where no task is left.
 
     An environment that is seeded once plays the training episodes 0, 1, 2, ... of that seed.
     `reset(options={"workload": w})` plays a given workload in place of the next one.
@@ -67,14 +68,18 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         self._episodes = RowEpisodes(self._simulator)
         self.layout = self._simulator.layout
         self._num_actions = self.scenario.num_actions
+        self._gateways = spaces.indices_of(self.scenario)
         self._look()
 
     def _look(self) -> None:
         """Look at the simulator's row."""
-        self._observation = self._simulator.observations[0]
+        # Bound, not looked up each time: a step is short enough to notice.
+        self._copy_of_seen = self._simulator.observations[0].copy
         self._mask = self._simulator.feasible[0]
+        self._copy_of_mask = self._mask.copy
         # A memory view gives its number in half the time of an array.
         self._done = memoryview(self._simulator.done)  # type: ignore[arg-type]  # NumPy's stubs
+        self._viewer = memoryview(self._simulator.viewers)  # type: ignore[arg-type]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -91,10 +96,11 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         self._start(seed, options)
         if seed is not None:
             super().reset(seed=check_seed(seed))
-        observation: Any = self._observation.copy()
+        observation: Any = self._copy_of_seen()
         if not self._flat:
             observation = spaces.with_mask(observation, self._mask)
-        return observation, {"action_mask": self._mask.copy()}
+        index = self._gateways[self._viewer[0]]
+        return observation, {"action_mask": self._copy_of_mask(), "agent_index": index}
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one decision.
@@ -121,10 +127,13 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
             )
         reward = self._simulator.step_row(0, action)
         done = self._done[0]
-        observation: Any = self._observation.copy()
+        observation: Any = self._copy_of_seen()
         if not self._flat:
             observation = spaces.with_mask(observation, self._mask)
-        info = {"action_mask": self._mask.copy()}
+        info = {
+            "action_mask": self._copy_of_mask(),
+            "agent_index": self._gateways[self._viewer[0]],
+        }
         return observation, reward, done == TERMINATED, done == TRUNCATED, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
@@ -134,7 +143,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what looks at this object's simulator, for copies and pickles."""
-        looks = ("_observation", "_mask", "_done")
+        looks = ("_copy_of_seen", "_copy_of_mask", "_mask", "_done", "_viewer")
         return {name: value for name, value in self.__dict__.items() if name not in looks}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "action_space",
     "gateway_action_space",
     "gateway_observation_space",
+    "indices_of",
     "observation_space",
     "with_mask",
 ]
@@ -60,6 +61,11 @@ def gateway_observation_space(scenario: Scenario, mask_in: MaskIn) -> spaces.Box
         ScenarioError: if `mask_in` is neither "info" nor "observation".
     """
     return _observed(scenario, mask_in, scenario.num_actions + 1)
+
+
+def indices_of(scenario: Scenario) -> list[np.int64]:
+    """Return what `agent_index` is of each gateway: made once, as nobody can write to a number."""
+    return [np.int64(g) for g in range(scenario.gateways.count)]
 
 
 def with_mask(

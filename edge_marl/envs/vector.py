@@ -43,6 +43,9 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
     stays at its end (reward 0, still terminated or truncated, its actions passed over) until
     `reset(options={"reset_mask": rows})`.
 
+    `infos["action_mask"]` int8 (E, A) and `infos["agent_index"]` int64 (E,): as the single
+    environment's.
+
     Args:
         num_envs: number of rows E.
         scenario: a tier's name, the path of a scenario file, or a `Scenario`.
@@ -179,7 +182,7 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         self._start_left(room)
         rewards, seen, masks = room
         ended = self._simulator.stepper.ended
-        infos = {"action_mask": masks, "_action_mask": self._every_row}
+        infos = self._infos_with(masks)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and np.count_nonzero(ended):
             infos |= self._finals(ended != GOING_ON)
         # Of two arrays: who writes to the observation's mask does not write to that of the infos.
@@ -202,7 +205,12 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         return {
             "final_obs": final_obs,
             "_final_obs": ended,
-            "final_info": {"action_mask": masks, "_action_mask": ended.copy()},
+            "final_info": {
+                "action_mask": masks,
+                "_action_mask": ended.copy(),
+                "agent_index": np.where(ended, self._simulator.last_viewers, 0),
+                "_agent_index": ended.copy(),
+            },
             "_final_info": ended.copy(),
         }
 
@@ -237,4 +245,12 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         return self._legal.of(self._simulator.feasible)
 
     def _infos(self) -> dict[str, Any]:
-        return {"action_mask": self._masks(), "_action_mask": self._every_row}
+        return self._infos_with(self._masks())
+
+    def _infos_with(self, masks: npt.NDArray[np.int8]) -> dict[str, Any]:
+        return {
+            "action_mask": masks,
+            "_action_mask": self._every_row,
+            "agent_index": self._simulator.viewers.copy(),
+            "_agent_index": self._every_row,
+        }

@@ -16,6 +16,7 @@ from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.gpu.programs import Marks, can_run, launch, programs
 from edge_marl.gpu.rows import DeviceRows, restart, sent
 from edge_marl.gpu.stage import Stage
+from edge_marl.kernel.world import VIEWER
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.scenario.section import whole_number
 from edge_marl.workload import Workload
@@ -43,6 +44,8 @@ class CudaStep(NamedTuple):
     """(E,) int8: 0 where the episode goes on, 1 terminated, 2 truncated."""
     action_masks: Any
     """(E, A) int8."""
+    agent_index: Any
+    """(E,) int64: the gateway of the task, 0 where no task is left."""
     final_observations: Any
     """(E, D) float32: where `done` is set the last observation of the episode that ended."""
 
@@ -215,4 +218,5 @@ class CudaBatch:
     def _shown(self, rows: DeviceRows) -> CudaStep:
         marks = self._marks
         seen, masks = rows.world.observations, rows.world.feasible
-        return CudaStep(seen, marks.rewards, marks.done, masks, marks.finals)
+        viewers = rows.world.episode[:, VIEWER]
+        return CudaStep(seen, marks.rewards, marks.done, masks, viewers, marks.finals)

@@ -15,9 +15,11 @@ from edge_marl.kernel.world import (
     DONE,
     EXTENDED,
     GOING_ON,
+    LAST_VIEWER,
     NUM_GATEWAYS,
     NUM_SERVICES,
     SHOWN,
+    VIEWER,
     Floats,
     Ints,
     Masks,
@@ -127,6 +129,7 @@ def end_step(
     if out.ended[e] != GOING_ON and out.when == SAME_STEP:
         copy_rows(out.last_seen, seen, first, stop)
         copy_rows(out.last_masks, masks, first, stop)
+        w.episode[e, LAST_VIEWER] = w.episode[e, VIEWER]
         out.left[e] = not_begun(out, e)
     copy_rows(out.seen, seen, first, stop)
     copy_rows(out.masks, masks, first, stop)

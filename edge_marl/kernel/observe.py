@@ -48,6 +48,7 @@ from edge_marl.kernel.world import (
     UPLOAD,
     US_PER_KB,
     USED,
+    VIEWER,
     WARM,
     WARM_TOO,
     Masks,
@@ -240,12 +241,15 @@ def observe_gateway(
 
 
 def observe(w: World, e: int) -> None:
-    """Write what the orchestrator sees: the task that is shown, by its gateway's eyes."""
+    """Write what the orchestrator sees: the task that is shown, by its gateway's eyes.
+
+    Where no task is left, by those of gateway 0.
+    """
     k = w.episode[e, SHOWN]
+    left = k < w.episode[e, NUM_TASKS]
+    g = w.tasks[e, k, GATEWAY] if left else 0
+    w.episode[e, VIEWER] = g
     if w.spec[EXTENDED] == 0:
         observe_task(w, e, k, w.observations, e)
-    elif k < w.episode[e, NUM_TASKS]:
-        g = w.tasks[e, k, GATEWAY]
-        observe_gateway(w, e, g, k, w.observations, w.feasible, e)
     else:
-        observe_gateway(w, e, 0, NOWHERE, w.observations, w.feasible, e)
+        observe_gateway(w, e, g, k if left else NOWHERE, w.observations, w.feasible, e)

@@ -92,10 +92,12 @@ NUM_GATEWAY_COLUMNS = 2
 # Columns of `episode`: of the task that is shown; the clock; tasks and outages of the workload; how
 # it ended; crashes; which topology; illegal actions; the next row to arrive; the next outage; the
 # agenda's length; the last telemetry tick; whether a service's quality is the same on all servers;
-# how many servers are among `changed`.
+# how many servers are among `changed`; by which gateway's eyes the row sees, and by whose it saw
+# when its last episode ended, if the next one has begun in the same step.
 SHOWN, CLOCK, NUM_TASKS, DONE, CRASHES, TOPOLOGY, ILLEGAL = range(7)
 ARRIVING, NUM_OUTAGES, OUTAGES_PAST, AGENDA, TICK, ALIKE, NUM_CHANGED = range(7, 14)
-NUM_EPISODE_COLUMNS = 14
+VIEWER, LAST_VIEWER = range(14, 16)
+NUM_EPISODE_COLUMNS = 16
 
 # Values of DONE.
 GOING_ON, TERMINATED, TRUNCATED = range(3)
@@ -151,7 +153,7 @@ class World(NamedTuple):
     rates: Annotated[Floats, (NUM_RATES,)]
     """PENALTY, scales of observations, MAX_DEADLINE .., and prices, ENERGY_WEIGHT .."""
     episode: Annotated[Ints, ("E", NUM_EPISODE_COLUMNS)]
-    """SHOWN .. ALIKE."""
+    """SHOWN .. LAST_VIEWER."""
     servers: Annotated[ShortInts, ("E", "S", NUM_SERVER_COLUMNS)]
     """CAPACITY, USED, NUM_RUNNING, NUM_CRASHES."""
     services: Annotated[Floats, ("T", "P", "BASELINE + K")]

@@ -176,6 +176,19 @@ class Simulator:
         return self._world.episode[:, k.DONE]
 
     @property
+    def viewers(self) -> npt.NDArray[np.int64]:
+        """(E,) view: the gateway by whose eyes a row sees, that of the task shown; 0 without one.
+
+        Not in the game, where every gateway sees.
+        """
+        return self._world.episode[:, k.VIEWER]
+
+    @property
+    def last_viewers(self) -> npt.NDArray[np.int64]:
+        """(E,) view: `viewers` at the end of the episodes that `Stepper.last_seen` is of."""
+        return self._world.episode[:, k.LAST_VIEWER]
+
+    @property
     def crashes(self) -> npt.NDArray[np.int64]:
         """(E,) view: server crashes of the episode so far."""
         return self._world.episode[:, k.CRASHES]

@@ -157,7 +157,9 @@ class _Asking:
         observation = moment.observation.astype("<f4", copy=False).tobytes()
         mask = moment.mask.astype(np.int8, copy=False)
         self._shape = mask.shape
-        self._answer(protocol.DECIDE + observation + mask.tobytes(), ANSWER_S, protocol.GOOD)
+        gateway = moment.agent_index.astype("<i8", copy=False).tobytes()
+        frame = protocol.DECIDE + observation + mask.tobytes() + gateway
+        self._answer(frame, ANSWER_S, protocol.GOOD)
         return np.frombuffer(self._read(8 * len(mask), self._until), "<i8").astype(np.int64)
 
     def preferences(self) -> npt.NDArray[np.float64] | None:

@@ -3,10 +3,11 @@
 Run as a file, not as a module: before anything of the package is imported, and so before there are
 threads, it limits its memory, time and files and, outside of a sandbox, gives up the network. Then
 it loads the policy and answers. A line of JSON brings what to load, READY says that it is done.
-Then each frame is a letter: DECIDE with observations (float32) and masks (int8) is answered by GOOD
-and actions (int64); TELL by GOOD and what the policy prefers (float64), or by NOTHING. Instead of
-any answer there may be FAILED. What went wrong goes to standard error, with all that a policy
-prints: its verifier believes nothing that is said here, and shows none of it.
+Then each frame is a letter: DECIDE with observations (float32), masks (int8) and the gateways that
+decide (int64) is answered by GOOD and actions (int64); TELL by GOOD and what the policy prefers
+(float64), or by NOTHING. Instead of any answer there may be FAILED. What went wrong goes to
+standard error, with all that a policy prints: its verifier believes nothing that is said here, and
+shows none of it.
 """
 
 from __future__ import annotations
@@ -110,19 +111,21 @@ def load_policy(order: dict[str, Any]) -> Any:
 def answer(
     agent: Any, asked: BinaryIO, answers: BinaryIO, rows: int, observed: int, actions: int
 ) -> None:
-    """Answer frames of observations (rows, observed) and masks (rows, actions)."""
+    """Answer frames of observations (rows, observed), masks (rows, actions) and gateways (rows)."""
     import numpy as np
 
-    size = 4 * rows * observed
+    seen, legal = 4 * rows * observed, rows * actions
     while letter := asked.read(1):
         try:
             if letter == TELL:
                 say(answers, preferred(agent, (rows, actions)))
                 continue
-            frame = asked.read(size + rows * actions)
-            observation = np.frombuffer(frame[:size], "<f4").reshape(rows, observed).copy()
-            mask = np.frombuffer(frame[size:], np.int8).reshape(rows, actions).copy()
-            chosen = np.asarray(agent.act(observation, {"action_mask": mask}))
+            frame = asked.read(seen + legal + 8 * rows)
+            observation = np.frombuffer(frame[:seen], "<f4").reshape(rows, observed).copy()
+            mask = np.frombuffer(frame, np.int8, legal, seen).reshape(rows, actions).copy()
+            gateway = np.frombuffer(frame, "<i8", rows, seen + legal).astype(np.int64)
+            info = {"action_mask": mask, "agent_index": gateway}
+            chosen = np.asarray(agent.act(observation, info))
             if chosen.shape != (rows,) or not np.issubdtype(chosen.dtype, np.integer):
                 raise ValueError(
                     f"act returned {chosen.dtype} {chosen.shape}: must be {rows} whole numbers"

@@ -9,6 +9,7 @@ import hashlib
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +35,15 @@ class Moment:
     """(E, D); of an episode that is over, its last."""
     mask: npt.NDArray[np.int8]
     """(E, A), 1 where an action is legal."""
+    agent_index: npt.NDArray[np.int64]
+    """(E,) the gateway that decides."""
     going: npt.NDArray[np.bool_]
     """(E,) episodes that go on."""
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What an agent is told besides what it sees (`Agent.act`)."""
+        return {"action_mask": self.mask, "agent_index": self.agent_index}
 
 
 Choose = Callable[[Moment], npt.NDArray[np.int64] | None]
@@ -72,7 +80,8 @@ def play_episodes(
     going = np.ones(count, dtype=np.bool_)
     number = 0
     while going.any():
-        choice = choose(Moment(number, observation, info["action_mask"], going))
+        legal, gateway = info["action_mask"], info["agent_index"]
+        choice = choose(Moment(number, observation, legal, gateway, going))
         if choice is None:
             break
         action = np.where(going, choice, 0)

@@ -127,7 +127,7 @@ def _replay(done: FinishedCell, agent: Agent, workloads: Sequence[Workload]) -> 
 
 def _chooser(agent: CheckedAgent) -> Choose:
     def choose(moment: Moment) -> npt.NDArray[np.int64]:
-        return agent.act(moment.observation, {"action_mask": moment.mask})
+        return agent.act(moment.observation, moment.info)
 
     return choose
 

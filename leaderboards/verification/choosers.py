@@ -192,7 +192,10 @@ def checked(ask: Ask, scenario: Scenario) -> Callable[[Moment], npt.NDArray[np.i
 
 def _shown(moment: Moment) -> list[bytes]:
     """Return a digest of what is shown in each episode, of one that is over nothing."""
+    rows = zip(moment.observation, moment.mask, moment.agent_index, moment.going, strict=True)
     return [
-        hashlib.blake2b(seen.tobytes() + legal.tobytes(), digest_size=8).digest() if going else b""
-        for seen, legal, going in zip(moment.observation, moment.mask, moment.going, strict=True)
+        hashlib.blake2b(b"".join(part.tobytes() for part in parts), digest_size=8).digest()
+        if going
+        else b""
+        for *parts, going in rows
     ]

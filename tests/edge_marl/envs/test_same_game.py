@@ -108,6 +108,7 @@ def test_on_the_event_clock_it_is_the_single_environment(
             [acting] = [agent for agent in agents if infos[agent]["action_mask"][nothing] == 0]
             assert frozen(seen[acting]) == frozen(observation)
             assert frozen(infos[acting]["action_mask"][:nothing]) == frozen(info["action_mask"])
+            assert infos[acting]["agent_index"] == info["agent_index"] == agents.index(acting)
             assert_idle(env, set(agents) - {acting}, seen, infos, observation)
             action = int(rng.integers(nothing) if rng.random() < 0.7 else 0)
             others = rng.integers(nothing + 1, size=len(agents)).tolist()
@@ -196,11 +197,12 @@ def in_threads(yes: bool) -> Iterator[None]:
 
 
 def assert_rows_show(rows: EdgeAIGCRows, seen: Any, infos: Any, steps: Sequence[Step]) -> None:
-    """Compare what a batch shows now, observations, masks and states, with a step of each game."""
-    masks, state = infos["action_mask"], rows.state()
+    """Compare what a batch shows now, observations, infos and states, with a step of each game."""
+    state = rows.state()
     for row, step in enumerate(steps):
         assert [frozen(one) for one in seen[row]] == list(step.observations.values())
-        assert [{"action_mask": frozen(one)} for one in masks[row]] == list(step.infos.values())
+        for g, info in enumerate(step.infos.values()):
+            assert {name: frozen(infos[name][row, g]) for name in infos.keys() & info} == info
         assert frozen(state[row]) == step.state
 
 

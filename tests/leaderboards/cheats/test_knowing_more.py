@@ -36,7 +36,7 @@ class Asked:
         agent.reset(0)
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
-        return self._agent.act(moment.observation, {"action_mask": moment.mask})
+        return self._agent.act(moment.observation, moment.info)
 
     def preferences(self) -> None:
         return None

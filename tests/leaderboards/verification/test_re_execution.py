@@ -57,7 +57,7 @@ class Telling:
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
         self._rows = len(moment.going)
-        return self._agent.act(moment.observation, {"action_mask": moment.mask})
+        return self._agent.act(moment.observation, moment.info)
 
     def preferences(self) -> npt.NDArray[np.float64]:
         return np.tile(self._step * np.arange(SMOKE.num_actions), (self._rows, 1))
