@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import operator
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,8 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         self._copy_of_mask = self._mask.copy
         # A memory view gives its number in half the time of an array.
         self._done = memoryview(self._simulator.done)  # type: ignore[arg-type]  # NumPy's stubs
-        self._viewer = memoryview(self._simulator.viewers)  # type: ignore[arg-type]
+        many = self.scenario.gateways.count > 1
+        self._viewer = memoryview(self._simulator.viewers) if many else (0,)  # type: ignore[arg-type]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -99,8 +100,11 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         observation: Any = self._copy_of_seen()
         if not self._flat:
             observation = spaces.with_mask(observation, self._mask)
-        index = self._gateways[self._viewer[0]]
-        return observation, {"action_mask": self._copy_of_mask(), "agent_index": index}
+        info = {
+            "action_mask": self._copy_of_mask(),
+            "agent_index": self._gateways[self._viewer[0]],
+        }
+        return observation, info
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one decision.
@@ -113,7 +117,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
             EpisodeOverError: before the first reset, and after the end of an episode.
         """
         try:
-            action = operator.index(action)
+            action = index(action)
         except TypeError:
             if (number := as_action(action)) < 0:
                 raise self._no_action(action) from None

@@ -121,6 +121,9 @@ class Simulator:
         self._table = compiled.address_table(self._world)
         self._address: int = self._table.ctypes.data
         self.stepper.bind(self._world, self._table)
+        self.viewers: npt.NDArray[np.int64] = self._world.episode[:, k.VIEWER]
+        """(E,) view: the gateway by whose eyes a row sees, that of the task shown; 0 without one.
+        Not in the game, where every gateway sees."""
         self.step_row: Callable[[int, int], float] = self._bound(
             batch.step, compiled.STEPS_AT[self.scenario.model]
         )
@@ -135,7 +138,7 @@ class Simulator:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is bound to this object's memory, for copies and pickles."""
-        bound = ("_table", "_address", "step_row")
+        bound = ("_table", "_address", "step_row", "viewers")
         return {name: value for name, value in self.__dict__.items() if name not in bound}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -174,14 +177,6 @@ class Simulator:
     def done(self) -> npt.NDArray[np.int64]:
         """(E,) view: `kernel.GOING_ON`, `TERMINATED` (and before a load) or `TRUNCATED`."""
         return self._world.episode[:, k.DONE]
-
-    @property
-    def viewers(self) -> npt.NDArray[np.int64]:
-        """(E,) view: the gateway by whose eyes a row sees, that of the task shown; 0 without one.
-
-        Not in the game, where every gateway sees.
-        """
-        return self._world.episode[:, k.VIEWER]
 
     @property
     def last_viewers(self) -> npt.NDArray[np.int64]:
