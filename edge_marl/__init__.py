@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge_marl.errors import EdgeMarlError
     from edge_marl.layout import ObservationLayout
     from edge_marl.metrics import METRICS, episode_metrics
-    from edge_marl.scenario import Scenario, list_tiers, load_scenario, test_sets
+    from edge_marl.scenario import Scenario, list_games, list_tiers, load_scenario, test_sets
     from edge_marl.simulator import Simulator
     from edge_marl.workload import Workload, load_workload
     from edge_marl.workload.topology import Topology, draw_topology
@@ -43,6 +43,7 @@ __all__ = [
     "draw_workload",
     "edge_aigc_v0",
     "episode_metrics",
+    "list_games",
     "list_tiers",
     "load_scenario",
     "load_workload",
@@ -63,6 +64,7 @@ _HOME = {
     "draw_topology": "workload.topology",
     "draw_workload": "draw",
     "episode_metrics": "metrics",
+    "list_games": "scenario",
     "list_tiers": "scenario",
     "load_scenario": "scenario",
     "load_workload": "workload",

@@ -222,7 +222,7 @@ def _observations(
 
     Observations (STEPS, ROWS, D), narrower masks (STEPS, ROWS, A) and gateways (STEPS, ROWS).
     """
-    envs = EdgeAIGCVectorEnv(ROWS, scenario=scenario)
+    envs = EdgeAIGCVectorEnv(ROWS, scenario=scenario.on_events())
     generator = np.random.default_rng(0)
     seen, info = envs.reset(seed=0)
     observations, masks, gateways = [], [], []

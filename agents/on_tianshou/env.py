@@ -27,7 +27,7 @@ class TianshouEnv(BaseVectorEnv):
     stored with it. The base class's workers, one Python object per environment, are left out.
 
     Args:
-        scenario: the world.
+        scenario: the world; of a game, on the event clock.
         num_envs: number of rows E.
         frames: observations F that are shown, side by side: the last ones of the episode, the
             present one last, and zeros from before its start. `obs` is then (E, F * D).
@@ -35,7 +35,7 @@ class TianshouEnv(BaseVectorEnv):
 
     def __init__(self, scenario: Scenario, num_envs: int, frames: int = 1) -> None:
         self.envs = EdgeAIGCVectorEnv(
-            num_envs, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
+            num_envs, scenario=scenario.on_events(), autoreset_mode=AutoresetMode.DISABLED
         )
         self.num_envs = self.env_num = num_envs
         self.most_decisions = num_envs

@@ -23,7 +23,8 @@ def make_plan(suite: Suite) -> Plan:
 
     Raises:
         ScenarioError: if a scenario cannot be loaded, or has no such game or no test sets; if a
-            game is asked for and not played; if agents would be trained or chosen on a test set.
+            game is asked for and not played, or another API for one in slots; if agents would be
+            trained or chosen on a test set.
         AgentError: if an agent is unknown, or has no such setting.
         SuiteError: if two scenarios have one name; if a variant has an agent's name, or what it
             cannot have.
@@ -31,13 +32,14 @@ def make_plan(suite: Suite) -> Plan:
     worlds: tuple[int | None, ...] = suite.worlds or (None,)
     homes = [(name, load_scenario(name, world)) for name in suite.scenarios for world in worlds]
     train_on = load_scenario(suite.train_on) if suite.train_on else None
-    _check_game(suite)
+    for _, home in homes:
+        _check_game(home, suite)
     arenas: dict[tuple[str, str], Arena] = {}
     named = [(str(suite.train_on), train_on)] if train_on else []
     for name, home in homes:
         played = list(test_sets(home).values()) if suite.generalise else [home]
         named += [(name if scenario == home else scenario.name, scenario) for scenario in played]
-        for api in sorted(set(suite.apis), reverse=True):  # single first
+        for api in _apis(home, suite):
             place = train_on or (_in_game(home, suite) if api == "parallel" else home)
             for scenario in played:
                 arena = _arena(scenario, api, place, suite)
@@ -87,10 +89,23 @@ def _check_labels(named: list[tuple[str, Scenario]]) -> None:
             )
 
 
-def _check_game(suite: Suite) -> None:
+def _apis(scenario: Scenario, suite: Suite) -> list[Api]:
+    """Return what a scenario is played on, single first."""
+    return sorted({*suite.apis} or {scenario.api}, reverse=True)
+
+
+def _check_game(scenario: Scenario, suite: Suite) -> None:
+    """Raise ScenarioError if a scenario is not played as its game, where it has to be."""
+    apis = _apis(scenario, suite)
+    if scenario.clock.slot_s and "single" in apis:
+        raise ScenarioError(
+            f"scenario '{scenario.label}' is a game in slots of {scenario.clock.slot_s:.12g} s: "
+            "the single environment has one orchestrator, who decides at each arrival; leave "
+            "--api single out, or name the tier that it is the game of"
+        )
     game = {"gateways": suite.gateways, "slot_s": suite.slot_s, "hold": suite.hold}
     given = [f"{name} = {value}" for name, value in game.items() if value is not None]
-    if given and "parallel" not in suite.apis:
+    if given and "parallel" not in apis:
         raise ScenarioError(
             f"{', '.join(given)}: the single environment has one orchestrator and runs on "
             "events; add --api parallel to play the game of gateways, or leave this out"

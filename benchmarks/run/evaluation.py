@@ -86,12 +86,13 @@ def decision_latency_us(
 
     Args:
         agent: what decides; it is reset with `seed`.
-        scenario: the world.
+        scenario: the world; of a game, on the event clock.
         workloads: played one after another until enough decisions are timed.
         seed: seed of the agent's own randomness.
         clock: time in nanoseconds.
     """
-    env = EdgeAIGCVectorEnv(1, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+    on_events = scenario.on_events()
+    env = EdgeAIGCVectorEnv(1, scenario=on_events, autoreset_mode=AutoresetMode.DISABLED)
     times: list[int] = []
     for workload in workloads:
         observation, info = env.reset(options={"workloads": [workload]})

@@ -80,8 +80,9 @@ class Suite(_Model):
     budget: Count = 48_000
     """Decisions that a learning agent trains on: some 32 episodes of `paper`, and two seeds each of
     `sac` and `adsac` in under five minutes on two cores."""
-    apis: Annotated[tuple[Api, ...], Field(min_length=1)] = ("single",)
-    """What the agents are evaluated on."""
+    apis: tuple[Api, ...] = ()
+    """What the agents are evaluated on; none means each scenario's own: games in slots as policy of
+    all gateways, all others on the single environment."""
     gateways: int | Literal["servers"] | None = None
     """Replaces the scenarios' number of gateways in the game ("servers": one at each)."""
     slot_s: float | None = None

@@ -38,9 +38,12 @@ def evaluate(
     episodes: Annotated[int, typer.Option(min=1, max=100, help="Workloads 0 to N - 1.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Of the agent's own randomness.")] = 0,
     api: Annotated[
-        Literal["single", "parallel"],
-        typer.Option(help="On the Gymnasium environment, or as policy of all gateways."),
-    ] = "single",
+        Literal["single", "parallel"] | None,
+        typer.Option(
+            help="On the Gymnasium environment, or as policy of all gateways.",
+            show_default="parallel for games in slots, else single",
+        ),
+    ] = None,
     transfer: Annotated[
         bool, typer.Option("--transfer", help="Allow another scenario than it was trained in.")
     ] = False,
@@ -52,6 +55,7 @@ def evaluate(
 
     world_of, playing = _agent(checkpoint, agent, scenario, world, transfer)
     workloads = [draw_workload(world_of, k, split=split) for k in range(episodes)]
+    api = api or world_of.api
     played = play(playing, world_of, workloads, seed, api=api)
     facts: dict[str, Any] = {
         "agent": playing.name,

@@ -78,7 +78,7 @@ Apis = Annotated[
     typer.Option(
         metavar="single|parallel",
         help="Evaluate on the Gymnasium environment, or as policy of all gateways; or on both.",
-        show_default=SUITE,
+        show_default="parallel for games in slots, else single",
     ),
 ]
 Generalise = Annotated[

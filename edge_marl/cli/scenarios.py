@@ -18,7 +18,10 @@ __all__ = ["app"]
 app = typer.Typer(help="The tiers, and files of one's own.", no_args_is_help=True)
 
 Name = Annotated[
-    str, typer.Argument(help="A tier, such as campus or campus@1, or the path of a .toml file.")
+    str,
+    typer.Argument(
+        help="A tier or game, such as campus, campus@1 or paper-game, or the path of a .toml file."
+    ),
 ]
 World = Annotated[int | None, typer.Option(min=0, help="World; 0 is the published one.")]
 
@@ -27,15 +30,19 @@ ENDS = {"last-task": "terminates at the last task", "horizon": "truncates at the
 
 @app.command("list")
 def list_scenarios() -> None:
-    """List the tiers: the newest version of each, then the earlier ones."""
-    from edge_marl.scenario import list_tiers, load_scenario
+    """List the tiers and their games: the newest version of each, then the earlier ones."""
+    from edge_marl.scenario import list_games, list_tiers, load_scenario
 
-    found = [load_scenario(name) for name in list_tiers()]
-    found.sort(key=lambda scenario: (scenario.extended, scenario.num_servers))
-    newest = [(one.label, one.summary) for one in found if not one.superseded]
-    earlier = [(one.label, one.summary) for one in found if one.superseded]
-    print_rows(newest)
-    if earlier:
+    def rows(names: list[str], superseded: bool) -> list[tuple[str, str]]:
+        found = [load_scenario(name) for name in names]
+        found.sort(key=lambda scenario: (scenario.extended, scenario.num_servers))
+        return [(one.label, one.summary) for one in found if one.superseded == superseded]
+
+    print_rows(rows(list_tiers(), superseded=False))
+    if games := rows(list_games(), superseded=False):
+        results().print("\nGames of gateways, in slots:", highlight=False)
+        print_rows(games)
+    if earlier := rows([*list_tiers(), *list_games()], superseded=True):
         results().print("\nEarlier versions:", highlight=False)
         print_rows(earlier)
 
@@ -67,7 +74,7 @@ def validate(
 
 @app.command("export")
 def export(
-    name: Annotated[str, typer.Argument(help="A tier, such as campus or campus@1.")],
+    name: Name,
     out: Annotated[Path, typer.Argument(help="File to write, such as my_world.toml.")],
     without: Annotated[
         str | None, typer.Option(metavar="PART", help="Part to switch off, such as telemetry.")
@@ -75,14 +82,19 @@ def export(
 ) -> None:
     """Write a tier's file, with its sources, as a start for a scenario of your own.
 
-    Without a part it is written anew, and has no sources.
+    Without a part it is written anew, and has no sources. One that extends another is written as a
+    whole, under the comments of both.
     """
-    from edge_marl.scenario import ablation, load_scenario, read_tier
+    from edge_marl.scenario import ablation, load_scenario
+    from edge_marl.scenario.reading import read_layers
     from edge_marl.scenario.writing import as_toml
 
-    text = read_tier(name)
+    layers = read_layers(name)
+    text = layers.sources[0].text
     if without is not None:
         text = as_toml(ablation.without(load_scenario(name), without))
+    elif len(layers.sources) > 1:
+        text = as_toml(load_scenario(name), layers.comments)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -100,6 +112,8 @@ def _facts(found: Scenario) -> list[tuple[str, str]]:
     from edge_marl.workload.topology import offered_load
 
     tasks = found.arrivals.rate_per_s * found.arrivals.horizon_s
+    clock = found.clock
+    in_slots = f"slots of {clock.slot_s:.12g} s: the game of gateways"
     gateways = f"{found.gateways.count}"
     if found.gateways.neighbourhood:
         gateways += f", of {found.num_neighbours} neighbours each"
@@ -111,6 +125,7 @@ def _facts(found: Scenario) -> list[tuple[str, str]]:
         ("actions", f"{found.num_actions}"),
         ("task types", f"{found.num_types}"),
         ("gateways", gateways),
+        ("clock", f"{in_slots}{', hold' * clock.hold}" if clock.slot_ms else "events"),
         ("requests", f"{tasks:,.0f} per episode, in {found.arrivals.horizon_s:,.0f} s"),
         ("episode", ENDS[found.episode.end]),
         ("utilisation", f"{offered_load(found):.2f} of capacity, if no task were lost"),

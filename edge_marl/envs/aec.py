@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
@@ -11,6 +12,7 @@ from pettingzoo import AECEnv
 
 from edge_marl.envs.parallel import EdgeAIGCParallelEnv
 from edge_marl.errors import EpisodeOverError
+from edge_marl.scenario import Scenario
 
 __all__ = ["EdgeAIGCAECEnv"]
 
@@ -28,16 +30,17 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
     No agent sees the others' choices: observations change when all have chosen.
 
     Args:
-        settings: as `EdgeAIGCParallelEnv`.
+        scenario: as in `EdgeAIGCParallelEnv`.
+        settings: likewise, all others.
     """
 
     metadata: ClassVar[dict[str, Any]] = EdgeAIGCParallelEnv.metadata
     # Not `__getattr__`, which slows every look at an attribute.
     agent_selection: Any = _FromResetOn()
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, scenario: str | Path | Scenario = "paper", **settings: Any) -> None:
         super().__init__()
-        self._game = EdgeAIGCParallelEnv(**settings)
+        self._game = EdgeAIGCParallelEnv(scenario, **settings)
         self.scenario, self.layout = self._game.scenario, self._game.layout
         self.render_mode = self._game.render_mode
         self.possible_agents = self._game.possible_agents

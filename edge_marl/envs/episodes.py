@@ -54,6 +54,22 @@ def check_batch(
     raise ScenarioError(f"autoreset_mode = {autoreset_mode}: must be {names}")
 
 
+def check_single(scenario: Scenario) -> Scenario:
+    """Return a scenario that the single environment plays: one on the event clock.
+
+    Raises:
+        ScenarioError: if it is in slots.
+    """
+    if scenario.clock.slot_ms:
+        raise ScenarioError(
+            f"scenario '{scenario.label}' is a game in slots of {scenario.clock.slot_s:.12g} s: "
+            "this environment has one orchestrator, who decides at each arrival; play the game "
+            "with edge_aigc_v0.parallel_env or EdgeAIGCRows (edge-marl run --api parallel), or "
+            "here the scenario on its event clock (Scenario.on_events)"
+        )
+    return scenario
+
+
 class RowEpisodes:
     """Starts episodes in the rows of a simulator; row i of a batch seeded s is seeded s + i.
 

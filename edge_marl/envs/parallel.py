@@ -83,7 +83,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
     `possible_agents`.
 
     Args:
-        scenario: a tier's name, the path of a scenario file, or a `Scenario`.
+        scenario: a game's or a tier's name, the path of a scenario file, or a `Scenario`.
         world: another published world of the tier.
         gateways: number of gateways, or "servers" for one at each; None is the scenario's.
         slot_s: length of a slot in seconds, 0 for the event clock; None is the scenario's.

@@ -17,6 +17,7 @@ from edge_marl.envs.episodes import (
     OneEpisode,
     RowEpisodes,
     check_render_mode,
+    check_single,
 )
 from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
@@ -40,7 +41,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
     `reset(options={"workload": w})` plays a given workload in place of the next one.
 
     Args:
-        scenario: a tier's name, the path of a scenario file, or a `Scenario`.
+        scenario: a tier's name, the path of a scenario file, or a `Scenario`; none in slots.
         world: another published world of the tier (`paper` has 0..9).
         action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
         render_mode: None, "ansi" (text) or "rgb_array" (picture).
@@ -59,7 +60,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         action_mask: spaces.MaskIn = "info",
         render_mode: str | None = None,
     ) -> None:
-        self.scenario = load_scenario(scenario, world)
+        self.scenario = check_single(load_scenario(scenario, world))
         self._flat = action_mask == "info"
         self.observation_space = spaces.observation_space(self.scenario, action_mask)
         self.action_space = spaces.action_space(self.scenario)

@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 
 from edge_marl.envs import spaces
 from edge_marl.envs.batch import ManyEpisodes, Room
-from edge_marl.envs.episodes import check_batch
+from edge_marl.envs.episodes import check_batch, check_single
 from edge_marl.errors import ActionError, ScenarioError
 from edge_marl.kernel import batch
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
@@ -48,7 +48,7 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
 
     Args:
         num_envs: number of rows E.
-        scenario: a tier's name, the path of a scenario file, or a `Scenario`.
+        scenario: a tier's name, the path of a scenario file, or a `Scenario`; none in slots.
         world: another published world of the tier.
         action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
         autoreset_mode: `SAME_STEP`, `NEXT_STEP` or `DISABLED`.
@@ -81,7 +81,7 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
                 f"max_episode_steps = {max_episode_steps!r}: episodes of a batch end as the "
                 "scenario says (arrivals.horizon_s); vectorization_mode='sync' can cut them short"
             )
-        self.scenario = load_scenario(scenario, world)
+        self.scenario = check_single(load_scenario(scenario, world))
         self.num_envs = num_envs
         self.metadata = {"autoreset_mode": self.autoreset_mode, "render_modes": []}
         self.render_mode = None

@@ -31,7 +31,10 @@ from edge_marl.scenario.section import MAX_STAGES, MAX_TIME_MS, Positive, Sectio
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 from edge_marl.scenario.tasks import Tasks
 
-__all__ = ["Facts"]
+__all__ = ["Api", "Facts"]
+
+Api = Literal["single", "parallel"]
+"""What a scenario is played on: the single environment, or the game of gateways."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
@@ -134,6 +137,11 @@ class Facts(Section):
         if not self.extended:
             return "base"
         return "terms" if self.has_terms else "extended"
+
+    @property
+    def api(self) -> Api:
+        """What it is played on if nothing else is asked for: in slots there is the game alone."""
+        return "parallel" if self.clock.slot_ms else "single"
 
     @property
     def release(self) -> str:

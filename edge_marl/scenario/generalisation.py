@@ -7,8 +7,9 @@ the tier (`edge_marl/tiers/generalisation/`): half and twice its size, and anoth
 from __future__ import annotations
 
 from edge_marl.errors import ScenarioError
-from edge_marl.scenario.reading import list_test_sets, load_scenario
+from edge_marl.scenario.reading import load_scenario
 from edge_marl.scenario.scenario import Scenario
+from edge_marl.tiers.releases import list_test_sets
 
 __all__ = [
     "NEW_DAYS",

@@ -243,3 +243,7 @@ class Scenario(Facts):
             rule = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise ScenarioError(f"slot_s = {slot_s}, hold = {hold}: {rule}") from None
         return self.model_copy(update={"clock": clock})
+
+    def on_events(self) -> Scenario:
+        """Return the same scenario on the event clock, which the single environment runs on."""
+        return self.with_clock(0.0, hold=False) if self.clock.slot_ms else self

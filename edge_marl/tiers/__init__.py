@@ -1,16 +1,24 @@
-"""The released tiers, a TOML file each, with their test sets, anchors and evidence: package data.
+"""The released tiers, a TOML file each, with their games, test sets, anchors and evidence: data.
 
 A tier of one version is a file of its name, `paper.toml`; one of several has a file per version,
-`campus@1.toml`, `campus@2.toml`, and so have its anchors, prices and evidence. Test sets lie in a
-folder of their own and always state their version.
+`campus@1.toml`, `campus@2.toml`, and so have its anchors, prices and evidence. Games and test sets
+lie in folders of their own and always state their version.
 """
 
 from functools import lru_cache
 from importlib import resources
 
-__all__ = ["FOLDER", "names_of_test_sets", "read_text", "tier_names", "versions_of"]
+__all__ = [
+    "FOLDER",
+    "names_of_games",
+    "names_of_test_sets",
+    "read_text",
+    "tier_names",
+    "versions_of",
+]
 
 FOLDER = resources.files(__name__)
+GAMES = "games"
 TEST_SETS = "generalisation"
 
 
@@ -19,23 +27,30 @@ def tier_names() -> list[str]:
     return sorted(_listed(str(FOLDER), ""))
 
 
+def names_of_games() -> list[str]:
+    """Names of the tiers' games, without versions, sorted."""
+    return sorted(_listed(str(FOLDER), GAMES))
+
+
 def names_of_test_sets() -> list[str]:
     """Names of the tiers' test sets, without versions, sorted."""
     return sorted(_listed(str(FOLDER), TEST_SETS))
 
 
 def versions_of(name: str) -> tuple[int, ...]:
-    """Return the versions that the names of a tier's or test set's files state, from the oldest.
+    """Return the versions that the names of a release's files state, from the oldest.
 
-    None where it has one file of its plain name, or is neither.
+    None where it has one file of its plain name, or is neither tier, game nor test set.
     """
     place = str(FOLDER)
-    return _listed(place, "").get(name) or _listed(place, TEST_SETS).get(name, ())
+    folders = ("", GAMES, TEST_SETS)
+    return next((found for one in folders if (found := _listed(place, one).get(name))), ())
 
 
 def read_text(release: str) -> str:
-    """Return what is in the file of a release: `paper`, `campus@2`, `campus-half@2`."""
-    folder = TEST_SETS if release.partition("@")[0] in names_of_test_sets() else ""
+    """Return what is in the file of a release: `paper`, `campus@2`, `paper-game@1`."""
+    name, place = release.partition("@")[0], str(FOLDER)
+    folder = next((one for one in (GAMES, TEST_SETS) if name in _listed(place, one)), "")
     return FOLDER.joinpath(folder, f"{release}.toml").read_text("utf-8")
 
 

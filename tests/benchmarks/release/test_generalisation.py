@@ -10,9 +10,9 @@ from edge_marl.benchmarks.release.generalisation import CITY, make_test_set, rel
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario import Scenario, list_tiers, parse_scenario
 from edge_marl.scenario.generalisation import TITLES, test_sets, tier_of
-from edge_marl.scenario.reading import list_test_sets
 from edge_marl.scenario.servers import DeviceServers
 from edge_marl.scenario.writing import as_toml
+from edge_marl.tiers.releases import list_test_sets
 from edge_marl.workload.topology import offered_load
 from tests.worlds.moved import release_in, town
 

@@ -9,7 +9,7 @@ from edge_marl import __version__
 from edge_marl.agents.centralised import settings
 from edge_marl.cli import app
 from edge_marl.console import run_app
-from edge_marl.scenario import list_tiers, load_scenario
+from edge_marl.scenario import list_games, list_tiers, load_scenario
 from edge_marl.scenario.ablation import parts_of
 from tests.worlds import fakes
 from tests.worlds.made_up_evidence import evidence, learner
@@ -66,11 +66,13 @@ def test_the_installed_command_is_this_one() -> None:
 def test_scenarios_list(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "scenarios", "list")
     assert code == 0
-    newest, _, earlier = out.partition("Earlier versions:")
+    newest, _, rest = out.partition("Games of gateways, in slots:")
+    games, _, earlier = rest.partition("Earlier versions:")
     blocks = [
         [line.split()[0] for line in block.splitlines() if line[:1].strip()]
-        for block in (newest, earlier)
+        for block in (newest, earlier, games)
     ]
+    assert sorted(blocks[2]) == list_games(newest=True)
     assert sorted(blocks[0]) == list_tiers(newest=True)
     assert sorted([*blocks[0], *blocks[1]]) == list_tiers()
     assert blocks[0][0] == "smoke"  # the base model first, then by size
