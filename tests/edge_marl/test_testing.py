@@ -200,7 +200,7 @@ def test_trainers_of_the_package_keep_theirs(name: str) -> None:
 
 
 def test_the_example_keeps_its_promises_and_is_short() -> None:
-    for tier in ("smoke", "paper", "campus@1", "campus@2", "metro@2"):
+    for tier in ("smoke", "paper", "campus@1", "campus@2", "metro@2", "studio@2"):
         check_agent(f"{EXAMPLE}:MostRoom", tier)
     text = EXAMPLE.read_text("utf-8")
     body = text[text.index("class MostRoom") : text.index("if __name__")].strip()
