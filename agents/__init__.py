@@ -13,10 +13,11 @@ from edge_marl.agents import (
     independent,
     policy_gradient,
     published_diffusion,
+    references,
     soft_actor_critic,
     value_based,
 )
-from edge_marl.agents.base import Agent, Trainer, TrainProgress
+from edge_marl.agents.base import Agent, CentralAgent, Trainer, TrainProgress
 from edge_marl.agents.registry import load, make, names, register
 
 FAMILIES = (
@@ -25,9 +26,20 @@ FAMILIES = (
     independent,
     policy_gradient,
     published_diffusion,
+    references,
     soft_actor_critic,
     value_based,
 )
 """Packages of agents; importing one registers its agents."""
 
-__all__ = ["FAMILIES", "Agent", "TrainProgress", "Trainer", "load", "make", "names", "register"]
+__all__ = [
+    "FAMILIES",
+    "Agent",
+    "CentralAgent",
+    "TrainProgress",
+    "Trainer",
+    "load",
+    "make",
+    "names",
+    "register",
+]

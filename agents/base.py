@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -14,9 +14,13 @@ import numpy.typing as npt
 from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
+from edge_marl.simulator.gateways import GatewaySimulator
+from edge_marl.workload import Workload
 
 __all__ = [
     "Agent",
+    "CentralAgent",
+    "ChooseAll",
     "Progress",
     "TrainProgress",
     "Trainer",
@@ -93,6 +97,31 @@ class Agent(ABC):
         """
         read_checkpoint(Path(folder), cls.name, scenario, transfer)
         return cls(scenario)
+
+
+ChooseAll = Callable[[], npt.NDArray[np.int64]]
+"""Returns what all gateways choose now, (E, G): actions, or the number of actions for nothing."""
+
+
+class CentralAgent(Agent):
+    """Decides for all gateways of an episode together: a reference, not a policy of gateways.
+
+    In the game it is handed the simulator itself, and so the true state of everything. Nothing else
+    is: whatever derives from `Agent` alone is shown observations of single gateways. On a board it
+    is of the class *central*, which is never ranked with agents that decide alone.
+    """
+
+    @abstractmethod
+    def take_seats(self, game: GatewaySimulator, workloads: Sequence[Workload]) -> ChooseAll:
+        """Return what decides for the gateways of a game that is about to begin.
+
+        It is called once for each step of the game, in which all rows are as they are then; what it
+        chooses in a row whose episode is over counts for nothing.
+
+        Args:
+            game: the rows that are played; only to be looked at.
+            workloads: what its rows play, one episode each.
+        """
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from edge_marl.agents.base import Agent
+from edge_marl.agents.base import Agent, CentralAgent
 from edge_marl.agents.own_code import CheckedAgent
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.envs.rows import EdgeAIGCRows
@@ -49,7 +49,7 @@ def play(
     With `parallel` the game and its clock are the scenario's, each gateway of each episode is a row
     of the agent's, and one without a task does nothing, whatever its row says. On the event clock
     an agent whose actions depend on what it sees then gets what it gets on the single environment,
-    to the last bit.
+    to the last bit. A `CentralAgent` decides for all gateways of an episode together.
 
     Args:
         agent: what decides; it is reset with `seed`.
@@ -70,12 +70,16 @@ def play(
         )
         return _play(envs, checked, checked.act, workloads, progress)
 
+    rows = EdgeAIGCRows(len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+    if isinstance(agent, CentralAgent):
+        choose_all = agent.take_seats(rows.game, workloads)
+        return _play(rows, checked, lambda observation, info: choose_all(), workloads, progress)
+
     def choose(
         observation: npt.NDArray[np.float32], info: Mapping[str, Any]
     ) -> npt.NDArray[np.int64]:
         return _choose(checked, observation, info)
 
-    rows = EdgeAIGCRows(len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
     return _play(rows, checked, choose, workloads, progress)
 
 

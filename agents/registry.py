@@ -9,21 +9,38 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from edge_marl.agents.base import Agent, Trainer
+from edge_marl.agents.base import Agent, CentralAgent, Trainer
 from edge_marl.agents.checkpoint import read_config
 from edge_marl.agents.own_code import module_of, told
 from edge_marl.agents.own_files import let_import_beside
 from edge_marl.errors import AgentError, EdgeMarlError, did_you_mean
 from edge_marl.scenario import Scenario, check_scenario
 
-__all__ = ["find", "load", "make", "names", "register"]
+__all__ = [
+    "find",
+    "load",
+    "make",
+    "names",
+    "own_class",
+    "references",
+    "register",
+    "register_family",
+    "register_reference",
+]
 
 Kind = type[Agent] | type[Trainer]
 K = TypeVar("K", bound=Kind)
+C = TypeVar("C", bound=type[CentralAgent])
+Family = Callable[[type[Agent]], type[CentralAgent]]
+"""Makes a reference of an agent."""
 
 _KINDS: dict[str, Kind] = {}
+_REFERENCES: dict[str, type[CentralAgent]] = {}
+_FAMILIES: dict[str, Family] = {}
+_OF_FAMILIES: dict[tuple[str, type[Agent]], type[CentralAgent]] = {}
+"""References that were made: an agent has one of each family."""
 
 
 def register(name: str) -> Callable[[K], K]:
@@ -47,16 +64,58 @@ def register(name: str) -> Callable[[K], K]:
     return add
 
 
+def register_reference(name: str) -> Callable[[C], C]:
+    """Return a class decorator that registers a reference of the game (`CentralAgent`)."""
+
+    def add(kind: C) -> C:
+        kind.name = name
+        _REFERENCES[name] = kind
+        return kind
+
+    return add
+
+
+def register_family(name: str) -> Callable[[Family], Family]:
+    """Return a decorator of a function that makes a reference of any agent.
+
+    For an AGENT it is called `NAME:AGENT`.
+    """
+
+    def add(family: Family) -> Family:
+        _FAMILIES[name] = family
+        return family
+
+    return add
+
+
 def names() -> list[str]:
-    """Names of the registered agents, sorted."""
+    """Names of the registered agents, sorted; for references see `references`."""
     return sorted(_KINDS)
+
+
+def references() -> dict[str, Any]:
+    """References of the game by name, sorted, and what documents each: a class or a family.
+
+    AGENT in a name is that of any agent that acts.
+    """
+    of_families = {f"{name}:AGENT": family for name, family in _FAMILIES.items()}
+    return dict(sorted({**_REFERENCES, **of_families}.items()))
+
+
+def own_class(name: str) -> str:
+    """Return the `module:Class` or `file.py:Class` that an agent's name holds; "" if it is ours."""
+    family, colon, inner = name.partition(":")
+    if colon and family in _FAMILIES:
+        return own_class(inner)
+    return name if colon else ""
 
 
 def make(name: str, scenario: Scenario) -> Agent | Trainer:
     """Return a new agent, or the trainer of one that has to learn first.
 
     Args:
-        name: a registered name, or `module:Class` or `file.py:Class` for a class of one's own.
+        name: a registered name, `module:Class` or `file.py:Class` for a class of one's own, or
+            that of a reference (`references`).
         scenario: the world that it is for.
 
     Raises:
@@ -113,13 +172,32 @@ def find(name: str) -> Kind:
     """
     if name in _KINDS:
         return _KINDS[name]
-    if ":" in name:
+    if name in _REFERENCES:
+        return _REFERENCES[name]
+    family, colon, inner = name.partition(":")
+    if colon and family in _FAMILIES:
+        return _of_family(family, inner)
+    if colon:
         return _own_class(name)
-    hint = did_you_mean(name, _KINDS)
+    hint = did_you_mean(name, [*_KINDS, *_REFERENCES])
     raise AgentError(
-        f"unknown agent '{name}': {hint}The agents are {', '.join(names())}; one of your own is "
-        "given as module:Class or file.py:Class"
+        f"unknown agent '{name}': {hint}The agents are {', '.join(names())}; references of the "
+        f"game are {', '.join(references())}; one of your own is given as module:Class or "
+        "file.py:Class"
     )
+
+
+def _of_family(family: str, inner: str) -> type[CentralAgent]:
+    """Return the reference that a family makes of an agent."""
+    kind = find(inner)
+    if not issubclass(kind, Agent) or issubclass(kind, CentralAgent):
+        why = "learns first" if issubclass(kind, Trainer) else "is a reference itself"
+        raise AgentError(f"agent '{family}:{inner}': {inner} {why}; give an agent that acts alone")
+    if (family, kind) not in _OF_FAMILIES:
+        made = _FAMILIES[family](kind)
+        made.name = f"{family}:{inner}"
+        _OF_FAMILIES[family, kind] = made
+    return _OF_FAMILIES[family, kind]
 
 
 def _own_class(name: str) -> Kind:

@@ -30,6 +30,7 @@ PACKAGES = {
         *({"play", "registry", "policy_agent"}, {"training", "networks"}, {"on_tianshou"}),
         {"policy_gradient", "soft_actor_critic", "value_based"},
         {"centralised", "heuristics", "independent", "published_diffusion"},
+        {"references"},
     ],
     "benchmarks": [
         *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"speed"}),

@@ -32,12 +32,12 @@ def agent_code(name: str) -> str:
         AgentError: if there is no such agent.
     """
     from edge_marl.agents.own_files import own_sources
-    from edge_marl.agents.registry import find
+    from edge_marl.agents.registry import find, own_class
 
-    if ":" not in name:
+    if not (named := own_class(name)):
         return code_digest()
-    own = Path(inspect.getfile(find(name))).resolve()
-    imported = [path.resolve() for _, path in sorted(own_sources(name.rpartition(":")[0]).items())]
+    own = Path(inspect.getfile(find(named))).resolve()
+    imported = [path.resolve() for _, path in sorted(own_sources(named.rpartition(":")[0]).items())]
     return code_digest(own, *(path for path in imported if path != own))
 
 

@@ -131,6 +131,11 @@ class EdgeAIGCRows(ManyEpisodes):
         """Return (E * G, ...) as (E, G, ...)."""
         return array.reshape(self.num_envs, self.num_gateways, -1)
 
+    @property
+    def game(self) -> GatewaySimulator:
+        """The simulator of all rows, true state and all: for references that see the whole game."""
+        return self._simulator
+
     def state(self) -> Floats:
         """Return the full present of every environment, (E, state size)."""
         return self._simulator.states()

@@ -21,6 +21,7 @@ commit 188397a). In short, for the task that is shown at its arrival:
 A step touches few cache lines: with a thousand environments that is what its cost consists of.
 
 From the bottom up: `world` (the arrays), `value`, `network`, `agenda`, `servers`, `observe`,
-`losses`, `decision`, `clock`, `steps`, `game`, where gateways decide, `ahead` (memory that a step
-will need), and `batch`; `loading` puts a workload in place, `opening` begins on it.
+`losses`, `decision`, `clock`, `game`, where gateways decide, `turns`, where they do so one after
+the other, `loading`, which puts a workload in place and begins on it, `ahead` (memory that a step
+will need), and `batch`.
 """

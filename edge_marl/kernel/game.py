@@ -236,6 +236,19 @@ def open_game(w: World, e: int) -> None:
     show_waiting(w, e)
 
 
+def go_on(w: World, e: int) -> None:
+    """All have decided: the clock goes to the next decision, and who has a task then waits."""
+    if w.spec[SLOT] > 0:
+        next_slot(w, e)
+        show_waiting(w, e)
+    else:
+        if w.spec[EXTENDED] == 1:
+            live_on(w, e)
+        else:
+            show_next(w, e)
+        show_shown(w, e)
+
+
 def play(w: World, e: int, choices: Ints, own_rewards: Floats) -> None:
     """One step of the multi-agent game in environment e, in place."""
     gateways = w.spec[NUM_GATEWAYS]
@@ -253,39 +266,36 @@ def play(w: World, e: int, choices: Ints, own_rewards: Floats) -> None:
     for at in range(count):
         g = w.order[e, at]
         send(w, e, g, w.gateways[e, g, WAITS], choices[e, g], own_rewards)
-    if w.spec[SLOT] > 0:
-        next_slot(w, e)
-        show_waiting(w, e)
-    else:
-        if extended:
-            live_on(w, e)
-        else:
-            show_next(w, e)
-        show_shown(w, e)
+    go_on(w, e)
     if extended:
         for g in range(gateways):
             own_rewards[e, g] += w.owed[e, g]
 
 
-def observe_gateways(w: World, e: int) -> None:
-    """Write what each gateway sees, row e * G + g of `seen` and `masks`.
+def observe_own(w: World, e: int, g: int) -> None:
+    """Write what gateway g sees, row e * G + g of `seen` and `masks`.
 
     Its waiting task or zeros, and the servers; it may act if a task waits, and do nothing if none
     does or holding is allowed.
     """
     last = nothing(w)
+    row = e * w.spec[NUM_GATEWAYS] + g
+    k = w.gateways[e, g, WAITS]
+    if w.spec[EXTENDED] == 1:
+        observe_gateway(w, e, g, k, w.seen, w.masks, row)
+    else:
+        for at in range(w.observations.shape[1]):
+            w.seen[row, at] = w.observations[e, at]
+        observe_task(w, e, k, w.seen, row)
+        for action in range(last):
+            w.masks[row, action] = 1
+    if k == NOWHERE:
+        for action in range(last):
+            w.masks[row, action] = 0
+    w.masks[row, last] = 1 if k == NOWHERE or w.spec[MAY_HOLD] == 1 else 0
+
+
+def observe_gateways(w: World, e: int) -> None:
+    """Write what each gateway sees (`observe_own`)."""
     for g in range(w.spec[NUM_GATEWAYS]):
-        row = e * w.spec[NUM_GATEWAYS] + g
-        k = w.gateways[e, g, WAITS]
-        if w.spec[EXTENDED] == 1:
-            observe_gateway(w, e, g, k, w.seen, w.masks, row)
-        else:
-            for at in range(w.observations.shape[1]):
-                w.seen[row, at] = w.observations[e, at]
-            observe_task(w, e, k, w.seen, row)
-            for action in range(last):
-                w.masks[row, action] = 1
-        if k == NOWHERE:
-            for action in range(last):
-                w.masks[row, action] = 0
-        w.masks[row, last] = 1 if k == NOWHERE or w.spec[MAY_HOLD] == 1 else 0
+        observe_own(w, e, g)

@@ -23,9 +23,9 @@ from edge_marl.kernel import (
     loading,
     losses,
     network,
-    opening,
     servers,
     terms,
+    turns,
     value,
     world,
 )
@@ -37,7 +37,9 @@ from edge_marl.simulator.atomics import read
 from edge_marl.simulator.world_type import MODELS, WORLDS_AT, address_table, place_of, world_at
 
 __all__ = [
+    "BEGIN_TURNS_AT",
     "STEPS_AT",
+    "TURNS_AT",
     "address_table",
     "compile_bodies",
     "compiled",
@@ -53,7 +55,7 @@ __all__ = [
 
 MODULES = (
     *(world, value, network, terms, agenda, servers, sight, losses, decision),
-    *(clock, opening, game, ahead, batch, loading),
+    *(clock, game, turns, loading, ahead, batch),
 )
 """All modules of the kernel."""
 
@@ -159,8 +161,10 @@ observe = _bodies["observe"]
 open_game_row = _bodies["open_game_row"]
 open_row = _bodies["open_row"]
 play_rows = _bodies["play_rows"]
+begin_turns = _bodies["begin_turns"]
 step = _bodies["step"]
 step_rows = _bodies["step_rows"]
+take_turns = _bodies["take_turns"]
 
 # One environment's step takes some 130 ns; handing Numba one array from Python takes 60 ns. So what
 # Python calls is handed the address of a table that says where the arrays are (`world_type.py`).
@@ -187,6 +191,31 @@ def _step_at(address: int, e: int, action: int) -> float:
     reward: float = step(world_at(address), e, action)
     return reward
 
+
+def _begin_turns_at(address: int, e: int, turns: Any, chosen: Any) -> None:
+    """`turns.begin_turns` on the arrays of an address table."""
+    begin_turns(world_at(address), e, turns, chosen)
+
+
+def _turns_at(
+    address: int,
+    choices: Any,
+    turns: Any,
+    chosen: Any,
+    ended: Any,
+    told: Any,
+    kept: Any,
+    own_rewards: Any,
+) -> None:
+    """`turns.take_turns` on the arrays of an address table."""
+    take_turns(world_at(address), choices, turns, chosen, ended, told, kept, own_rewards)
+
+
+BEGIN_TURNS_AT = {model: compiled(of_model(_begin_turns_at, model)) for model in MODELS}
+"""The beginning of turns in a row, by model."""
+
+TURNS_AT = {model: compiled(of_model(_turns_at, model)) for model in MODELS}
+"""A turn in every row, by model."""
 
 STEPS_AT = {model: compiled(of_model(_step_at, model)) for model in MODELS}
 """The step of a row, by model."""

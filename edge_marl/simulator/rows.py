@@ -104,7 +104,7 @@ def address_of_rows(game: bool, model: str) -> int:
 
 
 def _begin(table: int, e: int, draft: int, unused: int) -> int:
-    """`loading.load_draft`, and `opening.open_row` if there is room, on arrays at addresses.
+    """`loading.load_draft`, and `loading.open_row` if there is room, on arrays at addresses.
 
     Without a draft, the address 0, it writes once more what the row sees.
     """
@@ -119,7 +119,7 @@ def _begin(table: int, e: int, draft: int, unused: int) -> int:
 
 
 def _begin_game(table: int, e: int, draft: int, unused: int) -> int:
-    """`_begin` with `opening.open_game_row`."""
+    """`_begin` with `loading.open_game_row`."""
     w = world_at(table)
     done: int = load_draft(w, e, words_at(draft))
     if done == DONE_WELL:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.draw import draw_workload
-from edge_marl.kernel import batch, loading, opening
+from edge_marl.kernel import batch, loading
 from edge_marl.kernel import world as k
 from edge_marl.kernel.agenda import CHILDREN, first_leaf
 from edge_marl.kernel.loading import NO_ROOM
@@ -230,7 +230,7 @@ class Simulator:
             return int(begin.ctypes(self._address, row, draft.address, 0))
         done = loading.load_draft(self._world, row, draft.words)
         if done != NO_ROOM:
-            open_row = opening.open_game_row if self.in_game else opening.open_row
+            open_row = loading.open_game_row if self.in_game else loading.open_row
             open_row(self._world, row)
         return done
 
