@@ -35,14 +35,6 @@ FEW_WORKLOADS = (
     f"Fewer than {MIN_WORKLOADS} test workloads: too few for intervals over workloads; those shown "
     "are likely too narrow."
 )
-SLOTTED_BASE = (
-    "The anchors are those of the event clock: in slots tasks start later, so that a score of 1 is "
-    "no certified bound."
-)
-SLOTTED = (
-    "A score of 1 is a bound that holds in slots too; a score of 0 is random dispatch on the event "
-    "clock."
-)
 FEW_RUNS = (
     f"† fewer than {MIN_RUNS} runs: too few to show how often a run fails; of one run, the "
     "interval is over workloads alone."
@@ -134,8 +126,6 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
         notes.append(f"No scores, {hole}")
     rows = [_row(folder, plan, arena, agent, anchors) for agent in plan.agents]
     rows.sort(key=_rank)
-    if arena.api == "parallel" and scenario.clock.slot_s > 0:
-        notes.append(SLOTTED if scenario.extended else SLOTTED_BASE)
     if plan.episodes < MIN_WORKLOADS:
         notes.append(FEW_WORKLOADS)
     notes += coverage_note(row.count for row in rows if not row.agent.deterministic)

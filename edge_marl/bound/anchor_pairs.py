@@ -1,8 +1,9 @@
 """The two ends of the normalised score for each workload: random dispatch and the upper bound.
 
-Both are functions of scenario and workload alone, so they are computed once: released tiers ship
-those of their test workloads (`edge_marl/tiers/anchors`, `edge_marl.benchmarks.release.anchors`),
-all others are kept in a folder of the user's, one small JSON file per workload.
+Of a scenario in slots both are those of the game of gateways. They are functions of scenario and
+workload alone, so they are computed once: released tiers ship those of their test workloads
+(`edge_marl/tiers/anchors`, `edge_marl.benchmarks.release.anchors`), all others are kept in a folder
+of the user's, one small JSON file per workload.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from edge_marl.files import cache_folder, write_file
 from edge_marl.kernel.world import GOING_ON
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
+from edge_marl.simulator.gateways import GatewaySimulator
 from edge_marl.workload import Workload
 
 __all__ = ["VERSION", "Anchors", "anchors", "cached_pair", "shipped_name", "shipped_pairs"]
@@ -95,16 +97,20 @@ def random_return(scenario: Scenario, workload: Workload) -> float:
     """Return the mean return of 64 uniform random sequences of legal actions, to six decimals.
 
     Their words come from a PCG64 stream seeded by the workload's digest, so that the figure is the
-    same everywhere and workloads do not share their luck.
+    same everywhere and workloads do not share their luck. In slots each gateway takes a random
+    action for its task, as agent `random` does in the game: none is held.
     """
     decisions = workload.num_decisions(scenario)
     words = np.random.PCG64(int(workload.digest, 16)).random_raw(decisions * RANDOM_EPISODES)
     shares = (words >> np.uint64(32)).astype(np.int64).reshape(decisions, RANDOM_EPISODES)
-    at_once = max(1, min(RANDOM_EPISODES, MOST_SERVERS // scenario.num_servers))
+    in_slots = scenario.clock.slot_ms > 0
+    each = scenario.num_servers * (scenario.gateways.count if in_slots else 1)
+    at_once = max(1, min(RANDOM_EPISODES, MOST_SERVERS // each))
+    rewards_of = _random_rewards_in_slots if in_slots else _random_rewards
     returns = []
     for first in range(0, RANDOM_EPISODES, at_once):
         rows = shares[:, first : first + at_once]
-        returns.append(_random_rewards(scenario, workload, rows))
+        returns.append(rewards_of(scenario, workload, rows))
     return round(math.fsum(chain.from_iterable(returns)) / RANDOM_EPISODES, 6)
 
 
@@ -117,13 +123,41 @@ def _random_rewards(
         simulator.load(episode, workload)
     rewards = np.zeros(shares.shape)
     for words, row in zip(shares, rewards, strict=True):
-        legal = np.cumsum(simulator.feasible, axis=1, dtype=np.int64)
-        # The word, scaled to the number of legal actions (bias below count / 2**32).
-        rank = words * legal[:, -1] >> 32
-        simulator.step((legal > rank[:, None]).argmax(axis=1), row)
+        simulator.step(_pick(simulator.feasible, words), row)
         if (simulator.done != GOING_ON).all():
             break
     return rewards.flat
+
+
+def _random_rewards_in_slots(
+    scenario: Scenario, workload: Workload, shares: npt.NDArray[np.int64]
+) -> Iterable[float]:
+    """Return the same of the game in slots: of a row's words, gateways in order take the next."""
+    count = shares.shape[1]
+    simulator = GatewaySimulator(scenario, num_envs=count)
+    for episode in range(count):
+        simulator.load(episode, workload)
+    taken = np.zeros((count, 1), dtype=np.int64)
+    rewards = np.zeros((count, simulator.num_gateways))
+    returns: list[float] = []
+    while (simulator.done == GOING_ON).any():
+        waiting = simulator.waiting
+        turn = np.minimum(taken + np.cumsum(waiting, axis=1), len(shares)) - 1
+        words = np.take_along_axis(shares.T, turn, axis=1)
+        choices = _pick(simulator.masks[:, :-1], words.ravel()).reshape(waiting.shape)
+        simulator.play(np.where(waiting, choices, simulator.nothing), rewards)
+        returns.extend(rewards.flat)
+        taken += waiting.sum(axis=1, keepdims=True)
+    return returns
+
+
+def _pick(masks: npt.NDArray[np.int8], words: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the legal action that a word of each row, of 32 bits, chooses; 0 if none is legal."""
+    legal = np.cumsum(masks, axis=1, dtype=np.int64)
+    # The word, scaled to the number of legal actions (bias below count / 2**32).
+    rank = words * legal[:, -1] >> 32
+    action: npt.NDArray[np.int64] = (legal > rank[:, None]).argmax(axis=1)
+    return action
 
 
 def shipped_name(scenario: Scenario) -> str:
@@ -151,10 +185,10 @@ def _shipped(name: str, scenario_digest: str) -> dict[str, Pair]:
 def _key(scenario: Scenario, workload: Workload) -> str:
     """SHA-256 of all that a pair depends on: the workload holds the servers and the tasks."""
     facts: tuple[object, ...]
-    if scenario.extended:
+    if scenario.clock.slot_ms:
+        facts = (VERSION, workload.digest, scenario.digest, "of the game in slots")
+    elif scenario.extended:
         facts = (VERSION, workload.digest, scenario.digest)
-        if scenario.clock.slot_ms:  # its bound was that of the event clock
-            facts = (*facts, "both clocks")
     else:
         rules = scenario.overload.model_dump(mode="json", include={"penalty", "loss_sum"})
         facts = (VERSION, workload.digest, scenario.episode.end, sorted(rules.items()))

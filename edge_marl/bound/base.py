@@ -25,6 +25,8 @@ already known because the decisions are gone through backwards. They price what 
 least, its fixed penalty and the utility that its trigger does not earn, and bring the bound within
 0.1 % of the linear program on `paper` (checked in `tests/edge_marl/bound/test_base.py`).
 
+In slots, `slots.py` says when a task is decided on, and what changes where it may be held.
+
 The capacity rows are per decision, not per time, so tasks that arrive together, and finishes at the
 very time of an arrival (the capacity is free again), are as in the simulator.
 
@@ -43,6 +45,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from edge_marl.bound.certificate import FRACTION_BITS, Bound, round_up, rounding_margin
+from edge_marl.bound.slots import (
+    SHARE_BITS,
+    HeldTasks,
+    held_prices,
+    sent_in_slots,
+    slots_of,
+)
 from edge_marl.errors import WorkloadError
 from edge_marl.jit import jit
 from edge_marl.kernel.world import ARRIVAL, DEMAND, RUN_TIME, TYPE, Floats, Ints
@@ -52,8 +61,7 @@ from edge_marl.workload import Workload
 
 __all__ = ["base_bound"]
 
-SHARE_BITS = 20
-"""Parts of a run time still to go are rounded down to multiples of 2**-SHARE_BITS."""
+UNIT = 2.0**FRACTION_BITS  # multiplying by a power of two is exact
 MAX_PENALTY = 2 ** (62 - FRACTION_BITS - SHARE_BITS)
 
 CHECKS = 20
@@ -68,6 +76,9 @@ RELAXATION = 1.8
 def base_bound(scenario: Scenario, workload: Workload) -> Bound:
     """Return a certified upper bound on the return of any policy in a scenario of the base model.
 
+    In slots it is that of the game of gateways (`slots.py`); its prices are then of the decisions
+    in the order of slots, or where gateways may hold their tasks of slots, from the first on.
+
     Takes about half a second for an episode of `paper` on one core.
 
     Raises:
@@ -76,29 +87,63 @@ def base_bound(scenario: Scenario, workload: Workload) -> Bound:
     """
     workload.check_fits(scenario)
     tasks = workload.tasks[: workload.num_decisions(scenario)]
+    if scenario.clock.slot_ms:
+        tasks = sent_in_slots(scenario, workload.tasks)
     capacity = workload.topology.capacity
+    if len(tasks) == 0:  # no slot is ever played
+        return Bound(round_up(0), np.zeros((0, len(capacity))), 0)
     penalty = scenario.overload.penalty
     table = task_utilities(workload.topology, tasks[:, TYPE], tasks[:, DEMAND])
     best_service = table.reshape(len(tasks), len(capacity), -1).max(axis=2)
     # A task larger than a server crashes it: make that choice no better than the crash it is.
     utility = np.where(tasks[:, DEMAND, None] <= capacity, best_service, -penalty)
-    # The first decision at which a task has finished: at the very time of its end it has.
-    free = np.searchsorted(tasks[:, ARRIVAL], tasks[:, ARRIVAL] + tasks[:, RUN_TIME], side="left")
     span = float(np.abs(table).max()) + penalty or 1.0
     limit = _price_limit(tasks[:, DEMAND], capacity, penalty, span)
+    if scenario.clock.hold:
+        found = _if_held(scenario, workload, tasks, utility, limit)
+    else:
+        found = _if_sent(scenario, tasks, capacity, utility, limit, STEP / span)
+    total, evictions, prices = found
+    prices.flags.writeable = False
+    return Bound(round_up(total + rounding_margin(len(tasks), span)), prices, evictions)
 
-    unit = 2.0**FRACTION_BITS  # multiplying by a power of two is exact
-    scaled_utility = np.ceil(utility * unit).astype(np.int64)
+
+def _if_sent(
+    scenario: Scenario, tasks: Ints, capacity: Ints, utility: Floats, limit: float, step: float
+) -> tuple[int, int, Floats]:
+    """Return the bound, in units, its evictions and its prices where a task is sent at its time."""
+    # The first decision at which a task has finished: at the very time of its end it has.
+    free = np.searchsorted(tasks[:, ARRIVAL], tasks[:, ARRIVAL] + tasks[:, RUN_TIME], side="left")
+    scaled_utility = np.ceil(utility * UNIT).astype(np.int64)
     best = (np.iinfo(np.int64).max, 0, np.empty(0))
-    for candidate in _candidates(capacity, utility, tasks, free, STEP / span):
-        prices = np.rint(np.minimum(candidate, limit) * unit).astype(np.int64)
+    for candidate in _candidates(capacity, utility, tasks, free, step):
+        prices = np.rint(np.minimum(candidate, limit) * UNIT).astype(np.int64)
         total, evictions = _certificate(
-            prices, capacity, scaled_utility, tasks, free, int(penalty * unit)
+            prices, capacity, scaled_utility, tasks, free, int(scenario.overload.penalty * UNIT)
         )
         if total < best[0]:
-            best = (int(total), int(evictions), prices / unit)
-    best[2].flags.writeable = False
-    return Bound(round_up(best[0] + rounding_margin(len(tasks), span)), best[2], best[1])
+            best = (int(total), int(evictions), prices / UNIT)
+    return best
+
+
+def _if_held(
+    scenario: Scenario, workload: Workload, tasks: Ints, utility: Floats, limit: float
+) -> tuple[int, int, Floats]:
+    """Return the same where gateways may hold their tasks."""
+    slot, begin = scenario.clock.slot_ms, int(tasks[0, ARRIVAL])
+    held = HeldTasks(
+        utility=np.ceil(utility * UNIT).astype(np.int64),
+        demand=np.ascontiguousarray(tasks[:, DEMAND]),
+        run_time=np.ascontiguousarray(tasks[:, RUN_TIME]),
+        first=(tasks[:, ARRIVAL] - begin) // slot,
+        runs=-(-tasks[:, RUN_TIME] // slot),
+        capacity=workload.topology.capacity,
+        slots=slots_of(scenario, workload.tasks, begin),
+        slot_ms=slot,
+        penalty=int(scenario.overload.penalty * UNIT),
+    )
+    total, evictions, prices = held_prices(held, limit, UNIT)
+    return total, evictions, prices / UNIT
 
 
 def _candidates(

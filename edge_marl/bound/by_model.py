@@ -14,8 +14,9 @@ __all__ = ["upper_bound"]
 def upper_bound(scenario: Scenario, workload: Workload) -> Bound:
     """Return a certified upper bound on the return of any policy, one that knows all included.
 
-    In the extended model it holds on both clocks. In the base model it holds on the event clock: in
-    slots tasks are sent later, which its capacity rows do not know of.
+    In slots it is that of the game of gateways. In the extended model it then holds for the single
+    environment too, which sends tasks at once whatever the clock says; in the base model it does
+    not.
 
     Raises:
         ScenarioError: if there is no bound for the scenario (`has_bound`).

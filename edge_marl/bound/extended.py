@@ -78,10 +78,7 @@ __all__ = ["extended_bound", "has_bound"]
 
 
 def has_bound(scenario: Scenario) -> bool:
-    """Whether `upper_bound` holds for a scenario: a base one, or an extended one with refund.
-
-    Of a base one with slots, on the event clock only.
-    """
+    """Whether `upper_bound` holds for a scenario: a base one, or an extended one with refund."""
     return not scenario.extended or scenario.overload.refund
 
 
