@@ -184,15 +184,19 @@ class ObservationLayout:
         Args:
             observation: (..., size).
         """
-        task, servers, _ = self.unflatten(np.asarray(observation, dtype=np.float64))
-        kind = task[..., : self._one_hot]
+        servers = self._blocks[1]
+        kind = observation[..., : self._one_hot]
         task_type = kind.argmax(-1) if self._one_hot else np.zeros(kind.shape[:-1], dtype=np.int64)
-        capacity = np.rint(servers[..., 0] * self.max_capacity)
+        of_servers = observation[..., servers.start : servers.stop]
+        size = of_servers[..., :: servers.width].astype(np.float64)
+        share = of_servers[..., 1 :: servers.width].astype(np.float64)
+        demand = observation[..., self._one_hot].astype(np.float64)
+        capacity = np.rint(size * self.max_capacity)
         return DecodedObservation(
             task_type=task_type.astype(np.int64),
-            demand=np.rint(task[..., self._one_hot] * self.max_demand).astype(np.int64),
+            demand=np.rint(demand * self.max_demand).astype(np.int64),
             capacity=capacity.astype(np.int64),
-            free=np.rint(servers[..., 1] * capacity).astype(np.int64),
+            free=np.rint(share * capacity).astype(np.int64),
         )
 
 

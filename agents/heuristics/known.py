@@ -7,16 +7,16 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from edge_marl.agents.heuristics import places
 from edge_marl.kernel.world import Floats, Ints
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.servers import DeviceServers
 from edge_marl.workload.topology import draw_topology
 
-__all__ = ["Known", "Memory"]
+__all__ = ["Known"]
 
 Observations = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 
 
 class Known:
@@ -33,23 +33,34 @@ class Known:
         self.cloud[-1:] = scenario.cloud is not None
         self.load_ms = scenario.residency.mean_load_ms if scenario.residency else 0.0
         """Expected time to load a model that is not resident."""
-        self.least_steps = scenario.least_steps(min(scenario.tasks.demand))
-        """Denoising steps of the smallest task."""
         self.levels = np.array(scenario.levels.thousandths if scenario.levels else (1000,))
         """(L,) share of the denoising steps at each level, in thousandths."""
         self.decline = scenario.num_actions - 1 if scenario.decline else -1
         """The action to say no; -1 where there is none."""
         self.max_waiting = self.layout.max_waiting
         """Tasks that may wait at a server; 0: none does."""
-        self.reserve = _reserve(scenario)
-        """(N,) denoising steps that may have been sent to a server since telemetry showed it."""
-        servers = scenario.servers
-        self.memory = (
-            Memory(servers, told_by_speed=scenario.concurrency is None)
-            if scenario.residency and isinstance(servers, DeviceServers)
-            else None
+        self.deadline_ms = 1000.0 * np.array(
+            scenario.tasks.deadline_s or (0.0,) * scenario.num_types
         )
-        """Where it counts."""
+        """(types,) deadline of each type; 0: none."""
+        models, devices, speeds = _memory(scenario)
+        where, scale = _where(self.layout)
+        spec = np.zeros(places.NUM_ENTRIES, dtype=np.int64)
+        spec[places.NUM_SERVERS] = scenario.num_neighbours
+        spec[places.NUM_SERVICES] = scenario.num_services
+        spec[places.NUM_LEVELS] = len(self.levels)
+        spec[places.MAX_WAITING] = self.max_waiting
+        spec[places.LEAST_STEPS] = scenario.least_steps(min(scenario.tasks.demand))
+        spec[places.NUM_DEVICES] = len(devices)
+        # Run times tell classes of devices where they do not grow with what runs beside.
+        spec[places.TOLD_BY_SPEED] = scenario.concurrency is None
+        self.of_room = (
+            *(spec, where, scale, models, devices, speeds),
+            *(self.cloud, _reserve(scenario)),
+        )
+        """What `find_room` is told of the scenario."""
+        self.of_worth = (spec, where, scale, self.levels / 1000, self.cloud, float(self.load_ms))
+        """What `find_worth` is told of the scenario."""
 
     def read(self, name: str, observation: Observations) -> Floats:
         """Return a feature in its own unit, (B, count), as `ObservationLayout.feature` does."""
@@ -60,49 +71,35 @@ class Known:
         return values.astype(np.float64) * found.scale
 
 
-class Memory:
-    """Memory of servers that a gateway works out from what it sees of them, and that of models.
+def _where(layout: ObservationLayout) -> tuple[Ints, Floats]:
+    """Return where features are and their scales, as `find_room` takes them; 0: there is none."""
+    found = {feature.name: feature for feature in layout.features}
+    lower = [f"service quality at {share / 10:g} %" for share in layout.lower_levels]
+    features = [found.get(name) for name in (*places.FEATURES[:-1], *lower, places.FEATURES[-1])]
+    where = [(feature.start, feature.stride) if feature else (0, 0) for feature in features]
+    scale = [feature.scale if feature else 0.0 for feature in features]
+    return np.array(where, dtype=np.int64), np.array(scale, dtype=np.float64)
 
-    Args:
-        servers: of the scenario.
-        told_by_speed: whether run times tell classes of devices: they are seen beside what runs.
+
+def _memory(scenario: Scenario) -> tuple[Ints, Ints, Floats]:
+    """Return memory of models and of device classes, and speeds, as `find_room` takes them.
+
+    There are no classes where memory does not count.
     """
-
-    def __init__(self, servers: DeviceServers, *, told_by_speed: bool) -> None:
-        self._told_by_speed = told_by_speed
-        self.of_model = np.array([model.memory_mib for model in servers.models])
-        """(V,) memory of each model in MiB."""
-        self._devices = servers.devices
-        self._speeds = np.array(
-            [
-                [device.slowdown * model.slowdown for model in servers.models]
-                for device in servers.devices
-            ]
-        )
-
-    def of_server(self, capacity: Ints, hosted: Bools, duration: Floats, run_time: Floats) -> Ints:
-        """Return the least memory of a device class that a server may be of, in MiB, (B, N).
-
-        A class is told by its capacities and by the run time of the first model that is hosted.
-
-        Args:
-            capacity: (B, N) denoising steps.
-            hosted: (B, N, V).
-            duration: (B, N, V) ms of the task there, alone.
-            run_time: (B,) ms of the task on the reference device.
-        """
-        model = hosted.argmax(-1)
-        takes = np.take_along_axis(duration, model[..., None], -1)[..., 0]
-        least = np.full(takes.shape, np.iinfo(np.int64).max)
-        for device, speed in zip(self._devices, self._speeds, strict=True):
-            may_be = (capacity[..., None] == device.capacity).any(-1)
-            if self._told_by_speed:
-                expected = run_time[:, None] * speed[model]
-                may_be &= np.abs(takes - expected) <= 2.0 + 1e-5 * expected
-            least = np.where(may_be, np.minimum(least, device.memory_mib), least)
-        smallest = min(device.memory_mib for device in self._devices)
-        known: Ints = np.where(least < np.iinfo(np.int64).max, least, smallest)
-        return known
+    servers = scenario.servers
+    if not scenario.residency or not isinstance(servers, DeviceServers):
+        return np.zeros((2, 0), np.int64), np.zeros((0, 1), np.int64), np.zeros((0, 0))
+    of_model = np.array([model.memory_mib for model in servers.models], dtype=np.int64)
+    most = max(len(device.capacity) for device in servers.devices)
+    classes = [
+        (device.memory_mib, *device.capacity, *[-1] * (most - len(device.capacity)))
+        for device in servers.devices
+    ]
+    speeds = [
+        [device.slowdown * model.slowdown for model in servers.models] for device in servers.devices
+    ]
+    by_size = np.argsort(-of_model, kind="stable")
+    return np.stack([of_model, by_size]), np.array(classes, np.int64), np.array(speeds, np.float64)
 
 
 def _reserve(scenario: Scenario) -> Ints:

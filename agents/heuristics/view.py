@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.agents.base import legal_actions
+from edge_marl.agents.heuristics import places
 from edge_marl.agents.heuristics.known import Known
 from edge_marl.kernel.world import Floats, Ints
 from edge_marl.simulator.utility import task_utilities
@@ -23,7 +24,6 @@ __all__ = ["View", "best_action", "first_that_has_any", "pick"]
 
 Observations = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
-A = TypeVar("A", Floats, Bools)
 
 
 class View:
@@ -37,17 +37,16 @@ class View:
 
     def __init__(self, known: Known, observation: Observations, info: Mapping[str, Any]) -> None:
         self._known = known
-        self._observation = observation
+        self._observation = np.require(observation, np.float32, ["C", "W"])
         self._layout = known.layout
         self.rows = len(observation)
-        servers, self._services = known.layout.num_servers, known.layout.num_services
-        self._levels = len(known.levels)
-        self._grid = (self.rows, servers, self._services * self._levels)
-        self.mask = legal_actions(info, self.rows, known.scenario)
+        servers = known.layout.num_servers
+        self._grid = (self.rows, servers, known.layout.num_choices)
+        self.mask = np.ascontiguousarray(legal_actions(info, self.rows, known.scenario))
         """(B, A) what may be done."""
         self.legal = self.mask[:, : servers * self._grid[2]].reshape(self._grid)
         """(B, N, V) what the mask allows."""
-        self._seen = known.layout.decode(observation)
+        self._seen = known.layout.decode(self._observation)
 
     @property
     def cloud(self) -> Bools:
@@ -99,16 +98,16 @@ class View:
         usable = self.legal & self.up[..., None]
         return np.where(usable.any((1, 2), keepdims=True), usable, self.legal)
 
-    @cached_property
+    @property
     def fits(self) -> Bools:
         """(B, N, V) legal actions on servers that are up and have room, as far as is seen.
 
         Room is free capacity, or a place in the line, and memory whatever models the server is
         busy with: which they are is not observed. The cloud always has room.
         """
-        return self._fits(0)
+        return self._room[places.FITS]
 
-    @cached_property
+    @property
     def safe(self) -> Bools:
         """(B, N, V) those of `fits` that have a reserve for what may have been sent since.
 
@@ -116,36 +115,34 @@ class View:
         meet there. All is safe that is seen as it is now. With lines no server fails for want of
         capacity: what is too much waits, and the line is long or short by its value.
         """
-        if self._known.max_waiting:
-            return self.fits
-        return self._fits(self._known.reserve[:, None])
+        return self._room[places.SAFE]
 
-    @cached_property
+    @property
     def candidates(self) -> Bools:
         """(B, N, V) what is safe; where nothing is, what fits; where nothing does, `least_bad`."""
-        return first_that_has_any(self.safe, self.fits, self.least_bad)
+        return self._room[places.CANDIDATES]
 
-    @cached_property
+    @property
     def least_bad(self) -> Bools:
         """(B, N, V) legal actions on the server where a task without room does the least harm.
 
         One that is down only denies the task, or is up again by now. Else that with the least in
         use: a crash costs the penalty for what runs there too.
         """
-        in_use = np.where(self.up, self.capacity - self.free, -1)
-        in_use = np.where(self.legal.any(-1), in_use, np.iinfo(np.int64).max)
-        return self.legal & self.of_server(in_use.argmin(1))
+        return self._room[places.LEAST_BAD]
 
     @cached_property
     def warm(self) -> Bools:
         """(B, N, V) models that are resident; all in the base model."""
-        return self._at_levels(self._resident)
+        if not self._layout.extended:
+            return np.ones(self._grid, dtype=np.bool_)
+        resident = self._read("service warm") > 0.5
+        return np.repeat(resident, len(self._known.levels), axis=-1).reshape(self._grid)
 
     @cached_property
     def steps(self) -> Ints:
         """(B, 1, V) denoising steps that the task takes."""
-        steps = -(-self.demand[:, None] * self._known.levels // 1000)
-        of_each: Ints = np.tile(steps, self._services)[:, None]
+        of_each: Ints = np.tile(self._steps, self._layout.num_services)[:, None]
         return of_each
 
     @cached_property
@@ -158,8 +155,7 @@ class View:
         """(B, N, V) run time at each place, without input, loading and result."""
         if not self._layout.extended:
             return np.broadcast_to(self.run_time_ms[:, None, None], self._grid)
-        duration: Floats = self._at_levels(self._duration) * self._share
-        return duration
+        return self._worth[places.DURATION]
 
     @cached_property
     def wait_ms(self) -> Floats:
@@ -167,17 +163,11 @@ class View:
 
         What is missing comes free as if the server's tasks took as long as this one.
         """
-        if not self._known.max_waiting:
+        if not self._layout.extended:
             return np.zeros(self._grid)
-        backlog = self._read("server backlog")[..., None]
-        free = np.where(self.waiting > 0, 0, self.free)
-        missing = (
-            np.maximum(0, self.steps - free[..., None]) / np.maximum(self.capacity, 1)[..., None]
-        )
-        wait: Floats = np.where(self.cloud, 0.0, backlog + missing * self.duration_ms)
-        return wait
+        return self._worth[places.WAIT]
 
-    @cached_property
+    @property
     def until_end_ms(self) -> Floats:
         """(B, N, V) expected time from now until the stage has ended and its result is back.
 
@@ -185,42 +175,29 @@ class View:
         """
         if not self._layout.extended:
             return self.duration_ms
-        delay = self._read("server delay")[..., None]
-        load = np.where(self.warm, 0.0, self._known.load_ms)
-        return np.maximum(np.maximum(delay, load), self.wait_ms) + self.duration_ms
+        return self._worth[places.UNTIL_END]
 
     @cached_property
     def value(self) -> Floats:
         """(B, N, V) expected reward of each place if the task fits there.
 
         Base model: the very utility. Extended: the stage's share of its request's value, after the
-        lateness that it can expect, less its cost.
+        lateness that it can expect, less its cost. A stage is late by as much as its request is if
+        later stages take as long; the deadline of a request is taken to be that of this stage's
+        type, times its stages.
         """
-        known = self._known
-        if known.topology is not None:
-            utility = task_utilities(known.topology, self._seen.task_type, self.demand)
+        topology = self._known.topology
+        if topology is not None:
+            utility = task_utilities(topology, self._seen.task_type, self.demand)
             return utility.reshape(self._grid)
-        value: Floats = self._quality_share * self._lateness * self.weight - self._cost
-        return value
+        return self._worth[places.VALUE]
 
-    @cached_property
+    @property
     def value_in_time(self) -> Floats:
         """(B, N, V) the same if nothing could be late."""
         if not self._layout.extended:
             return self.value
-        value: Floats = self._quality_share * self.weight - self._cost
-        return value
-
-    @cached_property
-    def _cost(self) -> Floats:
-        """(B, N, V) what the task costs at each place."""
-        cost: Floats = self._at_levels(self._service("service cost")) * self._share
-        return cost
-
-    @cached_property
-    def _quality_share(self) -> Floats:
-        """(B, N, V) the stage's share of its request's quality."""
-        return self._quality / self._stages[:, None, None]
+        return self._worth[places.VALUE_IN_TIME]
 
     @cached_property
     def weight(self) -> Floats:
@@ -242,87 +219,48 @@ class View:
         chosen: Ints = np.where(where & self.may_decline, self._known.decline, action)
         return chosen
 
-    def _fits(self, reserve: Ints | int) -> Bools:
-        """Legal actions on servers that are up, with room besides a reserve (N, 1), and memory."""
-        if self._known.max_waiting:  # a place in the line will do
-            in_line = self.waiting[..., None] < self._known.max_waiting
-            room = in_line & (self.steps <= self.capacity[..., None])
-        else:
-            room = self.free[..., None] >= self.steps + reserve
-        allowed: Bools = self.legal & self.up[..., None] & (room | self.cloud)
-        if self._known.memory is None:
-            return allowed
-        return allowed & (self.warm | self.cloud | self._at_levels(self._has_memory))
+    @cached_property
+    def _room(self) -> list[Bools]:
+        """What `places.find_room` finds, (B, N, V) each."""
+        room = np.empty((places.NUM_ROOMS, self.rows, self._grid[1] * self._grid[2]), np.bool_)
+        places.find_room(
+            *self._known.of_room,
+            *(self._observation, self.mask, self.up),
+            *(self.capacity, self.free, self.waiting, self._steps, self.run_time_ms, room),
+        )
+        return list(room.reshape(-1, *self._grid))
 
     @cached_property
-    def _resident(self) -> Bools:
-        """(B, N, V) models in memory; all in the base model."""
-        if not self._layout.extended:
-            return np.ones((*self._grid[:2], self._services), dtype=np.bool_)
-        return self._service("service warm") > 0.5
+    def _worth(self) -> list[Floats]:
+        """What `places.find_worth` finds, (B, N, V) each."""
+        worth = np.empty((places.NUM_WORTHS, self.rows, self._grid[1] * self._grid[2]))
+        places.find_worth(
+            *self._known.of_worth,
+            self._observation,
+            *(self.capacity, self.free, self.waiting, self._steps, self._task, worth),
+        )
+        return list(worth.reshape(-1, *self._grid))
 
     @cached_property
-    def _duration(self) -> Floats:
-        """(B, N, V) time that all steps take at each place."""
-        return self._service("service duration")
+    def _steps(self) -> Ints:
+        """(B, L) denoising steps that the task takes at each level."""
+        steps: Ints = -(-self.demand[:, None] * self._known.levels // 1000)
+        return steps
 
     @cached_property
-    def _quality(self) -> Floats:
-        """(B, N, V) quality of the task at each place."""
-        lower = [f"service quality at {share / 10:g} %" for share in self._layout.lower_levels]
-        names = [*lower, "service quality"]
-        return np.stack([self._service(name) for name in names], axis=-1).reshape(self._grid)
+    def _task(self) -> Floats:
+        """(B, 5) of each row's task what `places.find_worth` is told.
 
-    @cached_property
-    def _share(self) -> Floats:
-        """(V,) part of the steps that is done."""
-        return np.tile(self._known.levels / 1000, self._services)
-
-    def _at_levels(self, of_services: A) -> A:
-        """Repeat what is of services, (B, N, V), for each of their levels."""
-        if self._levels == 1:
-            return of_services
-        repeated: A = np.repeat(of_services, self._levels, axis=-1)
-        return repeated
-
-    @cached_property
-    def _has_memory(self) -> Bools:
-        """(B, N, V) whether a model that is not resident fits beside all that may be busy."""
-        memory = self._known.memory
-        assert memory is not None
-        resident = -np.sort(-np.where(self._resident, memory.of_model, 0), axis=-1)
-        running = (self.capacity - self.free) // self._known.least_steps + self.waiting
-        in_use = (resident * (np.arange(self._services) < running[..., None])).sum(-1)
-        hosted = self.legal[..., :: self._levels]
-        there = memory.of_server(self.capacity, hosted, self._duration, self.run_time_ms)
-        enough: Bools = in_use[..., None] + memory.of_model <= there[..., None]
-        return enough
-
-    @cached_property
-    def _stages(self) -> Floats:
-        """(B,) stages of the request: those after this one, this one, and one before if any was.
-
-        That there were two before is not observed; then this is one too low.
+        The stages of its request: those after this one, this one, and one before if any was. That
+        there were two before is not observed; then this is one too low.
         """
-        after = self._read("stages after")[:, 0]
-        before = self._read("server has the input").any(1)
-        return after + 1.0 + before
-
-    @cached_property
-    def _lateness(self) -> Floats | float:
-        """(B, N, V) part of the value that is left if later stages take as long as this one.
-
-        The deadline of a request is taken to be that of this stage's type, times its stages.
-        """
-        deadlines = self._known.scenario.tasks.deadline_s
-        if not deadlines:
-            return 1.0
-        after = self._read("stages after")[:, 0]
-        left = self._read("deadline left")[:, 0]
-        of_type = 1000.0 * np.array(deadlines)[self._seen.task_type]
-        takes = self.until_end_ms * (after + 1.0)[:, None, None]
-        late = takes - left[:, None, None]
-        return np.clip(1.0 - late / (of_type * self._stages)[:, None, None], 0.0, 1.0)
+        task = np.empty((self.rows, 5))
+        task[:, places.AFTER] = after = self._read("stages after")[:, 0]
+        task[:, places.STAGES] = after + 1.0 + self._read("server has the input").any(1)
+        task[:, places.LEFT] = self._read("deadline left")[:, 0]
+        task[:, places.DEADLINE] = self._known.deadline_ms[self._seen.task_type]
+        task[:, places.WEIGHT] = self.weight[:, 0, 0]
+        return task
 
     def of_server(self, server: Ints) -> Bools:
         """Return (B, N, 1): the services of a server of each row, (B,)."""
@@ -331,9 +269,6 @@ class View:
 
     def _read(self, name: str) -> Floats:
         return self._known.read(name, self._observation)
-
-    def _service(self, name: str) -> Floats:
-        return self._read(name).reshape(*self._grid[:2], self._services)
 
 
 def best_action(allowed: Bools, worth: Floats) -> Ints:
