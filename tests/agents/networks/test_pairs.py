@@ -84,7 +84,9 @@ def test_values_and_gradients_are_those_of_the_padded_form(tier: str, alike: boo
     assert (actor(observation, mask)[~mask].exp() == 0).all()
 
 
-@pytest.mark.parametrize("tier", ["campus@1", "campus@2", "metro@1", "metro@2", "nation", "studio@1", "studio@2"])
+@pytest.mark.parametrize(
+    "tier", ["campus@1", "campus@2", "metro@1", "metro@2", "nation", "studio@1", "studio@2"]
+)
 def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
     scenario = load_scenario(tier)
     observation, mask = shown(scenario)

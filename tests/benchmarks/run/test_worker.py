@@ -218,7 +218,9 @@ def test_a_learner_keeps_its_curve_and_every_agent_its_load() -> None:
         assert sum(found.load.crashes) == first["server_crashes"]
 
 
-@pytest.mark.parametrize("tier", ["smoke", "paper", "campus@1", "campus@2", "metro@1", "metro@2", "studio@2"])
+@pytest.mark.parametrize(
+    "tier", ["smoke", "paper", "campus@1", "campus@2", "metro@1", "metro@2", "studio@2"]
+)
 def test_the_load_over_time_adds_up_to_the_utilisation(tier: str) -> None:
     # On `metro` with a cloud and restarts; version 2 has lines and levels, `campus@2` says no too.
     scenario = load_scenario(tier)
