@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,9 @@ class Agent(ABC):
     """Id in checkpoints; the registered name."""
     deterministic: ClassVar[bool] = False
     """Whether the actions are the same for every seed of `reset`."""
+    central: ClassVar[bool] = False
+    """Whether it decides for all gateways of a game together, on what all of them see: the rows of
+    an episode are then its gateways, in order. A board ranks it apart."""
     preferences: npt.NDArray[np.floating[Any]] | None = None
     """(B, A), what the last `act` chose the largest of in each row; None: it does not say.
 
@@ -110,6 +113,8 @@ class CentralAgent(Agent):
     is: whatever derives from `Agent` alone is shown observations of single gateways. On a board it
     is of the class *central*, which is never ranked with agents that decide alone.
     """
+
+    central = True
 
     @abstractmethod
     def take_seats(self, game: GatewaySimulator, workloads: Sequence[Workload]) -> ChooseAll:
@@ -185,6 +190,9 @@ class Trainer(ABC):
 
     name: ClassVar[str]
     """The registered name."""
+    information: ClassVar[Literal["own", "state"]] = "own"
+    """What a training in the game of gateways uses: what each gateway itself sees and gets, or the
+    state of the game, or what others see."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario

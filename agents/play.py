@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +16,12 @@ from edge_marl.agents.base import Agent, CentralAgent
 from edge_marl.agents.own_code import CheckedAgent
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.envs.rows import EdgeAIGCRows
-from edge_marl.errors import ActionError
+from edge_marl.errors import ActionError, AgentError
 from edge_marl.scenario import Api, Scenario
 from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
 
-__all__ = ["Played", "play"]
+__all__ = ["Gateways", "Played", "gateway_seed", "play", "shown_to_gateways"]
 
 Decide = Callable[[npt.NDArray[np.float32], Mapping[str, Any]], npt.NDArray[np.int64]]
 
@@ -46,10 +48,10 @@ def play(
 ) -> Played:
     """Play one episode per workload, side by side, until the last has ended.
 
-    With `parallel` the game and its clock are the scenario's, each gateway of each episode is a row
-    of the agent's, and one without a task does nothing, whatever its row says. On the event clock
-    an agent whose actions depend on what it sees then gets what it gets on the single environment,
-    to the last bit. A `CentralAgent` decides for all gateways of an episode together.
+    With `parallel` the game and its clock are the scenario's, and the agent is the policy of all
+    gateways (`Gateways`); one without a task does nothing, whatever its row says. On the event
+    clock an agent whose actions depend on what it sees then gets what it gets on the single
+    environment, to the last bit. A `CentralAgent` decides for all gateways of an episode together.
 
     Args:
         agent: what decides; it is reset with `seed`.
@@ -62,30 +64,121 @@ def play(
     Raises:
         AgentError: the agent's code raised, or it returned something else than one action per row.
     """
-    checked = CheckedAgent(agent)
-    checked.reset(seed)
     if api == "single":
+        checked = CheckedAgent(agent)
+        checked.reset(seed)
         envs = EdgeAIGCVectorEnv(
             len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
         )
         return _play(envs, checked, checked.act, workloads, progress)
-
     rows = EdgeAIGCRows(len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
     if isinstance(agent, CentralAgent):
+        checked = CheckedAgent(agent)
+        checked.reset(seed)
         choose_all = agent.take_seats(rows.game, workloads)
         return _play(rows, checked, lambda observation, info: choose_all(), workloads, progress)
+    policy = Gateways(agent, scenario.gateways.count)
+    policy.reset(seed)
 
     def choose(
         observation: npt.NDArray[np.float32], info: Mapping[str, Any]
     ) -> npt.NDArray[np.int64]:
-        return _choose(checked, observation, info)
+        shown, idle = shown_to_gateways(info["action_mask"])
+        known = {"action_mask": shown, "agent_index": info["agent_index"].ravel()}
+        action = policy.act(observation.reshape(len(shown), -1), known)
+        return np.where(idle, scenario.num_actions, action.reshape(idle.shape))
 
-    return _play(rows, checked, choose, workloads, progress)
+    return _play(rows, policy, choose, workloads, progress)
+
+
+class Gateways:
+    """An agent as the policy of all gateways of a game.
+
+    What draws lots is one agent per gateway, each with a seed of its own (`gateway_seed`), so that
+    no gateway's lots depend on another's. What draws none is one agent for all rows: a row's action
+    does not depend on the others (`Agent`), so it is the same. A `central` agent is one in any
+    case.
+
+    Args:
+        agent: what decides.
+        count: gateways G.
+    """
+
+    def __init__(self, agent: Agent, count: int) -> None:
+        self._count = count
+        self._alone = not (agent.central or agent.deterministic)
+        known = {id(agent.scenario): agent.scenario}
+        agents = (
+            [copy.deepcopy(agent, dict(known)) for _ in range(count)] if self._alone else [agent]
+        )
+        self._agents = [CheckedAgent(one) for one in agents]
+
+    def reset(self, seed: int) -> None:
+        """Start new episodes in all rows (see `Agent.reset`).
+
+        Raises:
+            AgentError: the agent's code raised.
+        """
+        for gateway, agent in enumerate(self._agents):
+            agent.reset(gateway_seed(seed, gateway) if self._alone else seed)
+
+    def act(
+        self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+    ) -> npt.NDArray[np.int64]:
+        """Return one choice per row; rows are (episode, gateway), (E * G, ...).
+
+        Args:
+            observation: (E * G, D) what each gateway sees.
+            info: as in `Agent.act`; the mask is as `shown_to_gateways` gives it.
+
+        Raises:
+            AgentError: the agent's code raised, or returned something else.
+        """
+        if not self._alone:
+            return self._agents[0].act(observation, info)
+        action = np.empty(len(observation), dtype=np.int64)
+        for gateway, agent in enumerate(self._agents):
+            own = slice(gateway, None, self._count)
+            known = {name: value[own] for name, value in info.items()}
+            action[own] = agent.act(observation[own], known)
+        return action
+
+    def error(self, reason: str) -> AgentError:
+        """Return the error that says what is wrong with the latest decision."""
+        return self._agents[0].error(reason)
+
+
+def gateway_seed(seed: int, gateway: int) -> int:
+    """Return the seed of a gateway's own randomness, of 32 bits.
+
+    Args:
+        seed: of the run.
+        gateway: its index.
+    """
+    digest = hashlib.sha256(f"edge-marl gateway {gateway} of seed {seed}".encode()).digest()
+    return int.from_bytes(digest[:4])
+
+
+def shown_to_gateways(
+    mask: npt.NDArray[np.int8],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+    """Return the masks that a policy of gateways is shown (E * G, A), and who has no task (E, G).
+
+    Rows without a task are shown every action as legal, as the single environment does where it
+    has no task: a mask of zeros would be something that no agent has ever seen.
+
+    Args:
+        mask: (E, G, A + 1), of `EdgeAIGCRows`; the last action is to do nothing.
+    """
+    legal = mask[..., :-1]
+    idle = legal.sum(-1) == 0
+    shown = np.where(idle[..., None], np.int8(1), legal)
+    return shown.reshape(-1, legal.shape[-1]), idle
 
 
 def _play(
     envs: EdgeAIGCVectorEnv | EdgeAIGCRows,
-    agent: CheckedAgent,
+    agent: CheckedAgent | Gateways,
     decide: Decide,
     workloads: Sequence[Workload],
     progress: Callable[[int], None],
@@ -107,24 +200,3 @@ def _play(
     actions = np.flatnonzero(taken[:-1])  # the last is to do nothing
     metrics = [envs.metrics(row) for row in range(len(workloads))]
     return Played(metrics, frozenset(actions.tolist()), envs.log(0))
-
-
-def _choose(
-    agent: CheckedAgent, observation: npt.NDArray[np.float32], infos: Mapping[str, Any]
-) -> npt.NDArray[np.int64]:
-    """Return what gateways choose, (E, G), for what they see (E, G, D) and infos of `EdgeAIGCRows`.
-
-    Rows without a task are shown every action as legal, as the single environment does where it
-    has no task: a mask of zeros would be something that no agent has ever seen.
-    """
-    mask = infos["action_mask"]
-    nothing = mask.shape[-1] - 1
-    legal = mask[..., :nothing]
-    idle = legal.sum(-1) == 0
-    shown = np.where(idle[..., None], np.int8(1), legal)
-    info: dict[str, Any] = {
-        "action_mask": shown.reshape(-1, nothing),
-        "agent_index": infos["agent_index"].reshape(-1),
-    }
-    action = agent.act(observation.reshape(-1, observation.shape[-1]), info)
-    return np.where(idle, nothing, action.reshape(idle.shape))

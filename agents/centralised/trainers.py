@@ -29,6 +29,7 @@ CentralisedRecipe: TypeAlias = "Recipe[MakeLearner]"
 
 
 class _CentralisedTrainer(LearningTrainer):
+    information = "state"
     config: CentralisedConfig
 
     @classmethod

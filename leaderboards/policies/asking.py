@@ -22,20 +22,24 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.agents.own_files import file_of
+from edge_marl.agents.play import gateway_seed
 from edge_marl.errors import SubmissionError, printable
 from edge_marl.files import write_file
 from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.policies import process as protocol
 from edge_marl.leaderboards.policies.sandbox import LIMITS, command_of
-from edge_marl.leaderboards.submission.chain import Moment
+from edge_marl.leaderboards.submission.chain import Moment, rows_of
 from edge_marl.leaderboards.submission.schema import Sandbox
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
-__all__ = ["Ask", "OpenPolicy", "policies_of"]
+__all__ = ["Ask", "OpenGateways", "OpenPolicy", "Timed", "policies_of"]
 
 START_S, ANSWER_S, WALL_S = 600.0, 120.0, 7200.0
 """Deadlines, for a busy machine: for loading a policy, for one answer, for all of them."""
+
+PROCESSOR_TIME = 2
+"""Kind of a process's clock, in the last bits of its number (clock_getcpuclockid(3))."""
 
 KEPT_OUTPUT = 2**20
 """Last bytes of what a policy printed that are kept."""
@@ -45,10 +49,17 @@ class Ask(Protocol):
     """Asks a policy for its actions."""
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
-        """Return (E,) actions for what is seen and legal."""
+        """Return (R,) actions for what is seen and legal."""
 
     def preferences(self) -> npt.NDArray[np.float64] | None:
-        """Return (E, A), what it chose its last actions by (`Agent.preferences`)."""
+        """Return (R, A), what it chose its last actions by (`Agent.preferences`)."""
+
+
+class Timed(Ask, Protocol):
+    """Asks a policy for its actions, and knows how long it takes."""
+
+    used_s: float
+    """Seconds that the last answer took: of its processor where that is known."""
 
 
 OpenPolicy = Callable[[int, Sequence[Workload]], AbstractContextManager[Ask]]
@@ -59,13 +70,22 @@ one that plans with the whole future known, and show that it is found out.
 """
 
 
+class OpenGateways(Protocol):
+    """Opens a policy as `OpenPolicy` does, or some gateways of it."""
+
+    def __call__(
+        self, seed: int, workloads: Sequence[Workload], gateways: Sequence[int] = ()
+    ) -> AbstractContextManager[Timed]:
+        """Open the whole policy, or an agent for each of some gateways, in one process."""
+
+
 def policies_of(
     folder: Path,
     scenario: Scenario,
     sandbox: Sandbox,
     code: str | None = None,
     output: Path | None = None,
-) -> OpenPolicy:
+) -> OpenGateways:
     """Return how the policies in a submission's folder are opened.
 
     Args:
@@ -81,12 +101,14 @@ def policies_of(
         code = f"{file_of(place).resolve()}:{name}"
 
     @contextmanager
-    def open_policy(seed: int, workloads: Sequence[Workload]) -> Iterator[Ask]:
+    def open_policy(
+        seed: int, workloads: Sequence[Workload], gateways: Sequence[int] = ()
+    ) -> Iterator[Timed]:
         policy = (folder / "policy" / f"seed-{seed}").resolve()
         facts = {
             "scenario": scenario.model_dump_json(),
-            "seed": seed,
-            "rows": len(workloads),
+            "seeds": [gateway_seed(seed, gateway) for gateway in gateways] or [seed],
+            "rows": len(workloads) * (len(gateways) or rows_of(scenario)),
             "observed": ObservationLayout(scenario).size,
             "actions": scenario.num_actions,
             "limits": LIMITS,
@@ -149,8 +171,11 @@ class _Asking:
         os.set_blocking(self._to, False)
         self._end = time.monotonic() + WALL_S
         self._asked = "when it was loaded"
+        self._clock: int | None = None
+        self.used_s = 0.0
         content = json.dumps(order).encode() + b"\n"
         self._answer(content, START_S, protocol.READY)
+        self._clock = _clock_of(process.pid)
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
         self._asked = f"decision {moment.number}"
@@ -159,8 +184,11 @@ class _Asking:
         self._shape = mask.shape
         gateway = moment.agent_index.astype("<i8", copy=False).tobytes()
         frame = protocol.DECIDE + observation + mask.tobytes() + gateway
+        before = self._now()
         self._answer(frame, ANSWER_S, protocol.GOOD)
-        return np.frombuffer(self._read(8 * len(mask), self._until), "<i8").astype(np.int64)
+        answer = self._read(8 * len(mask), self._until)
+        self.used_s = self._now() - before
+        return np.frombuffer(answer, "<i8").astype(np.int64)
 
     def preferences(self) -> npt.NDArray[np.float64] | None:
         if self._answer(protocol.TELL, ANSWER_S, protocol.GOOD, protocol.NOTHING) != protocol.GOOD:
@@ -208,8 +236,26 @@ class _Asking:
                 late = f"more than {WALL_S:.0f} s in all"
             raise _PolicyError(f"{self._asked}: {late}: the policy was stopped")
 
+    def _now(self) -> float:
+        return time.monotonic() if self._clock is None else time.clock_gettime(self._clock)
+
     def _death(self) -> str:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=10)
         status = self._process.poll()
         return f"the policy's process ended (status {status}; limits {LIMITS})"
+
+
+def _clock_of(pid: int) -> int | None:
+    """Return the clock of the processor time of a policy's process, which only the kernel sets.
+
+    Args:
+        pid: of what was started: the process itself, or bubblewrap, whose only child it is.
+    """
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        clock = (~int(children[0] if children else pid) << 3) | PROCESSOR_TIME
+        time.clock_gettime(clock)
+    except (OSError, ValueError):
+        return None
+    return clock

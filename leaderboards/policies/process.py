@@ -38,12 +38,13 @@ def main() -> None:
     if order["give_up_network"]:
         give_up_network()
     try:
-        agent = load_policy(order)
-        agent.reset(order["seed"])
+        agents = [load_policy(order) for _ in order["seeds"]]
+        for agent, seed in zip(agents, order["seeds"], strict=True):
+            agent.reset(seed)
     except Exception:
         return fail(answers)
     say(answers, READY)
-    answer(agent, asked, answers, order["rows"], order["observed"], order["actions"])
+    answer(agents, asked, answers, order["rows"], order["observed"], order["actions"])
 
 
 def say(answers: BinaryIO, content: bytes) -> None:
@@ -109,37 +110,51 @@ def load_policy(order: dict[str, Any]) -> Any:
 
 
 def answer(
-    agent: Any, asked: BinaryIO, answers: BinaryIO, rows: int, observed: int, actions: int
+    agents: list[Any], asked: BinaryIO, answers: BinaryIO, rows: int, observed: int, actions: int
 ) -> None:
-    """Answer frames of observations (rows, observed), masks (rows, actions) and gateways (rows)."""
+    """Answer frames of observations (rows, observed), masks (rows, actions) and gateways (rows).
+
+    Of several agents each decides in its own rows: one of an episode, and in their order.
+    """
     import numpy as np
 
     seen, legal = 4 * rows * observed, rows * actions
     while letter := asked.read(1):
         try:
             if letter == TELL:
-                say(answers, preferred(agent, (rows, actions)))
+                say(answers, preferred(agents, (rows, actions)))
                 continue
             frame = asked.read(seen + legal + 8 * rows)
             observation = np.frombuffer(frame[:seen], "<f4").reshape(rows, observed).copy()
             mask = np.frombuffer(frame, np.int8, legal, seen).reshape(rows, actions).copy()
             gateway = np.frombuffer(frame, "<i8", rows, seen + legal).astype(np.int64)
-            info = {"action_mask": mask, "agent_index": gateway}
-            chosen = np.asarray(agent.act(observation, info))
-            if chosen.shape != (rows,) or not np.issubdtype(chosen.dtype, np.integer):
-                raise ValueError(
-                    f"act returned {chosen.dtype} {chosen.shape}: must be {rows} whole numbers"
-                )
+            chosen = np.empty(rows, "<i8")
+            for number, agent in enumerate(agents):
+                own = slice(number, None, len(agents))
+                info = {"action_mask": mask[own], "agent_index": gateway[own]}
+                chosen[own] = decided(agent, observation[own], info)
         except Exception:
             return fail(answers)
-        say(answers, GOOD + chosen.astype("<i8").tobytes())
+        say(answers, GOOD + chosen.tobytes())
 
 
-def preferred(agent: Any, shape: tuple[int, int]) -> bytes:
-    """Return the answer to TELL."""
+def decided(agent: Any, observation: Any, info: dict[str, Any]) -> Any:
+    """Return the actions of an agent, whole numbers, one per row."""
     import numpy as np
 
-    if (preferences := agent.preferences) is None:
+    chosen, rows = np.asarray(agent.act(observation, info)), len(observation)
+    if chosen.shape != (rows,) or not np.issubdtype(chosen.dtype, np.integer):
+        raise ValueError(
+            f"act returned {chosen.dtype} {chosen.shape}: must be {rows} whole numbers"
+        )
+    return chosen
+
+
+def preferred(agents: list[Any], shape: tuple[int, int]) -> bytes:
+    """Return the answer to TELL; several agents are not asked."""
+    import numpy as np
+
+    if len(agents) > 1 or (preferences := agents[0].preferences) is None:
         return NOTHING
     told = np.asarray(preferences, "<f8")
     if told.shape != shape:

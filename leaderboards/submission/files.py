@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from edge_marl.arrays import read_arrays
 from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.submission.chain import Episode
 from edge_marl.leaderboards.submission.schema import (
     SCHEMA_VERSION,
     WORKLOADS,
@@ -35,6 +37,7 @@ __all__ = [
     "SUBMISSION",
     "Actions",
     "Entry",
+    "actions_of",
     "list_submissions",
     "read_actions",
     "read_chain",
@@ -89,6 +92,13 @@ class Entry:
     def name(self) -> str:
         """Its folder and its board's, `paper-v0/2026-11-25-prophet`."""
         return f"{self.folder.parent.name}/{self.folder.name}"
+
+
+def actions_of(runs: Sequence[Sequence[Episode]]) -> Actions:
+    """Return the decisions of the episodes of each run, (runs, workloads)."""
+    every = [episode.actions for run in runs for episode in run]
+    lengths = np.array([len(one) for one in every], "<i4").reshape(len(runs), -1)
+    return Actions(actions=np.concatenate(every).astype("<u2"), lengths=lengths)
 
 
 def list_submissions(root: Path) -> list[Entry]:

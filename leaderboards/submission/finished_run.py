@@ -20,6 +20,7 @@ from edge_marl.benchmarks.records.records import (
 )
 from edge_marl.benchmarks.run import kept_agents
 from edge_marl.errors import AgentError, ScenarioError, SubmissionError
+from edge_marl.leaderboards.submission.chain import is_game
 from edge_marl.leaderboards.submission.facts import is_released, kind_of
 from edge_marl.leaderboards.submission.schema import FEWER_RUNS, RUNS, WORKLOADS
 from edge_marl.scenario import load_scenario
@@ -37,21 +38,22 @@ class FinishedCell:
 
 
 def arena_of(run_dir: Path, wanted: str | None) -> Arena:
-    """Return where a run's agents were evaluated: the single environment of a released tier.
+    """Return where a run's agents were evaluated: a released game, or the single environment of a
+    released tier.
 
     Args:
         run_dir: the run's folder.
         wanted: name or label of its scenario; None will do where the run has one.
 
     Raises:
-        SubmissionError: there is no such scenario, it is no released tier, or it was played as the
-            game of gateways.
+        SubmissionError: there is no such scenario, it is no released one, or it was played as a
+            game of gateways that is none, or alone where it is one.
     """
-    arenas = [arena for arena in read_plan(run_dir).arenas if arena.api == "single"]
+    arenas = [arena for arena in read_plan(run_dir).arenas if _has_board(arena)]
     if not arenas:
         raise SubmissionError(
             f"{run_dir}: its agents played the game of gateways: boards are of the single "
-            "environment; run without --api parallel"
+            "environment and of released games; run without --api parallel, or a game by its name"
         )
     labels = [arena.scenario.label for arena in arenas]
     if wanted is None and len(labels) > 1:
@@ -68,6 +70,11 @@ def arena_of(run_dir: Path, wanted: str | None) -> Arena:
             "is no released tier: boards are of released tiers"
         )
     return arena
+
+
+def _has_board(arena: Arena) -> bool:
+    """Whether an arena is what boards are of: games on the clock of slots, the rest alone."""
+    return (arena.api == "parallel") == is_game(arena.scenario)
 
 
 def _label_of(wanted: str) -> str:

@@ -11,20 +11,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
 from edge_marl.agents import Agent
-from edge_marl.agents.own_code import CheckedAgent
+from edge_marl.agents.registry import own_class
 from edge_marl.agents.training.settings_text import parse_spec
 from edge_marl.benchmarks.records.records import Provenance
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import SubmissionError
 from edge_marl.files import new_folder
-from edge_marl.leaderboards.submission.chain import Choose, Episode, Moment, play_episodes
-from edge_marl.leaderboards.submission.facts import check_name, code_sha256, kind_of, means_of
-from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION, Actions, sha256_of
+from edge_marl.leaderboards.submission.chain import (
+    Episode,
+    chooser_of,
+    gateways_of,
+    is_game,
+    play_episodes,
+)
+from edge_marl.leaderboards.submission.facts import (
+    board_name,
+    check_name,
+    code_sha256,
+    execution_of,
+    information_of,
+    kind_of,
+    means_of,
+    sharing_of,
+)
+from edge_marl.leaderboards.submission.files import (
+    ACTIONS,
+    CHAIN,
+    SUBMISSION,
+    actions_of,
+    sha256_of,
+)
 from edge_marl.leaderboards.submission.finished_run import (
     FinishedCell,
     arena_of,
@@ -37,6 +56,7 @@ from edge_marl.leaderboards.submission.schema import (
     AgentFacts,
     Chain,
     ChainRun,
+    GameFacts,
     Hardware,
     Run,
     ScenarioFacts,
@@ -45,6 +65,7 @@ from edge_marl.leaderboards.submission.schema import (
     seal_of,
     slug_of,
 )
+from edge_marl.leaderboards.submission.weights import parameters_in
 from edge_marl.workload import Workload
 
 __all__ = ["make_submission", "read_about"]
@@ -96,9 +117,12 @@ def make_submission(
     workloads = draw_test_workloads(arena.scenario, WORKLOADS)
     pairs = zip(finished, agents, strict=True)
     replays = [_replay(done, loaded, workloads) for done, loaded in pairs]
-    facts = _facts(replays, workloads, about, agent_facts, date or datetime.date.today())
-    contents = _logs(replays) | (_policies(replays) if with_policy else {})
-    return _write(out, facts, contents)
+    said = {key: value for key, value in about.items() if key != "game"}
+    facts = _facts(replays, workloads, said, agent_facts, date or datetime.date.today())
+    policies = _policies(replays) if with_policy or is_game(arena.scenario) else {}
+    if is_game(arena.scenario):
+        facts["game"] = _game(about.get("game", {}), finished[0], policies)
+    return _write(out, facts, _logs(replays) | (policies if with_policy else {}))
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -118,18 +142,12 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def _replay(done: FinishedCell, agent: Agent, workloads: Sequence[Workload]) -> _Replay:
-    checked = CheckedAgent(agent)
-    checked.reset(done.cell.seed)
-    episodes = play_episodes(done.cell.scenario, workloads, _chooser(checked))
+    scenario = done.cell.scenario
+    episodes = play_episodes(
+        scenario, workloads, chooser_of(agent, scenario, workloads, done.cell.seed)
+    )
     _check_same(episodes, done)
     return _Replay(done, agent, episodes)
-
-
-def _chooser(agent: CheckedAgent) -> Choose:
-    def choose(moment: Moment) -> npt.NDArray[np.int64]:
-        return agent.act(moment.observation, moment.info)
-
-    return choose
 
 
 def _check_same(episodes: list[Episode], done: FinishedCell) -> None:
@@ -170,8 +188,14 @@ def _facts(
 def _agent(done: FinishedCell, asked: str | None) -> AgentFacts:
     """Return what is said of an agent, or raise if its name is taken for a registered one's."""
     class_name = parse_spec(done.cell.agent)[0]
-    registered = ":" not in class_name
-    name = class_name if registered else slug_of(asked or class_name)
+    own = own_class(class_name)
+    if own not in ("", class_name):
+        raise SubmissionError(
+            f"agent '{class_name}': a reference of an agent that is not registered: boards take "
+            f"'{own}' itself, or a reference of a registered one"
+        )
+    registered = not own
+    name = board_name(class_name) if registered else slug_of(asked or class_name)
     if not registered:
         check_name(name)
     return AgentFacts(
@@ -200,6 +224,30 @@ def _about(given: dict[str, Any], done: FinishedCell) -> About:
         field, problem = problem_of(error)
         hint = ": give --author NAME, or a file with --about" if field == "authors" else ""
         raise SubmissionError(f"about.{field}: {problem}{hint}") from None
+
+
+def _game(given: Any, done: FinishedCell, policies: dict[str, bytes]) -> GameFacts:
+    """Return what is said of a policy of gateways.
+
+    Args:
+        given: the table `game` of what the authors say.
+        done: a cell of its run.
+        policies: files of the policies.
+    """
+    name = parse_spec(done.cell.agent)[0]
+    weights = [content for place, content in policies.items() if place.endswith("tensors")]
+    known: dict[str, Any] = {
+        "execution": execution_of(name),
+        "sharing": sharing_of(done.result.settings),
+        "information": information_of(name),
+        "parameters": max(map(parameters_in, weights), default=0),
+    }
+    asked = given if isinstance(given, dict) else {"game": given}
+    try:
+        return GameFacts.model_validate(known | asked | {"parameters": known["parameters"]})
+    except ValidationError as error:
+        field, problem = problem_of(error)
+        raise SubmissionError(f"game.{field}: {problem}") from None
 
 
 def _hardware(provenance: Provenance) -> Hardware:
@@ -236,15 +284,12 @@ def _logs(replays: list[_Replay]) -> dict[str, bytes]:
                 seed=replay.done.cell.seed,
                 heads=tuple(episode.head for episode in replay.episodes),
                 marks=tuple(episode.marks for episode in replay.episodes),
+                gateways=gateways_of(replay.episodes),
             )
             for replay in replays
         )
     )
-    every = [episode.actions for replay in replays for episode in replay.episodes]
-    actions = Actions(
-        actions=np.concatenate(every).astype("<u2"),
-        lengths=np.array([len(one) for one in every], "<i4").reshape(len(replays), WORKLOADS),
-    )
+    actions = actions_of([replay.episodes for replay in replays])
     return {CHAIN: _json(chain.model_dump(mode="json")), ACTIONS: actions.packed()}
 
 

@@ -16,9 +16,17 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from edge_marl.benchmarks.plan.cells import canonical_json
@@ -34,8 +42,11 @@ __all__ = [
     "AgentFacts",
     "Chain",
     "ChainRun",
+    "Execution",
+    "GameFacts",
     "Hardware",
     "HeldOut",
+    "Information",
     "Kind",
     "Ledger",
     "Level",
@@ -43,6 +54,7 @@ __all__ = [
     "Run",
     "Sandbox",
     "ScenarioFacts",
+    "Sharing",
     "Submission",
     "Training",
     "Verification",
@@ -74,6 +86,11 @@ LEVELS: tuple[Level, ...] = ("claimed", "replayed", "re-executed", "held-out")
 ENVIRONMENT_VERSION = 0
 """Of the id EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
 
+Execution = Literal["decentralised", "central"]
+"""The classes of a game's board: who decides on what."""
+Sharing = Literal["all", "by-role", "none"]
+Information = Literal["none", "own", "state"]
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Place = Annotated[
     str,
@@ -89,6 +106,22 @@ Amount = Annotated[float, Field(ge=0.0)]
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Game(_Model):
+    """A model with fields that only games have: where they are None, they are not written, and the
+    files of the single environment stay what they were."""
+
+    of_games: ClassVar[frozenset[str]] = frozenset()
+    """Names of these fields."""
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        facts: dict[str, Any] = write(self)
+        own = type(self).of_games
+        return {
+            name: value for name, value in facts.items() if value is not None or name not in own
+        }
 
 
 class Training(_Model):
@@ -126,6 +159,23 @@ class AgentFacts(_Model):
     """Of the file that holds its class, where it is not registered."""
 
 
+class GameFacts(_Model):
+    """What a policy of gateways is: declared, and where a check can know it, checked."""
+
+    execution: Execution
+    """Decentralised: each gateway decides on what it itself has seen, which is proven by running it
+    alone. Central: on what all of them see. Boards never rank the two together."""
+    sharing: Sharing
+    """Which gateways have the same weights; of a policy without any, the same rule."""
+    information: Information
+    """What training used: nothing, what each gateway itself sees, or the state of the game or what
+    others see."""
+    agent_steps: Count | None = None
+    """Steps of gateways in training, those without a task too; None where it is not said."""
+    parameters: Count
+    """Numbers that a policy's weights hold; the most of any run."""
+
+
 class ScenarioFacts(_Model):
     """Which world."""
 
@@ -161,12 +211,16 @@ class Run(_Model):
     """Seconds of training."""
 
 
-class Submission(_Model):
+class Submission(_Game):
     """`submission.json`."""
+
+    of_games: ClassVar[frozenset[str]] = frozenset({"game"})
 
     schema_version: Literal[1] = 1
     date: date
     agent: AgentFacts
+    game: GameFacts | None = None
+    """Of a policy of gateways; None on boards of the single environment."""
     about: About
     scenario: ScenarioFacts
     versions: Annotated[dict[Text, Text], Field(max_length=50)]
@@ -217,25 +271,37 @@ class Submission(_Model):
         return _digest(policy)
 
 
-class ChainRun(_Model):
+class ChainRun(_Game):
     """The episodes of one run."""
+
+    of_games: ClassVar[frozenset[str]] = frozenset({"gateways"})
 
     seed: Count
     heads: Annotated[tuple[Sha256, ...], Field(min_length=WORKLOADS, max_length=WORKLOADS)]
-    """Last hash of each workload's episode."""
+    """Last hash of each workload's episode; in a game SHA-256 of the last hashes of its gateways.
+    """
     marks: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*$")], ...],
         Field(min_length=WORKLOADS, max_length=WORKLOADS),
     ]
     """Six bits of the hash after each decision, as a base64 digit: they say where two episodes
     part."""
+    gateways: (
+        Annotated[
+            tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*$")], ...],
+            Field(min_length=WORKLOADS, max_length=WORKLOADS),
+        ]
+        | None
+    ) = None
+    """In a game eight base64 digits of each gateway's last hash: they say whose chains part."""
 
 
 class Chain(_Model):
     """`chain.json`: a hash chain per episode over what was seen, done and earned.
 
     It starts with the hash of the workload's digest, and each decision adds its observation
-    (float32), action (int64) and reward (float64), little-endian (`chain.py`).
+    (float32), action (int64) and reward (float64), little-endian (`chain.py`). In a game each
+    gateway of an episode has a chain, over what it alone saw, did and got.
     """
 
     schema_version: Literal[1] = 1
@@ -274,6 +340,9 @@ class HeldOut(_Model):
     """Return of random dispatch on each workload; None where the scenario has no anchors."""
     bound: tuple[float, ...] | None = None
     """Upper bound of the return on each workload, likewise."""
+    late: Count | None = None
+    """Decisions of gateways that came too late, and were taken for nothing; None where no process
+    per gateway played."""
 
 
 Sandbox = Literal["bwrap", "container", "none"]

@@ -19,7 +19,15 @@ from safetensors import SafetensorError, deserialize
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.files import LARGEST_POLICY_FILE, read_bytes
 
-__all__ = ["NEAR", "Array", "distance", "read_weights", "weights_digest"]
+__all__ = [
+    "NEAR",
+    "Array",
+    "distance",
+    "parameters_in",
+    "parameters_of",
+    "read_weights",
+    "weights_digest",
+]
 
 NEAR = 1e-3
 """Relative distance below which weights are as good as equal: two trainings end far apart."""
@@ -70,6 +78,17 @@ def _values(kind: str, content: bytes) -> npt.NDArray[np.float64]:
         halves = np.frombuffer(content, "<u2").astype("<u4") << 16
         return halves.view("<f4").astype(np.float64)
     return np.frombuffer(content, NUMPY_TYPES.get(kind, "u1")).astype(np.float64)
+
+
+def parameters_of(arrays: list[Array]) -> int:
+    """Return how many numbers arrays hold."""
+    return sum(len(array.values) for array in arrays)
+
+
+def parameters_in(content: bytes) -> int:
+    """Return how many numbers the arrays of a `weights.safetensors` hold, given its content."""
+    tensors = deserialize(content)  # type: ignore[no-untyped-call]
+    return parameters_of([_array(facts) for _, facts in tensors])
 
 
 def weights_digest(arrays: list[Array]) -> str:

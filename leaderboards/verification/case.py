@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from edge_marl.agents.base import CentralAgent
+from edge_marl.agents.registry import find
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.policies.asking import Ask, OpenPolicy, policies_of
+from edge_marl.leaderboards.policies.asking import Ask, OpenGateways, OpenPolicy, policies_of
 from edge_marl.leaderboards.policies.sandbox import command_of, usable_sandbox
-from edge_marl.leaderboards.submission.chain import play_episodes
+from edge_marl.leaderboards.submission.chain import (
+    Choose,
+    Episode,
+    Moment,
+    chooser_of,
+    play_episodes,
+)
+from edge_marl.leaderboards.submission.facts import registered_name
 from edge_marl.leaderboards.submission.files import Actions, read_ledger
 from edge_marl.leaderboards.submission.results import outcome_of
 from edge_marl.leaderboards.submission.schema import (
@@ -24,12 +36,16 @@ from edge_marl.leaderboards.submission.schema import (
     Submission,
     Verification,
 )
-from edge_marl.leaderboards.verification.choosers import Again, checked
-from edge_marl.leaderboards.verification.fresh import Fresh
+from edge_marl.leaderboards.verification.choosers import Again, Seen, checked
+from edge_marl.leaderboards.verification.fresh import Fresh, number_from
+from edge_marl.leaderboards.verification.together import Together, open_together
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
-__all__ = ["Case", "expect"]
+__all__ = ["ALONE", "Case", "Played", "expect"]
+
+ALONE = 32
+"""Gateways of a game that are run alone: all, or of more a sample that nobody could know."""
 
 
 @dataclass
@@ -62,8 +78,11 @@ class Case:
     chain: Chain = field(init=False)
     actions: Actions = field(init=False)
 
-    again: list[Again] = field(default_factory=list)
-    """What the policy of each run chose on the test workloads; from re-execution."""
+    again: list[list[Again]] = field(default_factory=list)
+    """What the policy of each run, or each of its gateways that was asked alone, chose on the test
+    workloads; from re-execution."""
+    seen: list[Seen] = field(default_factory=list)
+    """What the episodes of each run showed; from re-execution."""
     differing: int | None = None
     """Decisions that it makes otherwise than the log says; from re-execution."""
     sandbox: Sandbox | None = None
@@ -100,21 +119,113 @@ class Case:
         with command_of("container", first.resolve(), self.code) as command:
             return shlex.join(command.argv)
 
-    def open_policy(self, seed: int, workloads: Sequence[Workload]) -> AbstractContextManager[Ask]:
-        """Open the policy of a run at the start of episodes, one per workload."""
+    @property
+    def is_decentralised(self) -> bool:
+        """Whether it is a policy of gateways that says to decide alone."""
+        game = self.submission.game
+        return game is not None and game.execution == "decentralised"
+
+    @property
+    def asks_all(self) -> bool:
+        """Whether all gateways are run alone, not a sample."""
+        return self.scenario.gateways.count <= ALONE
+
+    @cached_property
+    def asked_alone(self) -> list[int]:
+        """Gateways that are run alone, each in a process of its own; none where it is no
+        decentralised policy, or where a test opens it."""
+        if not self.is_decentralised or self.opener is not None:
+            return []
+        every = range(self.scenario.gateways.count)
+        if self.asks_all:
+            return list(every)
+        parts = (self.submission.seal, self.fresh.value if self.fresh else "")
+        return sorted(sorted(every, key=lambda g: number_from("alone", g, *parts))[:ALONE])
+
+    def open_policy(
+        self, seed: int, workloads: Sequence[Workload], gateway: int | None = None
+    ) -> AbstractContextManager[Ask]:
+        """Open the policy of a run at the start of episodes, one per workload.
+
+        Args:
+            seed: of the run.
+            workloads: of the episodes.
+            gateway: of a game, whose policy is opened alone; None opens the whole policy.
+        """
         if self.opener is not None:
             return self.opener(seed, workloads)
-        self.sandbox = self.sandbox or usable_sandbox(self.asked_sandbox)
-        opener = policies_of(self.folder, self.scenario, self.sandbox, self.code, self.output)
-        return opener(seed, workloads)
+        if self.is_reference:
+            return nullcontext(self._reference(seed, workloads))
+        return self._own_processes()(seed, workloads, () if gateway is None else (gateway,))
 
-    def play(self, workloads: Sequence[Workload]) -> Outcome:
-        """Return what the policy of every run gets on every workload, deciding by itself."""
-        runs = []
+    def _own_processes(self) -> OpenGateways:
+        self.sandbox = self.sandbox or usable_sandbox(self.asked_sandbox)
+        return policies_of(self.folder, self.scenario, self.sandbox, self.code, self.output)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is one of the package's own that see the whole game."""
+        agent = self.submission.agent
+        return agent.registered and issubclass(find(registered_name(agent.name)), CentralAgent)
+
+    def _reference(self, seed: int, workloads: Sequence[Workload]) -> Ask:
+        """Open a reference here: it looks at the simulator, and its code is the package's."""
+        kind = find(registered_name(self.submission.agent.name))
+        agent = kind.load(self.folder / "policy" / f"seed-{seed}", self.scenario)
+        return Trusted(chooser_of(agent, self.scenario, workloads, seed))
+
+    def play(self, workloads: Sequence[Workload]) -> Played:
+        """Return what the policy of every run does on every workload, deciding by itself."""
+        played = Played()
         for run in self.submission.runs:
-            with self.open_policy(run.seed, workloads) as ask:
-                runs.append(play_episodes(self.scenario, workloads, checked(ask, self.scenario)))
-        return outcome_of(runs)
+            with self._open_to_play(run.seed, workloads) as ask:
+                choose = checked(ask, self.scenario)
+                played.runs.append(play_episodes(self.scenario, workloads, choose))
+            if isinstance(ask, Together):
+                played.late.append(ask.late)
+        return played
+
+    @contextmanager
+    def _open_to_play(self, seed: int, workloads: Sequence[Workload]) -> Iterator[Ask]:
+        if self.asked_alone:
+            opener = self._own_processes()
+            with open_together(opener, self.scenario, seed, workloads) as together:
+                yield together
+        else:
+            with self.open_policy(seed, workloads) as ask:
+                yield ask
+
+
+@dataclass
+class Played:
+    """What the policies of all runs did, playing by themselves."""
+
+    runs: list[list[Episode]] = field(default_factory=list)
+    late: list[list[npt.NDArray[np.bool_]]] = field(default_factory=list)
+    """Where a process per gateway played: of each run, (R,) decisions of each step that came too
+    late."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The figures that boards show."""
+        return outcome_of(self.runs)
+
+
+class Trusted:
+    """Asks code of the package in this process."""
+
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+
+    def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
+        """Return (R,) actions."""
+        chosen = self._choose(moment)
+        if chosen is None:
+            raise RuntimeError("a policy ended an episode")
+        return chosen
+
+    def preferences(self) -> None:
+        """It tells none: what it does depends on no rounding of another machine's."""
 
 
 def expect(path: Path, what: str, expected: object, claimed: object) -> None:

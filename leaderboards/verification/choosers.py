@@ -1,24 +1,32 @@
 """The choosers of a verification: the log, the policy on the log, the policy on twins.
 
-Each is the `choose` of `chain.play_episodes` for all test workloads of one run.
+Each is the `choose` of `chain.play_episodes` for all test workloads of one run. In a game of
+gateways a policy is asked as a whole, or one gateway of it alone, with what this one sees.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.policies.asking import Ask
-from edge_marl.leaderboards.submission.chain import Episode, Moment
+from edge_marl.leaderboards.submission.chain import (
+    Choose,
+    Episode,
+    Moment,
+    choices_of,
+    rows_of,
+)
 from edge_marl.leaderboards.submission.files import Actions
 from edge_marl.leaderboards.submission.schema import WORKLOADS
 from edge_marl.scenario import Scenario
 
-__all__ = ["MAY_DIFFER", "Again", "Logged", "Paired", "checked"]
+__all__ = ["MAY_DIFFER", "Again", "Logged", "Paired", "Seen", "check_again", "checked"]
 
 MAY_DIFFER = 0.001
 """Share of a run's decisions that its policy may make otherwise on another machine: networks
@@ -34,30 +42,36 @@ class Logged:
 
     def __init__(self, actions: Actions, run: int, scenario: Scenario, where: str) -> None:
         self._lengths = actions.lengths[run]
-        self._where = where
-        self.total = int(self._lengths.sum())
-        self._table = np.zeros((int(self._lengths.max()), WORKLOADS), dtype=np.int64)
+        self._where, self._gateways = where, rows_of(scenario)
+        self._next = np.zeros(WORKLOADS, dtype=np.int64)
+        """The decision of each episode's log that comes next."""
+        self._table = np.zeros((WORKLOADS, int(self._lengths.max())), dtype=np.int64)
         for k, length in enumerate(self._lengths):
             episode = actions.episode(run, k)
-            self._table[:length, k] = episode
-            if (wrong := np.flatnonzero(episode >= scenario.num_actions)).size:
+            self._table[k, :length] = episode
+            if (wrong := np.flatnonzero(episode >= choices_of(scenario))).size:
                 raise SubmissionError(
                     f"{where}, workload {k}, decision {wrong[0]}: expected an action from 0 to "
-                    f"{scenario.num_actions - 1}, found {episode[wrong[0]]}"
+                    f"{choices_of(scenario) - 1}, found {episode[wrong[0]]}"
                 )
 
     def choose(
         self, moment: Moment, needed: npt.NDArray[np.bool_] | None = None
     ) -> npt.NDArray[np.int64]:
-        """Return the logged actions; there must be some where they are needed, or at all going."""
-        needed = moment.going if needed is None else needed
-        if (short := np.flatnonzero(needed & (self._lengths <= moment.number))).size:
+        """Return the logged actions (R,); there must be one where it is needed, or at all going."""
+        if moment.number == 0:
+            self._next[:] = 0
+        going = (moment.going if needed is None else needed).reshape(WORKLOADS, self._gateways)
+        place = self._next[:, None] + going.cumsum(axis=1) - 1
+        if (short := np.argwhere(going & (place >= self._lengths[:, None]))).size:
+            k, gateway = short[0]
             raise SubmissionError(
-                f"{self._where}, workload {short[0]}, decision {moment.number}: expected a "
+                f"{self._where}, workload {k}, decision {place[k, gateway]}: expected a "
                 "decision, found none: the episode goes on where the log ends"
             )
-        row: npt.NDArray[np.int64] = self._table[moment.number]
-        return row
+        self._next += going.sum(axis=1)
+        found = np.take_along_axis(self._table, np.where(going, place, 0), axis=1)
+        return np.where(going, found, 0).ravel()
 
     def check_all_used(self, episodes: Sequence[Episode]) -> None:
         """Raise if the log goes on where an episode has ended."""
@@ -71,31 +85,50 @@ class Logged:
 
 
 class Again:
-    """Asks a policy on the logged trajectory, so that one decision that differs stays one."""
+    """Asks a policy on the logged trajectory, so that one decision that differs stays one.
 
-    def __init__(self, ask: Ask, logged: Logged) -> None:
-        self._ask, self.logged = ask, logged
+    Args:
+        ask: the policy.
+        logged: what it is compared with.
+        gateway: of a game, whose policy it is, asked alone; None asks the whole policy.
+        late: (R,) decisions of each step that were none of the policy's, as they came too late.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        logged: Logged,
+        gateway: int | None = None,
+        late: Sequence[npt.NDArray[np.bool_]] = (),
+    ) -> None:
+        self._ask, self.logged, self.gateway, self._late = ask, logged, gateway, late
         self.asked: list[npt.NDArray[np.int64]] = []
-        """What the policy chose at each decision, (E,) each."""
-        self.seen: list[list[bytes]] = []
-        """Digest of what it was shown at each decision in each episode."""
-        self.differing = 0
-        self._first = ""
-        self._worse = ""
+        """What the policy chose at each decision, a row each."""
+        self.total = self.differing = 0
+        """Decisions that were compared, and those of them that differ."""
+        self.first = ""
+        """The first that differs, for people."""
+        self.worse = ""
+        """The first that differs, and is not as good to the policy."""
 
     def choose(self, moment: Moment) -> npt.NDArray[np.int64]:
         """Return the logged actions, and remember the policy's."""
-        logged, chosen = self.logged.choose(moment), self._ask(moment)
+        logged = self.logged.choose(moment)
+        own, expected = _own_part(moment, logged, self.gateway)
+        chosen = self._ask(own)
         self.asked.append(chosen)
-        self.seen.append(_shown(moment))
-        wrong = np.flatnonzero(moment.going & (chosen != logged))
+        compared = own.going
+        if self._late:
+            compared = compared & ~_own_part(moment, self._late[moment.number], self.gateway)[1]
+        self.total += int(compared.sum())
+        wrong = np.flatnonzero(compared & (chosen != expected))
         if wrong.size:
-            self._note(moment.number, wrong, chosen, logged)
+            self._note(moment, wrong, chosen, expected)
         return logged
 
     def _note(
         self,
-        number: int,
+        moment: Moment,
         wrong: npt.NDArray[np.intp],
         chosen: npt.NDArray[np.int64],
         logged: npt.NDArray[np.int64],
@@ -105,37 +138,62 @@ class Again:
         told = self._ask.preferences()
         for k in wrong:
             said = (
-                f"workload {k}, decision {number}: expected {chosen[k]} as the policy decides, "
-                f"found {logged[k]}"
+                f"{_place(moment, int(k), self.gateway)}: expected {chosen[k]} as the policy "
+                f"decides, found {logged[k]}"
             )
-            self._first = self._first or said
+            self.first = self.first or said
             if told is None or not _as_good(told[k], int(logged[k]), int(chosen[k])):
-                self._worse = self._worse or said
+                self.worse = self.worse or said
 
-    def check(self, where: str) -> None:
-        """Raise if a decision differs that was no choice between equals, or too many do."""
-        counted = f"{self.differing} of {self.logged.total} decisions differ"
-        if self._worse:
+
+def check_again(where: str, parts: Sequence[Again]) -> None:
+    """Raise if a decision differs that was no choice between equals, or too many of a run do.
+
+    Args:
+        where: the run, for people.
+        parts: its policy, or in a game its gateways.
+    """
+    differing, total = (
+        sum(counts) for counts in zip(*((a.differing, a.total) for a in parts), strict=True)
+    )
+    counted = f"{differing} of {total} decisions differ"
+    for again in parts:
+        if again.worse:
             raise SubmissionError(
-                f"{where}, {self._worse}: the policy does not prefer both alike; {counted}"
+                f"{where}, {again.worse}: the policy does not prefer both alike; {counted}"
             )
-        if self.differing > MAY_DIFFER * self.logged.total:
-            raise SubmissionError(f"{where}, {self._first}; {counted}, {100 * MAY_DIFFER:g} % may")
+    if differing > MAY_DIFFER * total:
+        first = next(again.first for again in parts if again.first)
+        raise SubmissionError(f"{where}, {first}; {counted}, {100 * MAY_DIFFER:g} % may")
 
 
 def _as_good(preferences: npt.NDArray[np.float64], one: int, other: int) -> bool:
     """Whether two actions of a row (A,) are preferred alike, to within rounding."""
-    if not 0 <= other < len(preferences):
-        return False
+    if not (0 <= one < len(preferences) and 0 <= other < len(preferences)):
+        return False  # it tells nothing of what is no action, or of doing nothing in a game
     a, b = preferences[one], preferences[other]
     return bool(abs(a - b) <= ROUNDING * max(1.0, abs(b)))  # never of what is not finite
 
 
-class Paired:
-    """Asks a policy in twin episodes, and compares while it is shown the same as before."""
+class Seen:
+    """Remembers what each episode showed at each decision."""
 
-    def __init__(self, ask: Ask, again: Again) -> None:
-        self._ask, self._again = ask, again
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+        self.shown: list[list[bytes]] = []
+        """A digest per episode, of one that is over nothing."""
+
+    def choose(self, moment: Moment) -> npt.NDArray[np.int64] | None:
+        """Choose as another does."""
+        self.shown.append(_shown(moment))
+        return self._choose(moment)
+
+
+class Paired:
+    """Asks a policy in twin episodes, and compares while they show the same as before."""
+
+    def __init__(self, ask: Ask, again: Again, seen: Seen) -> None:
+        self._ask, self._again, self._seen = ask, again, seen
         self._same = np.ones(WORKLOADS, dtype=np.bool_)
         self._shared = np.zeros(WORKLOADS, dtype=np.int64)
         self.compared = 0
@@ -144,25 +202,29 @@ class Paired:
     def choose(self, moment: Moment) -> npt.NDArray[np.int64] | None:
         """Return what was chosen before where all is the same; None when nothing is any more."""
         number = moment.number
-        seen = self._again.seen
+        seen = self._seen.shown
         before = seen[number] if number < len(seen) else [b""] * WORKLOADS
-        same = [one == other for one, other in zip(_shown(moment), before, strict=True)]
-        self._same &= moment.going & np.array(same)
+        now = _shown(moment)
+        self._same &= np.array(
+            [one == other != b"" for one, other in zip(now, before, strict=True)]
+        )
         if not self._same.any():
             return None
-        chosen = self._ask(moment)
-        expected = self._again.asked[number]
-        wrong = np.flatnonzero(self._same & (chosen != expected))
+        needed = moment.going & np.repeat(self._same, moment.gateways)
+        logged = self._again.logged.choose(moment, needed)
+        own, still = _own_part(moment, needed, self._again.gateway)
+        chosen, expected = self._ask(own), self._again.asked[number]
+        wrong = np.flatnonzero(still & (chosen != expected))
         if wrong.size:
             k = int(wrong[0])
             self._first = (
-                f"workload {k}, decision {number}: expected {expected[k]} as in the "
+                f"{_place(moment, k, self._again.gateway)}: expected {expected[k]} as in the "
                 f"twin that is the same so far, found {chosen[k]}: the policy knows what is to come"
             )
             return None
         self._shared += self._same
-        self.compared += int(self._same.sum())
-        return np.where(self._same, self._again.logged.choose(moment, self._same), 0)
+        self.compared += int(still.sum())
+        return logged
 
     def check(self, where: str) -> None:
         """Raise if a decision differs, or if there was nothing to compare."""
@@ -176,26 +238,44 @@ class Paired:
 
 def checked(ask: Ask, scenario: Scenario) -> Callable[[Moment], npt.NDArray[np.int64]]:
     """Return a chooser that lets a policy play, its actions checked."""
+    choices = choices_of(scenario)
 
     def choose(moment: Moment) -> npt.NDArray[np.int64]:
         chosen = ask(moment)
-        wrong = np.flatnonzero(moment.going & ((chosen < 0) | (chosen >= scenario.num_actions)))
+        wrong = np.flatnonzero(moment.going & ((chosen < 0) | (chosen >= choices)))
         if wrong.size:
             raise SubmissionError(
-                f"workload {wrong[0]}, decision {moment.number}: the policy chose "
-                f"{chosen[wrong[0]]}: expected 0 to {scenario.num_actions - 1}"
+                f"{moment.place(int(wrong[0]))}: the policy chose {chosen[wrong[0]]}: expected 0 "
+                f"to {choices - 1}"
             )
         return chosen
 
     return choose
 
 
+def _own_part(
+    moment: Moment, rows: npt.NDArray[Any], gateway: int | None
+) -> tuple[Moment, npt.NDArray[Any]]:
+    """Return a gateway's part of a moment and of (R, ...), or all of both."""
+    if gateway is None:
+        return moment, rows
+    return moment.of(gateway), rows[gateway :: moment.gateways]
+
+
+def _place(moment: Moment, row: int, gateway: int | None) -> str:
+    """Say where a decision is, given its row among those that were asked."""
+    return moment.place(row if gateway is None else row * moment.gateways + gateway)
+
+
 def _shown(moment: Moment) -> list[bytes]:
     """Return a digest of what is shown in each episode, of one that is over nothing."""
-    rows = zip(moment.observation, moment.mask, moment.agent_index, moment.going, strict=True)
+    going = moment.going.reshape(WORKLOADS, moment.gateways)
+    deciding: list[bool] = np.any(going, axis=1).tolist()
+    shown = (moment.observation, moment.mask, moment.agent_index)
+    rows = zip(*(np.split(part, WORKLOADS) for part in shown), deciding, strict=True)
     return [
         hashlib.blake2b(b"".join(part.tobytes() for part in parts), digest_size=8).digest()
-        if going
+        if decides
         else b""
-        for *parts, going in rows
+        for *parts, decides in rows
     ]

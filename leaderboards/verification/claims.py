@@ -9,12 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_marl.agents import names
 from edge_marl.agents.checkpoint import FORMAT
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission import files
-from edge_marl.leaderboards.submission.facts import check_name, kind_of, means_of, tier_of
+from edge_marl.leaderboards.submission.chain import is_game
+from edge_marl.leaderboards.submission.facts import (
+    check_name,
+    execution_of,
+    information_of,
+    is_registered,
+    kind_of,
+    means_of,
+    registered_name,
+    sharing_of,
+    tier_of,
+)
 from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION
 from edge_marl.leaderboards.submission.schema import (
     FEWER_RUNS,
@@ -23,12 +33,14 @@ from edge_marl.leaderboards.submission.schema import (
     Submission,
     seal_of,
 )
+from edge_marl.leaderboards.submission.weights import parameters_of, read_weights
 from edge_marl.leaderboards.verification.case import Case, expect
 from edge_marl.metrics import metrics_of
 
 __all__ = [
     "check_agent_name",
     "check_folder",
+    "check_game",
     "check_ledger",
     "check_log",
     "check_place",
@@ -118,9 +130,9 @@ def check_runs(case: Case) -> str:
     """Raise unless there are the runs that the kind of agent has, with the seeds from 0 up."""
     path, agent = case.folder / SUBMISSION, case.submission.agent
     if agent.registered:
-        if agent.name not in names():
+        if not is_registered(registered_name(agent.name)):
             raise SubmissionError(f"{path}: agent '{agent.name}' is not registered")
-        expect(path, "agent.kind", kind_of(agent.name), agent.kind)
+        expect(path, "agent.kind", kind_of(registered_name(agent.name)), agent.kind)
     budget = case.submission.about.training.budget
     if agent.kind != "learner" and budget:
         raise SubmissionError(
@@ -138,6 +150,42 @@ def check_runs(case: Case) -> str:
         )
     mark = f"; marked: {case.submission.mark}" if case.submission.mark else ""
     return f"{len(seeds)} of {agent.name}, a {agent.kind} agent{mark}"
+
+
+def check_game(case: Case) -> str:
+    """Raise unless a submission to a game's board says what its policy of gateways is, and only
+    such a one does."""
+    path, submission = case.folder / SUBMISSION, case.submission
+    game, agent = submission.game, submission.agent
+    if not is_game(case.scenario):
+        if game is not None:
+            raise SubmissionError(f"{path}: game: '{case.scenario.label}' is no game of gateways")
+        return "none: a board of the single environment"
+    if game is None:
+        raise SubmissionError(
+            f"{path}: game is missing: it says what a policy of gateways is (edge-marl submit)"
+        )
+    if agent.registered:
+        name = registered_name(agent.name)
+        expect(path, "game.execution", execution_of(name), game.execution)
+        expect(path, "game.sharing", sharing_of(agent.settings), game.sharing)
+        expect(path, "game.information", information_of(name), game.information)
+    if agent.kind != "learner" and game.information != "none":
+        raise SubmissionError(
+            f"{path}: game.information is '{game.information}', but agent.kind is '{agent.kind}'"
+        )
+    if submission.policy_seeds:
+        expect(path, "game.parameters", _parameters(case), game.parameters)
+    return (
+        f"{game.execution}; weights shared by: {game.sharing}; information used in training: "
+        f"{game.information}; {game.parameters} parameters"
+    )
+
+
+def _parameters(case: Case) -> int:
+    """Return how many numbers the weights of a policy hold, the most of any run."""
+    places = (case.folder / place for place in case.submission.files if place.endswith("tensors"))
+    return max((parameters_of(read_weights(place)) for place in places), default=0)
 
 
 def check_agent_name(case: Case) -> str:
@@ -205,7 +253,7 @@ def _check_config(path: Path, submission: Submission) -> None:
     digest = trained_for.get("digest") if isinstance(trained_for, dict) else None
     expect(path, "scenario digest", submission.scenario.digest, digest)
     if submission.agent.registered:
-        expect(path, "agent", submission.agent.name, config.get("agent"))
+        expect(path, "agent", registered_name(submission.agent.name), config.get("agent"))
 
 
 def check_log(case: Case) -> str:
@@ -217,6 +265,10 @@ def check_log(case: Case) -> str:
         raise SubmissionError(
             f"{case.folder / CHAIN}: runs have the seeds {logged}, {SUBMISSION} has {seeds}"
         )
+    for run in case.chain.runs:
+        if (run.gateways is None) == is_game(case.scenario):
+            state = "missing" if run.gateways is None else "there, where no gateways play"
+            raise SubmissionError(f"{case.folder / CHAIN}: run {run.seed}: gateways is {state}")
     if (rows := len(case.actions.lengths)) != len(seeds):
         raise SubmissionError(
             f"{case.folder / ACTIONS}: has {rows} runs, {SUBMISSION} has {len(seeds)}"

@@ -13,15 +13,18 @@ from edge_marl.benchmarks.report.intervals import FloatArray
 from edge_marl.benchmarks.report.stats import change_error
 from edge_marl.bound import Anchors, anchors
 from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.submission.chain import play_episodes
+from edge_marl.leaderboards.submission.files import actions_of
 from edge_marl.leaderboards.submission.results import (
     Result,
     held_out_result,
     ranked_by,
     result_of,
 )
-from edge_marl.leaderboards.submission.schema import WORKLOADS, HeldOut, Outcome
-from edge_marl.leaderboards.verification.case import Case
-from edge_marl.leaderboards.verification.fresh import Fresh, draw_fresh
+from edge_marl.leaderboards.submission.schema import WORKLOADS, HeldOut
+from edge_marl.leaderboards.verification.case import Case, Played
+from edge_marl.leaderboards.verification.choosers import Again, Logged, check_again
+from edge_marl.leaderboards.verification.fresh import Fresh, draw_fresh, number_from
 from edge_marl.workload import Workload
 
 __all__ = ["check_frozen", "check_held_out"]
@@ -34,6 +37,11 @@ LEAST_CHANCE = 1e-4
 of workloads are drawn alike, so what an honest policy gets on them is exchangeable, and one honest
 policy in ten thousand or fewer fails; one that does well on some public workloads because it knows
 them, and throws away others to hide it, has an equal mean and another spread."""
+
+
+AGAIN = 8
+"""Gateways of each run of a game that are asked alone on the held-out workloads, drawn from what
+these are drawn from; on the test workloads all were, or the sample."""
 
 
 def check_frozen(case: Case) -> str:
@@ -59,10 +67,46 @@ def check_held_out(case: Case) -> str:
     workloads = [draw_fresh(case.scenario, k, *parts) for k in range(WORKLOADS)]
     ends = _anchors(case, workloads)
     public = result_of(case.submission, case.closed_loop, case.scenario)
-    found = _held_out(case, case.play(workloads), ends, public)
-    finding = _compare(case, found, public)
+    played = case.play(workloads)
+    found = _held_out(case, played, ends, public)
+    alone = _alone_again(case, played, workloads)
+    finding = _compare(case, found, public) + alone
     case.held_out = found
     return finding
+
+
+def _alone_again(case: Case, played: Played, workloads: list[Workload]) -> str:
+    """Raise if a gateway, asked alone on what it saw there, decides otherwise than it did.
+
+    Gateways that play together could tell each other something, if only by how long they take.
+    """
+    if not played.late:
+        return ""
+    asked = 0
+    log = actions_of(played.runs)
+    for number, run in enumerate(case.submission.runs):
+        where = f"{case.folder}: held-out, run {run.seed}"
+        logged = Logged(log, number, case.scenario, where)
+        parts: list[Again] = []
+        for gateway in _drawn(case, run.seed):
+            with case.open_policy(run.seed, workloads, gateway) as ask:
+                parts.append(Again(ask, logged, gateway, late=played.late[number]))
+                play_episodes(case.scenario, workloads, parts[-1].choose)
+            if parts[-1].worse:
+                break
+        check_again(where, parts)
+        asked += len(parts)
+    return f"; {asked} gateways alone decide as they did there, {_late(played)} decisions were late"
+
+
+def _drawn(case: Case, seed: int) -> list[int]:
+    """Return the gateways of a run that are asked alone."""
+    value = _fresh_of(case).value
+    return sorted(case.asked_alone, key=lambda g: number_from(value, "again", seed, g))[:AGAIN]
+
+
+def _late(played: Played) -> int:
+    return sum(int(late.sum()) for run in played.late for late in run)
 
 
 def _fresh_of(case: Case) -> Fresh:
@@ -79,8 +123,9 @@ def _anchors(case: Case, workloads: list[Workload]) -> Anchors | None:
         return anchors(case.scenario, workloads, folder)
 
 
-def _held_out(case: Case, outcome: Outcome, ends: Anchors | None, public: Result) -> HeldOut:
+def _held_out(case: Case, played: Played, ends: Anchors | None, public: Result) -> HeldOut:
     """Return what the ledger is to say."""
+    outcome = played.outcome
     per_task = [value or 0.0 for run in outcome.metrics["utility_per_task"] for value in run]
     return HeldOut(
         source=_fresh_of(case).source,
@@ -90,6 +135,7 @@ def _held_out(case: Case, outcome: Outcome, ends: Anchors | None, public: Result
         outcome=outcome,
         random=None if ends is None else tuple(ends.random.tolist()),
         bound=None if ends is None else tuple(ends.bound.tolist()),
+        late=_late(played) if played.late else None,
     )
 
 

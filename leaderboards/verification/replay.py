@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.submission.chain import Episode, first_difference, play_episodes
+from edge_marl.leaderboards.submission.chain import (
+    GATEWAY_DIGITS,
+    Episode,
+    first_difference,
+    play_episodes,
+)
 from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION
 from edge_marl.leaderboards.verification.case import Case, expect
 from edge_marl.leaderboards.verification.choosers import Logged
@@ -34,12 +39,22 @@ def _check_episode(case: Case, number: int, workload: int, episode: Episode) -> 
             f"{_mark(episode.marks, at)}, found {_mark(marks, at)}: what was seen, done or "
             "earned is not what the log says"
         )
+    if chain.gateways is not None and (ends := chain.gateways[workload]) != episode.gateways:
+        at = first_difference(ends, episode.gateways or "") // GATEWAY_DIGITS
+        raise SubmissionError(
+            f"{path}: {where}, gateway {at}: end of its chain: expected "
+            f"'{_digits(episode.gateways or '', at)}', found '{_digits(ends, at)}'"
+        )
     if (head := chain.heads[workload]) != episode.head:
         raise SubmissionError(
             f"{path}: {where}: head of the chain: expected {episode.head[:12]}, found {head[:12]}"
         )
     for name, value in episode.metrics.items():
         expect(case.folder / SUBMISSION, f"{where}: {name}", value, run.metrics[name][workload])
+
+
+def _digits(ends: str, gateway: int) -> str:
+    return ends[gateway * GATEWAY_DIGITS : (gateway + 1) * GATEWAY_DIGITS]
 
 
 def _mark(marks: str, at: int) -> str:

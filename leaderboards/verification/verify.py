@@ -45,6 +45,7 @@ CHECKS = (
     Check("place", "claimed", claims.check_place),
     Check("scenario", "claimed", claims.check_scenario),
     Check("runs", "claimed", claims.check_runs),
+    Check("game", "claimed", claims.check_game),
     Check("name", "claimed", claims.check_agent_name),
     Check("workloads", "claimed", claims.check_workloads),
     Check("sums", "claimed", claims.check_sums),

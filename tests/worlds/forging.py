@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl.leaderboards.submission.chain import Episode
+from edge_marl.agents import Agent, make
+from edge_marl.benchmarks.run.evaluation import draw_test_workloads
+from edge_marl.leaderboards.submission.chain import Episode, chooser_of, gateways_of, play_episodes
 from edge_marl.leaderboards.submission.facts import code_sha256, means_of
-from edge_marl.leaderboards.submission.files import Actions, read_actions, sha256_of
-from edge_marl.leaderboards.submission.schema import WORKLOADS, ChainRun, Run, seal_of
+from edge_marl.leaderboards.submission.files import actions_of, read_actions, sha256_of
+from edge_marl.leaderboards.submission.schema import WORKLOADS, ChainRun, Run, board_of, seal_of
+from edge_marl.scenario import load_scenario
 
 GOOD = next((Path(__file__).parents[1] / "submissions" / "good").glob("*/*"))
 """The good submission: prophet on smoke."""
@@ -74,11 +77,10 @@ def with_played(folder: Path, episodes: Sequence[Episode]) -> Path:
     facts["runs"], facts["means"] = [run.model_dump(mode="json")], means_of([run])
     write(folder, facts)
     heads, marks = [e.head for e in episodes], [e.marks for e in episodes]
-    chain = ChainRun(seed=0, heads=tuple(heads), marks=tuple(marks))
+    ends = gateways_of(episodes)
+    chain = ChainRun(seed=0, heads=tuple(heads), marks=tuple(marks), gateways=ends)
     write(folder, {"schema_version": 1, "runs": [chain.model_dump(mode="json")]}, "chain.json")
-    actions = np.concatenate([e.actions for e in episodes]).astype("<u2")
-    lengths = np.array([len(e.actions) for e in episodes], "<i4").reshape(1, WORKLOADS)
-    (folder / "actions.npz").write_bytes(Actions(actions, lengths).packed())
+    (folder / "actions.npz").write_bytes(actions_of([episodes]).packed())
     seal(folder)
     return folder
 
@@ -95,3 +97,36 @@ def with_episodes(folder: Path, episodes: Sequence[Episode], code: str) -> Path:
     with_played(folder, episodes)
     own = folder.with_name(folder.name.rpartition("-")[0] + "-own")
     return folder.rename(own)
+
+
+def game_of_good(root: Path, game: str = "smoke-game") -> Path:
+    """Copy the good submission to the board of a game, without runs of it (`with_played`)."""
+    scenario = load_scenario(game)
+    folder = root / board_of(scenario.label) / GOOD.name
+    shutil.copytree(GOOD, folder)
+    facts = read(folder)
+    facts["scenario"] = {"name": scenario.label, "digest": scenario.digest}
+    facts["workloads"] = [w.digest for w in draw_test_workloads(scenario, WORKLOADS)]
+    facts["game"] = {
+        "execution": "decentralised",
+        "sharing": "all",
+        "information": "none",
+        "parameters": 0,
+    }
+    write(folder, facts)
+    config = folder / "policy" / "seed-0" / "config.json"
+    own = json.loads(config.read_text())
+    own["scenario"] = {"name": scenario.label, "digest": scenario.digest}
+    config.write_text(json.dumps(own), "utf-8")
+    seal(folder)
+    return folder
+
+
+def good_game(root: Path) -> Path:
+    """Make a good submission to the board of a game: prophet on `smoke-game`."""
+    scenario = load_scenario("smoke-game")
+    workloads = draw_test_workloads(scenario, WORKLOADS)
+    agent = make("prophet", scenario)
+    assert isinstance(agent, Agent)
+    episodes = play_episodes(scenario, workloads, chooser_of(agent, scenario, workloads, 0))
+    return with_played(game_of_good(root), episodes)

@@ -1,6 +1,7 @@
-"""Random mutations of the good submission: every one that changes content must be rejected.
+"""Random mutations of a good submission: every one that changes content must be rejected.
 
     python -m tests.leaderboards.verification.mutations --count 1000 --seed 0
+    python -m tests.leaderboards.verification.mutations --game --count 500
 
 Bits are flipped, bytes cut and put in, values edited and rows swapped, half of the time with the
 seal made anew, so that it is the checks behind the seal that have to find it.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_marl.leaderboards.verification.verify import verify
-from tests.worlds.forging import copy_of_good, edit, edit_actions, read
+from tests.worlds.forging import GOOD, edit, edit_actions, good_game, read
 
 FILES = ("submission.json", "actions.npz", "chain.json", "policy/seed-0/config.json")
 DECLARED = {"about", "hardware", "versions", "settings", "decision_latency_us", "train_s"}
@@ -71,10 +73,12 @@ def edit_action(folder: Path, rng: random.Random) -> None:
 def swap_rows(folder: Path, rng: random.Random) -> None:
     """Swap the values of two workloads in every list of the runs, sealed."""
     one, other = rng.sample(range(100), 2)
-    name, run = rng.choice((("submission.json", "metrics"), ("chain.json", "heads")))
+    name, run = rng.choice(
+        (("submission.json", "metrics"), ("chain.json", "heads"), ("chain.json", "gateways"))
+    )
 
     def change(facts: Any) -> None:
-        found = facts["runs"][0][run]
+        found = facts["runs"][0].get(run) or facts["runs"][0]["heads"]
         for values in found.values() if isinstance(found, dict) else [found]:
             values[one], values[other] = values[other], values[one]
 
@@ -108,19 +112,20 @@ MUTATIONS: tuple[Callable[[Path, random.Random], None], ...] = (
 )  # fmt: skip
 
 
-def survivors(count: int, seed: int) -> tuple[list[str], Counter[str]]:
+def survivors(count: int, seed: int, good: Path = GOOD) -> tuple[list[str], Counter[str]]:
     """Mutate and verify; return what was let through, and how often each check caught one.
 
     Args:
         count: mutations.
         seed: of all of them.
+        good: what is mutated.
     """
     rng = random.Random(seed)
     through, caught = [], Counter[str]()
     for number in range(count):
         mutate = rng.choice(MUTATIONS)
         with tempfile.TemporaryDirectory() as root:
-            folder = copy_of_good(Path(root))
+            folder = Path(shutil.copytree(good, Path(root, good.parent.name, good.name)))
             before = _content(folder)
             mutate(folder, rng)
             if _content(folder) == before:
@@ -150,8 +155,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--game", action="store_true", help="of a submission of a game")
     asked = parser.parse_args()
-    through, caught = survivors(asked.count, asked.seed)
+    with tempfile.TemporaryDirectory() as root:
+        good = good_game(Path(root)) if asked.game else GOOD
+        through, caught = survivors(asked.count, asked.seed, good)
     for check, times in caught.most_common():
         print(f"{times:6} {check}")  # noqa: T201 (a script)
     print(f"{len(through)} of {asked.count} were let through", *through)  # noqa: T201 (a script)
