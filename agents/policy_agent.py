@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from edge_marl.agents.base import Agent, legal_actions
 from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
+from edge_marl.agents.networks.sharing import Networks, check_networks
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
@@ -50,6 +51,7 @@ class PolicyAgent(Agent, Generic[C]):
         super().__init__(scenario)
         self.config = config
         self.actor = deepcopy(actor).double().eval().requires_grad_(False)
+        self._networks = Networks(scenario, config)
         self.reset(0)
 
     @classmethod
@@ -72,7 +74,7 @@ class PolicyAgent(Agent, Generic[C]):
         seen = torch.tensor(observation, dtype=torch.float64)
         legal = torch.from_numpy(legal_actions(info, len(observation), self.scenario))
         with torch.inference_mode():
-            return self.most_probable(self.log_probabilities(seen, legal))
+            return self.most_probable(self.log_probabilities(seen, legal, *self._which(seen, info)))
 
     def most_probable(self, log_probabilities: Tensor) -> npt.NDArray[np.int64]:
         """Return the action (B,) of each row's largest (B, A), and keep them as preferences."""
@@ -80,9 +82,19 @@ class PolicyAgent(Agent, Generic[C]):
         action: npt.NDArray[np.int64] = log_probabilities.argmax(dim=-1).numpy()
         return action
 
-    def log_probabilities(self, observation: Tensor, mask: Tensor) -> Tensor:
+    def _which(self, seen: Tensor, info: Mapping[str, Any]) -> tuple[Tensor, ...]:
+        """Return which network decides (B,), where there are several."""
+        if self._networks.count == 1:
+            return ()
+        if "agent_index" not in info:
+            raise AgentError(
+                "there are several networks: info['agent_index'] has to say whose turn it is"
+            )
+        return (self._networks.of(seen, torch.tensor(info["agent_index"])),)
+
+    def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return log-probabilities (B, A) of the policy in evaluation."""
-        values: Tensor = self.actor(observation, mask)
+        values: Tensor = self.actor(observation, mask, *which)
         return values
 
     def save(self, folder: str | Path) -> None:
@@ -98,9 +110,12 @@ class PolicyAgent(Agent, Generic[C]):
         settings, weights = read_checkpoint(Path(folder), cls.name, scenario, transfer)
         try:
             config: Any = cls.config_class(**_without_lists(settings))
+            check_networks(scenario, config, weights)
             with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
                 actor = cls.build_actor(scenario, config)
             actor.load_state_dict({k: _tensor(k, v) for k, v in weights.items()})
+        except AgentError as error:
+            raise AgentError(f"{folder}: {error}") from None
         except Exception as error:  # whatever wrong settings or weights lead to
             reason = " ".join(str(error).split())[:300]
             why = f"settings or weights are not those of this version's '{cls.name}'"

@@ -1,4 +1,6 @@
-"""MAPPO: proximal policy optimisation of a shared policy, with a critic of the whole state.
+"""MAPPO: proximal policy optimisation of policies, with a critic of the whole state.
+
+Gateways share a policy, or each or each role has its own; the critic is one for all.
 
 With pi the gateways' policy, V the critic, A the team's generalised advantage from r and V(s), and
 rho_g = pi(a_g | o_g) / pi_old(a_g | o_g):
@@ -29,22 +31,26 @@ from edge_marl.agents.centralised.shared import (
     CentralisedLearner,
     Game,
     GatewayNetwork,
+    OwnNetworks,
 )
+from edge_marl.agents.networks.sharing import cut_each
 from edge_marl.scenario import Scenario
 
 __all__ = ["MappoAgent", "make_learner"]
 
 
 class MappoAgent(CentralisedAgent):
-    """Acts by the most probable choice of the shared policy that MAPPO trained."""
+    """Acts by the most probable choice of the policy that MAPPO trained."""
 
     name = "mappo"
     config_class: ClassVar[Any] = MappoConfig
 
 
 class _Learner(CentralisedLearner):
-    def __init__(self, network: GatewayNetwork, state_size: int, config: MappoConfig) -> None:
-        self._config = config
+    def __init__(
+        self, network: GatewayNetwork | OwnNetworks, state_size: int, config: MappoConfig
+    ) -> None:
+        self._config, self._network = config, network
         self._policy = ProbabilisticTensorDictSequential(
             OnDict(network, [("agents", "observation")], [("agents", "logits")]),
             ProbabilisticTensorDictModule(
@@ -58,6 +64,7 @@ class _Learner(CentralisedLearner):
         )
         value = MLP(state_size, 1, num_cells=list(config.hidden), activation_class=nn.ReLU)
         critic = OnDict(value, ["state"], ["state_value"])
+        self._critic = value
         self._advantage = GAE(gamma=config.gamma, lmbda=config.gae_lambda, value_network=critic)
         self.loss = ClipPPOLoss(
             self._policy,
@@ -104,14 +111,26 @@ class _Learner(CentralisedLearner):
                 loss = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
                 self.optimiser.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(self.loss.parameters(), self._config.max_grad_norm)
+                self._cut()
                 self.optimiser.step()
                 updates += 1
         return updates
 
+    def _cut(self) -> None:
+        """Cut gradients to their norm: of all networks together, or of each by itself."""
+        most = self._config.max_grad_norm
+        if isinstance(self._network, OwnNetworks):
+            cut_each(self._network.each.weights.values(), most)
+            nn.utils.clip_grad_norm_(self._critic.parameters(), most)
+        else:
+            nn.utils.clip_grad_norm_(self.loss.parameters(), most)
+
 
 def make_learner(
-    scenario: Scenario, config: MappoConfig, network: GatewayNetwork, state_size: int
+    scenario: Scenario,
+    config: MappoConfig,
+    network: GatewayNetwork | OwnNetworks,
+    state_size: int,
 ) -> CentralisedLearner:
     """Return an untrained learner (see `MakeLearner` in `shared.py`)."""
     return _Learner(network, state_size, config)

@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from edge_marl.agents.training.settings import Count, LearningConfig, Positive, Share
+from edge_marl.agents.training.settings import (
+    Count,
+    LearningConfig,
+    Positive,
+    Share,
+    SharingConfig,
+)
 from edge_marl.errors import AgentError
 
 __all__ = ["CentralisedConfig", "MappoConfig", "MixingConfig", "QmixConfig", "need_torchrl"]
@@ -60,7 +66,7 @@ class QmixConfig(MixingConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MappoConfig(CentralisedConfig):
+class MappoConfig(CentralisedConfig, SharingConfig):
     """Settings of `mappo`."""
 
     learning_rate: Positive = 2e-3

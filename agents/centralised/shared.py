@@ -17,11 +17,12 @@ import torch
 from gymnasium.vector import AutoresetMode
 from tensordict import TensorDict
 from torch import Tensor, nn
-from torchrl.modules import MultiAgentMLP
+from torchrl.modules import MLP, MultiAgentMLP
 from torchrl.objectives import LossModule
 
 from edge_marl.agents.base import Agent, Training, TrainProgress
 from edge_marl.agents.centralised.settings import CentralisedConfig
+from edge_marl.agents.networks.sharing import ForEach, Networks
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.training.meter import Meter
 from edge_marl.agents.training.randomness import Randomness, number
@@ -37,6 +38,7 @@ __all__ = [
     "Game",
     "GatewayNetwork",
     "MakeLearner",
+    "OwnNetworks",
     "make_network",
 ]
 
@@ -74,6 +76,46 @@ class GatewayNetwork(nn.Module):
         return values
 
 
+class OwnNetworks(nn.Module):
+    """Several perceptrons: (..., G, inputs) -> (..., G, outputs); none is told which gateway it is.
+
+    Args:
+        networks: which of them decides.
+        inputs: as `GatewayNetwork`, like the others.
+        outputs: see there.
+        gateways: see there.
+        hidden: see there.
+    """
+
+    ids: Tensor
+
+    def __init__(
+        self,
+        networks: Networks,
+        inputs: int,
+        outputs: int,
+        gateways: int,
+        hidden: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self._networks = networks
+
+        def make() -> nn.Module:
+            network: nn.Module = MLP(
+                inputs, outputs, num_cells=list(hidden), activation_class=nn.ReLU
+            )
+            return network
+
+        self.each = ForEach(make, networks.count)
+        self.register_buffer("ids", torch.arange(gateways), persistent=False)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return values or logits (..., G, outputs) of observations (..., G, inputs)."""
+        rows = observation.reshape(-1, observation.shape[-1])
+        which = self._networks.of(rows, self.ids.expand(observation.shape[:-1]).flatten())
+        return self.each(rows, which).unflatten(0, observation.shape[:-1])  # type: ignore[no-any-return]
+
+
 class ByRow(nn.Module):
     """A gateways' network on rows: row i is gateway i mod G, as in (E, G, ...) flattened.
 
@@ -81,15 +123,18 @@ class ByRow(nn.Module):
     policy. Masks are (B, S * V), or (B, S * V + 1) in the multi-agent game.
 
     Args:
-        network: the network.
+        network: the network, or several: then each row says which of them decides.
     """
 
-    def __init__(self, network: GatewayNetwork) -> None:
+    def __init__(self, network: GatewayNetwork | OwnNetworks) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return scores (B, as wide as the mask), minus infinity where the mask forbids."""
+        if isinstance(self.network, OwnNetworks):
+            own: Tensor = self.network.each(observation, *which)
+            return own[:, : mask.shape[-1]].masked_fill(~mask, -torch.inf)
         rows, gateways = len(observation), len(self.network.ids)
         missing = -rows % gateways
         padded = nn.functional.pad(observation, (0, 0, 0, missing))
@@ -110,14 +155,16 @@ class CentralisedAgent(PolicyAgent[Any]):
         return ByRow(make_network(scenario, config))
 
 
-def make_network(scenario: Scenario, config: CentralisedConfig) -> GatewayNetwork:
+def make_network(scenario: Scenario, config: CentralisedConfig) -> GatewayNetwork | OwnNetworks:
     """Return an untrained network for a scenario's gateways, S * V + 1 outputs each."""
-    return GatewayNetwork(
+    sizes = (
         ObservationLayout(scenario).size,
         scenario.num_actions + 1,
         scenario.gateways.count,
         config.hidden,
     )
+    networks = Networks(scenario, config)
+    return GatewayNetwork(*sizes) if networks.count == 1 else OwnNetworks(networks, *sizes)
 
 
 class Game:
@@ -232,7 +279,7 @@ def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
     return {k: v for k, v in module.state_dict().items() if isinstance(v, Tensor)}
 
 
-MakeLearner = Callable[[Scenario, Any, GatewayNetwork, int], CentralisedLearner]
+MakeLearner = Callable[[Scenario, Any, Any, int], CentralisedLearner]
 """Makes an untrained learner from scenario, settings, the gateways' network and the length of the
 state; further weights are drawn from torch's global generator."""
 

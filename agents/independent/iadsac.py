@@ -1,4 +1,7 @@
-"""`iadsac`: the diffusion soft actor-critic on every gateway's own transitions, one policy for all.
+"""`iadsac`: the diffusion soft actor-critic on every gateway's own transitions.
+
+One policy, with its critics and temperature, decides for all gateways, or one for each or for each
+role.
 
 Networks, losses and settings are those of `adsac`; with one gateway so is the training. With more,
 
@@ -19,14 +22,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from edge_marl.agents.independent.settings import IadsacConfig
 from edge_marl.agents.networks.attention import TokenCritic
 from edge_marl.agents.networks.pair_tokens import PairTokenCritic
+from edge_marl.agents.networks.sharing import ForEach, Networks, network_for
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.soft_actor_critic.adsac import AdsacAgent
@@ -43,6 +49,26 @@ class IadsacAgent(AdsacAgent):
     """A trained `iadsac`: any gateway's policy, and the single environment's."""
 
     name = "iadsac"
+    config_class: ClassVar[type[AdsacConfig]] = IadsacConfig
+    actor: Any
+
+    @classmethod
+    def build_actor(cls, scenario: Scenario, config: AdsacConfig) -> Any:
+        """Return an untrained actor."""
+        make = super().build_actor
+        return network_for(scenario, config, lambda: make(scenario, config))
+
+    def reset(self, seed: int) -> None:
+        """Draw the noise that all decisions until the next reset use, the same for all networks."""
+        one = self.actor.one if isinstance(self.actor, ForEach) else self.actor
+        self._noise = one.draw_noise(1, torch.Generator().manual_seed(seed)).double()
+
+    def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
+        """Return log-probabilities (B, A) of the policy in evaluation."""
+        if not which:
+            return super().log_probabilities(observation, mask)
+        values: Tensor = self.actor(observation, mask, *which, common=(self._noise,))
+        return values
 
 
 class GatewayCritic(TokenCritic):
@@ -130,8 +156,9 @@ def make_learner(
         gateway_action_space(scenario),
         replace(config, initial_log_alpha=config.initial_log_alpha - math.log(gateways)),
         GatewayActor(actor),
-        make_critic,
+        lambda: network_for(scenario, config, make_critic),
         GatewayReplay(size, rows, for_replay),
         budget,
         acts=actor,
+        networks=Networks(scenario, config).count,
     )

@@ -7,10 +7,9 @@ with all its gateways, and of `ippo` and `iadsac` `batch_size` counts transition
 
 from __future__ import annotations
 
+from edge_marl.agents.independent.settings import IadsacConfig, IppoConfig
 from edge_marl.agents.on_tianshou.trainer import TianshouRecipe, TianshouTrainer
-from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.registry import register
-from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
 from edge_marl.agents.training.trainer import Recipe
 from edge_marl.agents.value_based.settings import DqnConfig
 
@@ -19,9 +18,9 @@ __all__ = ["IadsacTrainer", "IdqnTrainer", "IppoTrainer"]
 
 @register("ippo")
 class IppoTrainer(TianshouTrainer):
-    """Independent PPO (arXiv:2011.09533), one network for all gateways, masked; Tianshou's."""
+    """Independent PPO (arXiv:2011.09533), masked, a network for all or one for each."""
 
-    config_class = PpoConfig
+    config_class = IppoConfig
     api = "parallel"
 
     @classmethod
@@ -47,9 +46,9 @@ class IdqnTrainer(TianshouTrainer):
 
 @register("iadsac")
 class IadsacTrainer(TianshouTrainer):
-    """Independent ADSAC: `adsac` trained in the game of gateways, one masked policy for all."""
+    """Independent ADSAC: `adsac` trained in the game of gateways, one policy for all or not."""
 
-    config_class = AdsacConfig
+    config_class = IadsacConfig
     api = "parallel"
 
     @classmethod

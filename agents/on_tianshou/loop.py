@@ -33,6 +33,7 @@ from tianshou.utils.torch_utils import policy_within_training_step
 from torch import nn
 
 from edge_marl.agents.base import Agent, Training, TrainProgress
+from edge_marl.agents.networks.sharing import Networks
 from edge_marl.agents.on_tianshou.env import TianshouEnv, cache_compiled
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.malloc import keep_freed_memory
@@ -63,7 +64,8 @@ def make_envs(
     clock = scenario.clock
     deciding_at_once = scenario.gateways.count if clock.slot_s > 0 else 1
     num_envs = max(1, min(config.num_envs, budget // deciding_at_once))
-    return TianshouRows(scenario.with_clock(clock.slot_s, hold=False), num_envs)
+    networks = Networks(scenario, config)
+    return TianshouRows(scenario.with_clock(clock.slot_s, hold=False), num_envs, networks)
 
 
 class TianshouTraining(Training):
@@ -145,7 +147,7 @@ class TianshouTraining(Training):
         self._meter.count(reward, deciding, over.reshape(env.num_envs, -1)[:, 0])
         self._seen = after
         if over.any():
-            self._seen = Batch(obs=after.obs.copy(), mask=after.mask.copy())
+            self._seen = Batch({name: part.copy() for name, part in after.items()})
             self._seen[over], _ = env.reset(np.flatnonzero(over))
 
     def agent(self) -> Agent:

@@ -17,7 +17,8 @@ class OnBatch(nn.Module):
     """A network on tensors as Tianshou calls networks: on a `Batch` of `obs` and `mask`.
 
     Actors get both and return log-probabilities with a recurrent state (none); critics get the
-    observation, and the mask if they ask for it, and return Q, or a value. After `seen_once` they
+    observation, and the mask if they ask for it, and return Q, or a value. Those that are `told`
+    get as the last which network decides. After `seen_once` they
     start from the features.
     """
 
@@ -47,6 +48,8 @@ class OnBatch(nn.Module):
     def _shown(self, obs: Any) -> list[Tensor]:
         masked = self._actor or getattr(self.network, "masked", False)
         names = ("obs", "mask") if masked else ("obs",)
+        if getattr(self.network, "told", False):
+            names = (*names, "which")
         return [torch.as_tensor(obs[name]) for name in names]
 
 
@@ -55,7 +58,7 @@ def seen_once(obs: Any, *networks: Any) -> Batch:
 
     That is their features, or the observation.
     """
-    seen: dict[str, Any] = {"mask": obs.mask}
+    seen: dict[str, Any] = {name: obs[name] for name in ("mask", "which") if name in obs}
     with torch.no_grad():
         for network in networks:
             network.add_seen(obs, seen)
@@ -72,9 +75,10 @@ class GatewayActor(nn.Module):
     def __init__(self, actor: nn.Module) -> None:
         super().__init__()
         self.actor = actor
+        self.told = getattr(actor, "told", False)
 
-    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return log-probabilities (B, A + 1) for observations (B, D) and masks (B, A + 1)."""
-        own = self.actor(observation, mask[:, :-1])
+        own = self.actor(observation, mask[:, :-1], *which)
         values = torch.cat([own, torch.zeros_like(own[:, :1])], dim=1)
         return values.masked_fill(~mask, torch.finfo(values.dtype).min)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from gymnasium.vector import AutoresetMode
 from tianshou.data import Batch
 from tianshou.env import BaseVectorEnv
 
+from edge_marl.agents.networks.sharing import Networks
 from edge_marl.envs.rows import EdgeAIGCRows
 from edge_marl.scenario import Scenario
 
@@ -33,9 +35,12 @@ class TianshouRows(BaseVectorEnv):
     Args:
         scenario: the world, its gateways and clock.
         num_envs: number of environments E.
+        networks: which network decides; where there are several, an observation also has `which`,
+            int64 (E * G,).
     """
 
-    def __init__(self, scenario: Scenario, num_envs: int) -> None:
+    def __init__(self, scenario: Scenario, num_envs: int, networks: Networks | None = None) -> None:
+        self._networks = networks if networks and networks.count > 1 else None
         self.rows = EdgeAIGCRows(num_envs, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
         self.num_envs = num_envs
         self.env_num = num_envs * self.rows.num_gateways
@@ -116,7 +121,11 @@ class TianshouRows(BaseVectorEnv):
 
     def _see(self, observation: npt.NDArray[np.float32], info: dict[str, Any]) -> Batch:
         mask = info["action_mask"].astype(np.bool_)
-        return Batch(obs=observation.reshape(self.env_num, -1), mask=mask.reshape(self.env_num, -1))
+        seen = Batch(obs=observation.reshape(self.env_num, -1), mask=mask.reshape(self.env_num, -1))
+        if self._networks is not None:
+            gateways = torch.tensor(info["agent_index"]).flatten()
+            seen.which = self._networks.of(torch.from_numpy(seen.obs), gateways).numpy()
+        return seen
 
 
 def _no_infos(count: int) -> npt.NDArray[np.object_]:

@@ -15,6 +15,7 @@ from torch.distributions import Categorical
 
 from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
 from edge_marl.agents.networks.pairs import PairActor, PairValue
+from edge_marl.agents.networks.sharing import ForEach, network_for
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.on_batch import OnBatch, seen_once
 from edge_marl.agents.on_tianshou.optimisers import adam_of
@@ -43,9 +44,13 @@ class MaskedPolicyAgent(PolicyAgent[Any]):
     @classmethod
     def build_actor(cls, scenario: Scenario, config: PolicyGradientConfig) -> nn.Module:
         """Return an untrained actor."""
-        if config.network == "pairs":
-            return PairActor(scenario, config.hidden)
-        return FlatActor(ObservationLayout(scenario), config.hidden)
+
+        def make() -> nn.Module:
+            if config.network == "pairs":
+                return PairActor(scenario, config.hidden)
+            return FlatActor(ObservationLayout(scenario), config.hidden)
+
+        return network_for(scenario, config, make)
 
 
 class MaskedPolicy(DiscreteActorPolicy):
@@ -149,18 +154,21 @@ def actor_critic(
 ) -> dict[str, Any]:
     """Return what Tianshou's A2C and PPO are both made of."""
     layout = ObservationLayout(scenario)
-    critic = (
-        PairValue(layout, config.hidden)
-        if config.network == "pairs"
-        else FlatNetwork(layout, config.hidden, outputs=1)
-    )
+
+    def make_critic() -> nn.Module:
+        if config.network == "pairs":
+            return PairValue(layout, config.hidden)
+        return FlatNetwork(layout, config.hidden, outputs=1)
+
+    critic = network_for(scenario, config, make_critic)
+    apart = config.max_grad_norm if isinstance(critic, ForEach) else None
     return {
         "policy": policy,
         "critic": OnBatch(critic, actor=False),
-        "optim": adam_of(config, budget),
+        "optim": adam_of(config, budget, apart),
         "vf_coef": config.value_weight,
         "ent_coef": config.entropy,
-        "max_grad_norm": config.max_grad_norm,
+        "max_grad_norm": config.max_grad_norm if apart is None else None,
         "gae_lambda": config.gae_lambda,
         "max_batchsize": 4096,
         "gamma": config.gamma,

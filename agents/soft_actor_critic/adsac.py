@@ -64,7 +64,7 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
         generator = torch.Generator().manual_seed(seed)
         self._noise = self.actor.draw_noise(1, generator)
 
-    def log_probabilities(self, observation: Tensor, mask: Tensor) -> Tensor:
+    def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return log-probabilities (B, A) of the policy in evaluation."""
         values: Tensor = self.actor(observation, mask, self._noise)
         return values

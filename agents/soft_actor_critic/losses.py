@@ -51,6 +51,7 @@ class SacLearner(ReplayLearner):
         replay: buffer.
         budget: decisions to train on, over which the learning rate falls.
         acts: the network that the trained agent acts with, where `actor` wraps it.
+        networks: how many networks there are, each with a temperature of its own.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class SacLearner(ReplayLearner):
         replay: UniformReplay,
         budget: int,
         acts: nn.Module | None = None,
+        networks: int = 1,
     ) -> None:
         super().__init__(config.batch_size)
         self.actor, self.replay = acts or actor, replay
@@ -73,7 +75,7 @@ class SacLearner(ReplayLearner):
             critic_optim=optimiser,
             tau=config.tau,
             gamma=config.gamma,
-            alpha=_MaskedAlpha(config, int(actions.n)),
+            alpha=_MaskedAlpha(config, int(actions.n), networks),
             n_step_return_horizon=config.n_step,
         )
 
@@ -84,10 +86,11 @@ class _Critics(nn.Module):
     def __init__(self, *critics: nn.Module) -> None:
         super().__init__()
         self.critics = nn.ModuleList(critics)
+        self.told = getattr(critics[0], "told", False)
 
-    def forward(self, observation: Tensor) -> Tensor:
+    def forward(self, *shown: Tensor) -> Tensor:
         """Return Q (2, B, A) for observations (B, D)."""
-        return torch.stack([critic(observation) for critic in self.critics])
+        return torch.stack([critic(*shown) for critic in self.critics])
 
 
 class _CriticsSeeOnce(SeesOnce):
@@ -111,22 +114,46 @@ def _side_by_side(first: nn.Module, second: nn.Module) -> nn.Module:
 
 
 class _MaskedAlpha(AutoAlpha):
-    """A temperature whose target entropy is that of each state: Tianshou's has one for all."""
+    """A temperature whose target entropy is that of each state: Tianshou's has one for all.
+
+    With several networks each has its own.
+    """
 
     _target_entropy: Any
+    _log_alpha: nn.Parameter
 
-    def __init__(self, config: SoftActorCriticConfig, actions: int) -> None:
+    def __init__(self, config: SoftActorCriticConfig, actions: int, networks: int) -> None:
         super().__init__(
             target_entropy=0.0,  # replaced before each update
-            log_alpha=config.initial_log_alpha,
+            log_alpha=[config.initial_log_alpha] * networks
+            if networks > 1
+            else config.initial_log_alpha,  # type: ignore[arg-type]  # it makes a tensor of it
             optim=adam(config.alpha_learning_rate),
         )
         log_legal = [math.log(max(1, legal)) for legal in range(actions + 1)]
         self._targets = torch.tensor([config.target_entropy * most for most in log_legal])
 
-    def aim(self, mask: Any) -> None:
-        """Take the masks (B, A) of the states that the next update's entropies (B,) are of."""
-        self._target_entropy = self._targets[torch.as_tensor(mask).sum(dim=1)]
+    def aim(self, seen: Any) -> None:
+        """Take the states (their `mask` (B, A)) that the next update's entropies (B,) are of."""
+        self._target_entropy = self._targets[torch.as_tensor(seen.mask).sum(dim=1)]
+        self._seen = seen
+
+    def of(self, seen: Any) -> Any:
+        """Return the temperature, or (B,) that of each state's network."""
+        if not self._log_alpha.dim():
+            return self.value
+        return self._log_alpha.detach().exp()[torch.as_tensor(seen.which)]
+
+    def update(self, entropy: Tensor) -> float:
+        """Move towards the target, given the entropies (B,) of the policy."""
+        if not self._log_alpha.dim():
+            return float(super().update(entropy))
+        own = self._log_alpha[torch.as_tensor(self._seen.which)]
+        loss = -(own * (self._target_entropy - entropy)).mean()
+        self._optim.zero_grad()
+        loss.backward()
+        self._optim.step()
+        return float(loss.item())
 
 
 class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
@@ -154,7 +181,8 @@ class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
     def _target_q_compute_value(self, obs_batch: Any, act_batch: Any) -> Tensor:
         seen = seen_once(obs_batch.obs, self.policy.actor, self.critic)
         value, entropy = self._expected(seen, self.critic_old(seen))
-        return value + self.alpha.value * entropy
+        target: Tensor = value + self.alpha.of(seen) * entropy
+        return target
 
     def _expected(self, seen: Any, values: Tensor) -> tuple[Tensor, Tensor]:
         """Return the policy's expectation of the lower Q of (2, B, A), and its entropy, (B,).
@@ -174,10 +202,10 @@ class _DiscreteSAC(ActorCriticOffPolicyAlgorithm[DiscreteSACPolicy, Any]):
         self.critic_optim.step(critic_loss)
 
         expected, entropy = self._expected(batch.obs, values.detach())
-        actor_loss = -(expected + self.alpha.value * entropy).mean()
+        actor_loss = -(expected + self.alpha.of(batch.obs) * entropy).mean()
         self.policy_optim.step(actor_loss)
 
-        self.alpha.aim(batch.obs.mask)
+        self.alpha.aim(batch.obs)
         self.alpha.update(entropy.detach())
         self._update_lagged_network_weights()
         return TrainingStats()

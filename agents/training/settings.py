@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from edge_marl.errors import AgentError
 
@@ -22,6 +22,8 @@ __all__ = [
     "Positive",
     "Range",
     "Share",
+    "Sharing",
+    "SharingConfig",
     "TianshouConfig",
 ]
 
@@ -64,6 +66,19 @@ class LearningConfig:
                     raise AgentError(f"{name} = {value}: must be {part.words}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise AgentError(f"{name} = {value}: must be a finite number")
+
+
+Sharing = Literal["all", "none", "by-role"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharingConfig(LearningConfig):
+    """Settings of agents that gateways may share, or not."""
+
+    sharing: Sharing = "all"
+    """Whose network decides: one for `all` gateways, or with `none` one for each, which then learns
+    from the gateway's own steps only; `by-role` has one for each size of the gateways' own servers
+    (`networks/sharing.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

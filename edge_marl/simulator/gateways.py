@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.kernel import world as k
 from edge_marl.kernel.world import WAITS
 from edge_marl.simulator.simulator import Simulator, work_of
+from edge_marl.simulator.state import ExtendedState
 
 __all__ = ["GatewaySimulator"]
 
@@ -68,7 +71,8 @@ class GatewaySimulator(Simulator):
 
         Time as a share of the horizon; per gateway its waiting task's features and whether one
         waits; per server its capacity, share of free capacity, and the time until its next task
-        ends and until its last one does, as shares of the longest run time. Nothing of the future.
+        ends and until its last one does, as shares of the longest run time. In the extended model
+        more (`state.py`). Nothing of the future.
         """
         w = self._world
         now = w.episode[:, k.CLOCK, None]
@@ -90,6 +94,7 @@ class GatewaySimulator(Simulator):
             np.minimum(now / self.scenario.arrivals.horizon_ms, 1.0),
             np.concatenate([self.layout.unflatten(seen)[0], self.waiting[..., None]], axis=-1),
             np.stack(server, axis=-1),
+            *self._more.of(w),
         )
         flat = [part.reshape(self.num_envs, -1) for part in parts]
         return np.concatenate(flat, axis=1).astype(np.float32)
@@ -107,4 +112,9 @@ class GatewaySimulator(Simulator):
     @property
     def state_size(self) -> int:
         """Length of a row's state."""
-        return 1 + self.num_gateways * (self.layout.task_size + 1) + 4 * self.scenario.num_servers
+        of_gateways = self.num_gateways * (self.layout.task_size + 1)
+        return 1 + of_gateways + 4 * self.scenario.num_servers + self._more.size
+
+    @cached_property
+    def _more(self) -> ExtendedState:
+        return ExtendedState(self.scenario, self.layout)

@@ -18,6 +18,7 @@ from edge_marl.agents.independent.iadsac import GatewayCritic, GatewayReplay
 from edge_marl.agents.independent.iadsac import make_learner as make_iadsac
 from edge_marl.agents.independent.ippo import IppoAgent
 from edge_marl.agents.independent.ippo import make_learner as make_ippo
+from edge_marl.agents.independent.settings import IppoConfig
 from edge_marl.agents.independent.trainers import IadsacTrainer, IdqnTrainer, IppoTrainer
 from edge_marl.agents.networks.attention import TokenCritic
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor, OnBatch
@@ -214,7 +215,7 @@ def test_steps_without_a_task_do_not_move_the_policy(name: str) -> None:
     seed = np.random.SeedSequence(0)
     learner: Any
     if name == "ippo":
-        config = PpoConfig(hidden=(8,), decisions_per_update=16)
+        config = IppoConfig(hidden=(8,), decisions_per_update=16)
         learner = make_ippo(EVENTS, config, 12, 100, seed)
     else:
         learner = make_iadsac(EVENTS, AdsacConfig(width=16, denoiser_width=8), 12, 100, seed)
