@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_a_training_that_was_stopped_goes_on(name: str) -> None:
     first, again = (small_trainer(name, SLOTS, "none").start(SLOTS, 600, seed=0) for _ in range(2))
     while first.decisions < 200:
         first.advance()
-    again.restore(first.state())
+    again.restore(deepcopy(first.state()))
     for _ in range(8):
         for training in (first, again):
             training.advance()
