@@ -18,7 +18,7 @@ from edge_marl.agents.independent.iadsac import GatewayCritic, GatewayReplay
 from edge_marl.agents.independent.iadsac import make_learner as make_iadsac
 from edge_marl.agents.independent.ippo import IppoAgent
 from edge_marl.agents.independent.ippo import make_learner as make_ippo
-from edge_marl.agents.independent.settings import IppoConfig
+from edge_marl.agents.independent.settings import IadsacConfig, IppoConfig
 from edge_marl.agents.independent.trainers import IadsacTrainer, IdqnTrainer, IppoTrainer
 from edge_marl.agents.networks.attention import TokenCritic
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor, OnBatch
@@ -47,10 +47,10 @@ def small_trainer(name: str, scenario: Scenario, **settings: Any) -> Trainer:
     small: dict[str, Any] = {"num_envs": 8, "batch_size": 32, **settings}
     if name == "iadsac":
         sizes = {"width": 16, "denoiser_width": 8, "decisions_per_update": 16}
-        return IadsacTrainer(scenario, AdsacConfig(**{**sizes, **small}))
+        return IadsacTrainer(scenario, IadsacConfig(**{**sizes, **small}))
     small = {"hidden": (32, 32), **small}
     if name == "ippo":
-        return IppoTrainer(scenario, PpoConfig(**{"decisions_per_update": 64, **small}))
+        return IppoTrainer(scenario, IppoConfig(**{"decisions_per_update": 64, **small}))
     return IdqnTrainer(scenario, DqnConfig(**{"updates_per_target": 20, **small}))
 
 
