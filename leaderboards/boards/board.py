@@ -13,6 +13,7 @@ from edge_marl.benchmarks.report.columns import COLUMNS, Column
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.submission.chain import is_game
 from edge_marl.leaderboards.submission.facts import tier_of
 from edge_marl.leaderboards.submission.files import Entry, list_submissions, read_ledger
 from edge_marl.leaderboards.submission.results import (
@@ -21,10 +22,19 @@ from edge_marl.leaderboards.submission.results import (
     ranked_by,
     result_of,
 )
-from edge_marl.leaderboards.submission.schema import Level, Submission, Verification, board_of
-from edge_marl.scenario import Scenario, list_tiers, load_scenario
+from edge_marl.leaderboards.submission.schema import (
+    Execution,
+    Level,
+    Submission,
+    Verification,
+    board_of,
+)
+from edge_marl.scenario import Scenario, list_games, list_tiers, load_scenario
 
 __all__ = ["Basis", "Board", "BoardRow", "read_boards"]
+
+CLASSES: tuple[Execution | None, ...] = (None, "decentralised", "central")
+"""Of rows that are ranked together, in the order in which they are shown."""
 
 Basis = Literal["held-out", "closed loop", "log"]
 """What a row is ranked by: what its policy got on held-out workloads, what it got playing the test
@@ -51,15 +61,20 @@ class BoardRow:
     public: Estimate
     """What it would be ranked by if its log were."""
     best_rank: int = 1
-    """One more than the rows that are certainly better: their whole interval is above this one's.
-    """
+    """One more than the rows of its class that are certainly better: their whole interval is above
+    this one's."""
     worst_rank: int = 1
-    """The rows of the board less those that are certainly worse."""
+    """The rows of its class less those that are certainly worse."""
 
     @property
     def submission(self) -> Submission:
         """What it says of itself."""
         return self.entry.submission
+
+    @property
+    def execution(self) -> Execution | None:
+        """Its class on the board of a game; None elsewhere."""
+        return self.submission.game.execution if self.submission.game else None
 
     @property
     def workloads(self) -> str:
@@ -87,12 +102,17 @@ class BoardRow:
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """The submissions of one scenario, best first."""
+    """The submissions of one scenario, best first; of a game class by class."""
 
     name: str
     """Such as `paper-v0`."""
     scenario: Scenario
     rows: tuple[BoardRow, ...]
+
+    @property
+    def is_game(self) -> bool:
+        """Whether it is of a game of gateways."""
+        return is_game(self.scenario)
 
     @property
     def ranked_by(self) -> Column:
@@ -115,9 +135,18 @@ class Board:
         return sorted({row.submission.mark for row in self.rows if row.submission.mark})
 
     @property
+    def classes(self) -> dict[Execution | None, tuple[BoardRow, ...]]:
+        """The rows that are ranked together, best first: in a game decentralised and central ones,
+        else all of them."""
+        found = {row.execution for row in self.rows}
+        order = [one for one in CLASSES if one in found]
+        return {one: tuple(r for r in self.rows if r.execution == one) for one in order}
+
+    @property
     def leaders(self) -> tuple[BoardRow, ...]:
-        """The rows that nothing is certainly better than."""
-        return tuple(row for row in self.rows if row.best_rank == 1)
+        """The rows that nothing is certainly better than, of a game of its first class."""
+        first = next(iter(self.classes.values()), ())
+        return tuple(row for row in first if row.best_rank == 1)
 
 
 def read_boards(submissions: Path) -> list[Board]:
@@ -131,7 +160,8 @@ def read_boards(submissions: Path) -> list[Board]:
             is to be ranked by.
     """
     ledger = read_ledger(submissions)
-    scenarios = {board_of(name): load_scenario(name) for name in list_tiers()}
+    released = (*list_tiers(), *list_games())
+    scenarios = {board_of(name): load_scenario(name) for name in released}
     rows: dict[str, list[BoardRow]] = {name: [] for name in scenarios}
     for entry in list_submissions(submissions):
         sub = entry.submission
@@ -209,8 +239,15 @@ def _rounded(exact: Estimate) -> Estimate:
 
 
 def _board(name: str, scenario: Scenario, rows: Sequence[BoardRow]) -> Board:
-    board = Board(name, scenario, ())
-    key = board.ranked_by.name
+    key = ranked_by(scenario).name
+    found: list[BoardRow] = []
+    for one in CLASSES:
+        found += _ranked([row for row in rows if row.execution == one], key)
+    return Board(name, scenario, tuple(found))
+
+
+def _ranked(rows: Sequence[BoardRow], key: str) -> list[BoardRow]:
+    """Return the rows of a class with their ranks, best first."""
     estimates = [row.estimates[key] for row in rows]
     ranked = [
         replace(
@@ -220,5 +257,4 @@ def _board(name: str, scenario: Scenario, rows: Sequence[BoardRow]) -> Board:
         )
         for row, own in zip(rows, estimates, strict=True)
     ]
-    ranked.sort(key=lambda row: (-row.estimates[key].value, row.entry.name))
-    return replace(board, rows=tuple(ranked))
+    return sorted(ranked, key=lambda row: (-row.estimates[key].value, row.entry.name))

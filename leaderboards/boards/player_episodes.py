@@ -16,10 +16,12 @@ from edge_marl.draw import draw_workload
 from edge_marl.errors import SubmissionError
 from edge_marl.kernel import world as k
 from edge_marl.leaderboards.boards.board import Board, BoardRow
+from edge_marl.leaderboards.submission.chain import choices_of, is_game
 from edge_marl.leaderboards.submission.files import read_actions
 from edge_marl.metrics import episode_metrics
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog, Simulator
+from edge_marl.simulator.gateways import GatewaySimulator
 from edge_marl.workload import Workload
 
 __all__ = ["Pick", "episodes_of"]
@@ -78,10 +80,12 @@ def _workload(scenario: Scenario, seed: int) -> Workload:
 def _replay(
     scenario: Scenario, workload: Workload, actions: np.ndarray[Any, Any], row: BoardRow, pick: Pick
 ) -> EpisodeLog:
-    if actions.max() >= scenario.num_actions:
+    if actions.max() >= choices_of(scenario):
         raise _problem(
-            row, pick, f"action {actions.max()}: the largest is {scenario.num_actions - 1}"
+            row, pick, f"action {actions.max()}: the largest is {choices_of(scenario) - 1}"
         )
+    if is_game(scenario):
+        return _replay_game(scenario, workload, actions, row, pick)
     simulator = Simulator(scenario)
     simulator.load(0, workload)
     for action in actions.tolist():
@@ -90,6 +94,25 @@ def _replay(
         simulator.step_row(0, action)
     if simulator.done[0] == k.GOING_ON:
         raise _problem(row, pick, "fewer actions than the episode has decisions")
+    return simulator.log(0)
+
+
+def _replay_game(
+    scenario: Scenario, workload: Workload, actions: np.ndarray[Any, Any], row: BoardRow, pick: Pick
+) -> EpisodeLog:
+    """Return the same of a game: the actions are those of gateways with a task, step by step."""
+    simulator = GatewaySimulator(scenario, 1)
+    simulator.load(0, workload)
+    own, rest = np.zeros((1, simulator.num_gateways)), actions.astype(np.int64)
+    while simulator.done[0] == k.GOING_ON:
+        waiting = simulator.waiting
+        if len(rest) < (count := int(waiting.sum())):
+            raise _problem(row, pick, "fewer actions than the episode has decisions")
+        choices = np.full(waiting.shape, simulator.nothing)
+        choices[waiting], rest = rest[:count], rest[count:]
+        simulator.play(choices, own)
+    if len(rest):
+        raise _problem(row, pick, "more actions than the episode has decisions")
     return simulator.log(0)
 
 

@@ -17,7 +17,14 @@ from edge_marl.kernel import world as k
 from edge_marl.leaderboards.boards import figures
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.boards.player_episodes import episodes_of
-from edge_marl.leaderboards.boards.tables import BASIS_NOTE, LEVEL_NOTES, RANK_NOTE, SCORE_NOTE
+from edge_marl.leaderboards.boards.tables import (
+    BASIS_NOTE,
+    CLASS_NAMES,
+    CLASS_NOTES,
+    LEVEL_NOTES,
+    RANK_NOTE,
+    SCORE_NOTE,
+)
 from edge_marl.leaderboards.submission.schema import LEVELS
 
 __all__ = ["make_site"]
@@ -90,6 +97,8 @@ def _environment() -> Environment:
         SCORE_NOTE=SCORE_NOTE,
         RANK_NOTE=RANK_NOTE,
         BASIS_NOTE=BASIS_NOTE,
+        CLASS_NAMES=CLASS_NAMES,
+        CLASS_NOTES=CLASS_NOTES,
         FEW_RUNS=FEW_RUNS,
         MIN_RUNS=MIN_RUNS,
         FATES=FATES,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from edge_marl.benchmarks.report.columns import COLUMNS
 from edge_marl.benchmarks.report.stats import METHOD, coverage_note
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.leaderboards.boards.board import Board, BoardRow
+from edge_marl.leaderboards.submission.schema import Execution
 
 __all__ = [
     "BASIS_NOTE",
+    "CLASS_NAMES",
+    "CLASS_NOTES",
     "LEVEL_NOTES",
     "RANK_NOTE",
     "SCORE_NOTE",
@@ -44,6 +48,15 @@ LEVEL_NOTES = {
     "future is another",
     "held-out": "re-executed, and run on workloads that did not exist when the policy was frozen",
 }
+CLASS_NAMES: dict[Execution, str] = {"decentralised": "Decentralised", "central": "Central"}
+CLASS_NOTES: dict[Execution, str] = {
+    "decentralised": "Each gateway decides on what it itself has seen. From *re-executed* on this "
+    "is proven: each was run alone, in a process of its own, and decided as the log says.",
+    "central": "Gateways decide on what all of them see: what coordination is worth, and no policy "
+    "of gateways. Not ranked with those that decide alone.",
+}
+GAME_FACTS = ("execution", "sharing", "information", "agent_steps", "parameters")
+"""Fields of `GameFacts`; of rows of other boards there are none."""
 SPECIAL = "\\`*_{}[]<>()#+!|~$&@:"
 
 
@@ -56,8 +69,10 @@ def to_markdown(boards: list[Board]) -> str:
         "makes the site (`site/index.html`, opened from the file), `leaderboard.csv` and "
         "`leaderboard.json`.",
         "",
-        *_overview([board for board in boards if not board.scenario.superseded]),
+        *_overview([b for b in boards if not b.is_game and not b.scenario.superseded]),
     ]
+    if games := [b for b in boards if b.is_game and not b.scenario.superseded]:
+        lines += ["", "Games of gateways:", "", *_overview(games)]
     if earlier := [board for board in boards if board.scenario.superseded]:
         lines += ["", "Earlier versions of tiers:", "", *_overview(earlier)]
     lines += ["", SCORE_NOTE, "", RANK_NOTE, "", BASIS_NOTE, "", "## Levels", ""]
@@ -80,12 +95,11 @@ def to_page(board: Board) -> str:
     if not board.rows:
         lines.append("No submissions yet.")
         return "\n".join(lines) + "\n"
-    headings = ["rank", "agent", "level"]
-    headings += [f"{c.short.lower()} ({c.note})" for c in board.columns]
-    headings += ["public score", "basis"] if board.has_public_column else []
-    headings += ["runs", "date"]
-    lines += [_line(headings), _line([":---"] * 3 + ["---:"] * (len(headings) - 3))]
-    lines += [_line(_cells(board, row)) for row in board.rows]
+    for execution, rows in board.classes.items():
+        if execution is not None:
+            lines += [f"## {CLASS_NAMES[execution]}", "", CLASS_NOTES[execution], ""]
+        lines += [*_table(board, rows), ""]
+    del lines[-1]
     notes = [SCORE_NOTE, RANK_NOTE]
     notes += [BASIS_NOTE] if board.has_public_column else []
     notes += [f"† {mark}." for mark in board.marks]
@@ -94,10 +108,21 @@ def to_page(board: Board) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _table(board: Board, rows: Sequence[BoardRow]) -> list[str]:
+    headings = ["rank", "agent", "level"]
+    headings += [f"{c.short.lower()} ({c.note})" for c in board.columns]
+    headings += ["public score", "basis"] if board.has_public_column else []
+    headings += ["sharing", "trained on", "parameters"] if board.is_game else []
+    headings += ["runs", "date"]
+    lines = [_line(headings), _line([":---"] * 3 + ["---:"] * (len(headings) - 3))]
+    return lines + [_line(_cells(board, row)) for row in rows]
+
+
 def to_csv(boards: list[Board]) -> str:
     """Return all rows in base units."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, _facts_names(), lineterminator="\n")
+    of_games = GAME_FACTS if any(board.is_game and board.rows for board in boards) else ()
+    writer = csv.DictWriter(out, [*_facts_names(), *of_games], lineterminator="\n")
     writer.writeheader()
     for facts in _all_facts(boards):
         cells = facts | {"authors": "; ".join(facts["authors"])}
@@ -149,6 +174,8 @@ def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
         facts[name] = estimate.value if estimate else None
         facts[f"{name}_low"] = estimate.low if estimate else None
         facts[f"{name}_high"] = estimate.high if estimate else None
+    if sub.game is not None:
+        facts |= {name: getattr(sub.game, name) for name in GAME_FACTS}
     return facts | {"submission": row.entry.name, "seal": sub.seal}
 
 
@@ -161,6 +188,8 @@ def _cells(board: Board, row: BoardRow) -> list[str]:
         cells.append("-" if estimate is None else column.interval(estimate))
     if board.has_public_column:
         cells += [board.ranked_by.interval(row.public), row.basis]
+    if sub.game is not None:
+        cells += [sub.game.sharing, sub.game.information, f"{sub.game.parameters:,}"]
     return [*cells, str(len(sub.runs)), sub.date.isoformat()]
 
 

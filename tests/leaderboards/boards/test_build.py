@@ -26,7 +26,7 @@ from edge_marl.leaderboards.boards.board import Board, read_boards
 from edge_marl.leaderboards.boards.build import build, tables
 from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION, Actions, read_actions
 from edge_marl.leaderboards.submission.schema import seal_of
-from edge_marl.scenario import list_tiers, load_scenario
+from edge_marl.scenario import list_games, list_tiers, load_scenario
 from tests.worlds import made_up_submissions
 
 EVIL = "<script>alert(1)</script>\"'|[x](javascript:alert(1))*b*"
@@ -163,7 +163,7 @@ def test_empty_boards_say_so(tmp_path: Path) -> None:
     root = tmp_path / "submissions"
     root.mkdir()
     boards = build(root, tmp_path / "out")
-    assert [len(board.rows) for board in boards] == [0] * len(list_tiers())
+    assert [len(board.rows) for board in boards] == [0] * len([*list_tiers(), *list_games()])
     page = (tmp_path / "out" / "site" / "paper-v0.html").read_text()
     assert "No submissions yet" in page
     assert "<table" not in page
