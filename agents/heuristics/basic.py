@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edge_marl.agents.base import Agent
 from edge_marl.agents.heuristics.known import Known
-from edge_marl.agents.heuristics.view import View, best_action, pick
+from edge_marl.agents.heuristics.view import View, any_place, best_action, pick
 from edge_marl.agents.registry import register
 from edge_marl.scenario import Scenario
 
@@ -55,7 +55,7 @@ class Heuristic(Agent):
         view = View(self._known, observation, info)
         action = self.choose(view)
         if self.heeds_room and self.scenario.decline:
-            return view.or_decline(action, np.logical_not(view.fits.any((1, 2))))
+            return view.or_decline(action, ~any_place(view.fits))
         return action
 
     @abstractmethod

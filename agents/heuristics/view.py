@@ -20,7 +20,7 @@ from edge_marl.agents.heuristics.known import Known
 from edge_marl.kernel.world import Floats, Ints
 from edge_marl.simulator.utility import task_utilities
 
-__all__ = ["View", "best_action", "first_that_has_any", "pick"]
+__all__ = ["View", "any_place", "best_action", "first_that_has_any", "pick"]
 
 Observations = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -96,7 +96,7 @@ class View:
     def usable(self) -> Bools:
         """(B, N, V) legal actions on servers that are up; all legal ones where none of them is."""
         usable = self.legal & self.up[..., None]
-        return np.where(usable.any((1, 2), keepdims=True), usable, self.legal)
+        return first_that_has_any(usable, self.legal)
 
     @property
     def fits(self) -> Bools:
@@ -284,10 +284,19 @@ def best_action(allowed: Bools, worth: Floats) -> Ints:
 
 def first_that_has_any(*choices: Bools) -> Bools:
     """Return, row by row, the first of several choices (B, N, V) that has any; else the last."""
-    found = choices[-1]
-    for choice in reversed(choices[:-1]):
-        found = np.where(choice.any((1, 2), keepdims=True), choice, found)
+    found = choices[0]
+    for choice in choices[1:]:
+        has = any_place(found)
+        if has.all():
+            break
+        found = np.where(has[:, None, None], found, choice)
     return found
+
+
+def any_place(places_of: Bools) -> Bools:
+    """Return in which rows any place is true, (B,), of (B, N, V)."""
+    some: Bools = places_of.reshape(len(places_of), -1).any(1)
+    return some
 
 
 def pick(weights: Ints | Bools, share: Floats) -> Ints:
@@ -297,6 +306,7 @@ def pick(weights: Ints | Bools, share: Floats) -> Ints:
         weights: (B, N), 0 or more.
         share: (B,) uniform in [0, 1).
     """
-    rank = np.floor(share * weights.sum(1)).astype(np.int64)
-    index: Ints = (weights.cumsum(1) > rank[:, None]).argmax(1)
+    up_to = weights.cumsum(1)
+    rank = np.floor(share * up_to[:, -1]).astype(np.int64)
+    index: Ints = (up_to > rank[:, None]).argmax(1)
     return index
