@@ -284,7 +284,7 @@ def best_action(allowed: Bools, worth: Floats) -> Ints:
 
 def first_that_has_any(*choices: Bools) -> Bools:
     """Return, row by row, the first of several choices (B, N, V) that has any; else the last."""
-    found = choices[0]
+    found: Bools = choices[0]
     for choice in choices[1:]:
         has = any_place(found)
         if has.all():
@@ -295,7 +295,7 @@ def first_that_has_any(*choices: Bools) -> Bools:
 
 def any_place(places_of: Bools) -> Bools:
     """Return in which rows any place is true, (B,), of (B, N, V)."""
-    some: Bools = places_of.reshape(len(places_of), -1).any(1)
+    some: Bools = np.asarray(places_of.reshape(len(places_of), -1).any(1))
     return some
 
 
