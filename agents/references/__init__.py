@@ -3,6 +3,6 @@
 Importing it registers them.
 """
 
-from edge_marl.agents.references import in_turn
+from edge_marl.agents.references import central, in_turn
 
-__all__ = ["in_turn"]
+__all__ = ["central", "in_turn"]

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
+from edge_marl.agents.base import CentralAgent
 from edge_marl.agents.play import play
 from edge_marl.benchmarks.records.records import Load
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.envs.rows import EdgeAIGCRows
 from edge_marl.kernel import world as k
 from edge_marl.metrics import capacity_held, were_started
 from edge_marl.scenario import Scenario
@@ -82,7 +84,8 @@ def decision_latency_us(
 ) -> float:
     """Return the median time of one decision at batch 1, in microseconds.
 
-    At batch 1 because that is how an orchestrator meets its tasks: one by one.
+    At batch 1 because that is how an orchestrator meets its tasks: one by one. Of a `CentralAgent`
+    it is that of a slot: what all gateways do in it.
 
     Args:
         agent: what decides; it is reset with `seed`.
@@ -91,6 +94,8 @@ def decision_latency_us(
         seed: seed of the agent's own randomness.
         clock: time in nanoseconds.
     """
+    if isinstance(agent, CentralAgent):
+        return _joint_latency_us(agent, scenario, workloads, seed, clock)
     on_events = scenario.on_events()
     env = EdgeAIGCVectorEnv(1, scenario=on_events, autoreset_mode=AutoresetMode.DISABLED)
     times: list[int] = []
@@ -105,6 +110,30 @@ def decision_latency_us(
             observation, _, terminated, truncated, info = env.step(action)
             over = bool(terminated[0] or truncated[0])
     env.close()
+    return float(np.median(times[LATENCY_WARM_UP:] or times)) / 1000.0
+
+
+def _joint_latency_us(
+    agent: CentralAgent,
+    scenario: Scenario,
+    workloads: Sequence[Workload],
+    seed: int,
+    clock: Callable[[], int],
+) -> float:
+    """Return the same of a reference of the game, in one game at a time."""
+    times: list[int] = []
+    for workload in workloads:
+        rows = EdgeAIGCRows(1, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+        agent.reset(seed)
+        choose_all = agent.take_seats(rows.game, [workload])
+        rows.reset(options={"workloads": [workload]})
+        over = False
+        while not over and len(times) < LATENCY_WARM_UP + LATENCY_DECISIONS:
+            start = clock()
+            choices = choose_all()
+            times.append(clock() - start)
+            _, _, terminated, truncated, _ = rows.step(choices)
+            over = bool(terminated[0] or truncated[0])
     return float(np.median(times[LATENCY_WARM_UP:] or times)) / 1000.0
 
 

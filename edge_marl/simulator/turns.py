@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -16,6 +16,8 @@ from edge_marl.simulator.gateways import GatewaySimulator
 from edge_marl.workload import Workload
 
 __all__ = ["TurnSimulator"]
+
+A = TypeVar("A", bound=np.generic)
 
 
 class TurnSimulator(GatewaySimulator):
@@ -79,12 +81,17 @@ class TurnSimulator(GatewaySimulator):
     @property
     def shown(self) -> npt.NDArray[np.float32]:
         """(E, size) what the gateway whose turn it is sees; a copy."""
-        return self.seen[np.arange(self.num_envs) * self.num_gateways + self.whose]
+        return self._of_whose(self.seen)
 
     @property
     def allowed(self) -> npt.NDArray[np.int8]:
         """(E, N * V + 1) what it may choose; a copy."""
-        return self.masks[np.arange(self.num_envs) * self.num_gateways + self.whose]
+        return self._of_whose(self.masks)
+
+    def _of_whose(self, rows: npt.NDArray[A]) -> npt.NDArray[A]:
+        """Return the rows, (E * G, ...), of the gateways whose turn it is, (E, ...)."""
+        of_each: npt.NDArray[A] = rows[np.arange(self.num_envs) * self.num_gateways + self.whose]
+        return of_each
 
     @property
     def _where(self) -> Any:

@@ -172,7 +172,7 @@ def test_on_the_event_clock_it_is_the_agent_of_the_single_environment(name: str,
     assert isinstance(alone, Agent)
     one = play(alone, scenario, workloads, 3)
     for api in ("single", "parallel"):
-        other = play(in_turn, scenario, workloads, 3, api=api)  # type: ignore[arg-type]
+        other = play(in_turn, scenario, workloads, 3, api=api)
         np.testing.assert_equal(other.metrics, one.metrics)
 
 
