@@ -11,14 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_marl import METRICS, ObservationLayout, list_tiers, load_scenario
+from edge_marl import METRICS, ObservationLayout, list_games, list_tiers, load_scenario
 from edge_marl.benchmarks.speed.findings import read
 from edge_marl.benchmarks.speed.tables import markdown
 from edge_marl.leaderboards.submission.schema import Submission
 from edge_marl.scenario.evidence import (
     by_utility,
+    gap_told,
     learner_told,
     read_evidence,
+    rows_of_game,
     rows_without,
     with_interval,
 )
@@ -57,7 +59,8 @@ def tier_card(tier: str) -> str:
     if evidence is None:
         return lines[0]
     count, bound = evidence["workloads"], evidence["bound_per_task"]
-    lines[0] += f" {count} test workloads; bound {bound:.3f} per request."
+    lines[0] += f" {count} test workloads"
+    lines[0] += "." if bound is None else f"; bound {bound:.3f} per request."
     lines += ["", "| agent | utility per request | score | use | lost | crashes | on time | cold |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in by_utility(evidence["agents"]):
@@ -66,7 +69,17 @@ def tier_card(tier: str) -> str:
         figures = [with_interval(row["utility_per_task"]), with_interval(row["score"])]
         figures += [f"{row[share]:.3f}" for share in (*shares, "cold_start_rate")]
         lines.append(f"| {name} | {' | '.join(figures)} |")
-    return "\n".join([*lines, *_without(tier, evidence)])
+    return "\n".join([*lines, *_in_slots(evidence), *_without(tier, evidence)])
+
+
+def _in_slots(evidence: dict[str, Any]) -> list[str]:
+    """What agents of a game get at once, on the event clock and in turn."""
+    rows = rows_of_game(evidence)
+    if not rows:
+        return []
+    lines = ["", gap_told(evidence), "", f"| {' | '.join(rows[0])} |"]
+    lines.append(f"|---|{'---:|' * (len(rows[0]) - 1)}")
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows[1:])]
 
 
 def _without(tier: str, evidence: dict[str, Any]) -> list[str]:
@@ -93,7 +106,7 @@ TABLES = {
     "observation campus@1": lambda: observation_table("campus@1"),
     "metrics": metrics_table,
     "speed": lambda: markdown(read(DOCS / "figures" / "speed.json")),
-    **{f"tier {tier}": partial(tier_card, tier) for tier in list_tiers()},
+    **{f"tier {tier}": partial(tier_card, tier) for tier in [*list_tiers(), *list_games()]},
 }
 
 

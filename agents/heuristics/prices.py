@@ -23,6 +23,7 @@ from edge_marl.errors import DataError
 from edge_marl.files import cache_folder, write_file
 from edge_marl.kernel.world import ARRIVAL
 from edge_marl.scenario import Scenario
+from edge_marl.scenario.games import tier_of_game
 from edge_marl.scenario.generalisation import tier_of
 from edge_marl.workload import Workload
 
@@ -41,10 +42,13 @@ Prices = npt.NDArray[np.float64]
 def learn_prices(scenario: Scenario) -> Prices:
     """Return prices per denoising step and ms of each neighbour, (N,), from training workloads.
 
-    Those of a test set are its tier's: nothing is learnt on it.
+    Those of a test set are its tier's: nothing is learnt on it. Those of a game are as well: what
+    capacity is worth does not hang on when the gateways look.
     """
     if scenario.test_set_of is not None:
         return learn_prices(tier_of(scenario))
+    if (tier := tier_of_game(scenario)) is not None:
+        return learn_prices(tier)
     known = _read(scenario, shipped_at(scenario))
     if known is not None:
         return known

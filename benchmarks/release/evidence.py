@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from edge_marl.benchmarks.plan.cells import Plan
 from edge_marl.benchmarks.plan.make_plan import make_plan
 from edge_marl.benchmarks.records.provenance import usable_cores
 from edge_marl.benchmarks.release.parts import play_parts, rounded, with_learners
+from edge_marl.benchmarks.report.intervals import FloatArray
 from edge_marl.benchmarks.report.results import Runs, read_anchors, read_runs
 from edge_marl.benchmarks.report.stats import estimate, normalise
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
@@ -37,7 +39,7 @@ from edge_marl.benchmarks.run.runner import run_plan
 from edge_marl.benchmarks.suites import Suite
 from edge_marl.bound.anchor_pairs import Anchors
 from edge_marl.console import FAILED, print_rows, problems, results, run_command
-from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.envs import EdgeAIGCRows, EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError, DataError, RecordError
 from edge_marl.files import write_file
 from edge_marl.kernel.world import STAGE
@@ -48,7 +50,17 @@ from edge_marl.tiers import FOLDER
 from edge_marl.workload import Workload
 from edge_marl.workload.parts import PUBLIC_SEEDS
 
-__all__ = ["main", "read_evidence", "release", "rule", "trajectory_hash"]
+__all__ = [
+    "heuristics",
+    "main",
+    "read_evidence",
+    "release",
+    "requests_of",
+    "row_of",
+    "rule",
+    "trajectory_hash",
+    "written",
+]
 
 SHOWN = ("lost_fraction", "server_crash_rate", "on_time_rate", "cold_start_rate", "cloud_share")
 """Metrics of the evidence besides utility and score, as means."""
@@ -98,9 +110,9 @@ def release(
             if parts and parts_of(scenario):
                 draw_test_workloads(scenario, 1)
                 played = play_parts(scenario, evidence, keep / scenario.label)
-                evidence = _written(scenario, evidence | {"parts": played}, out)
+                evidence = written(scenario, evidence | {"parts": played}, out)
             if learner:
-                evidence = _written(scenario, with_learners(scenario, evidence, learner), out)
+                evidence = written(scenario, with_learners(scenario, evidence, learner), out)
         except DataError as error:
             problems().print(f"{scenario.label}: left out: {error}", style="yellow", markup=False)
             continue
@@ -119,7 +131,7 @@ def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str,
     """
     drawn = draw_test_workloads(scenario, workloads)
     rows, bound = _played(scenario, workloads)
-    requests = sum(map(_requests, drawn))
+    requests = sum(map(requests_of, drawn))
     evidence = {
         "scenario": scenario.digest,
         "workloads": workloads,
@@ -129,10 +141,10 @@ def _released(scenario: Scenario, workloads: int, out: Path | None) -> dict[str,
         "agents": rows,
         "rule": rule(rows, bound),
     }
-    return _written(scenario, evidence, out)
+    return written(scenario, evidence, out)
 
 
-def _written(scenario: Scenario, evidence: dict[str, Any], out: Path | None) -> dict[str, Any]:
+def written(scenario: Scenario, evidence: dict[str, Any], out: Path | None) -> dict[str, Any]:
     """Write a tier's evidence, and return it."""
     folder = out or Path(str(FOLDER)) / "evidence"
     text = json.dumps(evidence, indent=1) + "\n"
@@ -143,7 +155,7 @@ def _written(scenario: Scenario, evidence: dict[str, Any], out: Path | None) -> 
 def _played(scenario: Scenario, workloads: int) -> tuple[dict[str, Row], float]:
     """Have the harness play every heuristic; return what each got, and the sum of the bounds."""
     suite = Suite(
-        scenarios=(scenario.release,), agents=_heuristics(scenario), seeds=1, episodes=workloads
+        scenarios=(scenario.release,), agents=heuristics(scenario), seeds=1, episodes=workloads
     )
     plan = make_plan(suite)
     with tempfile.TemporaryDirectory() as place, Lines(problems()) as display:
@@ -152,7 +164,7 @@ def _played(scenario: Scenario, workloads: int) -> tuple[dict[str, Row], float]:
             raise RecordError(f"{scenario.label}: a cell has failed, as said above: no evidence")
         ends = _anchors(folder, plan)
         rows = {
-            agent.name: _row(read_runs(folder, plan, plan.arenas[0], agent), ends)
+            agent.name: row_of(read_runs(folder, plan, plan.arenas[0], agent), ends)
             for agent in plan.agents
         }
     return rows, float(ends.bound.sum())
@@ -168,9 +180,9 @@ def _print_table(scenario: Scenario, evidence: dict[str, Any]) -> None:
     """Print what every heuristic got on a tier, the best first."""
     missed = [part for part, holds in evidence["rule"].items() if not holds]
     rule_told = f"not: {', '.join(missed)}" if missed else "the release rule holds"
-    count, bound = evidence["workloads"], evidence["bound_per_task"]
+    number, bound = evidence["workloads"], evidence["bound_per_task"]
     results().print(
-        f"\n{scenario.label}: {count} test workloads, bound {bound:.3f}, {rule_told}", markup=False
+        f"\n{scenario.label}: {number} test workloads, bound {bound:.3f}, {rule_told}", markup=False
     )
     rows: list[tuple[str, ...]] = [("", "utility per request", "score", "utilisation")]
     for name in by_utility(evidence["agents"]):
@@ -201,8 +213,10 @@ def rule(rows: dict[str, Row], bound: float) -> dict[str, bool]:
 def trajectory_hash(scenario: Scenario, workload: Workload) -> str:
     """Return the SHA-256 of all that is seen and paid if legal actions are taken in turn.
 
-    One number that changes with any rule of the simulator that this tier has on.
+    One number that changes with any rule of the simulator that this tier or game has on.
     """
+    if scenario.clock.slot_ms:
+        return _hash_of_game(scenario, workload)
     env = EdgeAIGCVectorEnv(1, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
     agent = make("round-robin", scenario)
     assert isinstance(agent, Agent)
@@ -217,8 +231,25 @@ def trajectory_hash(scenario: Scenario, workload: Workload) -> str:
     return sha.hexdigest()
 
 
-def _heuristics(scenario: Scenario) -> tuple[str, ...]:
-    """All registered agents that need no training and can play the scenario."""
+def _hash_of_game(scenario: Scenario, workload: Workload) -> str:
+    """The same of a game: gateway g takes legal choice t + g of its own in step t."""
+    rows = EdgeAIGCRows(1, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+    sha = hashlib.sha256()
+    gateways = np.arange(rows.num_gateways)
+    observation, infos = rows.reset(options={"workloads": [workload]})
+    for step in count():
+        legal = infos["action_mask"][0].cumsum(axis=-1)
+        rank = (step + gateways) % legal[:, -1]
+        choices = (legal > rank[:, None]).argmax(axis=-1)
+        observation, reward, terminated, truncated, infos = rows.step(choices[None])
+        sha.update(observation.astype("<f4").tobytes() + reward.astype("<f8").tobytes())
+        if terminated[0] or truncated[0]:
+            break
+    return sha.hexdigest()
+
+
+def heuristics(scenario: Scenario) -> tuple[str, ...]:
+    """Return all registered agents that need no training and can play the scenario."""
     found = []
     for name in names():
         agent = make(name, scenario)
@@ -232,21 +263,27 @@ def _heuristics(scenario: Scenario) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _requests(workload: Workload) -> int:
+def requests_of(workload: Workload) -> int:
+    """Return how many requests a workload has, of one stage or more each."""
     details = workload.details
     return workload.num_tasks if details is None else int((details[:, STAGE] == 0).sum())
 
 
-def _row(runs: Runs, ends: Anchors) -> Row:
+def row_of(runs: Runs, ends: Anchors | None) -> Row:
+    """Return what an agent got, as evidence has it; without anchors it has no score."""
     metrics = runs.metrics  # of one seed
     row: Row = {
         "utility_per_task": rounded(estimate(metrics["utility_per_task"])),
-        "score": rounded(estimate(normalise(metrics["utility"], ends.random, ends.bound))),
+        "score": None if ends is None else rounded(estimate(_score(metrics["utility"], ends))),
         "utility": float(metrics["utility"][0].sum()),
     }
     return row | {
         name: round(float(np.mean(metrics[name][0])), 4) for name in ("utilisation", *SHOWN)
     }
+
+
+def _score(utility: FloatArray, ends: Anchors) -> FloatArray:
+    return normalise(utility, ends.random, ends.bound)
 
 
 def main() -> None:

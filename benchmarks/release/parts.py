@@ -35,7 +35,7 @@ from edge_marl.scenario import Scenario
 from edge_marl.scenario.ablation import parts_of, without
 from edge_marl.scenario.evidence import by_utility
 
-__all__ = ["LEADING", "earns", "play_parts", "rounded", "with_learners"]
+__all__ = ["LEADING", "earns", "plan_without_anchors", "play_parts", "rounded", "with_learners"]
 
 LEADING = 5
 """Agents that play on without a part: the best of the tier as it is."""
@@ -83,7 +83,8 @@ def play_parts(scenario: Scenario, evidence: Evidence, folder: Path) -> dict[str
             found[part.name] = {"left_out": str(error)}
     ranked = by_utility(evidence["agents"])
     agents = list(dict.fromkeys([*ranked[:LEADING], LOWEST]))
-    plan = _plan(scenario, [scenario, *worlds.values()], agents, evidence["workloads"])
+    places = [scenario, *worlds.values()]
+    plan = plan_without_anchors(f"{scenario.label}-parts", places, agents, evidence["workloads"])
     with Lines(problems()) as display:
         run_plan(plan, folder, Processes(usable_cores()), display)
     whole, *changed = (_utilities(folder, plan, arena) for arena in plan.arenas)
@@ -152,11 +153,21 @@ def rounded(found: Estimate) -> list[float]:
     return [round(value, 4) for value in (found.value, found.low, found.high)]
 
 
-def _plan(scenario: Scenario, worlds: Sequence[Scenario], agents: list[str], count: int) -> _Plan:
+def plan_without_anchors(
+    name: str, worlds: Sequence[Scenario], agents: Sequence[str], count: int
+) -> Plan:
+    """Return a plan of heuristics on test workloads, of which no bound is computed.
+
+    Args:
+        name: of the plan.
+        worlds: where they play, games as such; that they can is known of the first.
+        agents: their names.
+        count: number of test workloads.
+    """
     return _Plan(
-        name=f"{scenario.label}-parts",
-        arenas=tuple(Arena(scenario=world) for world in worlds),
-        agents=tuple(_agent(name, scenario) for name in agents),
+        name=name,
+        arenas=tuple(Arena(scenario=world, api=world.api) for world in worlds),
+        agents=tuple(_agent(name, worlds[0]) for name in agents),
         seeds=1,
         episodes=count,
         budget=1,  # of learners, which there are none of

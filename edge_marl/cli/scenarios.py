@@ -108,6 +108,7 @@ def export(
 def _facts(found: Scenario) -> list[tuple[str, str]]:
     from edge_marl.scenario import load_scenario
     from edge_marl.scenario.ablation import parts_of
+    from edge_marl.scenario.games import tier_of_game
     from edge_marl.scenario.generalisation import labels_of
     from edge_marl.workload.topology import offered_load
 
@@ -132,6 +133,8 @@ def _facts(found: Scenario) -> list[tuple[str, str]]:
     ]
     if found.extended:
         rows.append(("parts", ", ".join(part.told(found) for part in parts_of(found))))
+    if tier := tier_of_game(found):
+        rows.append(("game of", f"{tier.label}, with its train, validation and test seeds"))
     if found.test_set_of:
         rows.append(("test set of", f"{found.test_set_of}: nothing is trained on it"))
     if labels := labels_of(found):
@@ -142,8 +145,10 @@ def _facts(found: Scenario) -> list[tuple[str, str]]:
 def _show_evidence(found: Scenario) -> None:
     from edge_marl.scenario.evidence import (
         by_utility,
+        gap_told,
         learner_told,
         read_evidence,
+        rows_of_game,
         rows_without,
         with_interval,
     )
@@ -164,6 +169,10 @@ def _show_evidence(found: Scenario) -> None:
         figures = (with_interval(row["utility_per_task"]), with_interval(row["score"]))
         rows.append((name, *figures, *(f"{share:.3f}" for share in shares)))
     print_rows(rows)
+    if in_slots := rows_of_game(evidence):
+        results().print("\nGateways at once, on the event clock, in turn:", highlight=False)
+        print_rows(in_slots)
+        results().print(gap_told(evidence), highlight=False, markup=False)
     if "learner" in evidence:
         results().print(f"\nA learner: {learner_told(evidence['learner'])}", markup=False)
     if parts := rows_without(evidence):

@@ -8,7 +8,15 @@ from typing import Any
 from edge_marl import tiers
 from edge_marl.scenario.scenario import Scenario
 
-__all__ = ["by_utility", "learner_told", "read_evidence", "rows_without", "with_interval"]
+__all__ = [
+    "by_utility",
+    "gap_told",
+    "learner_told",
+    "read_evidence",
+    "rows_of_game",
+    "rows_without",
+    "with_interval",
+]
 
 Evidence = dict[str, Any]
 
@@ -56,6 +64,35 @@ def rows_without(evidence: Evidence) -> list[tuple[str, ...]]:
         return rows
     learners = [_learner(whole), *(_learner(parts[row[0]]) for row in rows[2:])]
     return [(*row, told) for row, told in zip(rows, ["learner", *learners], strict=True)]
+
+
+def rows_of_game(evidence: Evidence) -> list[tuple[str, ...]]:
+    """Return the table of what a game's agents get on either clock and in turn, its head first.
+
+    Empty for a tier, which has no slots. The first is the best with all gateways at once.
+    """
+    if "in_turn" not in evidence:
+        return []
+    rows: list[tuple[str, ...]] = [("agent", "at once", "on events", "difference", "in turn")]
+    for name in by_utility(evidence["agents"]):
+        events, figures = evidence["events"][name], [evidence["agents"][name]["utility_per_task"]]
+        figures += [events["utility_per_task"], None, evidence["in_turn"][name]["utility_per_task"]]
+        told = [with_interval(figure) for figure in figures]
+        told[2] = with_interval(events["difference"], "+")
+        rows.append((name, *told))
+    return rows
+
+
+def gap_told(evidence: Evidence) -> str:
+    """Return what coordination within a slot is worth in a game, in a sentence."""
+    alone, in_turn = evidence["agents"], evidence["in_turn"]
+    best, together = by_utility(alone)[0], by_utility(in_turn)[0]
+    gap = in_turn[together]["utility_per_task"][0] - alone[best]["utility_per_task"][0]
+    return (
+        f"The coordination gap is {gap:.3f} per request: {together} in turn gets "
+        f"{with_interval(in_turn[together]['utility_per_task'])}, {best}, the best at once, "
+        f"{with_interval(alone[best]['utility_per_task'])}."
+    )
 
 
 def learner_told(learner: Evidence) -> str:

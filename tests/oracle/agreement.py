@@ -184,12 +184,12 @@ def choices_at(episode: ExtendedEpisode, step: int, game: OracleGame, row: int =
     return chosen
 
 
-def agree_parallel(episode: ExtendedEpisode) -> ReferenceSimulator:
+def agree_parallel(episode: ExtendedEpisode, most: int = MAX_STEPS) -> ReferenceSimulator:
     """`parallel_env` with own rewards on one workload; returns the oracle at the end."""
     env: Any = edge_aigc_v0.parallel_env(scenario=episode.scenario, reward="local")
     seen, infos = env.reset(options={"workload": episode.workload})
     game = OracleGame(episode.scenario, episode.workload)
-    for step in range(MAX_STEPS):
+    for step in range(most):
         assert_same(f"observations {step}", np.stack(list(seen.values())), game.seen)
         masks = np.stack([info["action_mask"] for info in infos.values()])
         assert_same(f"masks {step}", masks, game.masks)
@@ -204,7 +204,7 @@ def agree_parallel(episode: ExtendedEpisode) -> ReferenceSimulator:
         assert_same(f"rewards {step}", np.array(list(rewards.values())), expected)
         assert set(terminations.values()) == {game.sim.terminated}
         assert set(truncations.values()) == {game.sim.truncated}
-    raise AssertionError(f"no end after {MAX_STEPS} steps")
+    raise AssertionError(f"no end after {most} steps")
 
 
 def agree_rows(episode: ExtendedEpisode) -> None:
@@ -266,6 +266,7 @@ DRIVES = {
     "events": Drive(agree_parallel, Recipe(0)),
     "slots": Drive(agree_parallel, Recipe(0, slotted=True)),
     "base slots": Drive(agree_parallel, Recipe(0, slotted=True, never=PARTS)),
+    "every part in slots": Drive(agree_parallel, Recipe(0, slotted=True, always=PARTS)),
     "rows": Drive(agree_rows, Recipe(0, slotted=True, rows=NUM_ROWS)),
 }
 """Every environment, on the episodes that concern it."""

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from edge_marl import EdgeAIGCRows, Scenario, Workload, draw_workload, list_tiers, load_scenario
+from edge_marl import (
+    EdgeAIGCRows,
+    Scenario,
+    Workload,
+    draw_workload,
+    list_games,
+    list_tiers,
+    load_scenario,
+)
 from tests.oracle.agreement import (
     DRIVES,
     OracleGame,
@@ -29,6 +37,7 @@ EPISODES = {
     "events": 30,
     "slots": 80,
     "base slots": 20,
+    "every part in slots": 20,
     "rows": 10,
 }
 TASKS = {"campus": 150, "metro": 150, "studio": 150, "nation": 60, "planet": 20}
@@ -54,6 +63,18 @@ def test_drawn_episodes_of_the_tiers(tier: str) -> None:
     assert agree_single(ExtendedEpisode(scenario, [workload], choices)).decisions > 10
     slots = scenario.with_clock(0.05 if tier.startswith("planet") else 1.0, hold=False)
     assert agree_parallel(ExtendedEpisode(slots, [workload], choices)).decisions > 10
+
+
+@pytest.mark.parametrize("game", list_games())
+def test_drawn_episodes_of_the_games(game: str) -> None:
+    """The first tasks of each, in its slots."""
+    scenario = load_scenario(game)
+    workload = draw_workload(scenario, 3, split="validation")
+    if scenario.extended:
+        workload = first_tasks(workload, TASKS[game.partition("-")[0]])
+    choices = (scenario.num_actions * np.random.default_rng(7).random(997) ** 3).astype(int)
+    episode = ExtendedEpisode(scenario, [workload], choices.tolist())
+    assert agree_parallel(episode, most=3000).decisions > 10
 
 
 def first_tasks(workload: Workload, count: int) -> Workload:

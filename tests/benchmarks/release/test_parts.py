@@ -12,7 +12,7 @@ from edge_marl.agents import Agent, make
 from edge_marl.agents.play import play
 from edge_marl.benchmarks.plan.cells import Arena
 from edge_marl.benchmarks.records.records import write_plan, write_record
-from edge_marl.benchmarks.release.evidence import _written
+from edge_marl.benchmarks.release.evidence import written
 from edge_marl.benchmarks.release.parts import earns, play_parts, rounded, with_learners
 from edge_marl.benchmarks.release.parts_figure import draw
 from edge_marl.benchmarks.report.stats import estimate
@@ -91,7 +91,7 @@ def test_a_small_world_is_played_without_each_part(tmp_path: Path) -> None:
     assert play_parts(scenario, known, tmp_path / "kept") == parts
     assert {path: path.stat().st_mtime_ns for path in cells} == cells
 
-    _written(scenario, known | {"parts": parts}, tmp_path)
+    written(scenario, known | {"parts": parts}, tmp_path)
     read = json.loads((tmp_path / f"{scenario.label}.json").read_text("utf-8"))
     assert read == known | {"parts": parts}
     assert {row[0] for row in rows_without(read)} == {"without", "-", "cloud", "refund"}

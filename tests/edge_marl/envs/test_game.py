@@ -22,7 +22,7 @@ from pettingzoo.test import (
 )
 from pettingzoo.test.save_obs_test import test_save_obs as check_save_obs
 
-from edge_marl import EdgeAIGCRows, Workload, draw_workload, edge_aigc_v0, load_scenario
+from edge_marl import EdgeAIGCRows, Workload, draw_workload, edge_aigc_v0, list_games, load_scenario
 from edge_marl.envs.parallel import game_scenario
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError, WorkloadError
 from edge_marl.kernel.world import GATEWAY
@@ -34,6 +34,7 @@ GAMES: list[dict[str, Any]] = [
     {"scenario": "smoke", "slot_s": 900.0},
     {"scenario": "smoke", "slot_s": 900.0, "hold": True, "gateways": "servers"},
     {"scenario": "paper", "gateways": "servers", "reward": "local"},
+    *({"scenario": name} for name in list_games()),
 ]
 
 

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pettingzoo.utils.conversions import aec_to_parallel, parallel_to_aec
 
-from edge_marl import EdgeAIGCRows, draw_workload, edge_aigc_v0
+from edge_marl import EdgeAIGCRows, draw_workload, edge_aigc_v0, list_games, load_scenario
 from edge_marl.envs.parallel import EdgeAIGCParallelEnv, game_scenario
 from tests.edge_marl.envs.batches import run_batch
 from tests.worlds import strategies
@@ -60,6 +60,15 @@ def extended(
     return Game(scenario, draw_workload(scenario, 0, split="test"), seed=0)
 
 
+def released(name: str) -> Game:
+    """A released game, for some 40 requests."""
+    scenario = load_scenario(name)
+    arrivals = scenario.arrivals.model_copy(update={"horizon_s": 40 / scenario.arrivals.rate_per_s})
+    scenario = scenario.model_copy(update={"arrivals": arrivals})
+    return Game(scenario, draw_workload(scenario, 0, split="test"), seed=0)
+
+
+SHORT += [released(name) for name in list_games()]
 SHORT += [extended(), extended(5.0), extended(5.0, hold=True), extended(5.0, True, **TERMS)]
 
 

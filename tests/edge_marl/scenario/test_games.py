@@ -8,15 +8,17 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from edge_marl import EdgeAIGCRows, edge_aigc_v0, list_games, list_tiers, load_scenario, tiers
+from edge_marl.agents.heuristics.prices import learn_prices
 from edge_marl.benchmarks.plan.make_plan import make_plan
 from edge_marl.benchmarks.suites import Suite
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario import find_release
+from edge_marl.scenario.games import tier_of_game
 from edge_marl.scenario.reading import read_layers
 
-DIGESTS = {"paper-game@1": "74ebfd50", "smoke-game@1": "e1ae94be"}
+DIGESTS = {"paper-game@1": "74ebfd50", "smoke-game@1": "dd9c7bba"}
 
 
 def test_released_games_never_change() -> None:
@@ -40,6 +42,12 @@ def test_a_game_is_a_tier_in_slots(name: str) -> None:
     called = {"name": tier.name, "version": tier.version}
     same = game.on_events().model_copy(update=called)
     assert same.digest == tier.with_gateways(game.gateways.count).digest
+    assert tier_of_game(game) == tier
+    assert tier_of_game(game.with_gateways(2).with_clock(1.0, hold=True)) == tier
+    harsher = game.overload.model_copy(update={"penalty": 7.0})
+    assert tier_of_game(game.model_copy(update={"overload": harsher})) is None
+    assert tier_of_game(tier) is None
+    assert learn_prices(game).tolist() == learn_prices(tier).tolist()
     assert find_release(name, game.digest) == game
     assert load_scenario(game.name).version == max(tiers.versions_of(game.name))
 
