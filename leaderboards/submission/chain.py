@@ -11,7 +11,7 @@ import base64
 import hashlib
 import string
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,12 +67,15 @@ class Moment:
     """(R,) rows that decide: of episodes that go on, and in a game of gateways with a task."""
     gateways: int = 1
     """Rows of an episode."""
+    gateway: int | None = None
+    """Of a game, the one that all rows are of; None where they are of all."""
     game: GatewaySimulator | None = None
     """The game itself, for references that see the whole of it; no policy is shown it."""
 
     def of(self, gateway: int) -> Moment:
         """Return what one gateway sees, in rows (E,)."""
-        return self.at(np.arange(gateway, len(self.going), self.gateways))
+        own = self.at(np.arange(gateway, len(self.going), self.gateways))
+        return replace(own, gateway=gateway)
 
     def at(self, rows: npt.NDArray[np.int64]) -> Moment:
         """Return what some rows see."""
@@ -91,9 +94,11 @@ class Moment:
 
     def place(self, row: int) -> str:
         """Say where a row's decision is, for people."""
-        if self.gateways == 1:
-            return f"workload {row}, decision {self.number}"
         workload, gateway = divmod(row, self.gateways)
+        if self.gateway is not None:
+            gateway = self.gateway
+        elif self.gateways == 1:
+            return f"workload {row}, decision {self.number}"
         return f"workload {workload}, step {self.number}, gateway {gateway}"
 
 
@@ -212,7 +217,7 @@ def _play_game(scenario: Scenario, workloads: Sequence[Workload], choose: Choose
         seen = observation.reshape(count * gateways, -1)
         index = info["agent_index"].ravel()
         decides = deciding.ravel()
-        choice = choose(Moment(number, seen, shown, index, decides, gateways, envs.game))
+        choice = choose(Moment(number, seen, shown, index, decides, gateways, game=envs.game))
         if choice is None:
             break
         action = np.where(deciding, choice.reshape(count, gateways), scenario.num_actions)

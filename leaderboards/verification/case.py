@@ -78,6 +78,8 @@ class Case:
     chain: Chain = field(init=False)
     actions: Actions = field(init=False)
 
+    steps: int = 0
+    """Moments of the longest episode of any run; from the replay."""
     again: list[list[Again]] = field(default_factory=list)
     """What the policy of each run, or each of its gateways that was asked alone, chose on the test
     workloads; from re-execution."""

@@ -26,7 +26,7 @@ from edge_marl.leaderboards.submission.files import Actions
 from edge_marl.leaderboards.submission.schema import WORKLOADS
 from edge_marl.scenario import Scenario
 
-__all__ = ["MAY_DIFFER", "Again", "Logged", "Paired", "Seen", "check_again", "checked"]
+__all__ = ["MAY_DIFFER", "Again", "Logged", "Paired", "Seen", "Views", "check_again", "checked"]
 
 MAY_DIFFER = 0.001
 """Share of a run's decisions that its policy may make otherwise on another machine: networks
@@ -42,7 +42,9 @@ class Logged:
 
     def __init__(self, actions: Actions, run: int, scenario: Scenario, where: str) -> None:
         self._lengths = actions.lengths[run]
-        self._where, self._gateways = where, rows_of(scenario)
+        self._where, self.gateways = where, rows_of(scenario)
+        self.steps = 0
+        """Moments of the longest episode so far."""
         self._next = np.zeros(WORKLOADS, dtype=np.int64)
         """The decision of each episode's log that comes next."""
         self._table = np.zeros((WORKLOADS, int(self._lengths.max())), dtype=np.int64)
@@ -61,7 +63,8 @@ class Logged:
         """Return the logged actions (R,); there must be one where it is needed, or at all going."""
         if moment.number == 0:
             self._next[:] = 0
-        going = (moment.going if needed is None else needed).reshape(WORKLOADS, self._gateways)
+        going = (moment.going if needed is None else needed).reshape(WORKLOADS, self.gateways)
+        self.steps = max(self.steps, moment.number + 1)
         place = self._next[:, None] + going.cumsum(axis=1) - 1
         if (short := np.argwhere(going & (place >= self._lengths[:, None]))).size:
             k, gateway = short[0]
@@ -102,6 +105,7 @@ class Again:
         late: Sequence[npt.NDArray[np.bool_]] = (),
     ) -> None:
         self._ask, self.logged, self.gateway, self._late = ask, logged, gateway, late
+        self._gateways = logged.gateways
         self.asked: list[npt.NDArray[np.int64]] = []
         """What the policy chose at each decision, a row each."""
         self.total = self.differing = 0
@@ -114,17 +118,27 @@ class Again:
     def choose(self, moment: Moment) -> npt.NDArray[np.int64]:
         """Return the logged actions, and remember the policy's."""
         logged = self.logged.choose(moment)
-        own, expected = _own_part(moment, logged, self.gateway)
+        self.compare(*own_part(moment, logged, self.gateway))
+        return logged
+
+    def compare(self, own: Moment, expected: npt.NDArray[np.int64]) -> None:
+        """Ask the policy, and compare.
+
+        Args:
+            own: what it is shown.
+            expected: what the log says, a row each.
+        """
         chosen = self._ask(own)
         self.asked.append(chosen)
         compared = own.going
         if self._late:
-            compared = compared & ~_own_part(moment, self._late[moment.number], self.gateway)[1]
+            late = self._late[own.number]
+            step = late if self.gateway is None else late[self.gateway :: self._gateways]
+            compared = compared & ~step
         self.total += int(compared.sum())
         wrong = np.flatnonzero(compared & (chosen != expected))
         if wrong.size:
-            self._note(moment, wrong, chosen, expected)
-        return logged
+            self._note(own, wrong, chosen, expected)
 
     def _note(
         self,
@@ -138,8 +152,8 @@ class Again:
         told = self._ask.preferences()
         for k in wrong:
             said = (
-                f"{_place(moment, int(k), self.gateway)}: expected {chosen[k]} as the policy "
-                f"decides, found {logged[k]}"
+                f"{moment.place(int(k))}: expected {chosen[k]} as the policy decides, found "
+                f"{logged[k]}"
             )
             self.first = self.first or said
             if told is None or not _as_good(told[k], int(logged[k]), int(chosen[k])):
@@ -189,6 +203,27 @@ class Seen:
         return self._choose(moment)
 
 
+class Views:
+    """Keeps what some gateways of a game see on the log, to show it to each of them alone.
+
+    Args:
+        logged: the log.
+        gateways: which ones.
+    """
+
+    def __init__(self, logged: Logged, gateways: Sequence[int]) -> None:
+        self._logged = logged
+        self.of: dict[int, list[tuple[Moment, npt.NDArray[np.int64]]]] = {g: [] for g in gateways}
+        """Of each at each step what it sees, and what the log says, a row for each episode."""
+
+    def choose(self, moment: Moment) -> npt.NDArray[np.int64]:
+        """Return the logged actions."""
+        logged = self._logged.choose(moment)
+        for gateway, kept in self.of.items():
+            kept.append(own_part(moment, logged, gateway))
+        return logged
+
+
 class Paired:
     """Asks a policy in twin episodes, and compares while they show the same as before."""
 
@@ -212,14 +247,14 @@ class Paired:
             return None
         needed = moment.going & np.repeat(self._same, moment.gateways)
         logged = self._again.logged.choose(moment, needed)
-        own, still = _own_part(moment, needed, self._again.gateway)
+        own, still = own_part(moment, needed, self._again.gateway)
         chosen, expected = self._ask(own), self._again.asked[number]
         wrong = np.flatnonzero(still & (chosen != expected))
         if wrong.size:
             k = int(wrong[0])
             self._first = (
-                f"{_place(moment, k, self._again.gateway)}: expected {expected[k]} as in the "
-                f"twin that is the same so far, found {chosen[k]}: the policy knows what is to come"
+                f"{own.place(k)}: expected {expected[k]} as in the twin that is the same so far, "
+                f"found {chosen[k]}: the policy knows what is to come"
             )
             return None
         self._shared += self._same
@@ -253,18 +288,13 @@ def checked(ask: Ask, scenario: Scenario) -> Callable[[Moment], npt.NDArray[np.i
     return choose
 
 
-def _own_part(
+def own_part(
     moment: Moment, rows: npt.NDArray[Any], gateway: int | None
 ) -> tuple[Moment, npt.NDArray[Any]]:
     """Return a gateway's part of a moment and of (R, ...), or all of both."""
     if gateway is None:
         return moment, rows
     return moment.of(gateway), rows[gateway :: moment.gateways]
-
-
-def _place(moment: Moment, row: int, gateway: int | None) -> str:
-    """Say where a decision is, given its row among those that were asked."""
-    return moment.place(row if gateway is None else row * moment.gateways + gateway)
 
 
 def _shown(moment: Moment) -> list[bytes]:

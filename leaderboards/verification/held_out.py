@@ -23,7 +23,7 @@ from edge_marl.leaderboards.submission.results import (
 )
 from edge_marl.leaderboards.submission.schema import WORKLOADS, HeldOut
 from edge_marl.leaderboards.verification.case import Case, Played
-from edge_marl.leaderboards.verification.choosers import Again, Logged, check_again
+from edge_marl.leaderboards.verification.choosers import Again, Logged, Views, check_again
 from edge_marl.leaderboards.verification.fresh import Fresh, draw_fresh, number_from
 from edge_marl.workload import Workload
 
@@ -87,11 +87,14 @@ def _alone_again(case: Case, played: Played, workloads: list[Workload]) -> str:
     for number, run in enumerate(case.submission.runs):
         where = f"{case.folder}: held-out, run {run.seed}"
         logged = Logged(log, number, case.scenario, where)
+        views = Views(logged, _drawn(case, run.seed))
+        play_episodes(case.scenario, workloads, views.choose)
         parts: list[Again] = []
-        for gateway in _drawn(case, run.seed):
+        for gateway, shown in views.of.items():
             with case.open_policy(run.seed, workloads, gateway) as ask:
                 parts.append(Again(ask, logged, gateway, late=played.late[number]))
-                play_episodes(case.scenario, workloads, parts[-1].choose)
+                for own, expected in shown:
+                    parts[-1].compare(own, expected)
             if parts[-1].worse:
                 break
         check_again(where, parts)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edge_marl.errors import SubmissionError
+from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.policies.sandbox import SANDBOXES
-from edge_marl.leaderboards.submission.chain import Choose, play_episodes
+from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.facts import code_sha256
 from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION
 from edge_marl.leaderboards.verification.case import ALONE, Case, expect
@@ -14,6 +15,7 @@ from edge_marl.leaderboards.verification.choosers import (
     Logged,
     Paired,
     Seen,
+    Views,
     check_again,
 )
 from edge_marl.leaderboards.verification.fresh import draw_twin, number_from
@@ -22,6 +24,9 @@ __all__ = ["check_policy_at_hand", "check_re_execution", "check_twins", "policy_
 
 TWINS = 2
 """Twins of every test workload that a policy is asked in."""
+
+MEMORY = 2**29
+"""Bytes of what gateways see that are kept at once: one replay for all of these gateways."""
 
 TWIN_GATEWAYS = 2
 """Gateways of a game that are asked in each twin: others for each, drawn from the seal. That none
@@ -89,19 +94,35 @@ def _asked_again(case: Case, number: int) -> list[Again]:
     where = f"{case.folder / ACTIONS}: run {run.seed}"
     logged = Logged(case.actions, number, case.scenario, where)
     parts: list[Again] = []
-    for gateway in case.asked_alone or (None,):
-        with case.open_policy(run.seed, case.workloads, gateway) as ask:
-            again = Again(ask, logged, gateway)
-            choose: Choose = again.choose
-            if not parts:
-                case.seen.append(Seen(again.choose))
-                choose = case.seen[-1].choose
-            play_episodes(case.scenario, case.workloads, choose)
-        parts.append(again)
-        if again.worse:
-            break
+    for group in _groups(case):
+        views = Views(logged, group)
+        seen = Seen(views.choose)
+        play_episodes(case.scenario, case.workloads, views.choose if parts else seen.choose)
+        if not parts:
+            case.seen.append(seen)
+        for gateway in group:
+            with case.open_policy(run.seed, case.workloads, gateway) as ask:
+                parts.append(Again(ask, logged, gateway))
+                for own, expected in views.of[gateway]:
+                    parts[-1].compare(own, expected)
+            if parts[-1].worse:
+                check_again(where, parts)
+    if not case.asked_alone:
+        with case.open_policy(run.seed, case.workloads) as ask:
+            parts.append(Again(ask, logged))
+            case.seen.append(Seen(parts[-1].choose))
+            play_episodes(case.scenario, case.workloads, case.seen[-1].choose)
     check_again(where, parts)
     return parts
+
+
+def _groups(case: Case) -> list[list[int]]:
+    """Return the gateways that are asked alone, so many at a time as there is room for."""
+    layout = ObservationLayout(case.scenario)
+    each = case.steps * len(case.workloads) * (4 * layout.size + case.scenario.num_actions)
+    count = max(1, MEMORY // max(1, each))
+    every = case.asked_alone
+    return [every[at : at + count] for at in range(0, len(every), count)]
 
 
 def _place_of(case: Case) -> str:

@@ -23,6 +23,7 @@ def check_replay(case: Case) -> str:
         logged = Logged(case.actions, number, case.scenario, where)
         episodes = play_episodes(case.scenario, case.workloads, logged.choose)
         logged.check_all_used(episodes)
+        case.steps = max(case.steps, logged.steps)
         for workload, episode in enumerate(episodes):
             _check_episode(case, number, workload, episode)
     return f"{case.decisions} decisions give the claimed metrics and hashes, bit for bit"
