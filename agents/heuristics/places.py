@@ -25,6 +25,10 @@ NUM_SERVERS, NUM_SERVICES, NUM_LEVELS, MAX_WAITING, LEAST_STEPS, NUM_DEVICES, TO
 NUM_ENTRIES = 7
 
 FEATURES = (
+    "stages after",
+    "deadline left",
+    "request weight",
+    "server has the input",
     "server delay",
     "server backlog",
     "service warm",
@@ -33,17 +37,13 @@ FEATURES = (
     "service quality",
 )
 """Rows of `where` and `scale` (`Known`); qualities at lower levels stand before the last."""
-DELAY, BACKLOG, WARM, TIME, PRICE, QUALITY = range(6)
+AFTER, LEFT, WEIGHT, INPUT, DELAY, BACKLOG, WARM, TIME, PRICE, QUALITY = range(10)
 
 # Rows of what `find_room` writes, and of what `find_worth` does: as properties of `View`.
 FITS, SAFE, LEAST_BAD, CANDIDATES = range(4)
 NUM_ROOMS = 4
 DURATION, WAIT, UNTIL_END, VALUE, VALUE_IN_TIME = range(5)
 NUM_WORTHS = 5
-
-# Columns of `task`, what `find_worth` is told of each row's: stages of the request, those after
-# this one, the deadline that is left (ms), that of the type (ms; 0: none), the request's weight.
-STAGES, AFTER, LEFT, DEADLINE, WEIGHT = range(5)
 
 ENOUGH = np.iinfo(np.int64).max
 IS_WARM = np.float32(0.5)
@@ -54,6 +54,15 @@ def feature(seen: Observations, row: int, where: Ints, scale: Floats, which: int
     """Return a value of a feature in its own unit."""
     value: float = np.float64(seen[row, where[which, 0] + where[which, 1] * at]) * scale[which]
     return value
+
+
+@part
+def came_from(spec: Ints, where: Ints, seen: Observations, row: int) -> float:
+    """Return the stages before this one: one if any was. That there were two is not observed."""
+    for server in range(spec[NUM_SERVERS]):
+        if seen[row, where[INPUT, 0] + where[INPUT, 1] * server] != 0.0:
+            return 1.0
+    return 0.0
 
 
 @part
@@ -219,7 +228,7 @@ def _find_worth(
     free: Ints,
     waiting: Ints,
     steps: Ints,
-    task: Floats,
+    deadline_ms: Floats,
     worth: Floats,
 ) -> None:
     """Write how long the task of each row takes at each place, and what it pays (extended model).
@@ -228,13 +237,18 @@ def _find_worth(
         spec, where, scale, cloud, seen, capacity, free, waiting, steps: as in `find_room`.
         share: (L,) part of the steps that is done.
         load_ms: expected time to load a model that is not resident.
-        task: (B, 5).
+        deadline_ms: (B,) deadline of the type of each row's task; 0: none.
         worth: (NUM_WORTHS, B, N * V * L), where it writes.
     """
     servers, services, levels = spec[NUM_SERVERS], spec[NUM_SERVICES], spec[NUM_LEVELS]
     for row in range(len(seen)):
-        stages, after, left = task[row, STAGES], task[row, AFTER] + 1.0, task[row, LEFT]
-        deadline, weight = task[row, DEADLINE] * stages, task[row, WEIGHT]
+        after = feature(seen, row, where, scale, AFTER, 0) + 1.0
+        stages = after + came_from(spec, where, seen, row)
+        left = feature(seen, row, where, scale, LEFT, 0)
+        deadline = deadline_ms[row] * stages
+        weight = 1.0
+        if where[WEIGHT, 1] > 0:
+            weight = feature(seen, row, where, scale, WEIGHT, 0) / 1000
         for server in range(servers):
             delay = feature(seen, row, where, scale, DELAY, server)
             backlog, unused = 0.0, free[row, server]

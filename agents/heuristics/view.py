@@ -236,8 +236,8 @@ class View:
         worth = np.empty((places.NUM_WORTHS, self.rows, self._grid[1] * self._grid[2]))
         places.find_worth(
             *self._known.of_worth,
-            self._observation,
-            *(self.capacity, self.free, self.waiting, self._steps, self._task, worth),
+            *(self._observation, self.capacity, self.free, self.waiting, self._steps),
+            *(self._known.deadline_ms[self._seen.task_type], worth),
         )
         return list(worth.reshape(-1, *self._grid))
 
@@ -246,21 +246,6 @@ class View:
         """(B, L) denoising steps that the task takes at each level."""
         steps: Ints = -(-self.demand[:, None] * self._known.levels // 1000)
         return steps
-
-    @cached_property
-    def _task(self) -> Floats:
-        """(B, 5) of each row's task what `places.find_worth` is told.
-
-        The stages of its request: those after this one, this one, and one before if any was. That
-        there were two before is not observed; then this is one too low.
-        """
-        task = np.empty((self.rows, 5))
-        task[:, places.AFTER] = after = self._read("stages after")[:, 0]
-        task[:, places.STAGES] = after + 1.0 + self._read("server has the input").any(1)
-        task[:, places.LEFT] = self._read("deadline left")[:, 0]
-        task[:, places.DEADLINE] = self._known.deadline_ms[self._seen.task_type]
-        task[:, places.WEIGHT] = self.weight[:, 0, 0]
-        return task
 
     def of_server(self, server: Ints) -> Bools:
         """Return (B, N, 1): the services of a server of each row, (B,)."""
@@ -284,7 +269,7 @@ def best_action(allowed: Bools, worth: Floats) -> Ints:
 
 def first_that_has_any(*choices: Bools) -> Bools:
     """Return, row by row, the first of several choices (B, N, V) that has any; else the last."""
-    found: Bools = choices[0]
+    found = choices[0]
     for choice in choices[1:]:
         has = any_place(found)
         if has.all():
@@ -295,7 +280,7 @@ def first_that_has_any(*choices: Bools) -> Bools:
 
 def any_place(places_of: Bools) -> Bools:
     """Return in which rows any place is true, (B,), of (B, N, V)."""
-    some: Bools = np.asarray(places_of.reshape(len(places_of), -1).any(1))
+    some: Bools = np.logical_or.reduce(places_of.reshape(len(places_of), -1), axis=1)
     return some
 
 
