@@ -37,8 +37,9 @@ class TurnSimulator(GatewaySimulator):
         self._turns = np.zeros((num_envs, game.NUM_TURN_COLUMNS), dtype=np.int64)
         self._chosen = np.zeros((num_envs, gateways), dtype=np.int64)
         self._own_rewards = np.zeros((num_envs, gateways))
-        stale = num_envs if scenario.extended else 0
-        self._kept = np.zeros((stale, scenario.num_servers, game.NUM_KEPT_COLUMNS))
+        # Without servers where nothing is stale: the kernel goes through them, of any row.
+        stale = (num_envs, scenario.num_servers) if scenario.extended else (0, 0)
+        self._kept = np.zeros((*stale, game.NUM_KEPT_COLUMNS))
         self.ended = np.zeros(num_envs, dtype=np.int64)
         """(E,) 1 where the last turn was the last one of a slot."""
         self.told = np.zeros((num_envs, gateways), dtype=np.int64)

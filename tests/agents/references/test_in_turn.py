@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -96,6 +99,30 @@ def test_in_random_worlds(episode: Any) -> None:
 @settings(max_examples=20, deadline=None)
 def test_in_random_worlds_of_the_base_model(game: Any) -> None:
     check_same_game(game.scenario, [game.workload])
+
+
+def test_it_runs_without_the_compiler() -> None:
+    """Plain Python looks where it must not: `kept` has no rows in the base model."""
+    code = (
+        "from edge_marl import draw_workload, load_scenario\n"
+        "from edge_marl.agents import make\n"
+        "from edge_marl.agents.play import play\n"
+        "scenario = load_scenario('smoke-game')\n"
+        "workloads = [draw_workload(scenario, 0, split='test')]\n"
+        "played = play(make('in-turn:prophet', scenario), scenario, workloads, 0, api='parallel')\n"
+        "print(repr(played.metrics[0]['utility']))"
+    )
+    results = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"NUMBA_DISABLE_JIT": disabled},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for disabled in ("0", "1")
+    }
+    assert len(results) == 1
 
 
 def with_telemetry(scenario: Scenario, period_s: float) -> Scenario:
