@@ -56,7 +56,7 @@ def test_in_slots_every_task_is_dispatched_by_its_gateway() -> None:
     metrics = evaluate_gateways(agent_of("prophet", SLOTS), SLOTS, workloads, seed=0)
     assert [m["tasks"] for m in metrics] == [w.num_tasks for w in workloads]
     assert all(m["illegal_actions"] == 0 for m in metrics)
-    single = evaluate(agent_of("prophet", SLOTS), SLOTS, workloads, seed=0)
+    single = evaluate(agent_of("prophet", SLOTS), SLOTS.on_events(), workloads, seed=0)
     # Prophets that do not see what the others choose now and then meet on a server.
     assert sum(m["utility"] for m in metrics) < sum(m["utility"] for m in single)
 
