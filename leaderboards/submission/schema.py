@@ -19,17 +19,22 @@ from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from edge_marl.benchmarks.plan.cells import canonical_json
+from edge_marl.leaderboards.submission.game_facts import (
+    Count,
+    Execution,
+    Facts,
+    FactsOfGames,
+    GameFacts,
+    Information,
+    Sharing,
+)
 from edge_marl.leaderboards.submission.texts import Link, LongText, Settings, Slug, Text
 
 __all__ = [
@@ -86,11 +91,6 @@ LEVELS: tuple[Level, ...] = ("claimed", "replayed", "re-executed", "held-out")
 ENVIRONMENT_VERSION = 0
 """Of the id EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
 
-Execution = Literal["decentralised", "central"]
-"""The classes of a game's board: who decides on what."""
-Sharing = Literal["all", "by-role", "none"]
-Information = Literal["none", "own", "state"]
-
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Place = Annotated[
     str,
@@ -100,31 +100,10 @@ Place = Annotated[
     ),
 ]
 """A file of a submission besides `submission.json`; there are no others."""
-Count = Annotated[int, Field(ge=0, le=2**53)]
 Amount = Annotated[float, Field(ge=0.0)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class _Game(_Model):
-    """A model with fields that only games have: where they are None, they are not written, and the
-    files of the single environment stay what they were."""
-
-    of_games: ClassVar[frozenset[str]] = frozenset()
-    """Names of these fields."""
-
-    @model_serializer(mode="wrap")
-    def _without_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        facts: dict[str, Any] = write(self)
-        own = type(self).of_games
-        return {
-            name: value for name, value in facts.items() if value is not None or name not in own
-        }
-
-
-class Training(_Model):
+class Training(Facts):
     """What a policy was trained on, as its authors declare it."""
 
     data: Text
@@ -135,7 +114,7 @@ class Training(_Model):
     """Whether test workloads had any part in training or choosing it."""
 
 
-class About(_Model):
+class About(Facts):
     """What the authors say of their submission."""
 
     authors: Annotated[tuple[Text, ...], Field(min_length=1, max_length=50)]
@@ -145,7 +124,7 @@ class About(_Model):
     training: Training
 
 
-class AgentFacts(_Model):
+class AgentFacts(Facts):
     """Which agent."""
 
     name: Slug
@@ -159,24 +138,7 @@ class AgentFacts(_Model):
     """Of the file that holds its class, where it is not registered."""
 
 
-class GameFacts(_Model):
-    """What a policy of gateways is: declared, and where a check can know it, checked."""
-
-    execution: Execution
-    """Decentralised: each gateway decides on what it itself has seen, which is proven by running it
-    alone. Central: on what all of them see. Boards never rank the two together."""
-    sharing: Sharing
-    """Which gateways have the same weights; of a policy without any, the same rule."""
-    information: Information
-    """What training used: nothing, what each gateway itself sees, or the state of the game or what
-    others see."""
-    agent_steps: Count | None = None
-    """Steps of gateways in training, those without a task too; None where it is not said."""
-    parameters: Count
-    """Numbers that a policy's weights hold; the most of any run."""
-
-
-class ScenarioFacts(_Model):
+class ScenarioFacts(Facts):
     """Which world."""
 
     name: Annotated[
@@ -187,7 +149,7 @@ class ScenarioFacts(_Model):
     digest: Sha256
 
 
-class Hardware(_Model):
+class Hardware(Facts):
     """What the decisions were made on: for their latency, and where their last bits are from."""
 
     system: Text
@@ -197,7 +159,7 @@ class Hardware(_Model):
     memory_gib: Amount | None
 
 
-class Run(_Model):
+class Run(Facts):
     """One training seed's results, workload by workload."""
 
     seed: Count
@@ -211,7 +173,7 @@ class Run(_Model):
     """Seconds of training."""
 
 
-class Submission(_Game):
+class Submission(FactsOfGames):
     """`submission.json`."""
 
     of_games: ClassVar[frozenset[str]] = frozenset({"game"})
@@ -271,7 +233,7 @@ class Submission(_Game):
         return _digest(policy)
 
 
-class ChainRun(_Game):
+class ChainRun(FactsOfGames):
     """The episodes of one run."""
 
     of_games: ClassVar[frozenset[str]] = frozenset({"gateways"})
@@ -296,7 +258,7 @@ class ChainRun(_Game):
     """In a game eight base64 digits of each gateway's last hash: they say whose chains part."""
 
 
-class Chain(_Model):
+class Chain(Facts):
     """`chain.json`: a hash chain per episode over what was seen, done and earned.
 
     It starts with the hash of the workload's digest, and each decision adds its observation
@@ -308,7 +270,7 @@ class Chain(_Model):
     runs: Annotated[tuple[ChainRun, ...], Field(min_length=1, max_length=10)]
 
 
-class Outcome(_Model):
+class Outcome(Facts):
     """What a policy itself got, playing: the figures that boards show."""
 
     metrics: dict[Text, tuple[tuple[float | None, ...], ...]]
@@ -324,7 +286,7 @@ class Outcome(_Model):
         return self
 
 
-class HeldOut(_Model):
+class HeldOut(Facts):
     """What a policy got on workloads that did not exist when it was frozen."""
 
     source: Text
@@ -349,7 +311,7 @@ Sandbox = Literal["bwrap", "container", "none"]
 """What a policy was kept in while it was asked."""
 
 
-class Verification(_Model):
+class Verification(Facts):
     """What a submission was found to be."""
 
     seal: Sha256
@@ -383,12 +345,12 @@ class Verification(_Model):
         return level
 
 
-class Ledger(_Model):
+class Ledger(Facts):
     """`digests.json`: the submissions that were taken in. Entries are added, and never change
     their seal."""
 
     schema_version: Literal[1] = 1
-    entries: dict[str, Verification] = {}
+    entries: dict[str, Verification] = Field(default_factory=dict)
 
     def verification_of(self, submission: Submission) -> Verification | None:
         """Return the entry of a submission; None if it has none, or one of another seal."""

@@ -14,7 +14,12 @@ import numpy as np
 from edge_marl.agents import Agent, make
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.leaderboards.submission.chain import Episode, chooser_of, gateways_of, play_episodes
-from edge_marl.leaderboards.submission.facts import code_sha256, means_of
+from edge_marl.leaderboards.submission.facts import (
+    board_name,
+    code_sha256,
+    execution_of,
+    means_of,
+)
 from edge_marl.leaderboards.submission.files import actions_of, read_actions, sha256_of
 from edge_marl.leaderboards.submission.schema import WORKLOADS, ChainRun, Run, board_of, seal_of
 from edge_marl.scenario import load_scenario
@@ -122,11 +127,18 @@ def game_of_good(root: Path, game: str = "smoke-game") -> Path:
     return folder
 
 
-def good_game(root: Path) -> Path:
-    """Make a good submission to the board of a game: prophet on `smoke-game`."""
+def good_game(root: Path, agent: str = "prophet") -> Path:
+    """Make a good submission of a registered agent to the board of a game, `smoke-game`."""
     scenario = load_scenario("smoke-game")
     workloads = draw_test_workloads(scenario, WORKLOADS)
-    agent = make("prophet", scenario)
-    assert isinstance(agent, Agent)
-    episodes = play_episodes(scenario, workloads, chooser_of(agent, scenario, workloads, 0))
-    return with_played(game_of_good(root), episodes)
+    made = make(agent, scenario)
+    assert isinstance(made, Agent)
+    episodes = play_episodes(scenario, workloads, chooser_of(made, scenario, workloads, 0))
+    folder = game_of_good(root)
+    facts, name = read(folder), board_name(agent)
+    facts["agent"]["name"] = name
+    facts["game"]["execution"] = execution_of(agent)
+    write(folder, facts)
+    made.save(folder / "policy" / "seed-0")
+    with_played(folder, episodes)
+    return folder.rename(folder.with_name(f"{facts['date']}-{name}"))

@@ -132,6 +132,18 @@ def test_a_bad_claim_is_found(
     assert says in failure(verify(folder, "replayed"))
 
 
+def test_a_reference_is_re_executed_as_a_whole(tmp_path: Path) -> None:
+    folder = forging.good_game(tmp_path, "in-turn:prophet")
+    assert folder.name == "2026-11-25-in-turn.prophet"
+    verdict = verify(folder, "re-executed")
+    assert verdict.failure is None
+    assert verdict.level == "re-executed"
+    found = dict(verdict.passed)
+    assert found["game"].startswith("central; ")
+    assert "alone" not in found["re-execution"]
+    assert "decisions in 200 twin episodes are the same" in found["twins"]
+
+
 def test_only_games_have_gateways(tmp_path: Path) -> None:
     folder = forging.copy_of_good(tmp_path)
     game = {"execution": "central", "sharing": "all", "information": "none", "parameters": 0}
