@@ -18,8 +18,8 @@ What a gateway sees in its turn is what it would see in the slot, with the choic
     chosen  (E, G)          int64    what has been chosen in this slot; nothing until then
     ended   (E,)            int64    1 where the last turn ended a slot
     told    (E, G)          int64    what was chosen in the slot that has ended
-    kept    (X, S, 1 + 6)   float64  what telemetry shows of servers that were told of; (0, 0, 7) where
-                                     there is none
+    kept    (X, S, 1 + 6)   float64  what telemetry shows of servers that were told of; (0, 0, 7)
+                                     in the base model, which has none
 
 The other arrays are those of `world.World`.
 """
