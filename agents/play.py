@@ -77,7 +77,7 @@ def play(
         checked.reset(seed)
         choose_all = agent.take_seats(rows.game, workloads)
         return _play(rows, checked, lambda observation, info: choose_all(), workloads, progress)
-    policy = Gateways(agent, scenario.gateways.count)
+    policy = Gateways(agent, scenario)
     policy.reset(seed)
 
     def choose(
@@ -94,19 +94,20 @@ def play(
 class Gateways:
     """An agent as the policy of all gateways of a game.
 
-    What draws lots is one agent per gateway, each with a seed of its own (`gateway_seed`), so that
-    no gateway's lots depend on another's. What draws none is one agent for all rows: a row's action
-    does not depend on the others (`Agent`), so it is the same. A `central` agent is one in any
-    case.
+    In slots what draws lots is one agent per gateway, each with a seed of its own (`gateway_seed`),
+    so that no gateway's lots depend on another's. What draws none is one agent for all rows: a
+    row's action does not depend on the others (`Agent`), so it is the same. So are a `central`
+    agent, and any on the event clock, where one gateway decides at a time.
 
     Args:
         agent: what decides.
-        count: gateways G.
+        scenario: the game.
     """
 
-    def __init__(self, agent: Agent, count: int) -> None:
-        self._count = count
-        self._alone = not (agent.central or agent.deterministic)
+    def __init__(self, agent: Agent, scenario: Scenario) -> None:
+        self._count = count = scenario.gateways.count
+        in_slots = scenario.api == "parallel"
+        self._alone = in_slots and not (agent.central or agent.deterministic)
         known = {id(agent.scenario): agent.scenario}
         agents = (
             [copy.deepcopy(agent, dict(known)) for _ in range(count)] if self._alone else [agent]

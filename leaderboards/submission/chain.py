@@ -154,7 +154,7 @@ def chooser_of(
         checked.reset(seed)
         return lambda moment: checked.act(moment.observation, moment.info)
     if not isinstance(agent, CentralAgent):
-        policy = Gateways(agent, scenario.gateways.count)
+        policy = Gateways(agent, scenario)
         policy.reset(seed)
         return lambda moment: policy.act(moment.observation, moment.info)
     seats: list[ChooseAll] = []

@@ -65,6 +65,8 @@ def test_agents_see_the_single_environments_rows_and_masks() -> None:
     class Watcher(Agent):
         """Takes action 0 and keeps what it was shown."""
 
+        deterministic = True
+
         def reset(self, seed: int) -> None:
             self.shown: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
 

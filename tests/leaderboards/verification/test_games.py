@@ -185,7 +185,7 @@ def test_a_seed_is_a_gateways_own() -> None:
 def test_lots_of_a_gateway_are_the_same_alone() -> None:
     agent = make("random", GAME)
     assert isinstance(agent, Agent)
-    whole = Gateways(agent, GATEWAYS)
+    whole = Gateways(agent, GAME)
     whole.reset(3)
     seen: list[Moment] = []
     chosen: list[npt.NDArray[np.int64]] = []
