@@ -22,12 +22,16 @@ __all__ = [
     "CentralAgent",
     "ChooseAll",
     "Progress",
+    "Sharing",
     "TrainProgress",
     "Trainer",
     "Training",
     "check_budget",
     "legal_actions",
 ]
+
+Sharing = Literal["all", "by-role", "none"]
+"""Whose network decides: one for all gateways, one for each role, or one for each of them."""
 
 
 class Agent(ABC):

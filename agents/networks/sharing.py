@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from edge_marl.agents.base import Sharing
 from edge_marl.agents.networks.features import SeesOnce
-from edge_marl.agents.training.settings import Sharing
 from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario

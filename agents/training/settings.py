@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
+from edge_marl.agents.base import Sharing
 from edge_marl.errors import AgentError
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "Positive",
     "Range",
     "Share",
-    "Sharing",
     "SharingConfig",
     "TianshouConfig",
 ]
@@ -66,9 +66,6 @@ class LearningConfig:
                     raise AgentError(f"{name} = {value}: must be {part.words}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise AgentError(f"{name} = {value}: must be a finite number")
-
-
-Sharing = Literal["all", "none", "by-role"]
 
 
 @dataclass(frozen=True, kw_only=True)

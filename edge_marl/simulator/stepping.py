@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from statistics import median
+from time import perf_counter_ns
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -15,7 +17,6 @@ import numpy.typing as npt
 from edge_marl.kernel.batch import NOT_BY_ITSELF, SAME_STEP, Outputs, play_rows, step_rows
 from edge_marl.kernel.world import ARRAYS, EXTENDED, World
 from edge_marl.simulator.crew import Crew, aim, alone
-from edge_marl.simulator.pace import Pace
 from edge_marl.simulator.restarts import Restarts
 from edge_marl.simulator.rows import (
     ENDED,
@@ -30,13 +31,25 @@ from edge_marl.simulator.rows import (
     address_of_rows,
 )
 
-__all__ = ["Stepper", "Work"]
+__all__ = ["Pace", "Stepper", "Work"]
 
 ROWS_PER_THREAD = 32
 """Below this many a thread is not even tried."""
 
 ROWS_AT_A_TIME = 16
 """Rows that a thread takes at once: whole cache lines of rewards, and a few us of work."""
+
+TRIALS = 8
+"""Steps of each kind that are timed, in turn."""
+
+PERIOD = 2_000
+"""Steps from one trial to the next."""
+
+GAIN = 0.95
+"""Share of the time alone that a step together must stay below."""
+
+TOO_SLOW = 3.0
+"""A step together that takes so many times as long ends the trial: no machine to share on."""
 
 OBSERVATIONS = list(ARRAYS).index("observations")
 """Their row in the table of arrays."""
@@ -53,6 +66,35 @@ def drop_threads() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=drop_threads)
+
+
+class Pace:
+    """Chooses between two ways to do the same, by their times: tried in turn, now and then."""
+
+    def __init__(self) -> None:
+        self.together = False
+        """What the last trial found to be faster."""
+        self._step = 0
+        self._alone: list[int] = []
+        self._shared: list[int] = []
+
+    def run(self, alone: Callable[[], None], together: Callable[[], None]) -> None:
+        """Do a step one way or the other."""
+        step = self._step
+        self._step = (step + 1) % PERIOD
+        if step >= 2 * TRIALS:
+            (together if self.together else alone)()
+            return
+        shared = step % 2 == 1
+        start = perf_counter_ns()
+        (together if shared else alone)()
+        (self._shared if shared else self._alone).append(perf_counter_ns() - start)
+        if shared and self._shared[-1] > TOO_SLOW * median(self._alone):
+            self._step = 2 * TRIALS
+        if self._step == 2 * TRIALS:
+            enough = len(self._shared) == TRIALS
+            self.together = enough and median(self._shared) < GAIN * median(self._alone)
+            self._alone, self._shared = [], []
 
 
 class Work(NamedTuple):

@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any, get_args
 
 from edge_marl.agents import Agent, Trainer, names
+from edge_marl.agents.base import Sharing
 from edge_marl.agents.own_files import file_of, own_sources
 from edge_marl.agents.registry import find, own_class
 from edge_marl.errors import AgentError, ScenarioError, SubmissionError
@@ -16,7 +17,6 @@ from edge_marl.leaderboards.submission.schema import (
     Information,
     Kind,
     Run,
-    Sharing,
 )
 from edge_marl.scenario import Scenario, list_games, list_tiers, load_scenario, split_label
 

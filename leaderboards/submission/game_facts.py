@@ -12,6 +12,8 @@ from pydantic import (
     model_serializer,
 )
 
+from edge_marl.agents.base import Sharing
+
 __all__ = [
     "Count",
     "Execution",
@@ -19,12 +21,10 @@ __all__ = [
     "FactsOfGames",
     "GameFacts",
     "Information",
-    "Sharing",
 ]
 
 Execution = Literal["decentralised", "central"]
 """The classes of a game's board: who decides on what."""
-Sharing = Literal["all", "by-role", "none"]
 Information = Literal["none", "own", "state"]
 
 Count = Annotated[int, Field(ge=0, le=2**53)]

@@ -33,7 +33,6 @@ from edge_marl.leaderboards.submission.game_facts import (
     FactsOfGames,
     GameFacts,
     Information,
-    Sharing,
 )
 from edge_marl.leaderboards.submission.texts import Link, LongText, Settings, Slug, Text
 
@@ -59,7 +58,6 @@ __all__ = [
     "Run",
     "Sandbox",
     "ScenarioFacts",
-    "Sharing",
     "Submission",
     "Training",
     "Verification",

@@ -216,5 +216,5 @@ def test_settings_that_cannot_be_are_refused() -> None:
         small_trainer("ippo", SLOTS, "none", network="pairs").start(SLOTS, 100, seed=0)
     with pytest.raises(AgentError, match="sharing"):
         small_trainer("ippo", SLOTS, "some")
-    with pytest.raises(AgentError, match="must be one of all, none, by-role"):
+    with pytest.raises(AgentError, match="must be one of all, by-role, none"):
         Networks(SLOTS, IppoConfig(sharing="some"))  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ def weights(agent: Agent) -> dict[str, torch.Tensor]:
 
 def utility_per_task(agent: Agent, scenario: Scenario) -> float:
     workloads = [draw_workload(scenario, k, split="validation") for k in range(4)]
-    envs = EdgeAIGCVectorEnv(4, scenario=scenario)
+    envs = EdgeAIGCVectorEnv(4, scenario=scenario.on_events())
     seen, info = envs.reset(options={"workloads": workloads})
     agent.reset(0)
     total, steps = 0.0, 20

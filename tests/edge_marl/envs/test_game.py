@@ -84,15 +84,18 @@ def test_an_episode_is_as_long_as_its_workload(game: dict[str, Any]) -> None:
     assert turn == dict.fromkeys(aec.possible_agents, steps + 1)  # one is for the end
 
 
+KNOWN = {"action_mask", "agent_index"}
+
+
 @each_game
-def test_infos_hold_the_mask_only(game: dict[str, Any]) -> None:
+def test_infos_hold_the_mask_and_whose_it_is_only(game: dict[str, Any]) -> None:
     """No wall clock, nothing of the future."""
     env, rows = edge_aigc_v0.parallel_env(**game), EdgeAIGCRows(2, **game)
     for step in islice(play(env, Choices(0), seed=0), 3):
-        assert all(info.keys() == {"action_mask"} for info in step.infos.values())
-    assert rows.reset(seed=0)[1].keys() == {"action_mask"}
+        assert all(info.keys() == KNOWN for info in step.infos.values())
+    assert rows.reset(seed=0)[1].keys() == KNOWN
     nothing = np.full((2, rows.num_gateways), rows.scenario.num_actions)
-    assert rows.step(nothing)[-1].keys() == {"action_mask"}
+    assert rows.step(nothing)[-1].keys() == KNOWN
 
 
 def test_pettingzoos_registry_makes_both() -> None:

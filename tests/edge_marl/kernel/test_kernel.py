@@ -14,7 +14,7 @@ import pytest
 from edge_marl import Simulator, draw_workload, load_scenario
 from edge_marl.kernel import world as kernel
 from edge_marl.kernel.agenda import CHILDREN, ROOT, find_soonest, first_leaf, note_soonest
-from edge_marl.simulator.pace import Pace
+from edge_marl.simulator.stepping import Pace
 from edge_marl.workload import workload
 
 

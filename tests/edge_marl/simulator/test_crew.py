@@ -16,9 +16,8 @@ from numba.core import types
 from edge_marl.memory import pointer
 from edge_marl.simulator import crew as crews
 from edge_marl.simulator.crew import Crew
-from edge_marl.simulator.pace import PERIOD, TRIALS, Pace
 from edge_marl.simulator.rows import ACTIONS, JOB_WORDS, REWARDS
-from edge_marl.simulator.stepping import Work
+from edge_marl.simulator.stepping import PERIOD, TRIALS, Pace, Work
 
 DEADLINE_S = 60.0
 
