@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from edge_marl import list_tiers, load_scenario, tiers
+from edge_marl import list_games, list_tiers, load_scenario, tiers
 from edge_marl.agents.heuristics.prices import shipped_at
 from edge_marl.benchmarks.plan.cells import Arena
 from edge_marl.benchmarks.plan.make_plan import make_plan
@@ -219,7 +219,8 @@ def test_boards_of_earlier_versions_come_last(folder: Path, tmp_path: Path) -> N
     names = [board.name for board in build(root, tmp_path / "out")]
     earlier = [f"{label}-v0" for label in list_tiers() if load_scenario(label).superseded]
     assert {"campus@1-v0", "smoke@1-v0"} <= set(earlier)
-    assert names == [*(f"{label}-v0" for label in list_tiers(newest=True)), *earlier]
+    newest = [*list_tiers(newest=True), *list_games(newest=True)]
+    assert names == [*sorted(f"{label}-v0" for label in newest), *earlier]
     page = (tmp_path / "out" / "README.md").read_text("utf-8")
     first, _, last = page.partition("Earlier versions of tiers:")
     index = (tmp_path / "out" / "site" / "index.html").read_text("utf-8")

@@ -155,11 +155,11 @@ def test_wrong_workload_is_explained() -> None:
         env.reset(options={"workload": draw_workload(load_scenario("paper"), 0)})
 
 
-def test_info_holds_the_mask_only() -> None:
+def test_info_holds_the_mask_and_whose_it_is_only() -> None:
     """No wall clock, nothing of the future."""
     env = make(scenario="smoke")
-    assert set(env.reset(seed=0)[1]) == {"action_mask"}
-    assert set(env.step(0)[-1]) == {"action_mask"}
+    assert set(env.reset(seed=0)[1]) == {"action_mask", "agent_index"}
+    assert set(env.step(0)[-1]) == {"action_mask", "agent_index"}
 
 
 def test_vector_with_masks_in_the_observation() -> None:
