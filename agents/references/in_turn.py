@@ -98,7 +98,8 @@ class _Ahead:
         legal = self._game.allowed[:, :-1]
         # As in `play`: no agent has ever seen a mask of zeros, nor is it shown the choice to wait.
         shown = np.where(legal.any(1, keepdims=True), legal, np.int8(1))
-        self._game.take(self._agent.act(self._game.shown, {"action_mask": shown}))
+        info = {"action_mask": shown, "agent_index": self._game.whose}
+        self._game.take(self._agent.act(self._game.shown, info))
         for row in np.flatnonzero(self._game.ended):
             self._slots[row].append(self._game.told[row].copy())
 
