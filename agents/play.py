@@ -102,16 +102,16 @@ class Gateways:
     Args:
         agent: what decides.
         scenario: the game.
+
+    Raises:
+        AgentError: it draws lots, and cannot be copied.
     """
 
     def __init__(self, agent: Agent, scenario: Scenario) -> None:
         self._count = count = scenario.gateways.count
         in_slots = scenario.api == "parallel"
         self._alone = in_slots and not (agent.central or agent.deterministic)
-        known = {id(agent.scenario): agent.scenario}
-        agents = (
-            [copy.deepcopy(agent, dict(known)) for _ in range(count)] if self._alone else [agent]
-        )
+        agents = [_copy_of(agent) for _ in range(count)] if self._alone else [agent]
         self._agents = [CheckedAgent(one) for one in agents]
 
     def reset(self, seed: int) -> None:
@@ -147,6 +147,17 @@ class Gateways:
     def error(self, reason: str) -> AgentError:
         """Return the error that says what is wrong with the latest decision."""
         return self._agents[0].error(reason)
+
+
+def _copy_of(agent: Agent) -> Agent:
+    """Return a copy that shares nothing with the agent but the scenario."""
+    try:
+        return copy.deepcopy(agent, {id(agent.scenario): agent.scenario})
+    except Exception as error:  # whatever its parts raise
+        raise AgentError(
+            f"{type(agent).__name__} cannot be copied, one for each gateway ({error}): say "
+            "deterministic = True in its class if it draws no lots, or give it a __deepcopy__"
+        ) from None
 
 
 def gateway_seed(seed: int, gateway: int) -> int:

@@ -50,6 +50,8 @@ class TellTruncation(BaseParallelWrapper):
 class Trained(Agent):
     """The most probable legal action of the policy."""
 
+    deterministic = True  # so one agent decides for all gateways
+
     def __init__(self, scenario: Scenario, model: PPO) -> None:
         super().__init__(scenario)
         self.policy = model.policy

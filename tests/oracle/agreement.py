@@ -91,6 +91,7 @@ def agree_single(episode: ExtendedEpisode) -> ReferenceSimulator:
     while True:
         assert_same(f"observation {step}", seen, expected)
         assert_same(f"mask {step}", info["action_mask"], expected_info["action_mask"])
+        assert info["agent_index"] == expected_info["agent_index"]
         assert_same_log(env.log(), oracle.sim)
         if over:
             return oracle.sim

@@ -359,4 +359,5 @@ class OracleEnv:
         task = self.sim.current_task
         gateway = 0 if task is None else task.gateway
         observation = self.sight.observation(self.sim, gateway, task)
-        return observation, {"action_mask": self.sight.mask(self.sim, gateway)}
+        mask = self.sight.mask(self.sim, gateway)
+        return observation, {"action_mask": mask, "agent_index": gateway}

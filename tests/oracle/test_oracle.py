@@ -206,6 +206,8 @@ def assert_same_info(info: dict[str, Any], expected: dict[str, Any]) -> None:
     assert list(info) == list(expected)
     assert info["action_mask"].dtype == np.int8
     assert np.array_equal(info["action_mask"], expected["action_mask"])
+    assert type(info["agent_index"]) is np.int64
+    assert info["agent_index"] == expected["agent_index"]
 
 
 def assert_same_metrics(metrics: dict[str, float], oracle: OracleEnv) -> None:

@@ -25,7 +25,7 @@ Shown = tuple[npt.NDArray[np.float32], npt.NDArray[Any]]
 
 def shown(scenario: Scenario, decisions: int) -> list[Shown]:
     """What random play sees, and the same with some of it replaced and less that is legal."""
-    envs = EdgeAIGCVectorEnv(ROWS, scenario=scenario)
+    envs = EdgeAIGCVectorEnv(ROWS, scenario=scenario.on_events())
     generator = np.random.default_rng(0)
     seen, info = envs.reset(seed=0)
     found = []

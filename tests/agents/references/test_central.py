@@ -106,4 +106,4 @@ def test_it_is_of_the_game() -> None:
     assert isinstance(agent, CentralAgent)
     assert "central" in references()
     with pytest.raises(AgentError, match="decides for all gateways"):
-        play(agent, scenario, [workload], 0)
+        play(agent, scenario.on_events(), [workload], 0)

@@ -15,6 +15,7 @@ import pytest
 from edge_marl import draw_workload, load_scenario
 from edge_marl.agents import Agent, make
 from edge_marl.agents.play import Gateways, gateway_seed
+from edge_marl.errors import AgentError
 from edge_marl.leaderboards.submission.chain import Episode, Moment, play_episodes
 from edge_marl.leaderboards.submission.files import read_actions, read_chain
 from edge_marl.leaderboards.verification.verify import Verdict, verify
@@ -217,3 +218,11 @@ def test_files_of_the_single_environment_know_no_games() -> None:
         facts = json.loads((forging.GOOD / name).read_text())
         assert "game" not in facts
         assert "gateways" not in json.dumps(facts)
+
+
+def test_an_agent_that_cannot_be_copied_is_told_what_to_do() -> None:
+    agent = make("random", GAME)
+    assert isinstance(agent, Agent)
+    agent.__dict__["numbers"] = (number for number in range(3))  # nothing copies a generator
+    with pytest.raises(AgentError, match="cannot be copied, one for each gateway .* deterministic"):
+        Gateways(agent, GAME)
