@@ -176,11 +176,13 @@ def shown_to_gateways(
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
     """Return the masks that a policy of gateways is shown (E * G, A), and who has no task (E, G).
 
-    Rows without a task are shown every action as legal, as the single environment does where it
-    has no task: a mask of zeros would be something that no agent has ever seen.
+    The choice to hold a task is not shown. Rows without a task are shown every action as legal, as
+    the single environment does where it has no task: a mask of zeros would be something that no
+    agent has ever seen.
 
     Args:
-        mask: (E, G, A + 1), of `EdgeAIGCRows`; the last action is to do nothing.
+        mask: (E, G, A + 1), of `EdgeAIGCRows`, or of one gateway each (E, A + 1); the last action
+            is to do nothing.
     """
     legal = mask[..., :-1]
     idle = legal.sum(-1) == 0

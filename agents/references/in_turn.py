@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from edge_marl.agents.base import Agent, CentralAgent, ChooseAll
 from edge_marl.agents.own_code import CheckedAgent
+from edge_marl.agents.play import shown_to_gateways
 from edge_marl.agents.registry import register_family
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.gateways import GatewaySimulator
@@ -95,9 +96,7 @@ class _Ahead:
 
     def _go_on(self) -> None:
         """One decision in every row that is not over."""
-        legal = self._game.allowed[:, :-1]
-        # As in `play`: no agent has ever seen a mask of zeros, nor is it shown the choice to wait.
-        shown = np.where(legal.any(1, keepdims=True), legal, np.int8(1))
+        shown, _ = shown_to_gateways(self._game.allowed)
         info = {"action_mask": shown, "agent_index": self._game.whose}
         self._game.take(self._agent.act(self._game.shown, info))
         for row in np.flatnonzero(self._game.ended):
