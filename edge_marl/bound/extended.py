@@ -67,7 +67,7 @@ import numpy as np
 from edge_marl.bound.certificate import Bound, round_up, rounding_margin
 from edge_marl.bound.extended_choices import list_choices
 from edge_marl.bound.extended_facts import LARGEST, UNIT, gather, lay_grid
-from edge_marl.bound.extended_prices import ROUNDS, search
+from edge_marl.bound.extended_prices import LONG_SEARCH, MANY, SEARCH, search
 from edge_marl.bound.extended_times import least_times
 from edge_marl.errors import ScenarioError, WorkloadError
 from edge_marl.kernel.world import DEMAND
@@ -114,7 +114,8 @@ def extended_bound(scenario: Scenario, workload: Workload) -> Bound:
     grid = lay_grid(facts)
     ready, rest = least_times(facts)
     choices = list_choices(facts, grid, ready, rest)
-    total, prices = search(facts, grid, choices, ready, ROUNDS)
+    many = choices.late.any() and len(choices.rows) > MANY
+    total, prices = search(facts, grid, choices, ready, LONG_SEARCH if many else SEARCH)
     per_ms = np.ascontiguousarray(prices.T) / (UNIT * grid.length)
     edges = grid.start + grid.length * np.arange(grid.blocks + 1)
     per_ms.flags.writeable = edges.flags.writeable = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from edge_marl.bound.extended_choices import (
@@ -29,15 +31,29 @@ from edge_marl.bound.extended_facts import (
 from edge_marl.jit import jit
 from edge_marl.kernel.world import AFTER, Floats, Ints
 
-__all__ = ["ROUNDS", "search"]
+__all__ = ["LONG_SEARCH", "MANY", "SEARCH", "search"]
 
-ROUNDS = 800
-FIRST_STEP, FADING = 0.1, 0.9885
-"""Part of the bound that the first step aims to take off it, and the factor from step to step."""
+
+
+class Steps(NamedTuple):
+    """Steps of the search for prices."""
+
+    rounds: int
+    first: float
+    """Part of the bound that the first step aims to take off it."""
+    fading: float
+    """Factor from step to step."""
+
+
+SEARCH = Steps(800, 0.1, 0.9885)
+MANY, LONG_SEARCH = 2**18, Steps(200, 0.002, 0.974)
+"""More choices than that take a tenth of a second a round, and there few servers are ever full."""
 DEFLECTION = 0.1
 """Weight of the newest subgradient in the direction of a step."""
 SAFE = 2**30
 """Products of less than that are never too large."""
+SLACK = 8
+"""More units a step than rounding can make of the price of a reservation."""
 TOO_SMALL = 1e-12
 """Squared length of a direction that leads nowhere."""
 
@@ -102,10 +118,23 @@ def _next_place(length: int, kink: int, place: int, stop: int) -> int:
 
 
 @jit
-def _choose(c: Choices, held: Ints, k: int) -> tuple[int, int, int]:
-    """Best worth of a stage less its price; which choice that is (-1: no capacity), and when."""
+def _choose(c: Choices, held: Ints, k: int, before: Ints) -> tuple[int, int, int]:
+    """Best worth of a stage less its price; which choice that is (-1: no capacity), and when.
+
+    Args:
+        c: the choices.
+        held: prices summed from the start.
+        k: the stage.
+        before: choice of it at the prices of the round before, and when (-1: none). What is worth
+            less than that one now need not be looked at, which changes nothing but the time.
+    """
     best, choice, when = c.spared[k], -1, 0
     late = c.late[k]
+    if before[0] >= 0:
+        row, place = c.rows[before[0]], before[1]
+        worth = worth_at(place, c.values[before[0]], c.delays[before[0]]) if late else row[WORTH]
+        worth -= _charge(held, row, place, place + row[LENGTH])
+        best = max(best, worth - SLACK * (row[STEPS] + 1))
     for i in range(c.first[k], c.first[k + 1]):
         row = c.rows[i]
         if row[WORTH] <= best:
@@ -121,11 +150,18 @@ def _choose(c: Choices, held: Ints, k: int) -> tuple[int, int, int]:
 
 
 @jit
-def _certificate(f: Facts, c: Choices, ready: Ints, prices: Ints, held: Ints, load: Floats) -> int:
+def _certificate(
+    f: Facts, c: Choices, ready: Ints, prices: Ints, taken: Ints, held: Ints, load: Floats
+) -> int:
     """The bound of the module's docstring in units; writes what the best choices would hold.
 
     Args:
+        f: what is known.
+        c: what each stage may choose.
+        ready: (N,) earliest dispatch (ms).
         prices: (S, B) of a unit of capacity through a block, in units.
+        taken: (N, 2) each stage's best choice of the round before (-1: none that holds capacity),
+            and when it begins; those of this round are written.
         held: (S, B + 2) scratch: prices summed from the start.
         load: (S, B + 2) written: changes of the mean capacity held, from block to block.
     """
@@ -138,21 +174,21 @@ def _certificate(f: Facts, c: Choices, ready: Ints, prices: Ints, held: Ints, lo
                 total += prices[j, b] * f.room[j]
         held[j, blocks + 1] = held[j, blocks]
     load[:] = 0.0
-    chosen, when = np.empty(3, dtype=np.int64), np.empty(3, dtype=np.int64)
     k = 0
     while k < len(f.tasks):
         stages = f.details[k, AFTER] + 1
         worth = WORST
         if ready[k] < NEVER:
             worth = 0
-            for i in range(stages):
-                best, chosen[i], when[i] = _choose(c, held, k + i)
+            for i in range(k, k + stages):
+                best, choice, when = _choose(c, held, i, taken[i])
+                taken[i, 0], taken[i, 1] = choice, when
                 worth = max(WORST, worth + best)
         if worth > 0:
             total += worth
-            for i in range(stages):
-                if chosen[i] >= 0:
-                    _hold(load, c.rows[chosen[i]], when[i])
+            for i in range(k, k + stages):
+                if taken[i, 0] >= 0:
+                    _hold(load, c.rows[taken[i, 0]], taken[i, 1])
         k += stages
     return total
 
@@ -213,7 +249,7 @@ def _move(
 
 
 @jit
-def search(f: Facts, g: Grid, c: Choices, ready: Ints, rounds: int) -> tuple[int, Ints]:
+def search(f: Facts, g: Grid, c: Choices, ready: Ints, steps: Steps) -> tuple[int, Ints]:
     """Return the least bound that was found, in units, and its prices: (S, B) of a block."""
     shape = (len(f.room), g.blocks)
     spent = np.zeros(shape)  # price of a server's whole capacity through a block
@@ -221,16 +257,17 @@ def search(f: Facts, g: Grid, c: Choices, ready: Ints, rounds: int) -> tuple[int
     prices = np.zeros(shape, dtype=np.int64)
     held = np.zeros((shape[0], g.blocks + 2), dtype=np.int64)
     load = np.zeros(held.shape)
-    best = _certificate(f, c, ready, prices, held, load)
+    taken = np.full((len(f.tasks), 2), -1, dtype=np.int64)
+    best = _certificate(f, c, ready, prices, taken, held, load)
     best_prices, most, total = prices.copy(), best / UNIT, best
-    aim, weight = FIRST_STEP, 1.0
-    for _ in range(rounds):
+    aim, weight = steps.first, 1.0
+    for _ in range(steps.rounds):
         size = _turn(f, load, spent, direction, weight)
         if size < TOO_SMALL:  # no server is ever too full
             break
         _move(f, direction, aim * (total / UNIT) / size, most, spent, prices)
-        aim, weight = aim * FADING, DEFLECTION
-        total = _certificate(f, c, ready, prices, held, load)
+        aim, weight = aim * steps.fading, DEFLECTION
+        total = _certificate(f, c, ready, prices, taken, held, load)
         if total < best:
             best = total
             best_prices[:] = prices

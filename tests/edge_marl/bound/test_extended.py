@@ -15,6 +15,7 @@ from edge_marl.bound import (
     extended_times,
     upper_bound,
 )
+from edge_marl.kernel.world import Floats, Ints
 from edge_marl.workload import Workload
 from edge_marl.workload.topology import Topology
 from tests.edge_marl.bound.tiny_games import PARTS, TERMS, Tiny, best_return, check, parts_of
@@ -50,14 +51,31 @@ def test_any_prices_give_a_bound() -> None:
         grid = extended_facts.lay_grid(facts)
         ready, rest = extended_times.least_times(facts)
         choices = extended_choices.list_choices(facts, grid, ready, rest)
-        held = np.zeros((len(facts.room), grid.blocks + 2), dtype=np.int64)
-        load = np.zeros(held.shape)
         best = best_return(scenario, workload)
+        taken = np.full((len(facts.tasks), 2), -1, dtype=np.int64)
         for scale in (1e-3, 1e-2, 0.1, 1.0):
             wild = rng.exponential(scale * extended_facts.UNIT, (len(facts.room), grid.blocks))
             prices = wild.astype(np.int64)
-            total = extended_prices._certificate(facts, choices, ready, prices, held, load)
+            anew = np.full(taken.shape, -1, dtype=np.int64)
+            total, load = certify(facts, choices, ready, prices, anew)
             assert best <= total / extended_facts.UNIT + 1e-9
+            again, held = certify(facts, choices, ready, prices, taken)  # from other prices' choices
+            assert again == total
+            assert (held == load).all() and (taken == anew).all()
+
+
+def certify(
+    facts: extended_facts.Facts,
+    choices: extended_choices.Choices,
+    ready: Ints,
+    prices: Ints,
+    taken: Ints,
+) -> tuple[int, Floats]:
+    """The bound at given prices, and what its best choices would hold."""
+    held = np.zeros((prices.shape[0], prices.shape[1] + 2), dtype=np.int64)
+    load = np.zeros(held.shape)
+    total = extended_prices._certificate(facts, choices, ready, prices, taken, held, load)
+    return total, load
 
 
 # ---------------------------------------------------------------- tightness
