@@ -20,6 +20,7 @@ from edge_marl.scenario.evidence import (
     gap_told,
     learner_told,
     read_evidence,
+    references_of_game,
     rows_of_game,
     rows_without,
     with_interval,
@@ -51,6 +52,32 @@ def metrics_table() -> str:
     return "\n".join(lines)
 
 
+OF_TIER = {
+    "utility per request": "utility_per_task",
+    "score": "score",
+    "use": "utilisation",
+    "lost": "lost_fraction",
+    "crashes": "server_crash_rate",
+    "on time": "on_time_rate",
+    "cold": "cold_start_rate",
+}
+"""Columns of a tier's card, and what of the evidence they show."""
+
+OF_GAME = {
+    "utility per request": "utility_per_task",
+    "score": "score",
+    "price": "price",
+    "herding": "herding",
+    "fairness": "gateway_fairness",
+    "idle": "idle_share",
+    "use": "utilisation",
+    "lost": "lost_fraction",
+    "crashes": "server_crash_rate",
+    "on time": "on_time_rate",
+}
+"""The same of a game's."""
+
+
 def tier_card(tier: str) -> str:
     """Digest, bound and what every heuristic reaches on a tier's test workloads."""
     scenario = load_scenario(tier)
@@ -61,14 +88,16 @@ def tier_card(tier: str) -> str:
     count, bound = evidence["workloads"], evidence["bound_per_task"]
     lines[0] += f" {count} test workloads"
     lines[0] += "." if bound is None else f"; bound {bound:.3f} per request."
-    lines += ["", "| agent | utility per request | score | use | lost | crashes | on time | cold |"]
-    lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
-    for name in by_utility(evidence["agents"]):
-        row = evidence["agents"][name]
-        shares = ("utilisation", "lost_fraction", "server_crash_rate", "on_time_rate")
-        figures = [with_interval(row["utility_per_task"]), with_interval(row["score"])]
-        figures += [f"{row[share]:.3f}" for share in (*shares, "cold_start_rate")]
-        lines.append(f"| {name} | {' | '.join(figures)} |")
+    in_game = references_of_game(evidence)
+    columns = OF_GAME if in_game else OF_TIER
+    lines += ["", f"| agent | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    agents = evidence["agents"]
+    played = {name: agents[name] for name in by_utility(agents)}
+    played |= {f"*{name}*": row for name, row in in_game.items()}
+    for name, row in played.items():
+        figures = [row[metric] for metric in columns.values()]
+        told = [f"{f:.3f}" if isinstance(f, float) else with_interval(f) for f in figures]
+        lines.append(f"| {name} | {' | '.join(told)} |")
     return "\n".join([*lines, *_in_slots(evidence), *_without(tier, evidence)])
 
 

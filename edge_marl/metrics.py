@@ -27,8 +27,9 @@ class Metric:
     unit: str
     better: Literal["higher", "lower", "neither"]
     description: str
-    of_terms: bool = False
-    """Whether it is defined only where lines, levels, declining or the like are on."""
+    where: Literal["everywhere", "terms", "slots"] = "everywhere"
+    """Whether it is defined only where lines, levels, declining or the like are on, or only where
+    gateways decide in slots."""
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -63,8 +64,12 @@ METRICS: dict[str, Metric] = {
         Metric("utilisation", "share", "neither", "capacity in use / capacity, mean over time"),
         Metric("load_imbalance", "ratio", "lower", "std / mean of utilisation over servers"),
         Metric("gateway_fairness", "index", "higher", "Jain's index of completion over gateways"),
-        Metric("declined_fraction", "share", "neither", "tasks declined / decisions", True),
-        Metric("wait_mean_s", "s", "lower", "mean wait for capacity, tasks on a server", True),
+        Metric("declined_fraction", "share", "neither", "tasks declined / decisions", "terms"),
+        Metric("wait_mean_s", "s", "lower", "mean wait for capacity, tasks on a server", "terms"),
+        Metric("herding", "share", "lower", "slots with a herd / slots with a dispatch", "slots"),
+        Metric(
+            "idle_share", "share", "neither", "servers up with no task, mean over time", "slots"
+        ),
         Metric("illegal_actions", "actions", "lower", "actions outside the action mask"),
         Metric("tasks", "tasks", "neither", "decisions: tasks that were to be sent to a server"),
         Metric(
@@ -85,11 +90,12 @@ UNPAID = (*UNSENT, k.DECLINED)
 
 def metrics_of(scenario: Scenario) -> dict[str, Metric]:
     """Return the metrics that a scenario's episodes have, by name."""
-    return _defined(scenario.has_terms)
+    return _defined(scenario.has_terms, bool(scenario.clock.slot_ms))
 
 
-def _defined(has_terms: bool) -> dict[str, Metric]:
-    return {name: metric for name, metric in METRICS.items() if has_terms or not metric.of_terms}
+def _defined(has_terms: bool, in_slots: bool) -> dict[str, Metric]:
+    where = {"everywhere", *(["terms"] if has_terms else []), *(["slots"] if in_slots else [])}
+    return {name: metric for name, metric in METRICS.items() if metric.where in where}
 
 
 def episode_metrics(log: EpisodeLog) -> dict[str, float]:
@@ -105,7 +111,7 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
     details = None if log.details is None else log.details[shown]
     count = len(tasks)
     if count == 0:
-        none = dict.fromkeys(_defined(log.terms is not None), math.nan)
+        none = dict.fromkeys(_defined(log.terms is not None, log.in_slots), math.nan)
         return none | {"tasks": 0.0, "requests": 0.0}
     status = tasks[:, k.STATUS]
     finished = log.finished[shown]
@@ -135,6 +141,7 @@ def episode_metrics(log: EpisodeLog) -> dict[str, float]:
         "utilisation": float(mean_utilisation),
         "load_imbalance": _imbalance(utilisation[edge]),
         **_of_terms(log, shown),
+        **_of_slots(log, shown),
         "gateway_fairness": _fairness(tasks[first, k.GATEWAY], tasks[finished & last, k.GATEWAY]),
         "illegal_actions": float(log.illegal_actions),
         "tasks": float(count),
@@ -221,6 +228,87 @@ def _of_terms(log: EpisodeLog, shown: npt.NDArray[np.bool_]) -> dict[str, float]
     }
 
 
+def _of_slots(log: EpisodeLog, shown: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Metrics of coordination, where gateways decide in slots."""
+    if not log.in_slots:
+        return {}
+    return {"herding": _herding(log), "idle_share": _idle_share(log, log.tasks[shown])}
+
+
+def _herding(log: EpisodeLog) -> float:
+    """Share of slots with a dispatch in which dispatches of two gateways meet in one overload.
+
+    Of all that is sent to a server in a slot, one crashes it or finds its line full, and one more
+    is of another gateway, whatever becomes of that one: a gateway decides once in a slot. To be
+    sent to a server that is down is no overload, and neither is to be larger than any line takes.
+    """
+    tasks = log.tasks[log.tasks[:, k.PLACE] != k.NOWHERE]
+    if len(tasks) == 0:
+        return math.nan
+    server, slot, status = (
+        tasks[:, k.PLACE] // log.num_services,
+        tasks[:, k.START],
+        tasks[:, k.STATUS],
+    )
+    overload = status == k.REFUSED
+    if log.terms is not None:
+        large = log.terms[log.tasks[:, k.PLACE] != k.NOWHERE, k.STEPS] > log.capacity[server]
+        overload |= (status == k.DENIED) & ~large & _busy_servers(log, server, slot)
+    order = np.lexsort((server, slot))
+    server, slot, overload = server[order], slot[order], overload[order]
+    first = np.flatnonzero(np.diff(slot, prepend=-1) | np.diff(server, prepend=-1))
+    meetings = np.diff(first, append=len(slot))
+    herd = np.logical_or.reduceat(overload, first) & (meetings > 1)
+    return len(np.unique(slot[first[herd]])) / len(np.unique(slot))
+
+
+def _busy_servers(
+    log: EpisodeLog, server: npt.NDArray[np.int64], time: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """(n,) whether a server holds a task at a time: one that is down does not."""
+    ran = log.tasks[were_started(log.tasks)]
+    place = ran[:, k.PLACE] // log.num_services
+    apart = int(max(ran[:, k.END].max(initial=0), time.max(initial=0))) + 1
+    at = server * apart + time
+    started, ended = (np.sort(place * apart + ran[:, end]) for end in (k.START, k.END))
+    # Of servers before this one, as many have ended as have started.
+    count = np.searchsorted(started, at, "right") - np.searchsorted(ended, at, "right")
+    busy: npt.NDArray[np.bool_] = count > 0
+    return busy
+
+
+def _idle_share(log: EpisodeLog, tasks: npt.NDArray[np.int64]) -> float:
+    """Share of the edge's servers that are up and hold no task, averaged over the time so far.
+
+    Those that hold one, and those that are down, are the rest. A server that is down holds none.
+    """
+    begin = int(tasks[0, k.ARRIVAL])
+    elapsed, servers = log.clock_ms - begin, len(log.capacity) - log.has_cloud
+    if elapsed == 0:
+        return math.nan
+    held, refused = tasks[were_started(tasks)], tasks[tasks[:, k.STATUS] == k.REFUSED]
+    at = np.concatenate([held[:, k.PLACE], refused[:, k.PLACE]]) // log.num_services
+    at = np.concatenate([at, log.outages[:, k.LOCATION]])
+    since = np.concatenate([held[:, k.START], refused[:, k.START], log.outages[:, k.TIME]])
+    length = np.concatenate(
+        [
+            held[:, k.END] - held[:, k.START],
+            np.full(len(refused), log.restart_ms),
+            log.outages[:, k.DURATION],
+        ]
+    )
+    at, since, length = (each[at < servers] for each in (at, since, length))
+    # One server's time after the other's, so that all are on one line.
+    starts, ends = (
+        at * elapsed + np.clip(time - begin, 0, elapsed) for time in (since, since + length)
+    )
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], ends[order]
+    counted = np.maximum.accumulate(np.append(0, ends))[:-1]
+    taken = int(np.maximum(ends - np.maximum(starts, counted), 0).sum())
+    return (servers * elapsed - taken) / (servers * elapsed)
+
+
 def were_started(tasks: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """(N,) tasks that were on a server."""
     started: npt.NDArray[np.bool_] = ~np.isin(tasks[:, k.STATUS], (*UNPAID, k.WAITING))
@@ -261,7 +349,11 @@ def _imbalance(utilisation: npt.NDArray[np.float64]) -> float:
 
 
 def _fairness(arrived: npt.NDArray[np.int64], served: npt.NDArray[np.int64]) -> float:
-    """Jain's index of the completion rates of gateways, given those of requests; 1 is all equal."""
+    """Jain's index of the completion rates of gateways, given those of requests; 1 is all equal.
+
+    Jain, Chiu and Hawe, "A quantitative measure of fairness and discrimination for resource
+    allocation in shared computer systems", DEC Research Report TR-301 (1984).
+    """
     count = np.bincount(arrived)
     rates = np.bincount(served, minlength=len(count))[count > 0] / count[count > 0]
     squares = math.fsum(rates**2)

@@ -3,6 +3,6 @@
 Importing it registers them.
 """
 
-from edge_marl.agents.heuristics import basic, bid_price, queueing, routers
+from edge_marl.agents.heuristics import basic, bid_price, in_slots, queueing, routers
 
-__all__ = ["basic", "bid_price", "queueing", "routers"]
+__all__ = ["basic", "bid_price", "in_slots", "queueing", "routers"]

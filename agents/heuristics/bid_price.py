@@ -12,6 +12,7 @@ from edge_marl.agents.heuristics.view import View, best_action
 from edge_marl.agents.registry import register
 from edge_marl.bound import has_bound
 from edge_marl.errors import AgentError
+from edge_marl.kernel.world import Floats
 
 __all__ = ["BidPrice"]
 
@@ -50,11 +51,15 @@ class BidPrice(Heuristic):
 
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
-        price = np.where(view.cloud, 0.0, self._prices[:, None])
-        cost = price * view.steps * (view.until_end_ms - view.wait_ms)
-        worth, allowed = view.value - cost, view.candidates
+        worth, allowed = self.left_of(view), view.candidates
         action = best_action(allowed, worth)
         if self.scenario.decline is None:
             return action
         best = np.where(allowed, worth, -np.inf).max((1, 2))
         return view.or_decline(action, best < -self.scenario.decline.price * view.weight[:, 0, 0])
+
+    def left_of(self, view: View) -> Floats:
+        """Return what each place leaves of its value after the price of its capacity, (B, N, V)."""
+        price = np.where(view.cloud, 0.0, self._prices[:, None])
+        left: Floats = view.value - price * view.steps * (view.until_end_ms - view.wait_ms)
+        return left

@@ -39,6 +39,11 @@ class Known:
         """The action to say no; -1 where there is none."""
         self.max_waiting = self.layout.max_waiting
         """Tasks that may wait at a server; 0: none does."""
+        self.mean_steps = _mean_demand(scenario)
+        """Denoising steps of a task, on average."""
+        self.rivals = _rivals(scenario)
+        """Other gateways that decide in the same slot on servers that it sees, on average, as if
+        they saw no others; 0 on the event clock."""
         self.deadline_ms = 1000.0 * np.array(
             scenario.tasks.deadline_s or (0.0,) * scenario.num_types
         )
@@ -108,12 +113,28 @@ def _reserve(scenario: Scenario) -> Ints:
     As if all that arrives in a period at gateways with the server in their neighbourhood went
     there. A gateway sees its own server, the first, as it is, and the cloud needs none.
     """
-    tasks, servers = scenario.tasks, scenario.num_servers
-    weights = tasks.demand_share or (1.0,) * len(tasks.demand)
-    demand = float(np.average(tasks.demand, weights=weights))
-    stages = float(np.average(range(1, len(tasks.stages) + 1), weights=tasks.stages))
-    requests = scenario.arrivals.rate_per_s * scenario.telemetry.period_s
-    steps = requests * stages * demand * scenario.num_neighbours / servers
+    tasks = _task_rate_per_s(scenario) * scenario.telemetry.period_s
+    steps = tasks * _mean_demand(scenario) * scenario.num_neighbours / scenario.num_servers
     reserve = np.full(scenario.num_neighbours, math.ceil(steps))
     reserve[0] = 0
     return reserve
+
+
+def _mean_demand(scenario: Scenario) -> float:
+    tasks = scenario.tasks
+    weights = tasks.demand_share or (1.0,) * len(tasks.demand)
+    return float(np.average(tasks.demand, weights=weights))
+
+
+def _task_rate_per_s(scenario: Scenario) -> float:
+    """Tasks that arrive at all gateways together, those of later stages included."""
+    stages = scenario.tasks.stages
+    mean = float(np.average(range(1, len(stages) + 1), weights=stages))
+    return scenario.arrivals.rate_per_s * mean
+
+
+def _rivals(scenario: Scenario) -> float:
+    count = scenario.gateways.count
+    around = count * scenario.num_neighbours / scenario.num_servers - 1
+    tasks = _task_rate_per_s(scenario) * scenario.clock.slot_s / count
+    return max(0.0, around) * min(1.0, tasks)

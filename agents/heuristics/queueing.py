@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_marl.agents.heuristics.basic import Actions, Heuristic, RandomHeuristic
 from edge_marl.agents.heuristics.routers import best_of_server
-from edge_marl.agents.heuristics.view import View, best_action, first_that_has_any, pick
+from edge_marl.agents.heuristics.view import Bools, View, best_action, first_that_has_any, pick
 from edge_marl.agents.registry import register
 from edge_marl.kernel.world import Floats
 
@@ -39,6 +39,22 @@ def outstanding_share(view: View) -> Floats:
     """The same as a share of the server's capacity; 0 where no server is shown."""
     share: Floats = outstanding_steps(view) / np.maximum(view.capacity, 1)
     return share
+
+
+def pressure(view: View, allowed: Bools, queue: Floats) -> Floats:
+    """Queue x work of each place, (B, N, V): see `MaxWeight`. The cloud has no queue.
+
+    Args:
+        view: what is seen.
+        allowed: (B, N, V) places over which durations are averaged.
+        queue: (B, N) outstanding steps of each server as a share of its capacity.
+    """
+    duration = np.where(allowed, view.duration_ms, 0.0)
+    mean = duration.sum((1, 2)) / np.maximum(1, allowed.sum((1, 2)))
+    time = view.duration_ms / np.maximum(mean, 1.0)[:, None, None]
+    work = view.steps / np.maximum(view.capacity, 1)[..., None] * time
+    pressed: Floats = np.where(view.cloud, 0.0, queue[..., None]) * work
+    return pressed
 
 
 @register("least-cost")
@@ -103,13 +119,8 @@ class MaxWeight(Heuristic):
 
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
-        allowed = view.candidates
-        duration = np.where(allowed, view.duration_ms, 0.0)
-        mean = duration.sum((1, 2)) / np.maximum(1, allowed.sum((1, 2)))
-        time = view.duration_ms / np.maximum(mean, 1.0)[:, None, None]
-        work = view.steps / np.maximum(view.capacity, 1)[..., None] * time
-        queue = np.where(self._known.cloud, 0.0, outstanding_share(view))
-        return best_action(allowed, view.value - queue[..., None] * work)
+        allowed, queue = view.candidates, outstanding_share(view)
+        return best_action(allowed, view.value - pressure(view, allowed, queue))
 
 
 @register("soft-prophet")

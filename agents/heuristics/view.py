@@ -47,6 +47,13 @@ class View:
         self.legal = self.mask[:, : servers * self._grid[2]].reshape(self._grid)
         """(B, N, V) what the mask allows."""
         self._seen = known.layout.decode(self._observation)
+        self._index = info.get("agent_index")
+
+    @property
+    def gateway(self) -> Ints:
+        """(B,) which gateway decides; 0 where nobody says."""
+        none = np.zeros(self.rows, dtype=np.int64)
+        return none if self._index is None else np.asarray(self._index)
 
     @property
     def cloud(self) -> Bools:

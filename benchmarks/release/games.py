@@ -13,6 +13,9 @@ tiers. A game is released if
   outside of the interval;
 * the best in turn is better than every one at once, by intervals that do not overlap: what is
   lost is lost for lack of coordination, and not by the slots themselves.
+
+The best of the references, `central` and agents in turn, is what the price of decentralisation is
+measured against: what it got on each test workload ships as well.
 """
 
 from __future__ import annotations
@@ -33,13 +36,14 @@ from edge_marl.benchmarks.release.evidence import (
 )
 from edge_marl.benchmarks.release.parts import plan_without_anchors, rounded
 from edge_marl.benchmarks.release.slots import IN_TURN
+from edge_marl.benchmarks.report.intervals import FloatArray
 from edge_marl.benchmarks.report.results import Runs, read_runs
-from edge_marl.benchmarks.report.stats import estimate
+from edge_marl.benchmarks.report.stats import estimate, prices
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.benchmarks.run.executors import Processes
 from edge_marl.benchmarks.run.progress import Lines
 from edge_marl.benchmarks.run.runner import run_plan
-from edge_marl.bound.anchor_pairs import anchors, shipped_pairs
+from edge_marl.bound.anchor_pairs import Anchors, anchors, shipped_pairs
 from edge_marl.console import FAILED, print_rows, problems, results, run_command
 from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario, list_games, load_scenario
@@ -49,6 +53,10 @@ from edge_marl.workload.parts import PUBLIC_SEEDS
 __all__ = ["main", "play_game", "release", "rule"]
 
 Evidence = dict[str, Any]
+
+CENTRAL = "central"
+COORDINATION = ("herding", "gateway_fairness", "idle_share")
+"""Metrics of the evidence of games besides those of tiers, with intervals."""
 
 
 def release(
@@ -99,7 +107,7 @@ def play_game(game: Scenario, workloads: int, folder: Path, jobs: int = 1) -> Ev
     """
     drawn = draw_test_workloads(game, workloads)
     names = heuristics(game)
-    agents = (*names, *(IN_TURN + name for name in names))
+    agents = (*names, *(IN_TURN + name for name in names), CENTRAL)
     in_slots = plan_without_anchors(game.label, [game], agents, workloads)
     # On the event clock both APIs give the same, and the single environment has one row for all.
     on_events = plan_without_anchors(f"{game.label}-events", [game.on_events()], names, workloads)
@@ -110,8 +118,10 @@ def play_game(game: Scenario, workloads: int, folder: Path, jobs: int = 1) -> Ev
     ends = anchors(game, drawn) if shipped_pairs(game) else None
     found = _runs(folder / "slots", in_slots)
     events = _runs(folder / "events", on_events)
-    alone = {name: row_of(found[name], ends) for name in names}
-    in_turn = {name: row_of(found[IN_TURN + name], ends) for name in names}
+    best, reference = _best_reference(found)
+    rows = {name: _row_in_slots(runs, ends, reference) for name, runs in found.items()}
+    alone = {name: rows[name] for name in names}
+    in_turn = {name: rows[IN_TURN + name] for name in names}
     before = {name: _before(events[name], found[name]) for name in names}
     requests = sum(map(requests_of, drawn))
     return {
@@ -122,9 +132,30 @@ def play_game(game: Scenario, workloads: int, folder: Path, jobs: int = 1) -> Ev
         "bound_per_task": None if ends is None else float(ends.bound.sum()) / requests,
         "agents": alone,
         "in_turn": in_turn,
+        "central": rows[CENTRAL],
+        "reference": {"agent": best, "utility_per_task": reference.tolist()},
         "events": before,
         "rule": rule(alone, in_turn, before),
     }
+
+
+def _best_reference(found: dict[str, Runs]) -> tuple[str, FloatArray]:
+    """Return the best of central and all in turn, and what it got per task, (workloads,)."""
+    utilities = {
+        name: runs.metrics["utility_per_task"][0]
+        for name, runs in found.items()
+        if name == CENTRAL or name.startswith(IN_TURN)
+    }
+    best = max(utilities, key=lambda name: float(utilities[name].mean()))
+    return best, utilities[best]
+
+
+def _row_in_slots(runs: Runs, ends: Anchors | None, reference: FloatArray) -> Evidence:
+    """Return what an agent got in a game, with the metrics of coordination."""
+    metrics = runs.metrics
+    price = estimate(prices(metrics["utility_per_task"], reference))
+    found = {name: rounded(estimate(metrics[name]).within(0.0, 1.0)) for name in COORDINATION}
+    return row_of(runs, ends) | {"price": rounded(price)} | found
 
 
 def rule(

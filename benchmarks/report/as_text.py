@@ -15,7 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from edge_marl.benchmarks.report import overall
-from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column
+from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column, columns_of
 from edge_marl.benchmarks.report.comparisons import Report
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.overall import (
@@ -73,22 +73,23 @@ def sheet_of(table: Table | Aggregate | Generalisation) -> Sheet:
 
 
 def _of_table(table: Table) -> Sheet:
-    headings = ("agent", *(column.heading for column in COLUMNS), "decision (µs)", "runs")
-    rows = tuple(map(_texts, table.rows))
-    keys = tuple(map(_keys, table.rows))
+    columns = columns_of(table.scenario)
+    headings = ("agent", *(column.heading for column in columns), "decision (µs)", "runs")
+    rows = tuple(_texts(row, columns) for row in table.rows)
+    keys = tuple(_keys(row, columns) for row in table.rows)
     return Sheet(table.label, table.subtitle, headings, rows, keys, (CAPTION, *table.notes))
 
 
-def _texts(row: Row) -> tuple[str, ...]:
-    columns = (_interval(row.estimates.get(column.name), column) for column in COLUMNS)
+def _texts(row: Row, columns: tuple[Column, ...]) -> tuple[str, ...]:
+    figures = (_interval(row.estimates.get(column.name), column) for column in columns)
     latency = row.decision_latency_us
     decision = NONE if math.isnan(latency) else f"{latency:.0f}"
     runs = f"{row.count} of {row.runs.planned}" if row.runs.holes else f"{row.count}"
-    return row.name, *columns, decision, runs
+    return row.name, *figures, decision, runs
 
 
-def _keys(row: Row) -> tuple[str, ...]:
-    values = [row.estimates.get(column.name, UNKNOWN).value for column in COLUMNS]
+def _keys(row: Row, columns: tuple[Column, ...]) -> tuple[str, ...]:
+    values = [row.estimates.get(column.name, UNKNOWN).value for column in columns]
     numbers = [*values, row.decision_latency_us, float(row.count)]
     return row.agent.name, *map(_number, numbers)
 
@@ -213,23 +214,24 @@ def to_csv(made: Report) -> str:
     After them come the scores over several scenarios, which have no digest.
     """
     header = ["scenario", "scenario_digest", "agent", "runs", "runs_planned", "too_few_runs"]
-    for column in COLUMNS:
+    columns = columns_of(*(table.scenario for table in made.tables))
+    for column in columns:
         header += [column.name, f"{column.name}_low", f"{column.name}_high"]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*header, "normalised_score_mean", "decision_latency_us", "holes"])
-    writer.writerows(_csv_lines(made))
+    writer.writerows(_csv_lines(made, columns))
     return out.getvalue()
 
 
-def _csv_lines(made: Report) -> Iterator[list[str]]:
+def _csv_lines(made: Report, columns: tuple[Column, ...]) -> Iterator[list[str]]:
     for table in made.tables:
         for row in table.rows:
             score = float(row.scores.mean()) if row.scores.size else math.nan
             yield [
                 *(table.label, table.scenario.digest, row.agent.name),
                 *(str(row.count), str(row.runs.planned), str(row.has_few_runs).lower()),
-                *_csv_numbers(row.estimates),
+                *_csv_numbers(row.estimates, columns),
                 *(_number(score), _number(row.decision_latency_us), "; ".join(row.runs.holes)),
             ]
     for over in made.aggregates:
@@ -237,12 +239,12 @@ def _csv_lines(made: Report) -> Iterator[list[str]]:
             yield [
                 *(over.label, "", one.agent.name),
                 *(str(one.runs), str(one.runs), str(one.has_few_runs).lower()),
-                *_csv_numbers({COLUMNS[0].name: one.score}),
+                *_csv_numbers({COLUMNS[0].name: one.score}, columns),
                 *(_number(float(one.means.mean())), "", ""),
             ]
 
 
-def _csv_numbers(estimates: dict[str, Estimate]) -> Iterator[str]:
-    for column in COLUMNS:
+def _csv_numbers(estimates: dict[str, Estimate], columns: tuple[Column, ...]) -> Iterator[str]:
+    for column in columns:
         found = estimates.get(column.name, UNKNOWN)
         yield from map(_number, (found.value, found.low, found.high))

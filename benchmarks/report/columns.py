@@ -7,10 +7,18 @@ from dataclasses import dataclass
 
 from edge_marl.benchmarks.report.intervals import Estimate, FloatArray, Statistic, iqm, mean
 from edge_marl.benchmarks.report.stats import estimate
+from edge_marl.scenario import Scenario
 
-__all__ = ["COLUMNS", "SCORE", "Column"]
+__all__ = ["COLUMNS", "GAME_COLUMNS", "PRICE", "PRICE_NOTE", "SCORE", "Column", "columns_of"]
 
 SCORE = "normalised_score"
+PRICE = "price_of_decentralisation"
+PRICE_NOTE = (
+    "Herding: slots in which dispatches of two or more gateways met in one overload, of slots with "
+    "a dispatch. Price of decentralisation: how much less utility per task than {reference}, which "
+    "decides centrally or in turn, on the same workloads, as a share of what that gets in the mean."
+)
+"""Below a table of a game."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +87,26 @@ COLUMNS = (
         "latency_p95_s", "p95 latency (s)", "p95 latency", "s", mean, 1.0, 0, False, (0.0, math.inf)
     ),
 )
+
+GAME_COLUMNS = (
+    Column(
+        "herding", "herding (%)", "Herding", "% of slots", mean, 100.0, 1, False, limits=(0.0, 1.0)
+    ),
+    Column(
+        PRICE,
+        "price of decentralisation (%)",
+        "Price",
+        "of decentralisation, %",
+        mean,
+        100.0,
+        1,
+        higher_is_better=False,
+    ),
+)
+"""Besides, of games in slots."""
+
+
+def columns_of(*scenarios: Scenario) -> tuple[Column, ...]:
+    """Return the columns that tables of some scenarios have."""
+    in_slots = any(scenario.clock.slot_ms for scenario in scenarios)
+    return COLUMNS + GAME_COLUMNS if in_slots else COLUMNS

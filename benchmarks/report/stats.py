@@ -62,6 +62,7 @@ __all__ = [
     "estimates",
     "has_scale",
     "normalise",
+    "prices",
     "probability_of_improvement",
     "profile",
     "ratio",
@@ -332,3 +333,22 @@ def normalise(values: FloatArray, random: FloatArray, bound: FloatArray) -> Floa
             f"workload {at}: the bound {bound[at]} is not above random's {random[at]}: no scale"
         )
     return np.asarray((values - random) / (bound - random))
+
+
+def prices(values: FloatArray, reference: FloatArray) -> FloatArray:
+    """Return how much less than a reference each run gets, as a share of what that gets on average.
+
+    The mean is the price of decentralisation: 0 where gateways that decide alone get as much as the
+    reference, below 0 where they get more, 1 where they get nothing. Like the anchors of the score,
+    what the reference got is a fact of the workloads, and no sample.
+
+    Args:
+        values: utility per task, (runs, workloads).
+        reference: that of the reference on the same workloads, (workloads,).
+
+    Returns:
+        (runs, workloads); no entries, (0, 0), where the reference gets nothing on average: there is
+        no share of that.
+    """
+    whole = float(reference.mean())
+    return np.asarray((reference - values) / whole) if whole > 0.0 else np.empty((0, 0))

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
 from edge_marl.benchmarks.records.records import read_plan
-from edge_marl.benchmarks.report.columns import COLUMNS, SCORE
+from edge_marl.benchmarks.report.columns import PRICE, PRICE_NOTE, SCORE, columns_of
 from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
 from edge_marl.benchmarks.report.results import (
     OTHER_WORKLOADS,
@@ -25,9 +25,11 @@ from edge_marl.benchmarks.report.stats import (
     coverage_note,
     has_scale,
     normalise,
+    prices,
 )
 from edge_marl.errors import RecordError
 from edge_marl.scenario import Scenario
+from edge_marl.scenario.evidence import reference_of
 
 __all__ = ["FEW_RUNS", "Row", "Table", "build_tables"]
 
@@ -124,8 +126,12 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     except HoleError as hole:
         anchors = None
         notes.append(f"No scores, {hole}")
-    rows = [_row(folder, plan, arena, agent, anchors) for agent in plan.agents]
+    reference = _reference(plan, scenario)
+    rows = [_row(folder, plan, arena, agent, anchors, reference) for agent in plan.agents]
     rows.sort(key=_rank)
+    if scenario.clock.slot_ms:
+        told = "the game's best reference" if reference is None else reference[0]
+        notes.append(PRICE_NOTE.format(reference=told))
     if plan.episodes < MIN_WORKLOADS:
         notes.append(FEW_WORKLOADS)
     notes += coverage_note(row.count for row in rows if not row.agent.deterministic)
@@ -181,18 +187,33 @@ def _rank(row: Row) -> tuple[float, float, str]:
     return descending(SCORE), descending("utility_per_task"), row.agent.name
 
 
+def _reference(plan: Plan, scenario: Scenario) -> tuple[str, FloatArray] | None:
+    """Return which reference a game's agents are measured against, and what it got per task.
+
+    That is on the plan's workloads, (workloads,). None but for a released game's test workloads.
+    """
+    shipped = reference_of(scenario)
+    if shipped is None or plan.split != "test":
+        return None
+    agent, utility = shipped
+    own = utility[plan.first : plan.first + plan.episodes]
+    return (agent, np.array(own)) if len(own) == plan.episodes else None
+
+
 def _row(
     folder: Path,
     plan: Plan,
     arena: Arena,
     agent: AgentEntry,
     anchors: _Anchors | None,
+    reference: tuple[str, FloatArray] | None,
 ) -> Row:
     runs = read_runs(folder, plan, arena, agent)
     scores = _scores(runs, anchors)
+    made = {SCORE: scores, PRICE: _prices(runs, reference)}
     estimates, gaps = {}, []
-    for column in COLUMNS:
-        values = scores if column.name == SCORE else runs.metrics.get(column.name)
+    for column in columns_of(arena.scenario):
+        values = made.get(column.name, runs.metrics.get(column.name))
         if values is None or not values.size:
             continue
         undefined = int(np.isnan(values).sum())
@@ -209,3 +230,9 @@ def _scores(runs: Runs, anchors: _Anchors | None) -> FloatArray:
     if runs.workloads != anchors.workloads:
         raise RecordError(OTHER_WORKLOADS)
     return normalise(runs.metrics["utility"], anchors.random, anchors.bound)
+
+
+def _prices(runs: Runs, reference: tuple[str, FloatArray] | None) -> FloatArray:
+    if reference is None or not runs.seeds:
+        return np.empty((0, 0))
+    return prices(runs.metrics["utility_per_task"], reference[1])

@@ -148,6 +148,7 @@ def _show_evidence(found: Scenario) -> None:
         gap_told,
         learner_told,
         read_evidence,
+        references_of_game,
         rows_of_game,
         rows_without,
         with_interval,
@@ -160,13 +161,16 @@ def _show_evidence(found: Scenario) -> None:
     bound = "" if per_task is None else f"; bound {per_task:.3f}"
     title = f"On its {evidence['workloads']} test workloads, with 95 % intervals{bound}:"
     results().print(f"\n{title}", highlight=False)
+    agents, references = evidence["agents"], references_of_game(evidence)
+    names = ("lost_fraction", "server_crash_rate", "on_time_rate")
+    coordination = ("price", "herding", "gateway_fairness") if references else ()
     rows: list[tuple[str, ...]] = [
         ("agent", "utility per request", "score", "lost", "crashes", "on time")
+        + (("price", "herding", "fairness") if references else ())
     ]
-    for name in by_utility(evidence["agents"]):
-        row = evidence["agents"][name]
-        shares = (row["lost_fraction"], row["server_crash_rate"], row["on_time_rate"])
+    for name, row in ({name: agents[name] for name in by_utility(agents)} | references).items():
         figures = (with_interval(row["utility_per_task"]), with_interval(row["score"]))
+        shares = [*(row[name] for name in names), *(row[name][0] for name in coordination)]
         rows.append((name, *figures, *(f"{share:.3f}" for share in shares)))
     print_rows(rows)
     if in_slots := rows_of_game(evidence):

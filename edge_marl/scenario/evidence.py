@@ -13,6 +13,8 @@ __all__ = [
     "gap_told",
     "learner_told",
     "read_evidence",
+    "reference_of",
+    "references_of_game",
     "rows_of_game",
     "rows_without",
     "with_interval",
@@ -31,6 +33,15 @@ def read_evidence(scenario: Scenario) -> Evidence | None:
         return None
     evidence: Evidence = json.loads(file.read_text("utf-8"))
     return evidence if evidence["scenario"] == scenario.digest else None
+
+
+def reference_of(scenario: Scenario) -> tuple[str, list[float]] | None:
+    """Return the best known reference of a released game, and what it got per task.
+
+    That is on each of the test workloads, in order. None where no evidence is shipped.
+    """
+    found = (read_evidence(scenario) or {}).get("reference")
+    return None if found is None else (found["agent"], found["utility_per_task"])
 
 
 def by_utility(agents: dict[str, Any]) -> list[str]:
@@ -64,6 +75,14 @@ def rows_without(evidence: Evidence) -> list[tuple[str, ...]]:
         return rows
     learners = [_learner(whole), *(_learner(parts[row[0]]) for row in rows[2:])]
     return [(*row, told) for row, told in zip(rows, ["learner", *learners], strict=True)]
+
+
+def references_of_game(evidence: Evidence) -> dict[str, Any]:
+    """Return what a game's references got, by name: the best in turn, and `central`."""
+    if "in_turn" not in evidence:
+        return {}
+    best = by_utility(evidence["in_turn"])[0]
+    return {f"in-turn:{best}": evidence["in_turn"][best], "central": evidence["central"]}
 
 
 def rows_of_game(evidence: Evidence) -> list[tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,14 @@ class EpisodeLog:
     illegal_actions: int
     terms: npt.NDArray[np.int64] | None = None
     """(N, 4) WEIGHT, LEVEL, STEPS, TURN of tasks where a part is on that has them."""
+    in_slots: bool = False
+    """Whether gateways decide in slots."""
+    restart_ms: int = 0
+    """How long a server is down after a crash."""
+    outages: npt.NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros((0, k.NUM_OUTAGE_COLUMNS), dtype=np.int64)
+    )
+    """(F, 3) TIME, LOCATION, DURATION of all server failures of the workload."""
 
     @property
     def shown(self) -> npt.NDArray[np.bool_]:

@@ -299,6 +299,9 @@ class Simulator:
         w = self._world
         shown, clock, count, illegal = w.episode[row, [k.SHOWN, k.CLOCK, k.NUM_TASKS, k.ILLEGAL]]
         extended = self.scenario.extended
+        failures = {}
+        if extended:
+            failures["outages"] = w.outages[row, : w.episode[row, k.NUM_OUTAGES]].copy()
         places = self.scenario.num_servers, self.scenario.num_services
         return EpisodeLog(
             tasks=w.tasks[row, :count].copy(),
@@ -313,6 +316,9 @@ class Simulator:
             num_services=self.scenario.num_services,
             clock_ms=int(clock),
             illegal_actions=int(illegal),
+            in_slots=bool(self.scenario.clock.slot_ms),
+            restart_ms=self.scenario.overload.restart_ms,
+            **failures,
         )
 
 

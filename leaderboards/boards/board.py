@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from edge_marl.benchmarks.report.columns import COLUMNS, Column
+from edge_marl.benchmarks.report.columns import COLUMNS, Column, columns_of
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.errors import SubmissionError
@@ -122,7 +122,8 @@ class Board:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns that the board has values for."""
-        return COLUMNS if self.ranked_by is COLUMNS[0] else COLUMNS[1:]
+        columns = columns_of(self.scenario)
+        return columns if self.ranked_by is COLUMNS[0] else columns[1:]
 
     @property
     def has_public_column(self) -> bool:
@@ -197,7 +198,7 @@ def _row(
         basis, result = _checked_result(entry.submission, level, verification, log, scenario)
     except SubmissionError as error:
         raise SubmissionError(f"{entry.folder}: {error}") from None
-    estimates, column = _estimates(entry, result), ranked_by(scenario)
+    estimates, column = _estimates(entry, result, scenario), ranked_by(scenario)
     public = estimates[column.name]
     if result is not log:
         public = _rounded(column.estimate(log.values(column)))
@@ -221,8 +222,8 @@ def _checked_result(
     return "closed loop", result_of(submission, verification.closed_loop, scenario)
 
 
-def _estimates(entry: Entry, result: Result) -> dict[str, Estimate]:
-    values = {column: result.values(column) for column in COLUMNS}
+def _estimates(entry: Entry, result: Result, scenario: Scenario) -> dict[str, Estimate]:
+    values = {column: result.values(column) for column in columns_of(scenario)}
     estimates = {
         column.name: _rounded(column.estimate(found))
         for column, found in values.items()

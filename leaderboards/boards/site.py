@@ -24,6 +24,7 @@ from edge_marl.leaderboards.boards.tables import (
     LEVEL_NOTES,
     RANK_NOTE,
     SCORE_NOTE,
+    price_note,
 )
 from edge_marl.leaderboards.submission.schema import LEVELS
 
@@ -101,6 +102,7 @@ def _environment() -> Environment:
         CLASS_NOTES=CLASS_NOTES,
         FEW_RUNS=FEW_RUNS,
         MIN_RUNS=MIN_RUNS,
+        price_note=price_note,
         FATES=FATES,
     )
     return environment

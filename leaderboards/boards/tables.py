@@ -8,11 +8,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from edge_marl.benchmarks.report.columns import COLUMNS
+from edge_marl.benchmarks.report.columns import COLUMNS, GAME_COLUMNS, PRICE_NOTE, Column
 from edge_marl.benchmarks.report.stats import METHOD, coverage_note
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.submission.schema import Execution
+from edge_marl.scenario.evidence import reference_of
 
 __all__ = [
     "BASIS_NOTE",
@@ -21,6 +22,7 @@ __all__ = [
     "LEVEL_NOTES",
     "RANK_NOTE",
     "SCORE_NOTE",
+    "price_note",
     "to_csv",
     "to_json",
     "to_markdown",
@@ -101,11 +103,18 @@ def to_page(board: Board) -> str:
         lines += [*_table(board, rows), ""]
     del lines[-1]
     notes = [SCORE_NOTE, RANK_NOTE]
+    notes += [price_note(board)] if board.is_game else []
     notes += [BASIS_NOTE] if board.has_public_column else []
     notes += [f"† {mark}." for mark in board.marks]
     notes += [FEW_RUNS] if any(row.has_few_runs for row in board.rows) else []
     lines += [text for note in notes for text in ("", note)]
     return "\n".join(lines) + "\n"
+
+
+def price_note(board: Board) -> str:
+    """Return what the columns of a game say besides."""
+    known = reference_of(board.scenario)
+    return PRICE_NOTE.format(reference=f"`{known[0]}`" if known else "the best reference")
 
 
 def _table(board: Board, rows: Sequence[BoardRow]) -> list[str]:
@@ -121,7 +130,8 @@ def _table(board: Board, rows: Sequence[BoardRow]) -> list[str]:
 def to_csv(boards: list[Board]) -> str:
     """Return all rows in base units."""
     out = io.StringIO()
-    of_games = GAME_FACTS if any(board.is_game and board.rows for board in boards) else ()
+    has_games = any(board.is_game and board.rows for board in boards)
+    of_games = (*_estimate_names(GAME_COLUMNS), *GAME_FACTS) if has_games else ()
     writer = csv.DictWriter(out, [*_facts_names(), *of_games], lineterminator="\n")
     writer.writeheader()
     for facts in _all_facts(boards):
@@ -139,9 +149,11 @@ def _facts_names() -> list[str]:
     names = ["board", "scenario_digest", "rank_low", "rank_high", "agent", "kind", "authors"]
     names += ["date", "level", "basis", "runs", "mark", "too_few_runs", "training_budget"]
     names += ["public_score", "public_score_low", "public_score_high"]
-    for column in COLUMNS:
-        names += [column.name, f"{column.name}_low", f"{column.name}_high"]
-    return [*names, "submission", "seal"]
+    return [*names, *_estimate_names(COLUMNS), "submission", "seal"]
+
+
+def _estimate_names(columns: Sequence[Column]) -> list[str]:
+    return [f"{column.name}{end}" for column in columns for end in ("", "_low", "_high")]
 
 
 def _all_facts(boards: list[Board]) -> list[dict[str, Any]]:
@@ -169,7 +181,8 @@ def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
         "public_score_low": row.public.low,
         "public_score_high": row.public.high,
     }
-    for name in (column.name for column in COLUMNS):
+    columns = COLUMNS + GAME_COLUMNS if board.is_game else COLUMNS
+    for name in (column.name for column in columns):
         estimate = row.estimates.get(name)
         facts[name] = estimate.value if estimate else None
         facts[f"{name}_low"] = estimate.low if estimate else None

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column
+from edge_marl.benchmarks.report.columns import (
+    COLUMNS,
+    GAME_COLUMNS,
+    PRICE,
+    SCORE,
+    Column,
+    columns_of,
+)
 from edge_marl.benchmarks.report.intervals import FloatArray
-from edge_marl.benchmarks.report.stats import normalise
+from edge_marl.benchmarks.report.stats import normalise, prices
 from edge_marl.bound import Anchors
 from edge_marl.bound.anchor_pairs import shipped_pairs
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.chain import Episode
 from edge_marl.leaderboards.submission.schema import HeldOut, Outcome, Submission
 from edge_marl.scenario import Scenario
+from edge_marl.scenario.evidence import reference_of
 
 __all__ = ["Result", "held_out_result", "outcome_of", "ranked_by", "result_of"]
 
-KEPT = ("utility", *(column.name for column in COLUMNS if column.name != SCORE))
-"""Metrics of an `Outcome`."""
+MADE = (SCORE, PRICE)
+"""Columns that are no metrics."""
 
 Metrics = dict[str, tuple[tuple[float | None, ...], ...]]
 """(runs, workloads) of each, as an `Outcome` has them."""
@@ -31,13 +39,17 @@ class Result:
     """What the runs of a submission got on some workloads."""
 
     metrics: dict[str, FloatArray]
-    """(runs, workloads) of each of `KEPT`; NaN where an episode has none."""
+    """(runs, workloads) of utility, and of what the board has columns for; NaN where an episode has
+    none."""
     scores: FloatArray
     """(runs, workloads) normalised scores; (0, 0) where the scenario has no anchors."""
+    prices: FloatArray
+    """(runs, workloads) of decentralisation; (0, 0) where no reference is known."""
 
     def values(self, column: Column) -> FloatArray:
         """Return (runs, workloads) of a column."""
-        return self.scores if column.name == SCORE else self.metrics[column.name]
+        made = {SCORE: self.scores, PRICE: self.prices}
+        return made[column.name] if column.name in made else self.metrics[column.name]
 
 
 def ranked_by(scenario: Scenario) -> Column:
@@ -47,12 +59,19 @@ def ranked_by(scenario: Scenario) -> Column:
 
 def outcome_of(runs: Sequence[Sequence[Episode]]) -> Outcome:
     """Return what a policy got, given the episodes of each run."""
+    known = runs[0][0].metrics
     return Outcome(
         metrics={
             name: tuple(tuple(episode.metrics[name] for episode in run) for run in runs)
-            for name in KEPT
+            for name in _kept(COLUMNS + GAME_COLUMNS)
+            if name in known
         }
     )
+
+
+def _kept(columns: Sequence[Column]) -> list[str]:
+    """Return the metrics that columns need."""
+    return ["utility", *(column.name for column in columns if column.name not in MADE)]
 
 
 def result_of(submission: Submission, outcome: Outcome | None, scenario: Scenario) -> Result:
@@ -62,7 +81,11 @@ def result_of(submission: Submission, outcome: Outcome | None, scenario: Scenari
         SubmissionError: a metric is missing, or a workload is no test workload of the scenario.
     """
     ends = _test_anchors(submission, scenario)
-    return _result(outcome.metrics if outcome else _logged(submission), ends)
+    found = _result(outcome.metrics if outcome else _logged(submission, scenario), ends, scenario)
+    if reference := reference_of(scenario):
+        utility = found.metrics["utility_per_task"]
+        return replace(found, prices=prices(utility, np.array(reference[1])))
+    return found
 
 
 def held_out_result(held_out: HeldOut, scenario: Scenario) -> Result:
@@ -78,15 +101,15 @@ def held_out_result(held_out: HeldOut, scenario: Scenario) -> Result:
         anchors = Anchors(np.array(held_out.random), np.array(held_out.bound))
     elif ranked_by(scenario).name == SCORE:
         raise SubmissionError(f"{held_out.source}: its workloads lack anchors: verify it again")
-    return _result(held_out.outcome.metrics, anchors)
+    return _result(held_out.outcome.metrics, anchors, scenario)
 
 
-def _logged(submission: Submission) -> Metrics:
-    """Return what a log says of each of `KEPT`, but for those that a run lacks."""
+def _logged(submission: Submission, scenario: Scenario) -> Metrics:
+    """Return what a log says of what a result holds, but for metrics that a run lacks."""
     runs = [run.metrics for run in submission.runs]
     return {
         name: tuple(metrics[name] for metrics in runs)
-        for name in KEPT
+        for name in _kept(columns_of(scenario))
         if all(name in metrics for metrics in runs)
     }
 
@@ -105,11 +128,12 @@ def _test_anchors(submission: Submission, scenario: Scenario) -> Anchors | None:
     return Anchors(ends[:, 0], ends[:, 1])
 
 
-def _result(found: Metrics, anchors: Anchors | None) -> Result:
-    if missing := [name for name in KEPT if name not in found]:
+def _result(found: Metrics, anchors: Anchors | None, scenario: Scenario) -> Result:
+    kept = _kept(columns_of(scenario))
+    if missing := [name for name in kept if name not in found]:
         raise SubmissionError(f"metric '{missing[0]}' is missing")
-    metrics = {name: np.array(found[name], np.float64) for name in KEPT}
+    metrics = {name: np.array(found[name], np.float64) for name in kept}
     scores = np.empty((0, 0))
     if anchors is not None:
         scores = normalise(metrics["utility"], anchors.random, anchors.bound)
-    return Result(metrics, scores)
+    return Result(metrics, scores, np.empty((0, 0)))

@@ -5,6 +5,7 @@ Used by the suite (`tests/oracle/test_extended_oracle.py`) and by the long run (
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,19 @@ def assert_same_log(log: EpisodeLog, sim: ReferenceSimulator) -> None:
     assert_same("crashes", log.server_crashes, [server.crashes for server in sim.servers])
     assert log.illegal_actions == sim.illegal, f"illegal {log.illegal_actions}, {sim.illegal}"
     assert log.clock_ms == sim.now, f"clock {log.clock_ms}, oracle {sim.now}"
+
+
+def assert_same_coordination(metrics: dict[str, float], sim: ReferenceSimulator) -> None:
+    """How gateways have met so far, and how much of the servers was idle; on events nobody asks."""
+    if not isinstance(sim, SlottedGame):
+        assert not metrics.keys() & {"herding", "idle_share"}
+        return
+    servers = sum(not server.is_cloud for server in sim.servers)
+    elapsed = servers * (sim.now - sim.tasks[0].ready)
+    idle = sim.idle / elapsed if elapsed and metrics["tasks"] else math.nan
+    herding = sim.herds / sim.slots if sim.slots else math.nan
+    assert_same("idle share", np.float64(metrics["idle_share"]), np.float64(idle))
+    assert_same("herding", np.float64(metrics["herding"]), np.float64(herding))
 
 
 def done_of(sim: ReferenceSimulator) -> tuple[bool, bool]:
@@ -195,6 +209,7 @@ def agree_parallel(episode: ExtendedEpisode, most: int = MAX_STEPS) -> Reference
         masks = np.stack([info["action_mask"] for info in infos.values()])
         assert_same(f"masks {step}", masks, game.masks)
         assert_same_log(env.log(), game.sim)
+        assert_same_coordination(env.metrics(), game.sim)
         if game.sim.over:
             assert not env.agents
             return game.sim
@@ -230,6 +245,7 @@ def agree_rows(episode: ExtendedEpisode) -> None:
         assert list(zip(terminated, truncated, strict=True)) == ends
     for row, game in enumerate(games):
         assert_same_log(rows.log(row), game.sim)
+        assert_same_coordination(rows.metrics(row), game.sim)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ class ReferenceSimulator:
         self.reports: list[Report] = []
         self.reported_at = -1
         self.now = 0
+        self.idle = 0  # ms of all servers of the edge together, since the first arrival
+        self.sent_in_step: list[tuple[Server, int, bool]] = []  # to where, by whom, too much for it
         self.terminated = False
         self.truncated = False
         self._start()
@@ -179,12 +181,19 @@ class ReferenceSimulator:
         task.sent = task.end = self.now
         task.steps = divide_up(task.demand * self.levels[level], 1000)
         task.work = divide_up(task.run_time * self.levels[level], 1000)
-        if server.is_down(self.now) or server.turns_away(task):
+        if server.is_down(self.now):
+            self.sent_in_step.append((server, task.gateway, False))
+            task.fate = Fate.DENIED
+            return -self.penalty
+        if server.turns_away(task):
+            self.sent_in_step.append((server, task.gateway, task.steps <= server.capacity))
             task.fate = Fate.DENIED
             return -self.penalty
         if not server.has_room(task, service):
+            self.sent_in_step.append((server, task.gateway, True))
             task.fate = Fate.REFUSED
             return -self._crash(server)
+        self.sent_in_step.append((server, task.gateway, False))
         return self._admit(task, link, service)
 
     def _drop(self, task: Task) -> float:
@@ -273,7 +282,7 @@ class ReferenceSimulator:
     def _live_through(self, moment: int) -> None:
         """All that happens at one moment: ends, failures, what the ends bring about, arrivals."""
         self._report(moment - 1)
-        self.now = moment
+        self._pass(moment)
         ended = self._take_ended()
         while self.outages and self.outages[0].time <= moment:
             self._fail(self.outages.popleft())
@@ -289,8 +298,16 @@ class ReferenceSimulator:
         self._report(moment)
 
     def _stand_at(self, time: int) -> None:
-        self.now = time
+        self._pass(time)
         self._report(time)
+
+    def _pass(self, time: int) -> None:
+        """Go to a time before which nothing happens but that servers come up."""
+        for server in self.servers:
+            if not server.is_cloud and not server.held:
+                from_then = max(self.now, server.down_until, self.tasks[0].ready)
+                self.idle += max(0, time - from_then)
+        self.now = time
 
     def _take_ended(self) -> list[Task]:
         """Tasks whose end has come leave their servers; return them by number."""

@@ -52,6 +52,7 @@ class SlottedGame(EventGame):
     def __init__(self, scenario: Scenario, workload: Workload) -> None:
         self.slot = round(scenario.clock.slot_s * 1000)
         self.hold = scenario.clock.hold
+        self.slots = self.herds = 0  # in which something was sent; in which two met in an overload
         super().__init__(scenario, workload)
 
     def _start(self) -> None:
@@ -67,6 +68,16 @@ class SlottedGame(EventGame):
         """The task that a gateway has to decide on now: the first one that waits there."""
         own = [task for task in self.queue if task.gateway == gateway]
         return own[0] if own and not self.over else None
+
+    def play(self, choices: list[Choice]) -> list[float]:
+        """Take a slot, and count whether gateways met where it was too much."""
+        self.sent_in_step = []
+        paid = super().play(choices)
+        self.slots += bool(self.sent_in_step)
+        too_much = [server for server, _, more_than_fits in self.sent_in_step if more_than_fits]
+        senders = [{g for at, g, _ in self.sent_in_step if at is server} for server in too_much]
+        self.herds += any(len(gateways) >= 2 for gateways in senders)
+        return paid
 
     def _go_on(self) -> None:
         next_slot = self.now + self.slot

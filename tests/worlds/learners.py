@@ -17,6 +17,7 @@ HEURISTICS = [
     "capacity-random",
     "crash-avoid",
     "crash-avoid-best",
+    "hashed",
     "join-shortest-work",
     "least-cost",
     "max-weight",
@@ -27,6 +28,7 @@ HEURISTICS = [
     "round-robin",
     "shortest-queue",
     "soft-prophet",
+    "staggered",
     "threshold",
     "warm-first",
 ]

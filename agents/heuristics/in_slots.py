@@ -1,0 +1,129 @@
+"""Heuristics made for slots: gateways that decide at once, each alone, keep out of the others' way.
+
+To both a place is worth what `bid-price` says it leaves, less the queue x work of `max-weight`:
+what capacity costs on average, and what it costs there now. Besides, in slots they keep room for
+one task more, of the mean size: another gateway that comes to the same server in the slot then
+overloads nothing. Which of several good places a gateway takes is settled without a word: by an
+order of its own (`hashed`), or by its number (`staggered`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from edge_marl.agents.heuristics.basic import Actions
+from edge_marl.agents.heuristics.bid_price import BidPrice
+from edge_marl.agents.heuristics.queueing import outstanding_share, pressure
+from edge_marl.agents.heuristics.view import Bools, View, best_action, first_that_has_any
+from edge_marl.agents.registry import register
+from edge_marl.kernel.world import Floats, Ints
+from edge_marl.scenario import Scenario
+
+__all__ = ["Hashed", "InSlots", "Staggered"]
+
+OWN_ORDER = 0.2
+"""Utility that the first server of a gateway's own order is worth more than its last: of 0, 0.05,
+0.1, 0.2 and 0.3 about the best on validation workloads of `paper-game` and `campus-game`."""
+
+
+class InSlots(BidPrice):
+    """What both have in common.
+
+    Raises (from `reset` on):
+        AgentError: if there is no bound for the scenario, and so no prices.
+    """
+
+    def choose(self, view: View) -> Actions:
+        """Return one action per row."""
+        allowed = view.candidates
+        if self._known.rivals > 0:
+            allowed = first_that_has_any(view.safe & self._leaves_room(view), allowed)
+        return self.take(view, allowed, self.left_of(view))
+
+    @abstractmethod
+    def take(self, view: View, allowed: Bools, left: Floats) -> Actions:
+        """Return one allowed action per row, given what each place leaves, (B, N, V)."""
+
+    def _leaves_room(self, view: View) -> Bools:
+        """(B, N, V) places with room for another task after this one."""
+        if self._known.max_waiting:
+            room = (view.waiting + 1 < self._known.max_waiting)[..., None]
+        else:
+            room = view.steps + self._known.mean_steps <= view.free[..., None]
+        return np.asarray(room | view.cloud)
+
+
+@register("hashed")
+class Hashed(InSlots):
+    """Each gateway prefers servers in a fixed order of its own: coordination without talk.
+
+    The order is by a hash of the gateway's number and of the server's among those that it sees, as
+    in rendezvous hashing, which spreads keys over servers without an agreement: Thaler and
+    Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM Trans. Networking 6
+    (1998). It settles between places that are about as good: the first server of the order is worth
+    0.2 of utility more than the last.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        gateways, servers = scenario.gateways.count, scenario.num_neighbours
+        order = [[_share_of(g, n) for n in range(servers)] for g in range(gateways)]
+        self._bonus = OWN_ORDER * np.array(order)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the prices, and what the own order is worth."""
+        return super().settings | {"own_order": OWN_ORDER}
+
+    def take(self, view: View, allowed: Bools, left: Floats) -> Actions:
+        """Return one action per row."""
+        worth = left - pressure(view, allowed, outstanding_share(view))
+        return best_action(allowed, worth + self._bonus[view.gateway][..., None])
+
+
+def _share_of(gateway: int, server: int) -> float:
+    """Return the number in [0, 1) that a pair is hashed to."""
+    digest = hashlib.sha256(f"edge-marl gateway {gateway} server {server}".encode()).digest()
+    return (int.from_bytes(digest[:8]) >> 11) * 2.0**-53
+
+
+@register("staggered")
+class Staggered(InSlots):
+    """Decides as if a few others with a task like its own had chosen before it.
+
+    With n others to be expected in the slot, gateway g lets g mod (n + 1) go first: each takes what
+    is best then, and its steps are gone, and weigh in the queue. So gateways that see the same take
+    different places, and share one that is still the best for a second task. It is the cycle of
+    time-division access to a shared channel, with servers for time: Rom and Sidi, "Multiple access
+    protocols" (1990).
+    """
+
+    def take(self, view: View, allowed: Bools, left: Floats) -> Actions:
+        """Return one action per row."""
+        first = view.gateway % (1 + math.ceil(self._known.rivals))
+        rows = np.arange(view.rows)
+        size = np.maximum(view.capacity, 1)
+        taken = np.zeros(view.free.shape, dtype=np.int64)
+        action = np.zeros(view.rows, dtype=np.int64)
+        for turn in range(int(first.max(initial=0)) + 1):
+            best = self._best(view, allowed, left, taken, taken / size)
+            action = np.where(turn <= first, best, action)
+            server = best // view.legal.shape[2]
+            taken[rows, server] += np.where(turn < first, view.demand, 0)
+        return action
+
+    def _best(
+        self, view: View, allowed: Bools, left: Floats, taken: Ints, share: Floats
+    ) -> Actions:
+        """Return the best action per row where servers have lost some steps, (B, N)."""
+        room = view.steps <= (view.free - taken)[..., None]
+        if self._known.max_waiting:
+            room = np.ones_like(room)
+        open_still = first_that_has_any(allowed & (room | view.cloud), allowed)
+        queue = outstanding_share(view) + share
+        return best_action(open_still, left - pressure(view, open_still, queue))
