@@ -28,7 +28,7 @@ PACKAGES = {
     "agents": [
         *({"checkpoint", "own_files"}, {"base"}, {"own_code"}),
         *({"play", "registry"}, {"networks"}, {"policy_agent"}, {"training"}, {"on_tianshou"}),
-        {"policy_gradient", "soft_actor_critic", "value_based"},
+        {"outcome", "policy_gradient", "soft_actor_critic", "value_based"},
         {"centralised", "heuristics", "independent", "published_diffusion"},
         {"references"},
     ],

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from edge_marl.agents.training.settings import (
     Count,
-    LearningConfig,
+    DiscountConfig,
     Positive,
     Share,
     SharingConfig,
@@ -31,7 +31,7 @@ def need_torchrl(agent: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CentralisedConfig(LearningConfig):
+class CentralisedConfig(DiscountConfig):
     """Settings that the three algorithms share."""
 
     num_envs: Count = 8

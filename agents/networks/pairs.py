@@ -31,6 +31,7 @@ __all__ = [
     "PairValue",
     "all_actions",
     "legal_first",
+    "perceptron",
 ]
 
 

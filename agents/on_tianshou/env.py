@@ -14,6 +14,7 @@ from tianshou.env import BaseVectorEnv
 
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.scenario import Scenario
+from edge_marl.simulator import Simulator
 
 __all__ = ["TianshouEnv", "add_frame", "cache_compiled"]
 
@@ -84,6 +85,16 @@ class TianshouEnv(BaseVectorEnv):
     def deciding(self, seen: Batch) -> int:
         """Return in how many rows there is something to decide: in all."""
         return self.env_num
+
+    @property
+    def simulator(self) -> Simulator:
+        """The simulator of all environments (`EdgeAIGCVectorEnv.simulator`)."""
+        return self.envs.simulator
+
+    @property
+    def tasks(self) -> npt.NDArray[np.int64]:
+        """(E,) which task each row decides on now."""
+        return self.simulator.task_shown.copy()
 
     def save_state(self) -> dict[str, Any]:
         """Return where every row stands (`EdgeAIGCVectorEnv.save_state`)."""

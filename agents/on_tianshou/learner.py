@@ -14,9 +14,13 @@ from tianshou.data import Batch, ReplayBufferManager, to_numpy
 from tianshou.utils.torch_utils import torch_train_mode
 from torch import nn
 
+from edge_marl.agents.on_tianshou.env import TianshouEnv
 from edge_marl.agents.on_tianshou.replay_buffer import replay_state, restore_replay
+from edge_marl.agents.on_tianshou.rows import TianshouRows
 
-__all__ = ["Learner", "ReplayLearner"]
+__all__ = ["Environments", "Learner", "ReplayLearner"]
+
+Environments = TianshouEnv | TianshouRows
 
 
 class Learner(ABC):
@@ -39,6 +43,12 @@ class Learner(ABC):
         Here nothing: the policies of actor-critic methods are random by themselves.
         """
 
+    def attach(self, env: Environments) -> None:  # noqa: B027  most have nothing to see there
+        """Be shown the environments that are played, before the first step.
+
+        For learners that learn from the logs of their episodes.
+        """
+
     def act(self, seen: Batch) -> npt.NDArray[np.int64]:
         """Return an action per row, as training takes them, for `obs` (B, D) and `mask` (B, A)."""
         policy = self.algorithm.policy
@@ -54,7 +64,7 @@ class Learner(ABC):
             "algorithm": algorithm.state_dict(),
             "schedulers": [scheduler.state_dict() for scheduler in self.algorithm.lr_schedulers],
             "counters": {name: _numbers(part) for name, part in self._counting().items()},
-            "replay": replay_state(self.replay),
+            "replay": self._replay_state(),
         }
         # Tianshou leaves the temperature's optimiser out of the algorithm's state.
         if (optimiser := self._alpha_optimiser()) is not None:
@@ -68,9 +78,15 @@ class Learner(ABC):
             scheduler.load_state_dict(kept)
         for name, part in self._counting().items():
             vars(part).update(state["counters"][name])
-        restore_replay(self.replay, state["replay"])
+        self._restore_replay(state["replay"])
         if (optimiser := self._alpha_optimiser()) is not None:
             optimiser.load_state_dict(state["alpha"])
+
+    def _replay_state(self) -> dict[str, Any]:
+        return replay_state(self.replay)
+
+    def _restore_replay(self, state: dict[str, Any]) -> None:
+        restore_replay(self.replay, state)
 
     def _counting(self) -> dict[str, Any]:
         return {"algorithm": self.algorithm, "policy": self.algorithm.policy}

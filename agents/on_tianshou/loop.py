@@ -35,7 +35,7 @@ from torch import nn
 from edge_marl.agents.base import Agent, Training, TrainProgress
 from edge_marl.agents.networks.sharing import Networks
 from edge_marl.agents.on_tianshou.env import TianshouEnv, cache_compiled
-from edge_marl.agents.on_tianshou.learner import Learner
+from edge_marl.agents.on_tianshou.learner import Environments, Learner
 from edge_marl.agents.on_tianshou.malloc import keep_freed_memory
 from edge_marl.agents.on_tianshou.rows import TianshouRows
 from edge_marl.agents.training.meter import Meter
@@ -50,9 +50,7 @@ MakeLearner = Callable[[Scenario, Any, int, int, np.random.SeedSequence], Learne
 replay buffer; weights are drawn from torch's global generator."""
 
 
-def make_envs(
-    api: Api, scenario: Scenario, config: TianshouConfig, budget: int
-) -> TianshouEnv | TianshouRows:
+def make_envs(api: Api, scenario: Scenario, config: TianshouConfig, budget: int) -> Environments:
     """Return environments for a training; fewer than the settings say where the budget is small.
 
     In the game of gateways `hold` is switched off: the agents never keep a task back, as on the
@@ -105,6 +103,7 @@ class TianshouTraining(Training):
         self._random = Randomness(number(for_torch), number(for_numpy))
         with self._random.borrowed():
             self.learner = make_learner(scenario, config, env.env_num, budget, for_replay)
+        self.learner.attach(env)
         self._seen, _ = env.reset(seed=number(for_envs))
         self._due = self._updates = 0
         self._meter = Meter(env.num_envs)

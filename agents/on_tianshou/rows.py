@@ -14,6 +14,7 @@ from tianshou.env import BaseVectorEnv
 from edge_marl.agents.networks.sharing import Networks
 from edge_marl.envs.rows import EdgeAIGCRows
 from edge_marl.scenario import Scenario
+from edge_marl.simulator.gateways import GatewaySimulator
 
 __all__ = ["TianshouRows"]
 
@@ -103,6 +104,16 @@ class TianshouRows(BaseVectorEnv):
     def deciding(self, seen: Batch) -> int:
         """Return how many gateways have a task."""
         return int((~seen.mask[:, -1]).sum())
+
+    @property
+    def simulator(self) -> GatewaySimulator:
+        """The simulator of all environments (`EdgeAIGCRows.game`)."""
+        return self.rows.game
+
+    @property
+    def tasks(self) -> npt.NDArray[np.int64]:
+        """(E * G,) which task each slot decides on now, or `kernel.NOWHERE`."""
+        return self.simulator.first_waiting.ravel()
 
     def save_state(self) -> dict[str, Any]:
         """Return where every environment stands (`EdgeAIGCRows.save_state`)."""

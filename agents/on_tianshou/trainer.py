@@ -26,6 +26,10 @@ class TianshouTrainer(LearningTrainer):
     api: ClassVar[Api] = "single"
     """What it trains on: the single environment, or the game of gateways."""
 
+    def _api(self, scenario: Scenario) -> Api:
+        """Return what it trains on in a scenario."""
+        return self.api
+
     @classmethod
     @abstractmethod
     def _recipe(cls) -> TianshouRecipe: ...
@@ -37,4 +41,5 @@ class TianshouTrainer(LearningTrainer):
         from edge_marl.agents.on_tianshou.loop import TianshouTraining
 
         agent, make_learner = self._recipe()
-        return TianshouTraining(self.api, scenario, self.config, make_learner, agent, budget, seed)
+        api = self._api(scenario)
+        return TianshouTraining(api, scenario, self.config, make_learner, agent, budget, seed)

@@ -8,6 +8,7 @@ from typing import Literal
 from edge_marl.agents.training.settings import (
     Count,
     DiffusionConfig,
+    DiscountConfig,
     Positive,
     Share,
     TianshouConfig,
@@ -17,7 +18,7 @@ __all__ = ["AdsacConfig", "SacConfig", "SoftActorCriticConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftActorCriticConfig(TianshouConfig):
+class SoftActorCriticConfig(TianshouConfig, DiscountConfig):
     """Settings of discrete soft actor-critic, whatever its networks.
 
     Chosen on `train` and `validation` workloads of `paper`, world 0, never on test workloads.

@@ -19,6 +19,7 @@ __all__ = [
     "BaselineConfig",
     "Count",
     "DiffusionConfig",
+    "DiscountConfig",
     "LearningConfig",
     "Positive",
     "Range",
@@ -54,8 +55,6 @@ class LearningConfig:
 
     num_envs: Count = 64
     """Environments that training decides in at once."""
-    gamma: Share = 0.97
-    """Discount per decision; in the game of gateways, per step of it."""
 
     def __post_init__(self) -> None:
         """Raise AgentError for a value outside its range, and for a number that is none."""
@@ -66,6 +65,14 @@ class LearningConfig:
                     raise AgentError(f"{name} = {value}: must be {part.words}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise AgentError(f"{name} = {value}: must be a finite number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscountConfig(LearningConfig):
+    """Settings of agents that learn returns."""
+
+    gamma: Share = 0.97
+    """Discount per decision; in the game of gateways, per step of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +96,7 @@ class TianshouConfig(LearningConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaselineConfig(TianshouConfig):
+class BaselineConfig(TianshouConfig, DiscountConfig):
     """Settings of the baselines, which learn with perceptrons (or an LSTM) and one optimiser."""
 
     learning_rate: Positive
@@ -102,7 +109,7 @@ class BaselineConfig(TianshouConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffusionConfig(TianshouConfig):
+class DiffusionConfig(TianshouConfig, DiscountConfig):
     """Settings of a diffusion policy (`networks/diffusion.py`), the defaults as published."""
 
     denoising_steps: Count = 5

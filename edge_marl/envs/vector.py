@@ -189,6 +189,11 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         observations = seen if self._flat else spaces.with_mask(seen, self._legal.of(masks))
         return observations, rewards, ended == TERMINATED, ended == TRUNCATED, infos
 
+    @property
+    def simulator(self) -> Simulator:
+        """The simulator of all rows: for learners, which may see all of their own episodes."""
+        return self._simulator
+
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which actions are feasible now, (E, A)."""
         return self._simulator.feasible.astype(np.bool_)

@@ -47,7 +47,12 @@ class GatewaySimulator(Simulator):
     @property
     def waiting(self) -> npt.NDArray[np.bool_]:
         """(E, G) gateways that have a task to decide on now."""
-        return np.not_equal(self._world.gateways[:, :, WAITS], k.NOWHERE)
+        return np.not_equal(self.first_waiting, k.NOWHERE)
+
+    @property
+    def first_waiting(self) -> npt.NDArray[np.int64]:
+        """(E, G) view: the task that each gateway has to decide on now, or `kernel.NOWHERE`."""
+        return self._world.gateways[:, :, WAITS]
 
     def play(
         self,

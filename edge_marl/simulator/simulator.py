@@ -184,6 +184,16 @@ class Simulator:
         return self._world.episode[:, k.LAST_VIEWER]
 
     @property
+    def task_shown(self) -> npt.NDArray[np.int64]:
+        """(E,) view: the task that is shown, in each row that is going on; not in slots."""
+        return self._world.episode[:, k.SHOWN]
+
+    @property
+    def world(self) -> k.World:
+        """The arrays as they are now: only to be looked at, and not to be kept."""
+        return self._world
+
+    @property
     def crashes(self) -> npt.NDArray[np.int64]:
         """(E,) view: server crashes of the episode so far."""
         return self._world.episode[:, k.CRASHES]

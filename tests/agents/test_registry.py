@@ -34,7 +34,7 @@ class NoAgent:
 def test_names() -> None:
     single = ["a2c", "adsac", "dqn", "drqn", "ppo", "qrdqn", "rainbow", "reinforce", "sac"]
     published = ["adsac-published", "d2sac"]
-    game = ["iadsac", "idqn", "ippo", "mappo", "qmix", "vdn"]
+    game = ["iadsac", "idqn", "ippo", "mappo", "outcome", "qmix", "vdn"]
     assert names() == sorted([*HEURISTICS, "cloud-only", *single, *published, *game])
 
 

@@ -158,7 +158,7 @@ def test_another_training_is_not_continued(tmp_path: Path) -> None:
     with pytest.raises(AgentError, match="seed = 0 there, 1 here"):
         RunFolder(tmp_path, small_trainer("adsac", SMOKE), SMOKE, BUDGET, 1, 4, 2)
     trainer = small_trainer("adsac", SMOKE)
-    trainer.config = replace(trainer.config, gamma=0.5)
+    trainer.config = replace(trainer.config, num_envs=5)
     with pytest.raises(AgentError, match=r"settings = .* there"):
         RunFolder(tmp_path, trainer, SMOKE, BUDGET, 0, 4, 2)
 
