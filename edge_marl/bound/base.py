@@ -88,7 +88,7 @@ def base_bound(scenario: Scenario, workload: Workload) -> Bound:
     workload.check_fits(scenario)
     tasks = workload.tasks[: workload.num_decisions(scenario)]
     if scenario.clock.slot_ms:
-        tasks = sent_in_slots(scenario, workload.tasks)
+        tasks = sent_in_slots(scenario, workload)
     capacity = workload.topology.capacity
     if len(tasks) == 0:  # no slot is ever played
         return Bound(round_up(0), np.zeros((0, len(capacity))), 0)

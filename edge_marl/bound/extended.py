@@ -42,8 +42,9 @@ choice that the rules forbid never lower the right-hand side, as no price is neg
   with its server: it ends before the next failure. Who comes first, and the limit of the line, are
   left out but for the longest wait that they allow.
 * Slots. There, too, a first stage may be sent later than it arrives: in this bound, at any time.
-  That it is sent when a slot starts, and one at a time, is left out: so the bound holds for the
-  game, and for the single environment, which sends it at once whatever the clock says. Server
+  That it is sent when a slot starts, one at a time, and by a gateway that is awake, is left out:
+  so the bound holds for the game, whenever gateways sleep, and for the single environment, which
+  sends it at once whatever the clock says. Server
   failures are left out for it, since it may be sent after them.
 * Workflows. A first stage is sent when it arrives. A later one is sent as soon as the stage before
   has ended, at some time between the earliest that the fastest servers allow and the latest that

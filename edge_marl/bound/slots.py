@@ -3,7 +3,8 @@
 Each gateway sends the first of its tasks that wait, one in a slot, in order of arrival. So task q
 is sent in slot m[q] at the earliest: the first that starts once it has arrived, and not before the
 one after that of the gateway's task before it. Without `hold` a gateway has to decide on what
-waits, so m[q] is when task q is decided on. Then the episode is that of the event clock whose tasks
+waits, so m[q] is when task q is decided on. One that sleeps in a slot sends nothing in it: m[q] is
+then a slot in which it is awake. Then the episode is that of the event clock whose tasks
 arrive when they are decided on, in the order of (slot, arrival, gateway), and `base.py` bounds it.
 
 With `hold` it may be any slot from m[q] on, or none. For any prices p[k, j] >= 0 of a unit of
@@ -32,8 +33,9 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_marl.jit import jit
-from edge_marl.kernel.world import ARRIVAL, GATEWAY, Floats, Ints
+from edge_marl.kernel.world import ARRIVAL, DURATION, GATEWAY, LOCATION, TIME, Floats, Ints
 from edge_marl.scenario import Scenario
+from edge_marl.workload import Workload
 
 __all__ = ["SHARE_BITS", "HeldTasks", "held_prices", "sent_in_slots", "slots_of"]
 
@@ -73,7 +75,7 @@ class HeldTasks(NamedTuple):
     """In units, rounded down."""
 
 
-def sent_in_slots(scenario: Scenario, tasks: Ints) -> Ints:
+def sent_in_slots(scenario: Scenario, workload: Workload) -> Ints:
     """Return tasks as they are sent at the earliest, with the slot's start as their arrival.
 
     In the order in which choices are applied: by slot, arrival and gateway. Those of which no slot
@@ -81,14 +83,23 @@ def sent_in_slots(scenario: Scenario, tasks: Ints) -> Ints:
 
     Args:
         scenario: in slots, of the base model.
-        tasks: (N, 5) of a workload.
+        workload: with N tasks.
+
+    Returns:
+        (n, 5) tasks.
     """
+    tasks = workload.tasks
     slot, end = scenario.clock.slot_ms, _end(scenario, tasks)
     sent = -(-tasks[:, ARRIVAL] // slot) * slot
     free: dict[int, int] = {}
+    sleeps = _sleeps_of(workload)
     for k, gateway in enumerate(tasks[:, GATEWAY].tolist()):
-        sent[k] = max(int(sent[k]), free.get(gateway, 0))
-        free[gateway] = int(sent[k]) + slot
+        earliest = max(int(sent[k]), free.get(gateway, 0))
+        for begin, wakes in sleeps.get(gateway, ()):
+            if begin <= earliest < wakes:
+                earliest = -(-wakes // slot) * slot
+        sent[k] = earliest
+        free[gateway] = earliest + slot
     decided = tasks[: len(tasks) - (scenario.episode.end == "last-task")]
     sent = sent[: len(decided)]
     order = np.lexsort((decided[:, GATEWAY], decided[:, ARRIVAL], sent))
@@ -96,6 +107,15 @@ def sent_in_slots(scenario: Scenario, tasks: Ints) -> Ints:
     moved: Ints = decided[order].copy()
     moved[:, ARRIVAL] = sent[order]
     return moved
+
+
+def _sleeps_of(workload: Workload) -> dict[int, list[tuple[int, int]]]:
+    """Return since when and until when each gateway sleeps (ms), in order of time."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    if workload.sleeps is not None:
+        for begin, gateway, length in workload.sleeps[:, [TIME, LOCATION, DURATION]].tolist():
+            found.setdefault(gateway, []).append((begin, begin + length))
+    return found
 
 
 def slots_of(scenario: Scenario, tasks: Ints, first_ms: int) -> int:

@@ -118,6 +118,8 @@ def _facts(found: Scenario) -> list[tuple[str, str]]:
     gateways = f"{found.gateways.count}"
     if found.gateways.neighbourhood:
         gateways += f", of {found.num_neighbours} neighbours each"
+    if sleep := found.gateways.sleep:
+        gateways += f", asleep {sleep.share:.0%} of the time"
     newer = f"; there is a newer one, {load_scenario(found.name).label}" if found.superseded else ""
     rows = [
         ("scenario", f"{found.label}, version {found.version}{newer}"),

@@ -37,7 +37,14 @@ from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_TASKS
 from edge_marl.scenario.tasks import Tasks
 from edge_marl.workload import Workload
-from edge_marl.workload.parts import SPLITS, Split, draw_around, draw_details, draw_weights
+from edge_marl.workload.parts import (
+    SPLITS,
+    Split,
+    draw_around,
+    draw_details,
+    draw_sleeps,
+    draw_weights,
+)
 from edge_marl.workload.requests import WORDS_PER_DETAIL, least_requests
 from edge_marl.workload.sampling import (
     CLASS_STREAM,
@@ -80,7 +87,8 @@ def replay_workload(scenario: Scenario, streams: Streams) -> Workload:
     resolution = scenario.arrivals.resolution_ms
     tasks[:, ARRIVAL] = after_ms // resolution * resolution
     if not scenario.extended:
-        return Workload(_with_own_quality(draw_topology(scenario), replay.own_quality), tasks)
+        topology = _with_own_quality(draw_topology(scenario), replay.own_quality)
+        return Workload(topology, tasks, sleeps=draw_sleeps(scenario, streams))
     site = _site(scenario)
     places = None if site is None else (site.servers, site.gateways)
     topology, outages = draw_around(scenario, streams, places)
@@ -90,6 +98,7 @@ def replay_workload(scenario: Scenario, streams: Streams) -> Workload:
         details=_details(scenario, tape, rows, streams),
         outages=outages,
         weights=_weights(scenario, len(tasks), streams),
+        sleeps=draw_sleeps(scenario, streams),
     )
 
 

@@ -3,6 +3,7 @@
 With SLOT = 0 (event clock) the gateway of the task that is shown decides on it, alone. Otherwise
 (slotted clock) all gateways with a waiting task decide at the start of a slot, on what they saw
 then, and their choices are applied in order of (arrival, gateway): nobody sees the others' choice.
+A gateway that sleeps at a slot's start decides nothing in it: its tasks wait until it is awake.
 A choice is an action, or the number of actions: nothing.
 
     choices       (E, G)  int64    what each gateway wants
@@ -32,6 +33,7 @@ from edge_marl.kernel.world import (
     CLOCK,
     DONE,
     DROPPED,
+    DURATION,
     END_AT_LAST_TASK,
     EXTENDED,
     GATEWAY,
@@ -45,10 +47,12 @@ from edge_marl.kernel.world import (
     NUM_GATEWAYS,
     NUM_TASKS,
     SHOWN,
+    SLEEP,
+    SLEEPS_END,
     SLOT,
     STAGE,
     TERMINATED,
-    TRUNCATED,
+    TIME,
     WAITS,
     Floats,
     Ints,
@@ -141,64 +145,105 @@ def live_until(w: World, e: int, until: int) -> None:
     pass_time(w, e, until)
 
 
-def earliest_head(w: World, e: int) -> int:
-    """Return when the first task of any gateway's queue arrives; NEVER if all are empty."""
+def awake_slot(w: World, e: int, g: int, since: int) -> int:
+    """Return the start of the first slot from a time on in which gateway g does not sleep."""
+    slot = w.spec[SLOT]
+    start = (since + slot - 1) // slot * slot
+    for at in range(w.gateways[e, g, SLEEP], w.gateways[e, g, SLEEPS_END]):
+        if w.sleeps[e, at, TIME] > start:
+            break
+        wakes = w.sleeps[e, at, TIME] + w.sleeps[e, at, DURATION]
+        if wakes > start:
+            start = (wakes + slot - 1) // slot * slot
+    return int(start)
+
+
+def earliest_head(w: World, e: int, since: int) -> int:
+    """Return when the first task of any gateway's queue is there to be decided on, or NEVER.
+
+    That is when it arrives, and where its gateway sleeps in a slot to come, the start of the first
+    slot from `since` on in which it is awake.
+    """
     earliest = NEVER
     for g in range(w.spec[NUM_GATEWAYS]):
         if w.gateways[e, g, HEAD] != NOWHERE:
-            earliest = min(earliest, w.tasks[e, w.gateways[e, g, HEAD], ARRIVAL])
+            time = w.tasks[e, w.gateways[e, g, HEAD], ARRIVAL]
+            if w.gateways[e, g, SLEEP] < w.gateways[e, g, SLEEPS_END]:
+                time = awake_slot(w, e, g, max(time, since))
+            earliest = min(earliest, time)
     return int(earliest)
 
 
-def count_shown(w: World, e: int) -> None:
-    """Have SHOWN count the tasks that were there to be decided on by now."""
+def count_shown(w: World, e: int, now: int) -> None:
+    """Have SHOWN count the tasks that had arrived by a slot's start."""
     last = w.episode[e, NUM_TASKS] - 1
     at_most = last if w.spec[END_AT_LAST_TASK] == 1 else last + 1
     shown = w.episode[e, SHOWN]
-    while shown < at_most and w.tasks[e, shown, ARRIVAL] <= w.episode[e, CLOCK]:
+    while shown < at_most and w.tasks[e, shown, ARRIVAL] <= now:
         shown += 1
     w.episode[e, SHOWN] = shown
 
 
+def slot_ahead(w: World, e: int, soonest: int) -> int:
+    """Return the start of the first slot from one on in which a task may be there to be decided on.
+
+    No later than the first one at which the episode is over by its last arrival.
+    """
+    slot = w.spec[SLOT]
+    earliest = earliest_head(w, e, soonest)
+    if w.spec[END_AT_LAST_TASK] == 1:  # the last task is never sent, wherever it waits
+        earliest = min(earliest, w.tasks[e, w.episode[e, NUM_TASKS] - 1, ARRIVAL])
+    coming = next_on_agenda(w, e)
+    if coming != EMPTY:
+        earliest = min(earliest, coming >> TIME_SHIFT)
+    return int(max(soonest, (earliest + slot - 1) // slot * slot))
+
+
 def next_slot(w: World, e: int) -> None:
     """The clock goes to the next slot in which a task waits, or the episode ends."""
-    slot = w.spec[SLOT]
+    slot, end = w.spec[SLOT], w.spec[HORIZON]
     ends_at_last = w.spec[END_AT_LAST_TASK] == 1
+    if ends_at_last:
+        end = w.tasks[e, w.episode[e, NUM_TASKS] - 1, ARRIVAL]
     soonest = w.episode[e, CLOCK] + slot
-    count_shown(w, e)
+    count_shown(w, e, w.episode[e, CLOCK])
     while True:
-        earliest = earliest_head(w, e)
-        coming = next_on_agenda(w, e)
-        if coming != EMPTY:
-            earliest = min(earliest, coming >> TIME_SHIFT)
-        clock = soonest
-        if earliest > clock:
-            clock = (earliest + slot - 1) // slot * slot
-        if ends_at_last:  # the last task is never sent: there always is an earliest
-            over = clock >= w.tasks[e, w.episode[e, NUM_TASKS] - 1, ARRIVAL]
-        else:
-            over = earliest == NEVER or clock >= w.spec[HORIZON]
-            if over:
-                clock = w.spec[HORIZON]
+        clock = slot_ahead(w, e, soonest)
+        over = clock >= end
+        if over and not ends_at_last:
+            clock = end
         if w.spec[EXTENDED] == 1:
             live_until(w, e, clock)
         else:
             w.episode[e, CLOCK] = clock
             finish_due(w, e)
-        if over:
-            w.episode[e, DONE] = TERMINATED if ends_at_last else TRUNCATED
-            if not ends_at_last:
-                w.episode[e, SHOWN] = w.episode[e, NUM_TASKS]
-        if over or earliest_head(w, e) <= clock:
+        if over and ends_at_last:
+            w.episode[e, DONE] = TERMINATED
+            count_shown(w, e, clock - slot)  # those too that came to gateways that slept
+        elif over:
+            end_at_horizon(w, e)
+        if over or earliest_head(w, e, clock) <= clock:
             return
 
 
+def sleeps_now(w: World, e: int, g: int) -> bool:
+    """Whether gateway g sleeps; note which of its sleeps are over."""
+    now, at = w.episode[e, CLOCK], w.gateways[e, g, SLEEP]
+    end = w.gateways[e, g, SLEEPS_END]
+    while at < end and w.sleeps[e, at, TIME] + w.sleeps[e, at, DURATION] <= now:
+        at += 1
+    w.gateways[e, g, SLEEP] = at
+    return bool(at < end and w.sleeps[e, at, TIME] <= now)
+
+
 def show_waiting(w: World, e: int) -> None:
-    """Note which task waits at each gateway now: none once the episode has ended."""
+    """Note which task waits at each gateway now, and can be decided on: none if it sleeps, and none
+    once the episode has ended."""
     going_on = w.episode[e, DONE] == GOING_ON
     for g in range(w.spec[NUM_GATEWAYS]):
         k = w.gateways[e, g, HEAD]
-        waits = going_on and k != NOWHERE
+        sleeps = sleeps_now(w, e, g)
+        waits = going_on and k != NOWHERE and not sleeps
         if waits:
             never_assigned = w.spec[END_AT_LAST_TASK] == 1 and k == w.episode[e, NUM_TASKS] - 1
             waits = w.tasks[e, k, ARRIVAL] <= w.episode[e, CLOCK] and not never_assigned
@@ -217,7 +262,8 @@ def show_shown(w: World, e: int) -> None:
 def open_game(w: World, e: int) -> None:
     """Start the game on tasks that are loaded: the clock goes to the first decision.
 
-    Where no slot starts between the first task and the horizon there is none: over at once.
+    Where no slot starts between the first task and the horizon there is none, or none in which a
+    gateway with a task is awake: over at once.
     """
     if w.spec[SLOT] == 0:
         show_shown(w, e)
@@ -233,6 +279,8 @@ def open_game(w: World, e: int) -> None:
     w.episode[e, CLOCK] = clock
     if over:
         end_at_horizon(w, e)
+    elif earliest_head(w, e, clock) > clock:  # whose task it is sleeps
+        next_slot(w, e)
     show_waiting(w, e)
 
 

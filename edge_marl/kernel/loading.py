@@ -34,6 +34,7 @@ from edge_marl.kernel.world import (
     EXTENDED,
     GOING_ON,
     ILLEGAL,
+    LOCATION,
     MAX_CAPACITY,
     MAX_WAITING,
     NETWORK,
@@ -52,6 +53,7 @@ from edge_marl.kernel.world import (
     NUM_SERVERS,
     NUM_SERVICES,
     NUM_SITE_COLUMNS,
+    NUM_SLEEP_COLUMNS,
     NUM_TASK_FIELDS,
     NUM_TASKS,
     NUM_TERMS,
@@ -64,6 +66,8 @@ from edge_marl.kernel.world import (
     SERVER_FEATURES,
     SHARE,
     SHOWN,
+    SLEEP,
+    SLEEPS_END,
     SLOPE,
     SLOT,
     START,
@@ -80,17 +84,18 @@ from edge_marl.kernel.world import (
     World,
 )
 
-# Words of the head: how many words there are in all; tasks and server failures; room for them;
-# whether the servers are the scenario's own (base model), so that only their capacity is there.
-SIZE, TASK_COUNT, OUTAGE_COUNT, TASK_ROOM, OUTAGE_ROOM, OWN_SERVERS = range(6)
+# Words of the head: how many words there are in all; tasks, server failures, gateways' sleeps; room
+# for them; whether the servers are the scenario's own (base model): only their capacity is there.
+SIZE, TASK_COUNT, OUTAGE_COUNT, SLEEP_COUNT, TASK_ROOM, OUTAGE_ROOM, SLEEP_ROOM = range(7)
+OWN_SERVERS = 7
 
 # Where the arrays begin; 0 is that there is none.
-CAPACITY_AT, BASELINE_AT, CURVE_AT, SLOWDOWN_AT, HOSTED_AT, MEMORY_AT = range(6, 12)
-MODEL_MEMORY_AT, ENERGY_AT, NEIGHBOURS_AT, PROPAGATION_AT, US_PER_KB_AT = range(12, 17)
-TASKS_AT, DETAILS_AT, OUTAGES_AT, WEIGHTS_AT = range(17, 21)
+CAPACITY_AT, BASELINE_AT, CURVE_AT, SLOWDOWN_AT, HOSTED_AT, MEMORY_AT = range(8, 14)
+MODEL_MEMORY_AT, ENERGY_AT, NEIGHBOURS_AT, PROPAGATION_AT, US_PER_KB_AT = range(14, 19)
+TASKS_AT, DETAILS_AT, OUTAGES_AT, WEIGHTS_AT, SLEEPS_AT = range(19, 24)
 
 # Where what an episode is drawn from is noted, numbers of 32 bits.
-ENTROPY = 21
+ENTROPY = 24
 NUM_ENTROPY_WORDS = 5
 NUM_HEAD_WORDS = ENTROPY + NUM_ENTROPY_WORDS
 
@@ -108,7 +113,10 @@ def load_draft(w: World, e: int, draft: Ints) -> int:
     """Put a workload into environment e, for `open_episode`: `DONE_WELL`, or `NO_ROOM` for it."""
     count, outages = draft[TASK_COUNT], draft[OUTAGE_COUNT]
     extended = w.spec[EXTENDED] == 1
+    in_game = len(w.sleeps) > 0
     if count > w.tasks.shape[1] or (extended and outages > w.outages.shape[1]):
+        return NO_ROOM
+    if in_game and draft[SLEEP_COUNT] > w.sleeps.shape[1]:
         return NO_ROOM
     most, least = load_capacity(w, e, draft), load_tasks(w, e, draft)
     if most_running(w, most, least, count) > w.ends.shape[2]:
@@ -126,6 +134,8 @@ def load_draft(w: World, e: int, draft: Ints) -> int:
         clear_sites(w, e)
         if w.spec[TERMS] == 1:
             load_terms(w, e, draft)
+    if in_game:
+        load_sleeps(w, e, draft)
     return DONE_WELL
 
 
@@ -231,6 +241,21 @@ def load_outages(w: World, e: int, draft: Ints) -> None:
         for column in range(NUM_OUTAGE_COLUMNS):
             w.outages[e, k, column] = draft[at + NUM_OUTAGE_COLUMNS * k + column]
     w.episode[e, NUM_OUTAGES] = draft[OUTAGE_COUNT]
+
+
+def load_sleeps(w: World, e: int, draft: Ints) -> None:
+    """Put the gateways' sleeps into place, and note which are whose."""
+    at = draft[SLEEPS_AT]
+    for g in range(w.spec[NUM_GATEWAYS]):
+        w.gateways[e, g, SLEEP] = 0
+        w.gateways[e, g, SLEEPS_END] = 0
+    for k in range(draft[SLEEP_COUNT]):
+        for column in range(NUM_SLEEP_COLUMNS):
+            w.sleeps[e, k, column] = draft[at + NUM_SLEEP_COLUMNS * k + column]
+        g = w.sleeps[e, k, LOCATION]
+        if w.gateways[e, g, SLEEPS_END] == 0:
+            w.gateways[e, g, SLEEP] = k
+        w.gateways[e, g, SLEEPS_END] = k + 1
 
 
 def load_offers(w: World, e: int, draft: Ints) -> None:

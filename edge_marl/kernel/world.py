@@ -73,9 +73,10 @@ NUM_MODEL_COLUMNS = 2
 SERVER, PROPAGATION, US_PER_KB = range(3)
 NUM_LINK_COLUMNS = 3
 
-# Columns of `outages`: when (ms), which server, for how long (ms).
+# Columns of `outages`: when (ms), which server, for how long (ms). Those of `sleeps`: of gateways.
 TIME, LOCATION, DURATION = range(3)
 NUM_OUTAGE_COLUMNS = 3
+NUM_SLEEP_COLUMNS = 3
 
 # Columns of `running`: which task, and how much capacity it holds.
 TASK, HOLDS = range(2)
@@ -85,9 +86,10 @@ NUM_RUNNING_COLUMNS = 2
 # (by - ay) / (bx - ax); the baselines of the task types follow.
 AX, BX, RISE, SLOPE, BASELINE = range(5)
 
-# Columns of `gateways`: its first task that is not decided on, and the same if it waits there now.
-HEAD, WAITS = range(2)
-NUM_GATEWAY_COLUMNS = 2
+# Columns of `gateways`: its first task that is not decided on, and the same if it waits there now;
+# its first sleep that is not over, and the one after its last.
+HEAD, WAITS, SLEEP, SLEEPS_END = range(4)
+NUM_GATEWAY_COLUMNS = 4
 
 # Columns of `episode`: of the task that is shown; the clock; tasks and outages of the workload; how
 # it ended; crashes; which topology; illegal actions; the next row to arrive; the next outage; the
@@ -143,9 +145,10 @@ class World(NamedTuple):
     """All arrays of E environments, each with its axes.
 
     N task rows, S servers, V services per server (P = S * V places), K task types, G gateways, L
-    links (neighbours) each, T topologies, R running tasks per server, F server failures, D features
-    of an observation, A actions. X is E where the extended model is on, Y is E where a part of it
-    is that has terms, and M is E in the game of gateways; they are 0 where there is none.
+    links (neighbours) each, T topologies, R running tasks per server, F server failures, Z sleeps
+    of gateways, D features of an observation, A actions. X is E where the extended model is on, Y
+    is E where a part of it is that has terms, and M is E in the game of gateways; they are 0 where
+    there is none.
     """
 
     spec: Annotated[Ints, (NUM_SPEC_ENTRIES,)]
@@ -220,7 +223,9 @@ class World(NamedTuple):
     """What the gateway of the shown task may choose."""
 
     gateways: Annotated[Ints, ("M", "G", NUM_GATEWAY_COLUMNS)]
-    """HEAD, WAITS."""
+    """HEAD .. SLEEPS_END."""
+    sleeps: Annotated[Ints, ("M", "Z", NUM_SLEEP_COLUMNS)]
+    """TIME, LOCATION, DURATION of sleeps, in order of (gateway, time)."""
     followers: Annotated[Ints, ("M", "N")]
     """The next task of the same gateway, or NOWHERE."""
     order: Annotated[Ints, ("M", "G")]

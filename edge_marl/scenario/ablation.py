@@ -102,6 +102,12 @@ PARTS = (
         lambda s: s.gateways.zipf and s.gateways.count > 1,
         lambda s: "unequal gateways",
     ),
+    Part(
+        "sleep",
+        ("gateways.sleep",),
+        lambda s: s.gateways.sleep,
+        lambda s: "gateways that sleep",
+    ),
     Part("network", ("network",), lambda s: s.network, lambda s: "network", _drawn_places),
     Part("residency", ("residency",), lambda s: s.residency, lambda s: "model residency"),
     Part("cloud", ("cloud",), lambda s: s.cloud, lambda s: "cloud", _same_edge_servers),

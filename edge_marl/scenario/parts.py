@@ -39,8 +39,23 @@ __all__ = [
     "Overload",
     "Queue",
     "Residency",
+    "Sleep",
     "Telemetry",
 ]
+
+
+class Sleep(Section):
+    """Gateways that go silent for a while, each by itself; spells are exponential."""
+
+    awake_s: Span
+    """Mean time from waking up to the next sleep."""
+    asleep_s: Span
+    """Mean length of a sleep."""
+
+    @property
+    def share(self) -> float:
+        """Share of the time that a gateway sleeps."""
+        return self.asleep_s / (self.awake_s + self.asleep_s)
 
 
 class Gateways(Section):
@@ -56,6 +71,8 @@ class Gateways(Section):
         1.0,
     )
     """Sides of the area over which servers and gateways lie uniformly, where places count."""
+    sleep: Sleep | None = None
+    """When gateways decide nothing, and their tasks wait; in slots only."""
 
 
 class Network(Section):

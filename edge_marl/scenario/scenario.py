@@ -24,6 +24,7 @@ from edge_marl.scenario.section import (
     MAX_LINKS,
     MAX_OUTAGES,
     MAX_QUALITIES,
+    MAX_SLEEPS,
     MAX_TASKS,
     MAX_TIME_MS,
     whole_number,
@@ -59,6 +60,11 @@ class Scenario(Facts):
             raise ValueError(
                 f"arrivals.hot_spots has {hot.count} spots of {hot.gateways} gateways: there are "
                 f"{self.gateways.count} gateways"
+            )
+        if self.gateways.sleep and not self.clock.slot_ms:
+            raise ValueError(
+                "gateways.sleep needs slots, in which gateways decide: give clock.slot_s > 0, or "
+                "leave it out"
             )
         if self.residency and not isinstance(self.servers, DeviceServers):
             raise ValueError(
@@ -96,6 +102,13 @@ class Scenario(Facts):
                 f"outages.every_s = {every_s:g}: {outages:g} outages per episode, at most "
                 f"{MAX_OUTAGES} fit"
             )
+        if sleep := self.gateways.sleep:
+            sleeps = law.horizon_s / (sleep.awake_s + sleep.asleep_s) * self.gateways.count
+            if sleeps > MAX_SLEEPS:
+                raise ValueError(
+                    f"gateways.sleep: {sleeps:g} sleeps per episode, at most {MAX_SLEEPS} fit; "
+                    "take awake_s or asleep_s longer"
+                )
         parts = (self.gateways.neighbourhood, self.network, self.cloud, self.telemetry.period_ms)
         if any(parts) and self.gateways.count * self.num_servers > MAX_LINKS:
             raise ValueError(
@@ -242,8 +255,34 @@ class Scenario(Facts):
         except ValidationError as error:
             rule = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise ScenarioError(f"slot_s = {slot_s}, hold = {hold}: {rule}") from None
+        if self.gateways.sleep and not clock.slot_ms:
+            raise ScenarioError(
+                f"slot_s = 0: scenario '{self.name}' has gateways that sleep, which they do in "
+                "slots only; leave slot_s out, or gateways.sleep"
+            )
         return self.model_copy(update={"clock": clock})
 
+    def with_sleep(self, awake_s: float, asleep_s: float) -> Scenario:
+        """Return the same scenario with gateways that sleep.
+
+        Args:
+            awake_s: mean time from waking up to the next sleep.
+            asleep_s: mean length of a sleep.
+
+        Raises:
+            ScenarioError: if it is not in slots, or a time is below a millisecond or too long.
+        """
+        facts = self.model_dump()
+        facts["gateways"]["sleep"] = {"awake_s": awake_s, "asleep_s": asleep_s}
+        try:
+            return Scenario.model_validate(facts)
+        except ValidationError as error:
+            rule = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ScenarioError(f"awake_s = {awake_s}, asleep_s = {asleep_s}: {rule}") from None
+
     def on_events(self) -> Scenario:
-        """Return the same scenario on the event clock, which the single environment runs on."""
-        return self.with_clock(0.0, hold=False) if self.clock.slot_ms else self
+        """Return the same scenario on the event clock, which the single environment runs on.
+
+        Where it has gateways that sleep, they do not there: it is not they who decide.
+        """
+        return self.model_copy(update={"clock": Clock()}) if self.clock.slot_ms else self

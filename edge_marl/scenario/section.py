@@ -15,6 +15,7 @@ __all__ = [
     "MAX_LINKS",
     "MAX_OUTAGES",
     "MAX_QUALITIES",
+    "MAX_SLEEPS",
     "MAX_STAGES",
     "MAX_STEPS",
     "MAX_TASKS",
@@ -57,6 +58,9 @@ MAX_STAGES = 3
 
 MAX_OUTAGES = 2**16
 """Server failures that an episode may have on average."""
+
+MAX_SLEEPS = 2**20
+"""Sleeps of all gateways that an episode may have on average."""
 
 MAX_WAITING = 2**10
 """Tasks that may wait at a server."""

@@ -54,6 +54,17 @@ class GatewaySimulator(Simulator):
         """(E, G) view: the task that each gateway has to decide on now, or `kernel.NOWHERE`."""
         return self._world.gateways[:, :, WAITS]
 
+    @property
+    def asleep(self) -> npt.NDArray[np.bool_]:
+        """(E, G) gateways that sleep now."""
+        w = self._world
+        at, end = w.gateways[:, :, k.SLEEP], w.gateways[:, :, k.SLEEPS_END]
+        if w.sleeps.shape[1] == 0:
+            return np.zeros(at.shape, dtype=np.bool_)
+        begins = w.sleeps[np.arange(len(at))[:, None], np.where(at < end, at, 0), k.TIME]
+        asleep: npt.NDArray[np.bool_] = (at < end) & (begins <= w.episode[:, k.CLOCK, None])
+        return asleep
+
     def play(
         self,
         choices: npt.NDArray[np.int64],
@@ -76,8 +87,8 @@ class GatewaySimulator(Simulator):
 
         Time as a share of the horizon; per gateway its waiting task's features and whether one
         waits; per server its capacity, share of free capacity, and the time until its next task
-        ends and until its last one does, as shares of the longest run time. In the extended model
-        more (`state.py`). Nothing of the future.
+        ends and until its last one does, as shares of the longest run time. Where gateways sleep,
+        which of them do. In the extended model more (`state.py`). Nothing of the future.
         """
         w = self._world
         now = w.episode[:, k.CLOCK, None]
@@ -99,6 +110,7 @@ class GatewaySimulator(Simulator):
             np.minimum(now / self.scenario.arrivals.horizon_ms, 1.0),
             np.concatenate([self.layout.unflatten(seen)[0], self.waiting[..., None]], axis=-1),
             np.stack(server, axis=-1),
+            *([self.asleep] if self.scenario.gateways.sleep else []),
             *self._more.of(w),
         )
         flat = [part.reshape(self.num_envs, -1) for part in parts]
@@ -117,7 +129,8 @@ class GatewaySimulator(Simulator):
     @property
     def state_size(self) -> int:
         """Length of a row's state."""
-        of_gateways = self.num_gateways * (self.layout.task_size + 1)
+        sleep = self.scenario.gateways.sleep is not None
+        of_gateways = self.num_gateways * (self.layout.task_size + 1 + sleep)
         return 1 + of_gateways + 4 * self.scenario.num_servers + self._more.size
 
     @cached_property

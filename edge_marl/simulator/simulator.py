@@ -76,7 +76,7 @@ class Simulator:
         num_tasks = int(expected + 4 * expected**0.5) + 8
         self.restarts = Restarts(scenario, num_envs, self.in_game)
         self.stepper = Stepper(self._world, self.in_game, self.restarts, num_threads)
-        self._make_room(num_tasks, min(most_running, num_tasks), 0)
+        self._make_room(num_tasks, min(most_running, num_tasks), 0, 0)
         self._bind()
 
     def _empty_world(self) -> k.World:
@@ -85,7 +85,7 @@ class Simulator:
         s, v, g = scenario.num_servers, scenario.num_services, scenario.gateways.count
         x, m = e if scenario.extended else 0, e if self.in_game else 0
         nodes = first_leaf(s) + -(-s // CHILDREN) * CHILDREN
-        sizes = {"N": 0, "R": 0, "F": 0, "E": e, "X": x, "M": m, "S": s, "V": v, "P": s * v}
+        sizes = {"N": 0, "R": 0, "F": 0, "Z": 0, "E": e, "X": x, "M": m, "S": s, "V": v, "P": s * v}
         sizes |= {"T": x or e + 1, "BASELINE + K": k.BASELINE + scenario.num_types}
         sizes |= {"G": g, "G + 1": g + 1, "M * G": m * g, "L": scenario.num_neighbours}
         sizes |= {"A": scenario.num_actions, "A + 1": scenario.num_actions + 1}
@@ -102,10 +102,12 @@ class Simulator:
         world.gateways[:] = k.NOWHERE
         return world
 
-    def _make_room(self, num_tasks: int, num_running: int, num_outages: int) -> None:
-        """Have room for so many tasks and outages per row and running tasks per server."""
+    def _make_room(
+        self, num_tasks: int, num_running: int, num_outages: int, num_sleeps: int
+    ) -> None:
+        """Have room for so many tasks, outages and sleeps per row and running tasks per server."""
         w = self._world
-        wanted = {"N": num_tasks, "R": num_running, "F": num_outages}
+        wanted = {"N": num_tasks, "R": num_running, "F": num_outages, "Z": num_sleeps}
         grown = {}
         for name, (_, axes) in k.ARRAYS.items():
             array = getattr(w, name)
@@ -227,11 +229,12 @@ class Simulator:
     def _start(self, row: int, draft: Draft) -> None:
         """Start an episode on what is in a draft."""
         if self._put(row, draft) == NO_ROOM:
-            tasks, outages = draft.counts
+            tasks, outages, sleeps = draft.counts
             running = loading.most_running(
                 self._world, int(draft.capacity.max()), int(draft.tasks[:, k.DEMAND].min()), tasks
             )
-            self._make_room(tasks + tasks // 8, running, outages + outages // 8)
+            more = (outages + outages // 8, sleeps + sleeps // 8)
+            self._make_room(tasks + tasks // 8, running, *more)
             self._put(row, draft)
 
     def _put(self, row: int, draft: Draft) -> int:
@@ -262,7 +265,7 @@ class Simulator:
         self._make_room(
             state["tasks"].shape[1],
             state["running"].shape[2],
-            state["outages"].shape[1] if "outages" in state else 0,
+            *(state[name].shape[1] if name in state else 0 for name in ("outages", "sleeps")),
         )
         for name, array in self._changing().items():
             kept = state[name]

@@ -1,7 +1,8 @@
-"""When and where requests arrive, if not by one Poisson process over equal gateways.
+"""When and where requests arrive, if not by one Poisson process over equal gateways; sleeps.
 
 Each gateway has a renewal process of gamma gaps in a time of its own, which runs as fast as the
-gateway's rate at the moment: its share of all requests, the hour, its bursts and hot spots.
+gateway's rate at the moment: its share of all requests, the hour, its bursts and hot spots. When it
+sleeps has to do with none of that.
 """
 
 from __future__ import annotations
@@ -12,8 +13,28 @@ from typing import Any
 import numpy as np
 
 from edge_marl.jit import part
-from edge_marl.kernel.loading import DONE_WELL, NO_ROOM, TASK_COUNT, TASK_ROOM, TASKS_AT
-from edge_marl.kernel.world import ARRIVAL, GATEWAY, NEVER, NUM_TASK_FIELDS, Floats, Ints
+from edge_marl.kernel.loading import (
+    DONE_WELL,
+    NO_ROOM,
+    SLEEP_COUNT,
+    SLEEP_ROOM,
+    SLEEPS_AT,
+    TASK_COUNT,
+    TASK_ROOM,
+    TASKS_AT,
+)
+from edge_marl.kernel.world import (
+    ARRIVAL,
+    DURATION,
+    GATEWAY,
+    LOCATION,
+    NEVER,
+    NUM_SLEEP_COLUMNS,
+    NUM_TASK_FIELDS,
+    TIME,
+    Floats,
+    Ints,
+)
 from edge_marl.memory import grid
 from edge_marl.scenario import Scenario
 from edge_marl.workload import entries as r
@@ -26,6 +47,7 @@ from edge_marl.workload.sampling import (
     GATEWAY_PLACE_STREAM,
     HOT_SPOT_STREAM,
     SHARE_STREAM,
+    SLEEP_STREAM,
     fill_gaps,
     fill_logs,
     fraction,
@@ -33,7 +55,14 @@ from edge_marl.workload.sampling import (
 )
 from edge_marl.workload.words import Entropy, Words
 
-__all__ = ["draw_arrivals", "draw_bursts", "draw_rates", "fill_times", "has_processes"]
+__all__ = [
+    "draw_arrivals",
+    "draw_bursts",
+    "draw_rates",
+    "draw_sleeps",
+    "fill_times",
+    "has_processes",
+]
 
 
 def has_processes(scenario: Scenario) -> bool:
@@ -268,3 +297,32 @@ def wider(switches: Ints, count: int) -> Ints:
         for spell in range(min(count, switches.shape[1])):
             other[g, spell] = switches[g, spell]
     return other
+
+
+@part
+def draw_sleeps(recipe: Ints, draft: Ints, entropy: Entropy) -> int:
+    """Draw the sleeps of gateways in order of (gateway, time): spells of exponential lengths.
+
+    Each gateway has a stream of its own, and is asleep or awake at 0 as it is at any time.
+    """
+    numbers, count = floats_of(recipe), 0
+    states = open_streams(recipe, entropy, SLEEP_STREAM, 1 + recipe[r.GATEWAYS])
+    drawn = grid(draft, draft[SLEEPS_AT], draft[SLEEP_ROOM], NUM_SLEEP_COLUMNS)
+    words, logs = np.empty(2, dtype=np.uint64), np.empty(2)
+    for g in range(recipe[r.GATEWAYS]):
+        fill_words(recipe, states[1 + g], words)
+        fill_logs(logs, words)
+        time = 0
+        if fraction(words[0]) >= numbers[r.ASLEEP_SHARE]:
+            time = max(round(logs[1] * numbers[r.AWAKE_MS]), 1)
+        while time < recipe[r.HORIZON]:
+            fill_words(recipe, states[1 + g], words)
+            fill_logs(logs, words)
+            length = max(round(logs[0] * numbers[r.ASLEEP_MS]), 1)
+            if count < len(drawn):
+                drawn[count, TIME], drawn[count, LOCATION] = time, g
+                drawn[count, DURATION] = length
+            count += 1
+            time += length + max(round(logs[1] * numbers[r.AWAKE_MS]), 1)
+    draft[SLEEP_COUNT] = count
+    return NO_ROOM if count > len(drawn) else DONE_WELL

@@ -12,15 +12,25 @@ from edge_marl.kernel.world import (
     AFTER,
     ARRIVAL,
     DEADLINE,
+    DURATION,
     FAILS,
     GATEWAY,
+    LOCATION,
     NUM_DETAILS,
+    NUM_SLEEP_COLUMNS,
     STAGE,
     TIME,
 )
 from edge_marl.scenario.section import MAX_STAGES, MAX_TIME_MS, MAX_WEIGHT
 
-__all__ = ["check_column", "checked_details", "checked_outages", "checked_weights", "whole"]
+__all__ = [
+    "check_column",
+    "checked_details",
+    "checked_outages",
+    "checked_sleeps",
+    "checked_weights",
+    "whole",
+]
 
 
 def whole(given: npt.ArrayLike, name: str) -> npt.NDArray[np.int64]:
@@ -111,3 +121,28 @@ def checked_outages(outages: npt.NDArray[np.int64], num_servers: int) -> npt.NDA
         raise WorkloadError("outages must be in order of time")
     outages.flags.writeable = False
     return outages
+
+
+def checked_sleeps(sleeps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the sleeps of gateways, checked and read-only."""
+    sleeps = whole(sleeps, "sleeps")
+    if sleeps.ndim != 2 or sleeps.shape[1] != NUM_SLEEP_COLUMNS:
+        raise WorkloadError(f"sleeps has shape {sleeps.shape}: must be (Z, {NUM_SLEEP_COLUMNS})")
+    limits = ((0, MAX_TIME_MS // 2), (0, 2**31 - 1), (1, MAX_TIME_MS // 2))
+    for column, name in enumerate(("time (ms)", "gateway", "duration (ms)")):
+        low, high = limits[column]
+        bad = np.flatnonzero((sleeps[:, column] < low) | (sleeps[:, column] > high))
+        if len(bad):
+            raise WorkloadError(
+                f"sleep {bad[0]} has {name} {sleeps[bad[0], column]}: must be from {low} to {high}"
+            )
+    other = np.diff(sleeps[:, LOCATION])
+    overlap = sleeps[1:, TIME] < sleeps[:-1, TIME] + sleeps[:-1, DURATION]
+    wrong = np.flatnonzero((other < 0) | ((other == 0) & overlap))
+    if len(wrong):
+        raise WorkloadError(
+            f"sleep {wrong[0] + 1} is out of order: sleeps must be in order of (gateway, time), "
+            "and one of a gateway must not begin before the one before it is over"
+        )
+    sleeps.flags.writeable = False
+    return sleeps

@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.kernel import loading as d
-from edge_marl.kernel.world import NUM_DETAILS, NUM_OUTAGE_COLUMNS, NUM_TASK_FIELDS
+from edge_marl.kernel.world import (
+    NUM_DETAILS,
+    NUM_OUTAGE_COLUMNS,
+    NUM_SLEEP_COLUMNS,
+    NUM_TASK_FIELDS,
+)
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.servers import DeviceServers
 from edge_marl.workload.topology import Topology, draw_topology
@@ -35,6 +40,7 @@ PLACES = {
     "details": d.DETAILS_AT,
     "outages": d.OUTAGES_AT,
     "weights": d.WEIGHTS_AT,
+    "sleeps": d.SLEEPS_AT,
 }
 """Which word of the head says where each array is."""
 
@@ -55,19 +61,19 @@ class Draft:
         expected = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
         stages = scenario.tasks.stages
         expected *= sum(k * weight for k, weight in enumerate(stages, 1)) / sum(stages)
-        self._make(int(expected + 8 * math.sqrt(expected)) + 16, 16)
+        self._make(int(expected + 8 * math.sqrt(expected)) + 16, 16, 16)
 
-    def _make(self, num_tasks: int, num_outages: int) -> None:
-        self._lay_out(_shapes(self._scenario, num_tasks, num_outages))
+    def _make(self, *room: int) -> None:
+        self._lay_out(_shapes(self._scenario, *room))
         if self._own is not None:
             self.words[d.OWN_SERVERS] = 1
             self._array("capacity")[:] = self._own.capacity
 
     def grow(self) -> None:
         """Have the room that the last draw would have taken, and some more."""
-        tasks, outages = self.words[[d.TASK_COUNT, d.OUTAGE_COUNT]].tolist()
-        room = self.words[[d.TASK_ROOM, d.OUTAGE_ROOM]].tolist()
-        self._make(max(tasks + tasks // 8, room[0]), max(outages + outages // 8, room[1]))
+        room = self.words[[d.TASK_ROOM, d.OUTAGE_ROOM, d.SLEEP_ROOM]].tolist()
+        wanted = [count + count // 8 for count in self.counts]
+        self._make(*map(max, wanted, room))
 
     @classmethod
     def of(cls, workload: Workload, own: Topology | None) -> Draft:
@@ -84,6 +90,7 @@ class Draft:
             "details": workload.details,
             "outages": workload.outages,
             "weights": workload.weights,
+            "sleeps": workload.sleeps,
         }
         arrays: dict[str, npt.NDArray[Any]] = {
             name: array for name, array in parts.items() if array is not None
@@ -95,6 +102,7 @@ class Draft:
         draft.words[d.OWN_SERVERS] = workload.topology is own
         draft.words[d.TASK_COUNT] = len(workload.tasks)
         draft.words[d.OUTAGE_COUNT] = len(arrays.get("outages", ()))
+        draft.words[d.SLEEP_COUNT] = len(arrays.get("sleeps", ()))
         for name, array in arrays.items():
             draft._array(name)[:] = array
         return draft
@@ -105,9 +113,10 @@ class Draft:
         return int(self.words.ctypes.data)
 
     @property
-    def counts(self) -> tuple[int, int]:
-        """Numbers of tasks and of server failures."""
-        return int(self.words[d.TASK_COUNT]), int(self.words[d.OUTAGE_COUNT])
+    def counts(self) -> tuple[int, int, int]:
+        """Numbers of tasks, of server failures and of sleeps of gateways."""
+        tasks, outages, sleeps = self.words[[d.TASK_COUNT, d.OUTAGE_COUNT, d.SLEEP_COUNT]].tolist()
+        return tasks, outages, sleeps
 
     @property
     def tasks(self) -> npt.NDArray[np.int64]:
@@ -135,6 +144,11 @@ class Draft:
         return self._array("weights")[: self.counts[0]] if "weights" in self._shapes else None
 
     @property
+    def sleeps(self) -> npt.NDArray[np.int64] | None:
+        """(Z, 3) the sleeps that were drawn; None where the scenario has none."""
+        return self._array("sleeps")[: self.counts[2]] if "sleeps" in self._shapes else None
+
+    @property
     def topology(self) -> Topology:
         """The servers that were drawn, in memory of their own; or the scenario's."""
         if self._own is not None:
@@ -145,7 +159,8 @@ class Draft:
     @property
     def workload(self) -> Workload:
         """What was drawn, in memory of its own."""
-        return Workload(self.topology, self.tasks, self.details, self.outages, self.weights)
+        parts = self.details, self.outages, self.weights, self.sleeps
+        return Workload(self.topology, self.tasks, *parts)
 
     def _lay_out(self, shapes: Shapes) -> None:
         """Make the words, zeros, with the places of the arrays in the head."""
@@ -159,6 +174,7 @@ class Draft:
             at += math.prod(shape)
         self.words[d.TASK_ROOM] = shapes["tasks"][0]
         self.words[d.OUTAGE_ROOM] = shapes.get("outages", (0,))[0]
+        self.words[d.SLEEP_ROOM] = shapes.get("sleeps", (0,))[0]
 
     def _array(self, name: str) -> npt.NDArray[Any]:
         """Return the whole room of an array."""
@@ -177,10 +193,12 @@ def is_linked(scenario: Scenario) -> bool:
     return any(parts) or scenario.telemetry.period_ms > 0
 
 
-def _shapes(scenario: Scenario, num_tasks: int, num_outages: int) -> Shapes:
+def _shapes(scenario: Scenario, num_tasks: int, num_outages: int, num_sleeps: int) -> Shapes:
     """Return the shapes of what an episode has."""
     s, v = scenario.num_servers, scenario.num_services
     shapes: Shapes = {"tasks": (num_tasks, NUM_TASK_FIELDS), "capacity": (s,)}
+    if scenario.gateways.sleep:
+        shapes["sleeps"] = (num_sleeps, NUM_SLEEP_COLUMNS)
     if not scenario.extended:
         return shapes
     shapes |= {"details": (num_tasks, NUM_DETAILS), "curve": (s, v, 4)}

@@ -17,7 +17,7 @@ from edge_marl.kernel.loading import DONE_WELL, ENTROPY, NUM_HEAD_WORDS
 from edge_marl.kernel.world import Ints
 from edge_marl.memory import WORDS, call, pointer, words_at
 from edge_marl.workload import entries as r
-from edge_marl.workload.arrivals import draw_arrivals
+from edge_marl.workload.arrivals import draw_arrivals, draw_sleeps
 from edge_marl.workload.entries import table
 from edge_marl.workload.episode_servers import draw_links, draw_outages, draw_servers
 from edge_marl.workload.requests import draw_classes, draw_kinds, draw_poisson, draw_rows
@@ -25,7 +25,7 @@ from edge_marl.workload.words import POOL, Entropy
 
 __all__ = ["address_of_part", "draw_episode_at", "draw_into"]
 
-POISSON, ARRIVALS, KINDS, ROWS, CLASSES, OUTAGES, SERVERS, LINKS = range(8)
+POISSON, ARRIVALS, KINDS, SLEEPS, ROWS, CLASSES, OUTAGES, SERVERS, LINKS = range(9)
 """The parts, each of which draws on what those before it drew."""
 
 
@@ -59,6 +59,10 @@ def _kinds_at(recipe: int, draft: int, entropy: int, size: int) -> Any:
     return draw_kinds(words_at(recipe), words_at(draft), _entropy(entropy, size))
 
 
+def _sleeps_at(recipe: int, draft: int, entropy: int, size: int) -> Any:
+    return draw_sleeps(words_at(recipe), words_at(draft), _entropy(entropy, size))
+
+
 def _rows_at(recipe: int, draft: int, entropy: int, size: int) -> Any:
     return draw_rows(words_at(recipe), words_at(draft), _entropy(entropy, size))
 
@@ -80,11 +84,11 @@ def _links_at(recipe: int, draft: int, entropy: int, size: int) -> Any:
 
 
 PLAIN = (
-    *(draw_poisson, draw_arrivals, draw_kinds, draw_rows),
+    *(draw_poisson, draw_arrivals, draw_kinds, draw_sleeps, draw_rows),
     *(draw_classes, draw_outages, draw_servers, _links),
 )
 AT_ADDRESSES = (
-    *(_poisson_at, _arrivals_at, _kinds_at, _rows_at),
+    *(_poisson_at, _arrivals_at, _kinds_at, _sleeps_at, _rows_at),
     *(_classes_at, _outages_at, _servers_at, _links_at),
 )
 

@@ -71,7 +71,10 @@ OWN_CAPACITY, OWN_BASELINE, OWN_CURVE = range(95, 101, 2)
 
 # Tables of classes of service: where choices begin, and weights in thousandths.
 CLASS_BEGINS, CLASS_WEIGHTS = range(101, 105, 2)
-NUM_ENTRIES = 105
+
+# Sleeps of gateways, all floats: share of the time, means of the time awake and of a sleep (ms).
+ASLEEP_SHARE, AWAKE_MS, ASLEEP_MS = range(105, 108)
+NUM_ENTRIES = 108
 
 
 @part

@@ -12,7 +12,7 @@ from edge_marl.jit import program
 from edge_marl.kernel.loading import NO_ROOM
 from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
-from edge_marl.workload import episode_servers, requests
+from edge_marl.workload import arrivals, episode_servers, requests
 from edge_marl.workload.draft import Draft, is_linked
 from edge_marl.workload.recipe import recipe_of
 from edge_marl.workload.sampling import Streams
@@ -26,6 +26,7 @@ __all__ = [
     "check_seed",
     "draw_around",
     "draw_details",
+    "draw_sleeps",
     "draw_weights",
 ]
 
@@ -39,6 +40,7 @@ PUBLIC_SEEDS = 100
 
 fill_details, fill_weights = map(program, (requests.fill_details, requests.fill_weights))
 draw_outages = program(episode_servers.draw_outages)
+fill_sleeps = program(arrivals.draw_sleeps)
 draw_servers, draw_links = map(program, (episode_servers.draw_servers, episode_servers.draw_links))
 
 
@@ -97,3 +99,13 @@ def draw_around(
         nowhere = np.empty((0, 2), dtype=np.int64)
         draw_links(recipe.words, draft.words, entropy, *(places or (nowhere, nowhere)))
     return draft.topology, draft.outages
+
+
+def draw_sleeps(scenario: Scenario, streams: Streams) -> Ints | None:
+    """Return the sleeps of gateways in an episode, (Z, 3); None where the scenario has none."""
+    if scenario.gateways.sleep is None:
+        return None
+    recipe, draft = recipe_of(scenario), Draft(scenario)
+    while fill_sleeps(recipe.words, draft.words, streams.entropy) == NO_ROOM:
+        draft.grow()
+    return draft.sleeps

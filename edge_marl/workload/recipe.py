@@ -90,6 +90,9 @@ def _entries(scenario: Scenario) -> Entries:
     entries |= _of_arrivals(scenario) | _of_tasks(scenario) | _of_links(scenario)
     if has_processes(scenario):
         entries |= _of_loads(scenario)
+    if law := scenario.gateways.sleep:
+        entries |= {r.AWAKE_MS: 1000 * law.awake_s, r.ASLEEP_MS: 1000 * law.asleep_s}
+        entries[r.ASLEEP_SHARE] = law.share
     if scenario.extended:
         entries |= _of_servers(scenario) | _of_outages(scenario)
     return entries
@@ -103,6 +106,8 @@ def _parts(scenario: Scenario) -> list[int]:
     parts = [drawing.ARRIVALS if has_processes(scenario) else drawing.POISSON]
     if has_processes(scenario) or law.zipf or law.demand_share or law.sticky:
         parts.append(drawing.KINDS)
+    if scenario.gateways.sleep:
+        parts.append(drawing.SLEEPS)
     if scenario.extended:
         parts.append(drawing.ROWS)
         if law.classes:

@@ -45,6 +45,7 @@ __all__ = [
     "QUALITY_STREAM",
     "SERVER_PLACE_STREAM",
     "SHARE_STREAM",
+    "SLEEP_STREAM",
     "STAGE_STREAM",
     "TASK_STREAM",
     "TOPOLOGY_STREAM",
@@ -81,6 +82,7 @@ SERVER_PLACE_STREAM = np.uint32(12)
 GATEWAY_PLACE_STREAM = np.uint32(13)
 LINK_STREAM = np.uint32(14)
 CLASS_STREAM = np.uint32(15)
+SLEEP_STREAM = np.uint32(16)
 """Spawn keys: each part draws from a stream of its own, so that none shifts another's draws.
 
 Not Python's numbers: for each of those Numba would compile anew what it is handed to."""

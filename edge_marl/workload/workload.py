@@ -37,6 +37,7 @@ from edge_marl.workload.checks import (
     check_column,
     checked_details,
     checked_outages,
+    checked_sleeps,
     checked_weights,
     whole,
 )
@@ -45,6 +46,9 @@ from edge_marl.workload.topology import Topology
 __all__ = ["MAX_TIME_MS", "Workload", "load_workload"]
 
 FORMAT = "edge-marl-workload-1"
+
+PARTS = ("details", "outages", "weights", "sleeps")
+"""Arrays that a workload may have or not."""
 
 UNPACKED = 2**29
 """Bytes of a file's arrays: 128 MiB of qualities may be there, 96 of tasks and 96 of links."""
@@ -67,6 +71,9 @@ class Workload:
     """(F, 3) server failures in order of time; columns TIME, LOCATION, DURATION. None is none."""
     weights: npt.NDArray[np.int64] | None = None
     """(N,) what the value of a task's request is multiplied by, in thousandths. None is 1000."""
+    sleeps: npt.NDArray[np.int64] | None = None
+    """(Z, 3) sleeps of gateways in order of (gateway, time), none into the next; columns TIME,
+    LOCATION, DURATION. None is none."""
 
     def __post_init__(self) -> None:
         """Check the rules and make the array read-only."""
@@ -97,6 +104,8 @@ class Workload:
             object.__setattr__(self, "outages", checked_outages(self.outages, servers))
         if self.weights is not None:
             object.__setattr__(self, "weights", checked_weights(self.weights, self.details, tasks))
+        if self.sleeps is not None:
+            object.__setattr__(self, "sleeps", checked_sleeps(self.sleeps))
 
     @property
     def num_tasks(self) -> int:
@@ -208,6 +217,7 @@ class Workload:
             raise WorkloadError(f"outages names server {cloud}, the cloud, which never fails")
         if scenario.extended:
             self._check_times(scenario)
+        self._check_sleeps_fit(scenario)
         if self.weights is not None and not scenario.tasks.classes:
             raise WorkloadError(
                 f"the workload has weights, scenario '{scenario.name}' has no tasks.classes: play "
@@ -224,6 +234,21 @@ class Workload:
                     f"the workload has {name} of the extended model, scenario '{scenario.name}' "
                     "has no part of it on: play it in the scenario that it was drawn from"
                 )
+
+    def _check_sleeps_fit(self, scenario: Scenario) -> None:
+        """Raise WorkloadError if gateways sleep that the scenario does not have, or have sleep."""
+        if self.sleeps is None or len(self.sleeps) == 0:
+            return
+        if scenario.gateways.sleep is None:
+            raise WorkloadError(
+                f"the workload has sleeps of gateways, scenario '{scenario.name}' has no "
+                "gateways.sleep: play it in the scenario that it was drawn from"
+            )
+        if (last := int(self.sleeps[-1, LOCATION])) >= scenario.gateways.count:
+            raise WorkloadError(
+                f"gateway {last} of the workload sleeps, scenario '{scenario.name}' has gateways "
+                f"0..{scenario.gateways.count - 1}"
+            )
 
     def _check_times(self, scenario: Scenario) -> None:
         """Raise WorkloadError if a request could last past the times that the kernel can hold."""
@@ -260,8 +285,8 @@ class Workload:
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         arrays = {**self.topology.arrays(), "tasks": self.tasks}
-        extended = {"details": self.details, "outages": self.outages, "weights": self.weights}
-        return arrays | {name: array for name, array in extended.items() if array is not None}
+        parts = {name: getattr(self, name) for name in PARTS}
+        return arrays | {name: array for name, array in parts.items() if array is not None}
 
 
 def load_workload(path: str | Path) -> Workload:
@@ -292,7 +317,7 @@ def _from_own_format(arrays: Mapping[str, npt.NDArray[Any]]) -> Workload:
         raise WorkloadError(
             f"format '{arrays['format']}': this version of edge-marl reads '{FORMAT}'"
         )
-    own = {"tasks", "details", "outages", "weights"}
+    own = {"tasks", *PARTS}
     topology = Topology(
         **{name: array for name, array in arrays.items() if name not in {*own, "format", "digest"}}
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_marl.draw import draw_workload
 from edge_marl.errors import SubmissionError
-from edge_marl.kernel.world import ARRIVAL, TIME
+from edge_marl.kernel.world import ARRIVAL, DURATION, LOCATION, TIME, Ints
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
@@ -77,10 +77,33 @@ def _join(first: Workload, second: Workload, cut: int) -> Workload:
     """Return what comes up to a time (ms) in one workload, and after it in another."""
     before, after = first.tasks[:, ARRIVAL] <= cut, second.tasks[:, ARRIVAL] > cut
     tasks = np.concatenate([first.tasks[before], second.tasks[after]])
-    details = outages = None
+    details = outages = weights = None
     if first.details is not None and second.details is not None:
         details = np.concatenate([first.details[before], second.details[after]])
     if first.outages is not None and second.outages is not None:
         early, late = first.outages[:, TIME] <= cut, second.outages[:, TIME] > cut
         outages = np.concatenate([first.outages[early], second.outages[late]])
-    return Workload(first.topology, tasks, details, outages)
+    if first.weights is not None and second.weights is not None:
+        weights = np.concatenate([first.weights[before], second.weights[after]])
+    sleeps = _join_sleeps(first.sleeps, second.sleeps, cut)
+    return Workload(first.topology, tasks, details, outages, weights, sleeps)
+
+
+def _join_sleeps(first: Ints | None, second: Ints | None, cut: int) -> Ints | None:
+    """Return the sleeps of gateways up to a time in one workload, and after it in another.
+
+    A gateway sleeps to the end of what it had begun; what would begin before that is left out.
+    """
+    if first is None or second is None:
+        return None
+    early = first[first[:, TIME] <= cut]
+    awake_from = np.zeros(
+        1 + max(early[:, LOCATION].max(initial=0), second[:, LOCATION].max(initial=0)), np.int64
+    )
+    np.maximum.at(awake_from, early[:, LOCATION], early[:, TIME] + early[:, DURATION])
+    late = second[second[:, TIME] > cut]
+    late = late[late[:, TIME] >= awake_from[late[:, LOCATION]]]
+    joined = np.concatenate([early, late])
+    order = np.lexsort((joined[:, TIME], joined[:, LOCATION]))
+    sleeps: Ints = joined[order]
+    return sleeps

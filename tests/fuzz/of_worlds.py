@@ -13,15 +13,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from edge_marl import data
 from edge_marl.data import replay
 from edge_marl.draw import draw_workload
-from edge_marl.envs import EdgeAIGCEnv
+from edge_marl.envs import EdgeAIGCEnv, EdgeAIGCRows
 from edge_marl.scenario import Scenario, load_scenario, parse_scenario, read_tier
 from edge_marl.workload import Workload, load_workload
 from edge_marl.workload.sampling import Streams
-from edge_marl.workload.workload import FORMAT
+from edge_marl.workload.workload import FORMAT, PARTS
 from tests.fuzz.containers import Arrays, change_archive, change_arrays, change_npz
 from tests.fuzz.mutators import change
 from tests.fuzz.property import Entry
@@ -32,6 +33,7 @@ __all__ = ["ENTRIES", "SMOKE"]
 
 SMOKE = load_scenario("smoke")
 EVERY_PART = world()
+SLEEPERS = load_scenario("smoke-game").with_sleep(20_000.0, 5_000.0)
 DECISIONS = 5
 """That are taken of an episode: a file that fits has been read by then."""
 
@@ -52,6 +54,16 @@ def play(scenario: Scenario, workload: Workload | None = None) -> None:
             break
 
 
+def play_game(scenario: Scenario, workload: Workload) -> None:
+    """Start a game on a workload, and do nothing in some slots."""
+    rows = EdgeAIGCRows(1, scenario, autoreset_mode=AutoresetMode.DISABLED)
+    rows.reset(options={"workloads": [workload]})
+    for _ in range(DECISIONS):
+        seen, rewards, *_ = rows.step(np.full((1, rows.num_gateways), scenario.num_actions))
+        assert np.isfinite(seen).all(), "an observation that is no number"
+        assert np.isfinite(rewards).all(), "a reward that is no number"
+
+
 def play_if_small(scenario: Scenario) -> None:
     """Play a scenario; a large one, which may ask for all that this machine has, is only hashed."""
     assert scenario == Scenario.model_validate_json(scenario.model_dump_json())
@@ -69,8 +81,10 @@ def scenario_seeds() -> Sequence[bytes]:
 
 @lru_cache(maxsize=1)
 def workload_seeds() -> Sequence[bytes]:
-    """Of the base model, of the extended one, and as the published environments record them."""
-    own = [_packed(_own_arrays(draw_workload(one, seed=0))) for one in (SMOKE, EVERY_PART)]
+    """Of the base model, of the extended one, with gateways that sleep, and as the published
+    environments record them."""
+    worlds = (SMOKE, EVERY_PART, SLEEPERS)
+    own = [_packed(_own_arrays(draw_workload(one, seed=0))) for one in worlds]
     topology = draw_workload(SMOKE, seed=0).topology
     reference: Arrays = {
         "cap": topology.capacity,
@@ -85,7 +99,7 @@ def workload_seeds() -> Sequence[bytes]:
 
 def _own_arrays(workload: Workload) -> Arrays:
     """Return the arrays of a file of ours."""
-    parts = {"tasks": workload.tasks, "details": workload.details, "outages": workload.outages}
+    parts = {name: getattr(workload, name) for name in ("tasks", *PARTS)}
     given: Arrays = {name: array for name, array in parts.items() if array is not None}
     stated = {"format": np.array(FORMAT), "digest": np.array(workload.digest)}
     return {**workload.topology.arrays(), **given, **stated}
@@ -118,6 +132,9 @@ def change_workload(rng: Random, content: bytes) -> bytes:
 
 def play_workload(workload: Workload) -> None:
     """Play a workload in the scenario of its kind."""
+    if workload.sleeps is not None:
+        play_game(SLEEPERS, workload)
+        return
     play(SMOKE if workload.topology.neighbours is None else EVERY_PART, workload)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 500
 NUM_ROWS = 3
+BUT_SLEEP = tuple(part for part in PARTS if part != "sleep")
 STATUS = {
     Fate.WAITING: k.WAITING,
     Fate.RUNNING: k.ADMITTED,
@@ -211,6 +212,8 @@ def agree_parallel(episode: ExtendedEpisode, most: int = MAX_STEPS) -> Reference
         assert_same_log(env.log(), game.sim)
         assert_same_coordination(env.metrics(), game.sim)
         if game.sim.over:
+            if step == 0:  # nobody ever decides, which the first step says
+                env.step(dict.fromkeys(env.agents, game.nothing))
             assert not env.agents
             return game.sim
         choices = choices_at(episode, step, game)
@@ -283,6 +286,9 @@ DRIVES = {
     "events": Drive(agree_parallel, Recipe(0)),
     "slots": Drive(agree_parallel, Recipe(0, slotted=True)),
     "base slots": Drive(agree_parallel, Recipe(0, slotted=True, never=PARTS)),
+    "base sleep": Drive(
+        agree_parallel, Recipe(0, slotted=True, always=("sleep",), never=BUT_SLEEP)
+    ),
     "every part in slots": Drive(agree_parallel, Recipe(0, slotted=True, always=PARTS)),
     "rows": Drive(agree_rows, Recipe(0, slotted=True, rows=NUM_ROWS)),
 }

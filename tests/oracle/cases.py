@@ -62,6 +62,7 @@ def case(
     period: int = 0,
     slot: int = 0,
     hold: bool = False,
+    sleeps: Sequence[tuple[int, int, int]] = (),
     weight: float = 0.0,
     residency: bool = False,
     outages: Sequence[tuple[int, int, int]] = (),
@@ -95,7 +96,11 @@ def case(
             **(scales or {}),
         },
         "arrivals": {"rate_per_s": 1.0, "horizon_s": horizon / 1000},
-        "gateways": {"count": gateways, "neighbourhood": near},
+        "gateways": {
+            "count": gateways,
+            "neighbourhood": near,
+            "sleep": {"awake_s": 1.0, "asleep_s": 1.0} if sleeps else None,
+        },
         "overload": {
             "penalty": penalty,
             "loss_sum": loss_sum,
@@ -122,7 +127,13 @@ def case(
     tasks = [(row.arrival, row.run_time, row.demand, 0, row.gateway) for row in rows]
     details = [row[4:] for row in rows]
     failures = np.array(outages) if outages else None
-    workload = Workload(Topology(**given), np.array(tasks), np.array(details), failures)
+    workload = Workload(
+        Topology(**given),
+        np.array(tasks),
+        np.array(details),
+        failures,
+        sleeps=np.array(sleeps) if sleeps else None,
+    )
     return Scenario.model_validate(facts), workload
 
 

@@ -2,7 +2,8 @@
 
 On the event clock the gateway of the shown task decides alone. On the slotted clock every gateway
 with a waiting task acts at a slot's start, all at once, in order of (time since it waits, gateway);
-a task waits at its gateway, behind earlier ones, for its turn.
+a task waits at its gateway, behind earlier ones, for its turn. A gateway that is asleep at a slot's
+start does not act in it.
 """
 
 from __future__ import annotations
@@ -53,12 +54,16 @@ class SlottedGame(EventGame):
         self.slot = round(scenario.clock.slot_s * 1000)
         self.hold = scenario.clock.hold
         self.slots = self.herds = 0  # in which something was sent; in which two met in an overload
+        sleeps = [] if workload.sleeps is None else workload.sleeps.tolist()
+        self.sleeps = [(g, begin, begin + length) for begin, g, length in sleeps]
         super().__init__(scenario, workload)
 
     def _start(self) -> None:
         if self.ends_at_last_task:
             self.arriving.pop()  # it is never assigned
         self._pass_to(self._slot_of(self.tasks[0].ready))
+        if not self._someone_acts():
+            self._go_on()
 
     def _slot_of(self, time: int) -> int:
         """Start of the first slot at or after a time."""
@@ -67,7 +72,14 @@ class SlottedGame(EventGame):
     def waiting(self, gateway: int) -> Task | None:
         """The task that a gateway has to decide on now: the first one that waits there."""
         own = [task for task in self.queue if task.gateway == gateway]
-        return own[0] if own and not self.over else None
+        acts = own and not self.over and not self._is_asleep(gateway)
+        return own[0] if acts else None
+
+    def _is_asleep(self, gateway: int) -> bool:
+        return any(g == gateway and begin <= self.now < end for g, begin, end in self.sleeps)
+
+    def _someone_acts(self) -> bool:
+        return any(self.waiting(gateway) for gateway in range(len(self.gateways)))
 
     def play(self, choices: list[Choice]) -> list[float]:
         """Take a slot, and count whether gateways met where it was too much."""
@@ -80,15 +92,20 @@ class SlottedGame(EventGame):
         return paid
 
     def _go_on(self) -> None:
+        """Slot after slot, until somebody has something to decide on."""
         next_slot = self.now + self.slot
         last_arrival = self.tasks[-1].ready
         latest = last_arrival if self.ends_at_last_task else self.horizon
-        if not self.queue:
-            self._pass_until_ready(latest)
-            next_slot = max(next_slot, self._slot_of(self.now))
-        if self.ends_at_last_task:
-            self.terminated = next_slot >= last_arrival
-        elif next_slot >= self.horizon or not self.queue:
-            next_slot = self.horizon
-            self.truncated = True
-        self._pass_to(next_slot)
+        while True:
+            if not self.queue:
+                self._pass_until_ready(latest)
+                next_slot = max(next_slot, self._slot_of(self.now))
+            if self.ends_at_last_task:
+                self.terminated = next_slot >= last_arrival
+            elif next_slot >= self.horizon or not self.queue:
+                next_slot = self.horizon
+                self.truncated = True
+            self._pass_to(next_slot)
+            if self.over or self._someone_acts():
+                return
+            next_slot += self.slot

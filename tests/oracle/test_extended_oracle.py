@@ -37,6 +37,7 @@ EPISODES = {
     "events": 30,
     "slots": 80,
     "base slots": 20,
+    "base sleep": 20,
     "every part in slots": 20,
     "rows": 10,
 }

@@ -222,8 +222,19 @@ def with_another_future(first: Workload, second: Workload, until: int, log: Epis
     if first.outages is not None and second.outages is not None:
         early, late = first.outages[:, k.TIME] <= until, second.outages[:, k.TIME] > until
         outages = np.concatenate([first.outages[early], second.outages[late]])
+    sleeps = with_other_sleeps(first, second, until)
     tasks = np.concatenate([first.tasks[keep], second.tasks[then]])
-    return Workload(first.topology, tasks, details, outages, weights)
+    return Workload(first.topology, tasks, details, outages, weights, sleeps)
+
+
+def with_other_sleeps(first: Workload, second: Workload, until: int) -> NDArray[np.int64] | None:
+    """Sleeps of the first that begin by a time, then those of the second that do not meet them."""
+    if first.sleeps is None or second.sleeps is None:
+        return None
+    rows = [row for row in first.sleeps.tolist() if row[0] <= until]
+    wakes = {gateway: begin + length for begin, gateway, length in rows}
+    rows += [r for r in second.sleeps.tolist() if r[0] > until and r[0] >= wakes.get(r[1], 0)]
+    return np.array(sorted(rows, key=lambda row: (row[1], row[0])), np.int64).reshape(-1, 3)
 
 
 @settings(strategies.THOROUGH, max_examples=120)

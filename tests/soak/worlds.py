@@ -63,6 +63,7 @@ def draw_world(seed: int) -> World:
             if game and dice.random() < 0.6:
                 slot_s = float(dice.choice([0.003, 0.02, 0.1])) * scenario.arrivals.horizon_s
                 scenario = scenario.with_clock(round(slot_s, 3), bool(dice.random() < 0.5))
+                scenario = _with_sleep(np.random.default_rng([seed, 1]), scenario)
         except (ValidationError, ScenarioError):
             continue
         mode = MODES[dice.integers(len(MODES))]
@@ -72,6 +73,15 @@ def draw_world(seed: int) -> World:
         rows = int(dice.choice([16, 64, 128] if game else [64, 256, 512]))
         return World(scenario, rows, mode, game, choosing)
     raise AssertionError(f"seed {seed}: no valid scenario in {ATTEMPTS} draws")
+
+
+def _with_sleep(dice: np.random.Generator, scenario: Scenario) -> Scenario:
+    """The same game; in half of them gateways sleep, seldom to almost always."""
+    if dice.random() < 0.5:
+        return scenario
+    horizon = scenario.arrivals.horizon_s
+    awake, asleep = horizon * dice.choice([0.01, 0.1, 1.0], 2)
+    return scenario.with_sleep(max(0.001, awake), max(0.001, asleep))
 
 
 def _sizes(dice: np.random.Generator) -> tuple[int, int, int]:

@@ -32,6 +32,8 @@ class ExtendedEpisode:
                 "tasks": workload.tasks,
                 "details": workload.details,
                 "outages": workload.outages,
+                "weights": workload.weights,
+                "sleeps": workload.sleeps,
             }
             lines += [
                 f"  {name} {array.tolist()}" for name, array in arrays.items() if array is not None

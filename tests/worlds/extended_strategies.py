@@ -44,6 +44,7 @@ PARTS = (
     "decline",
     "levels",
     "queue",
+    "sleep",
 )
 FOR_MEMORY = ("cloud", "failing tasks", "neighbourhood", "outages", "restart", "stages")
 """Off in episodes about memory: with them, a server is seldom full of idle models."""
@@ -115,6 +116,8 @@ class Drawing:
         parts = (drawn | set(recipe.always)) - set(recipe.never)
         if "residency" in parts:
             parts.add("devices")  # it is theirs
+        if not recipe.slotted:
+            parts.discard("sleep")
         self.parts = parts
         dice = self.dice("sizes")
         self.tick = int(dice.choice([1, 1000]))  # ms
@@ -159,6 +162,7 @@ class Drawing:
                 "count": self.gateways,
                 "neighbourhood": self.neighbours if "neighbourhood" in self.parts else 0,
                 "area_km": [(1.0, 1.0), (3.0, 4.0)][dice.integers(2)],
+                "sleep": {"awake_s": 20.0, "asleep_s": 5.0} if "sleep" in self.parts else None,
             },
             "overload": self.section_overload(),
             "episode": {"end": self.end},
@@ -272,7 +276,8 @@ class Drawing:
         topology = self.topology(scenario.extended, row)
         weights = self.weights(details, row) if "classes" in self.parts else None
         details = details if scenario.extended else None
-        return Workload(topology, tasks, details, outages, weights)
+        sleeps = self.sleeps(row) if "sleep" in self.parts else None
+        return Workload(topology, tasks, details, outages, weights, sleeps)
 
     def weights(self, details: Any, row: int) -> Any:
         """Weights of requests, in thousandths."""
@@ -324,6 +329,18 @@ class Drawing:
         times = np.sort(dice.integers(0, latest + 1, count)) * self.tick
         servers = dice.integers(0, self.edge_servers, count)
         return np.stack([times, servers, dice.integers(0, 6, count) * self.tick], axis=1)
+
+    def sleeps(self, row: int) -> np.ndarray[Any, Any]:
+        """Sleeps of gateways, on the ticks; now and then one on the heels of another."""
+        dice = self.dice("sleep", row)
+        rows: list[Any] = []
+        for gateway in range(self.gateways):
+            time = int(dice.choice([0, 0, 1, 3, 8]))
+            while time < self.horizon and dice.random() < 0.85:
+                length = int(dice.choice([1, 1, 2, 4, 9, 30]))
+                rows.append((time * self.tick, gateway, length * self.tick))
+                time += length + int(dice.choice([0, 1, 2, 5, 20]))
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
     def topology(self, extended: bool, row: int) -> Topology:
         """Servers with whatever arrays of the extended model."""

@@ -86,7 +86,7 @@ def test_where_one_round_is_too_much_there_are_no_prices(
 def program(scenario: Scenario, workload: Workload) -> float:
     """The linear program of tasks that may be held, without crashes: its dual is the bound's."""
     slot = scenario.clock.slot_ms
-    tasks = slots.sent_in_slots(scenario, workload.tasks)
+    tasks = slots.sent_in_slots(scenario, workload)
     first = (tasks[:, ARRIVAL] - tasks[0, ARRIVAL]) // slot
     count = slots.slots_of(scenario, workload.tasks, int(tasks[0, ARRIVAL]))
     capacity = workload.topology.capacity
@@ -117,7 +117,7 @@ def test_it_is_near_the_linear_program_where_tasks_may_be_held() -> None:
 def test_the_bound_without_hold_is_the_event_clocks_with_tasks_as_they_are_sent() -> None:
     scenario = game_scenario("smoke", None, "servers", 1800.0, False)
     workload = draw_workload(scenario, 1, split="validation")
-    moved = slots.sent_in_slots(scenario, workload.tasks)
+    moved = slots.sent_in_slots(scenario, workload)
     event = scenario.with_clock(0.0, False)
     assert (
         upper_bound(event, Workload(workload.topology, moved)).value

@@ -35,11 +35,13 @@ GAMES: list[dict[str, Any]] = [
     {"scenario": "smoke", "slot_s": 900.0, "hold": True, "gateways": "servers"},
     {"scenario": "paper", "gateways": "servers", "reward": "local"},
     *({"scenario": name} for name in list_games()),
+    {"scenario": load_scenario("smoke-game").with_sleep(20_000.0, 20_000.0)},
+    {"scenario": load_scenario("campus-game").with_sleep(40.0, 20.0), "reward": "local"},
 ]
 
 
 def name_of(game: dict[str, Any]) -> str:
-    return "-".join(str(value) for value in game.values())
+    return "-".join(getattr(value, "label", str(value)) for value in game.values())
 
 
 each_game = pytest.mark.parametrize("game", GAMES, ids=name_of)

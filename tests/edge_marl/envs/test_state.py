@@ -140,6 +140,26 @@ def test_a_model_is_in_memory_once_it_was_sent_to() -> None:
     pytest.fail(f"nothing was admitted on an edge server: {before}")
 
 
+@pytest.mark.parametrize(
+    "game", [SLOTS.with_sleep(30.0, 30.0), load_scenario("smoke-game").with_sleep(9e3, 9e3)]
+)
+def test_it_says_which_gateways_sleep(game: Scenario) -> None:
+    count, size = game.gateways.count, edge_aigc_v0.parallel_env(game).layout.task_size
+    at = 1 + count * (size + 1) + 4 * game.num_servers
+    env, workload = edge_aigc_v0.parallel_env(game), draw_workload(game, 2)
+    assert workload.sleeps is not None
+    env.reset(options={"workload": workload})
+    met: set[float] = set()
+    while env.agents:
+        now, asleep = env.log().clock_ms, np.zeros(count)
+        for begin, gateway, length in workload.sleeps.tolist():
+            asleep[gateway] += begin <= now < begin + length
+        np.testing.assert_array_equal(env.state()[at : at + count], asleep)
+        met |= set(asleep.tolist())
+        env.step(dict.fromkeys(env.agents, game.num_actions))
+    assert met == {0.0, 1.0}
+
+
 def test_games_of_the_base_model_have_the_state_that_they_had() -> None:
     env = edge_aigc_v0.parallel_env(scenario="smoke", gateways=3)
     env.reset(seed=0)

@@ -24,7 +24,7 @@ NO_PARTS = {
 SPLIT = ("tasks", "arrivals", "gateways", "overload")
 """Sections that hold parts beside what every scenario needs."""
 
-FULL = world(**TERMS)
+FULL = world(**TERMS).with_clock(1.0, hold=False).with_sleep(200.0, 50.0)
 
 
 def test_whatever_a_scenario_may_state_is_a_part_or_known_to_be_none() -> None:

@@ -23,6 +23,8 @@ SCENARIOS = [
     world(outages={"every_s": 500}),
     world(cloud=OFF, residency=OFF),
     world(**TERMS),
+    world().with_clock(1.0, hold=False).with_sleep(200.0, 50.0),
+    load_scenario("smoke-game").with_sleep(20_000.0, 5_000.0),
 ]
 compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="plain Python has no pointers")
 
@@ -44,7 +46,7 @@ def test_compiled_code_draws_the_workload(scenario: Scenario, seed: int, episode
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_draft_grows_until_an_episode_has_room(scenario: Scenario) -> None:
     draft = Draft(scenario)
-    draft._make(1, 1)
+    draft._make(1, 1, 1)
     draw(recipe_of(scenario), draft, Streams(2**70, 0, 3))
     assert draft.workload.digest == draw_workload(scenario, 2**70, episode=3).digest
 
@@ -59,8 +61,8 @@ def test_a_draft_holds_a_workload(scenario: Scenario) -> None:
         assert draft.words[d.OWN_SERVERS] == (own is not None)
         assert (draft.words[d.BASELINE_AT] == 0) == (own is not None)
     again = Draft.of(workload, None)
-    parts = again.topology, again.tasks, again.details, again.outages, again.weights
-    assert Workload(*parts).digest == (workload.digest)
+    parts = again.details, again.outages, again.weights, again.sleeps
+    assert Workload(again.topology, again.tasks, *parts).digest == workload.digest
 
 
 def test_copies_have_memory_of_their_own() -> None:

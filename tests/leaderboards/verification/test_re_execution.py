@@ -12,7 +12,7 @@ import pytest
 
 from edge_marl import draw_workload, load_scenario
 from edge_marl.agents import Agent, make
-from edge_marl.kernel.world import ARRIVAL
+from edge_marl.kernel.world import ARRIVAL, TIME
 from edge_marl.leaderboards.submission.chain import Moment, play_episodes
 from edge_marl.leaderboards.submission.files import read_actions, read_submission
 from edge_marl.leaderboards.verification.fresh import draw_fresh, draw_twin
@@ -116,6 +116,26 @@ def test_other_code_than_the_submissions_is_refused(tmp_path: Path) -> None:
     verdict = verify(folder, "re-executed", code=f"{example}:MostRoom")
     assert verdict.failure is not None
     assert "SHA-256 of the file of" in verdict.failure
+
+
+def test_twins_have_the_weights_and_the_sleeps_of_both() -> None:
+    """Up to where they part a policy is shown the same weights, and gateways sleep alike."""
+    scenario = load_scenario("campus-game@1").with_sleep(300.0, 60.0)
+    workload = draw_workload(scenario, 3, split="test")
+    twin = draw_twin(scenario, workload, 3, "test")
+    assert workload.weights is not None
+    assert twin.weights is not None
+    assert workload.sleeps is not None
+    assert twin.sleeps is not None
+    least = min(len(twin.tasks), len(workload.tasks))
+    parted = int((twin.tasks[:least] != workload.tasks[:least]).any(1).argmax())
+    assert (twin.weights[:parted] == workload.weights[:parted]).all()
+    assert len(np.unique(twin.weights)) == 3
+    cut = workload.tasks[parted - 1, ARRIVAL]
+    early = [sleeps[sleeps[:, TIME] <= cut].tolist() for sleeps in (workload.sleeps, twin.sleeps)]
+    assert early[0] == early[1] != []
+    assert (twin.sleeps[:, TIME] > cut).any()
+    twin.check_fits(scenario)
 
 
 @pytest.mark.parametrize("tier", ["smoke", "paper", "campus", "metro", "studio"])
