@@ -34,7 +34,6 @@ from edge_marl.kernel.world import AFTER, Floats, Ints
 __all__ = ["LONG_SEARCH", "MANY", "SEARCH", "search"]
 
 
-
 class Steps(NamedTuple):
     """Steps of the search for prices."""
 

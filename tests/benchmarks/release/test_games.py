@@ -90,9 +90,7 @@ FEW = ("random", "crash-avoid", "prophet", "max-weight")
 """Heuristics that stand for all: the rule asks for the first three."""
 
 
-def test_new_evidence_is_what_agents_get(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_evidence_is_what_agents_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {*heuristics(SMOKE)} > {*FEW}
     monkeypatch.setattr(games, "heuristics", lambda game: FEW)
     with suppress(typer.Exit):  # where the rule does not hold on so few

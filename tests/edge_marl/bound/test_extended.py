@@ -59,9 +59,12 @@ def test_any_prices_give_a_bound() -> None:
             anew = np.full(taken.shape, -1, dtype=np.int64)
             total, load = certify(facts, choices, ready, prices, anew)
             assert best <= total / extended_facts.UNIT + 1e-9
-            again, held = certify(facts, choices, ready, prices, taken)  # from other prices' choices
+            again, held = certify(
+                facts, choices, ready, prices, taken
+            )  # from other prices' choices
             assert again == total
-            assert (held == load).all() and (taken == anew).all()
+            assert (held == load).all()
+            assert (taken == anew).all()
 
 
 def certify(
