@@ -36,7 +36,7 @@ from edge_marl.agents.centralised.shared import (
 from edge_marl.agents.networks.sharing import cut_each
 from edge_marl.scenario import Scenario
 
-__all__ = ["MappoAgent", "make_learner"]
+__all__ = ["MappoAgent", "MappoLearner", "make_learner"]
 
 
 class MappoAgent(CentralisedAgent):
@@ -46,7 +46,15 @@ class MappoAgent(CentralisedAgent):
     config_class: ClassVar[Any] = MappoConfig
 
 
-class _Learner(CentralisedLearner):
+class MappoLearner(CentralisedLearner):
+    """The policy and the critic of MAPPO.
+
+    Args:
+        network: of the gateways.
+        state_size: length of the state.
+        config: settings.
+    """
+
     def __init__(
         self, network: GatewayNetwork | OwnNetworks, state_size: int, config: MappoConfig
     ) -> None:
@@ -133,4 +141,4 @@ def make_learner(
     state_size: int,
 ) -> CentralisedLearner:
     """Return an untrained learner (see `MakeLearner` in `shared.py`)."""
-    return _Learner(network, state_size, config)
+    return MappoLearner(network, state_size, config)

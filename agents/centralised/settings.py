@@ -1,4 +1,4 @@
-"""Settings of `vdn`, `qmix` and `mappo`, and the check that their library, TorchRL, is installed.
+"""Settings of `vdn`, `qmix`, `mappo` and `happo`, and the check that TorchRL is installed.
 
 Centralised training, decentralised execution: gateways share one network and act on what each sees,
 while training also uses the state of the whole game (`EdgeAIGCRows.state`) and the team's reward.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from edge_marl.agents.base import Sharing
 from edge_marl.agents.training.settings import (
     Count,
     DiscountConfig,
@@ -18,7 +19,14 @@ from edge_marl.agents.training.settings import (
 )
 from edge_marl.errors import AgentError
 
-__all__ = ["CentralisedConfig", "MappoConfig", "MixingConfig", "QmixConfig", "need_torchrl"]
+__all__ = [
+    "CentralisedConfig",
+    "HappoConfig",
+    "MappoConfig",
+    "MixingConfig",
+    "QmixConfig",
+    "need_torchrl",
+]
 
 
 def need_torchrl(agent: str) -> None:
@@ -32,7 +40,7 @@ def need_torchrl(agent: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class CentralisedConfig(DiscountConfig):
-    """Settings that the three algorithms share."""
+    """Settings that the algorithms share."""
 
     num_envs: Count = 8
     learning_rate: Positive = 1e-3
@@ -86,3 +94,10 @@ class MappoConfig(CentralisedConfig, SharingConfig):
     """Weight of the entropy in the loss."""
     max_grad_norm: Positive = 0.5
     """Norm that gradients are cut to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HappoConfig(MappoConfig):
+    """Settings of `happo`: those of `mappo`, with a network for each gateway."""
+
+    sharing: Sharing = "none"

@@ -1,4 +1,5 @@
-"""The gateways' network, agent, game as tensors and training of `vdn`, `qmix` and `mappo`.
+"""The gateways' network, agent, game as tensors and training of `vdn`, `qmix`, `mappo` and
+`happo`.
 
 Gateways share parameters, and what two of them see can be the same. So that they need not do the
 same then, the network is also told which gateway it decides for (one-hot).
@@ -99,6 +100,8 @@ class OwnNetworks(nn.Module):
     ) -> None:
         super().__init__()
         self._networks = networks
+        self.count = networks.count
+        """How many there are."""
 
         def make() -> nn.Module:
             network: nn.Module = MLP(
@@ -111,9 +114,14 @@ class OwnNetworks(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return values or logits (..., G, outputs) of observations (..., G, inputs)."""
-        rows = observation.reshape(-1, observation.shape[-1])
-        which = self._networks.of(rows, self.ids.expand(observation.shape[:-1]).flatten())
+        rows, which = observation.flatten(0, -2), self.whose(observation).flatten()
         return self.each(rows, which).unflatten(0, observation.shape[:-1])  # type: ignore[no-any-return]
+
+    def whose(self, observation: Tensor) -> Tensor:
+        """Return which network decides (..., G) on observations (..., G, inputs)."""
+        gateway = self.ids.expand(observation.shape[:-1])
+        which = self._networks.of(observation.flatten(0, -2), gateway.flatten())
+        return which.view(gateway.shape)
 
 
 class ByRow(nn.Module):

@@ -1,4 +1,4 @@
-"""The trainers of `vdn`, `qmix` and `mappo`; TorchRL is loaded when they train."""
+"""The trainers of `vdn`, `qmix`, `mappo` and `happo`; TorchRL is loaded when they train."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from edge_marl.agents.base import Agent, Training, check_budget
 from edge_marl.agents.centralised.settings import (
     CentralisedConfig,
+    HappoConfig,
     MappoConfig,
     MixingConfig,
     QmixConfig,
@@ -23,7 +24,7 @@ from edge_marl.scenario.generalisation import check_trainable
 if TYPE_CHECKING:
     from edge_marl.agents.centralised.shared import MakeLearner
 
-__all__ = ["MappoTrainer", "QmixTrainer", "VdnTrainer"]
+__all__ = ["HappoTrainer", "MappoTrainer", "QmixTrainer", "VdnTrainer"]
 
 CentralisedRecipe: TypeAlias = "Recipe[MakeLearner]"
 
@@ -105,3 +106,22 @@ class MappoTrainer(_CentralisedTrainer):
         from edge_marl.agents.centralised.mappo import MappoAgent, make_learner
 
         return Recipe(MappoAgent, make_learner)
+
+
+@register("happo")
+class HappoTrainer(_CentralisedTrainer):
+    """Heterogeneous-agent PPO: policies updated one after the other (Kuba et al. 2022).
+
+    arXiv:2109.11251. Each gateway has its own network, or each role (`sharing`).
+
+    Raises:
+        AgentError: if TorchRL is not installed.
+    """
+
+    config_class = HappoConfig
+
+    @classmethod
+    def _recipe(cls) -> CentralisedRecipe:
+        from edge_marl.agents.centralised.happo import HappoAgent, make_learner
+
+        return Recipe(HappoAgent, make_learner)

@@ -157,6 +157,13 @@ class ForEach(nn.Module):
         """A network of the kind, whose own weights count for nothing."""
         return self._one[0]
 
+    def alone(self, which: int) -> dict[str, Tensor]:
+        """Return the weights of one network by name: leaves, whose memory is that of the stack."""
+        return {
+            name: self.weights[_key(name)].detach()[which].requires_grad_()
+            for name in self._names[0]
+        }
+
     def forward(self, *shown: Any, common: tuple[Any, ...] = ()) -> Tensor:
         """Return outputs (B, ...).
 

@@ -34,7 +34,7 @@ class NoAgent:
 def test_names() -> None:
     single = ["a2c", "adsac", "dqn", "drqn", "ppo", "qrdqn", "rainbow", "reinforce", "sac"]
     published = ["adsac-published", "d2sac"]
-    game = ["iadsac", "idqn", "ippo", "mappo", "outcome", "qmix", "vdn"]
+    game = ["happo", "iadsac", "idqn", "ippo", "mappo", "outcome", "qmix", "vdn"]
     assert names() == sorted([*HEURISTICS, "cloud-only", *single, *published, *game])
 
 
@@ -142,6 +142,6 @@ def test_only_training_needs_learning_libraries(hidden: tuple[str, ...]) -> None
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     if hidden:
-        assert run.stdout.split() == ["mappo", "qmix", "vdn"]
+        assert run.stdout.split() == ["happo", "mappo", "qmix", "vdn"]
     else:
-        assert set(run.stdout.split()) <= {"mappo", "qmix", "vdn"}
+        assert set(run.stdout.split()) <= {"happo", "mappo", "qmix", "vdn"}

@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from edge_marl import METRICS, Scenario, Workload, draw_topology, load_scenario
+from edge_marl import METRICS, Scenario, Workload, draw_topology, edge_aigc_v0, load_scenario
 from edge_marl.kernel import world
 from edge_marl.metrics import episode_metrics, metrics_of
 from edge_marl.scenario import parse_scenario
@@ -84,6 +84,83 @@ def test_episode_worked_out_by_hand() -> None:
         "requests": 4.0,
     }
     assert list(metrics) == list(metrics_of(load_scenario("smoke")))
+
+
+def played_in_slots(choices: list[tuple[int, int]]) -> dict[str, float]:
+    """Gateways send tasks of 200 steps and 20 minutes, which arrive together, in slots of 600 s."""
+    scenario = SCENARIO.with_clock(600.0, hold=False)
+    rows = [[600_000 * k, 1_200_000, 200, 0, gateway] for k in range(3) for gateway in (0, 1)]
+    env: Any = edge_aigc_v0.parallel_env(scenario)
+    env.reset(options={"workload": Workload(draw_topology(scenario), np.array(rows))})
+    for pair in choices:
+        env.step(dict(zip(env.agents, pair, strict=True)))
+    metrics: dict[str, float] = env.metrics()
+    return metrics
+
+
+def test_a_herd_is_two_gateways_in_one_overload() -> None:
+    together, apart, on_top = (0, 0), (0, 1), (1, 1)
+    assert played_in_slots([together])["herding"] == 1.0  # 200 and 200 of 300 steps
+    assert played_in_slots([apart])["herding"] == 0.0
+    # In the second slot one comes to a server that is in use, and the other elsewhere: no herd.
+    crossed = played_in_slots([apart, (1, 0)])
+    assert crossed["server_crashes"] == 2.0
+    assert crossed["herding"] == 0.0
+    assert played_in_slots([apart, on_top, together])["herding"] == 2 / 3
+    nothing = SCENARIO.num_actions
+    assert math.isnan(played_in_slots([(nothing, nothing)])["herding"])
+
+
+def test_idle_is_up_with_no_task() -> None:
+    # Until 600 s both servers hold one; then both crash, and are empty until 1,200 s.
+    metrics = played_in_slots([(0, 1), (1, 0)])
+    assert metrics["idle_share"] == 1 / 2
+    assert metrics.keys() - play(4)[1].keys() == {"herding", "idle_share"}
+
+
+def test_what_is_down_is_not_idle_and_what_is_too_large_is_no_overload() -> None:
+    """A log by hand: a queue, an outage and a restart, two servers, of 100 steps each."""
+    tasks = np.zeros((6, world.NUM_TASK_COLUMNS), dtype=np.int64)
+    tasks[:, world.DEMAND] = 60
+    sent = [world.PLACE, world.STATUS, world.START, world.END]
+    tasks[:, sent] = [
+        [0, world.ADMITTED, 0, 40],
+        [0, world.DENIED, 10, 10],  # its line is full, and another came too: a herd
+        [0, world.DENIED, 10, 10],
+        [1, world.DENIED, 20, 20],  # it is down: none, though two came
+        [1, world.DENIED, 20, 20],
+        [0, world.REFUSED, 60, 60],  # alone
+    ]
+    terms = np.zeros((6, world.NUM_TERMS), dtype=np.int64)
+    terms[:, world.STEPS] = 60
+
+    def metrics(terms: Any) -> dict[str, float]:
+        return episode_metrics(
+            EpisodeLog(
+                tasks=tasks,
+                details=np.zeros((6, world.NUM_DETAIL_COLUMNS), dtype=np.int64),
+                rewards=np.zeros(6),
+                num_shown=6,
+                capacity=np.array([100, 100]),
+                energy_mj=None,
+                has_cloud=False,
+                server_crashes=np.array([1, 0]),
+                num_services=1,
+                clock_ms=100,
+                illegal_actions=0,
+                terms=terms,
+                in_slots=True,
+                restart_ms=25,
+                outages=np.array([[15, 1, 10], [20, 1, 20], [90, 1, 50]]),
+            )
+        )
+
+    found = metrics(terms)
+    assert found["herding"] == 1 / 4
+    # 40 and 25 of 100 ms at the first server; down from 15 to 40 and from 90 on at the second.
+    assert found["idle_share"] == (200 - 40 - 25 - 25 - 10) / 200
+    terms[1:3, world.STEPS] = 120  # larger than the server
+    assert metrics(terms)["herding"] == 0.0
 
 
 def test_metrics_so_far_count_running_tasks_as_unfinished() -> None:

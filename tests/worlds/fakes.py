@@ -20,7 +20,7 @@ from edge_marl.benchmarks.records.records import (
     write_plan,
     write_record,
 )
-from edge_marl.benchmarks.report.columns import COLUMNS
+from edge_marl.benchmarks.report.columns import PRICE, SCORE, columns_of
 from edge_marl.scenario import load_scenario
 
 EPISODES = 4
@@ -57,7 +57,9 @@ def cell_record(cell: Cell, level: float, **metrics: float | None) -> Record:
     episodes = []
     for k in range(cell.episodes):
         values: dict[str, float | None] = {
-            column.name: 0.01 * (k + 1) for column in COLUMNS if column.name != "normalised_score"
+            column.name: 0.01 * (k + 1)
+            for column in columns_of(cell.scenario)
+            if column.name not in (SCORE, PRICE)
         }
         values |= {"utility": level + k, "utility_per_task": (level + k) / 60, **metrics}
         episodes.append(EpisodeResult(workload=f"w{k}", metrics=values))

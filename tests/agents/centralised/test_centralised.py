@@ -25,8 +25,13 @@ from gymnasium.vector import AutoresetMode
 from edge_marl import EdgeAIGCRows, edge_aigc_v0
 from edge_marl.agents import Agent, Trainer, TrainProgress, load, make
 from edge_marl.agents.centralised import settings as centralised_settings
-from edge_marl.agents.centralised.settings import MappoConfig, MixingConfig, QmixConfig
-from edge_marl.agents.centralised.trainers import MappoTrainer, QmixTrainer, VdnTrainer
+from edge_marl.agents.centralised.settings import HappoConfig, MappoConfig, MixingConfig, QmixConfig
+from edge_marl.agents.centralised.trainers import (
+    HappoTrainer,
+    MappoTrainer,
+    QmixTrainer,
+    VdnTrainer,
+)
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError
@@ -36,7 +41,7 @@ from edge_marl.workload import Workload
 if TYPE_CHECKING:
     from edge_marl.agents.centralised.mixing import MixingLearner
 
-NAMES = ["mappo", "qmix", "vdn"]
+NAMES = ["happo", "mappo", "qmix", "vdn"]
 SMOKE = load_scenario("smoke")
 every_learner = pytest.mark.parametrize("name", NAMES)
 needs_torchrl = pytest.mark.skipif(
@@ -109,7 +114,8 @@ def share_of_optimum(agent: Agent) -> float:
 
     def choose(seen: Any, mask: Any) -> Any:
         flat = seen.reshape(-1, seen.shape[-1])
-        info = {"action_mask": mask.reshape(-1, mask.shape[-1])}
+        gateway = np.tile(np.arange(mask.shape[1]), len(mask))
+        info = {"action_mask": mask.reshape(-1, mask.shape[-1]), "agent_index": gateway}
         return agent.act(flat, info).reshape(mask.shape[:2])
 
     return float(play_split(some_workloads(), choose)[0].sum() / optimum())
@@ -118,6 +124,8 @@ def share_of_optimum(agent: Agent) -> float:
 def small_trainer(name: str, scenario: Scenario, **settings: Any) -> Trainer:
     if name == "mappo":
         return MappoTrainer(scenario, MappoConfig(**{"hidden": (16,), "rollout": 4, **settings}))
+    if name == "happo":
+        return HappoTrainer(scenario, HappoConfig(**{"hidden": (16,), "rollout": 4, **settings}))
     small = {"hidden": (16,), "batch_size": 8, "num_envs": 4, **settings}
     if name == "qmix":
         return QmixTrainer(scenario, QmixConfig(**small))
@@ -135,7 +143,8 @@ def small_agent(name: str) -> Agent:
 def test_gateways_learn_to_split(name: str, seed: int) -> None:
     trainer = make(name, SPLIT)
     assert isinstance(trainer, Trainer)
-    budget = 16_000 if name == "mappo" else 8_000  # on-policy: each decision is learned from once
+    # On-policy, each decision is learned from once.
+    budget = 16_000 if name in ("happo", "mappo") else 8_000
     assert share_of_optimum(trainer.train(SPLIT, budget, seed)) >= 0.95
 
 
@@ -326,6 +335,7 @@ def test_without_torchrl_the_error_says_what_to_install(
     with pytest.raises(AgentError, match=message):
         make(name, SMOKE)
     kinds: dict[str, type[Trainer]] = {
+        "happo": HappoTrainer,
         "mappo": MappoTrainer,
         "qmix": QmixTrainer,
         "vdn": VdnTrainer,

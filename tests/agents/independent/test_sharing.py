@@ -31,14 +31,14 @@ from edge_marl.testing import check_agent
 GATEWAYS = 3
 SLOTS = load_scenario("smoke").with_gateways(GATEWAYS).with_clock(600.0, hold=True)
 CITY = load_scenario("campus").with_clock(10.0, hold=False)
-NAMES = ["ippo", "iadsac", "mappo"]
+NAMES = ["happo", "ippo", "iadsac", "mappo"]
 
 
 def small_trainer(name: str, scenario: Scenario, sharing: str, **others: Any) -> LearningTrainer:
     """A trainer with a small network."""
     made: Any = make(name, scenario)
     small: dict[str, Any] = {"num_envs": 4, "sharing": sharing}
-    if name == "mappo":
+    if name in ("happo", "mappo"):
         small |= {"rollout": 8, "hidden": (16, 16)}
     else:
         small |= {"batch_size": 32, "decisions_per_update": 64}

@@ -21,7 +21,7 @@ from edge_marl.benchmarks.report.stats import estimate
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.draw import draw_workload
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.evidence import gap_told, read_evidence, rows_of_game
+from edge_marl.scenario.evidence import by_utility, gap_told, read_evidence, rows_of_game
 
 SMOKE = load_scenario("smoke-game")
 
@@ -37,6 +37,16 @@ def test_evidence_is_of_the_game_and_holds(name: str) -> None:
     assert rule(agents, in_turn, events) == evidence["rule"]
     assert all(evidence["rule"].values())
     assert evidence["workloads"] == 100
+    reference, utility = evidence["reference"]["agent"], evidence["reference"]["utility_per_task"]
+    rows = {IN_TURN + name: row for name, row in in_turn.items()} | {"central": evidence["central"]}
+    assert reference == by_utility(rows)[0]
+    assert rows[reference]["utility_per_task"][0] == pytest.approx(np.mean(utility), abs=1e-4)
+    assert rows[reference]["price"] == [0.0, 0.0, 0.0]
+    assert len(utility) == 100
+    for row in agents.values():
+        missing = 1 - row["utility_per_task"][0] / np.mean(utility)
+        assert row["price"][0] == pytest.approx(missing, abs=2e-4)
+    assert {"hashed", "staggered"} <= agents.keys()
 
 
 @pytest.mark.parametrize("name", list_games())
@@ -103,6 +113,8 @@ def test_new_evidence_is_what_agents_get(tmp_path: Path, monkeypatch: pytest.Mon
         assert evidence["agents"][name]["utility_per_task"] == rounded(estimate(np.array([alone])))
         found = evidence["in_turn"][name]["utility_per_task"]
         assert found == rounded(estimate(np.array([in_turn])))
+    best = evidence["reference"]
+    assert best["utility_per_task"] == played(best["agent"], SMOKE, 3)
     before, slot = played("prophet", SMOKE.on_events(), 3), played("prophet", SMOKE, 3)
     change = np.array([slot]) - np.array([before])
     assert evidence["events"]["prophet"]["difference"] == rounded(estimate(change))

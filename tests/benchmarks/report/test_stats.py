@@ -6,7 +6,7 @@ import pytest
 from scipy import optimize
 from scipy import stats as scipy_stats
 
-from edge_marl.benchmarks.report.columns import COLUMNS, SCORE
+from edge_marl.benchmarks.report.columns import COLUMNS, GAME_COLUMNS, PRICE, SCORE
 from edge_marl.benchmarks.report.intervals import Estimate, FloatArray, iqm, mean, one_of, student
 from edge_marl.benchmarks.report.stats import (
     aggregate,
@@ -17,6 +17,7 @@ from edge_marl.benchmarks.report.stats import (
     estimates,
     has_scale,
     normalise,
+    prices,
     probability_of_improvement,
     profile,
     ratio,
@@ -134,9 +135,19 @@ def test_an_interval_goes_no_further_than_its_metric_can() -> None:
 
 
 def test_the_limits_of_columns_are_those_of_their_metrics() -> None:
-    for column in COLUMNS:
-        if column.name != SCORE:
+    for column in COLUMNS + GAME_COLUMNS:
+        if column.name not in (SCORE, PRICE):
             assert column.limits == METRICS[column.name].limits
+
+
+def test_the_price_of_decentralisation_is_the_share_that_is_missing() -> None:
+    reference = np.array([1.0, 2.0, 3.0])
+    assert prices(reference[None], reference).tolist() == [[0.0, 0.0, 0.0]]
+    half = prices(np.array([[0.0, 1.0, 2.0]]), reference)
+    assert half.mean() == 0.5
+    assert estimate(half).low == estimate(half).high  # paired: 1 less on each
+    assert prices(np.array([[2.0, 3.0, 4.0]]), reference).mean() == -0.5
+    assert prices(reference[None], np.array([0.0, 1.0, -1.0])).size == 0
 
 
 def test_values_without_an_aggregate_are_refused() -> None:

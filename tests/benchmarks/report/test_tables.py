@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from edge_marl.benchmarks.plan.cells import Cell
+from edge_marl.benchmarks.plan.cells import Arena, Cell
 from edge_marl.benchmarks.records.records import record_path, write_record
 from edge_marl.benchmarks.report import report_figures
 from edge_marl.benchmarks.report.as_json import to_json
 from edge_marl.benchmarks.report.as_page import to_html
 from edge_marl.benchmarks.report.as_text import print_sheets, sheets_of, to_csv, to_markdown
+from edge_marl.benchmarks.report.columns import PRICE
 from edge_marl.benchmarks.report.comparisons import Analysis, Report
 from edge_marl.benchmarks.report.intervals import iqm
 from edge_marl.benchmarks.report.report import make_report
@@ -25,6 +26,8 @@ from edge_marl.benchmarks.report.report_figures import draw_all
 from edge_marl.benchmarks.report.stats import COVERAGE, estimate
 from edge_marl.benchmarks.report.tables import build_tables
 from edge_marl.errors import RecordError
+from edge_marl.scenario import load_scenario
+from edge_marl.scenario.evidence import reference_of
 from tests.worlds import fakes
 
 FILES = ("table.md", "table.csv", "report.json", "report.html")
@@ -51,6 +54,37 @@ def test_a_row_holds_the_statistics_of_its_records(tmp_path: Path) -> None:
     first = rows_of(tmp_path)[0]
     assert float(first["normalised_score_mean"]) == pytest.approx(expected.mean())
     assert first["runs"] == first["runs_planned"] == "2"
+
+
+def test_tables_of_games_have_herding_and_the_price_of_decentralisation(tmp_path: Path) -> None:
+    game = load_scenario("smoke-game")
+    shipped = reference_of(game)
+    assert shipped is not None
+    name, utility = shipped
+    plan = fakes.plan().model_copy(update={"arenas": (Arena(scenario=game, api="parallel"),)})
+    fakes.make_run(tmp_path, plan, {"greedy": 20.0, "student": 50.0})
+    (table,) = build_tables(tmp_path)
+    own = np.array(utility[: fakes.EPISODES])
+    got = np.mean([(20.0 + k) / 60 for k in range(fakes.EPISODES)])
+    greedy = next(row for row in table.rows if row.agent.name == "greedy")
+    assert greedy.estimates[PRICE].value == pytest.approx(1 - got / own.mean())
+    text = to_markdown(report_of(tmp_path))
+    assert "| herding (%) | price of decentralisation (%) |" in text
+    assert f"less utility per task than {name}, which" in text
+    first = rows_of(tmp_path)[0]
+    assert float(first["herding"]) > 0
+    assert first[f"{PRICE}_low"] <= first[PRICE] <= first[f"{PRICE}_high"]
+    validation = plan.model_copy(update={"split": "validation"})
+    fakes.make_run(tmp_path / "other", validation, {"greedy": 20.0, "student": 50.0})
+    (other,) = build_tables(tmp_path / "other")
+    assert all(PRICE not in row.estimates for row in other.rows)
+
+
+def test_tables_of_tiers_have_neither(tmp_path: Path) -> None:
+    fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
+    text = to_markdown(report_of(tmp_path)) + to_csv(report_of(tmp_path))
+    assert "herding" not in text
+    assert "decentralisation" not in text
 
 
 def test_rows_are_sorted_by_score_and_holes_come_last(tmp_path: Path) -> None:

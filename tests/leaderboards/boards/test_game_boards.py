@@ -13,6 +13,8 @@ import pytest
 from edge_marl import draw_workload, load_scenario
 from edge_marl.leaderboards.boards.board import Board, read_boards
 from edge_marl.leaderboards.boards.build import build
+from edge_marl.leaderboards.boards.tables import to_csv, to_page
+from edge_marl.scenario.evidence import read_evidence
 from tests.worlds import forging
 
 CENTRAL = {"execution": "central", "sharing": "none", "information": "state", "parameters": 1234}
@@ -62,6 +64,23 @@ def test_pages_have_a_table_per_class(root: Path, board: Board, tmp_path: Path) 
     assert [fact["execution"] for fact in facts] == ["decentralised", "central"]
     with (tmp_path / "leaderboard.csv").open(newline="") as file:
         assert [row["parameters"] for row in csv.DictReader(file)] == ["0", "1234"]
+
+
+def test_a_game_has_herding_and_the_price_of_decentralisation(board: Board, root: Path) -> None:
+    evidence = read_evidence(board.scenario)
+    assert evidence is not None
+    prophet = evidence["agents"]["prophet"]
+    row = board.rows[0]
+    assert row.submission.agent.name == "prophet"
+    for name, metric in (("price_of_decentralisation", "price"), ("herding", "herding")):
+        found = row.estimates[name]
+        assert [found.value, found.low, found.high] == pytest.approx(prophet[metric], abs=1e-4)
+    page = to_page(board)
+    assert "| herding (% of slots) | price (of decentralisation, %) |" in page
+    assert f"than `{evidence['reference']['agent']}`" in page
+    assert "herding" not in to_page(next(b for b in read_boards(root) if not b.is_game))
+    header = to_csv([board]).splitlines()[0].split(",")
+    assert "price_of_decentralisation_low" in header
 
 
 def test_the_player_shows_what_the_log_says(root: Path, board: Board, tmp_path: Path) -> None:
