@@ -73,7 +73,8 @@ def test_tables_of_games_have_herding_and_the_price_of_decentralisation(tmp_path
     assert f"less utility per task than {name}, which" in text
     first = rows_of(tmp_path)[0]
     assert float(first["herding"]) > 0
-    assert first[f"{PRICE}_low"] <= first[PRICE] <= first[f"{PRICE}_high"]
+    low, price, high = (float(first[PRICE + end]) for end in ("_low", "", "_high"))
+    assert low < price < high
     validation = plan.model_copy(update={"split": "validation"})
     fakes.make_run(tmp_path / "other", validation, {"greedy": 20.0, "student": 50.0})
     (other,) = build_tables(tmp_path / "other")
