@@ -50,6 +50,9 @@ class Agent(ABC):
     """Id in checkpoints; the registered name."""
     deterministic: ClassVar[bool] = False
     """Whether the actions are the same for every seed of `reset`."""
+    stateless: ClassVar[bool] = False
+    """Whether an action depends on nothing but what its row sees now, to the last bit: then rows in
+    which there is nothing to decide need not be asked."""
     central: ClassVar[bool] = False
     """Whether it decides for all gateways of a game together, on what all of them see: the rows of
     an episode are then its gateways, in order. A board ranks it apart."""

@@ -85,7 +85,7 @@ def play(
     ) -> npt.NDArray[np.int64]:
         shown, idle = shown_to_gateways(info["action_mask"])
         known = {"action_mask": shown, "agent_index": info["agent_index"].ravel()}
-        action = policy.act(observation.reshape(len(shown), -1), known)
+        action = policy.act(observation.reshape(len(shown), -1), known, ~idle.ravel())
         return np.where(idle, scenario.num_actions, action.reshape(idle.shape))
 
     return _play(rows, policy, choose, workloads, progress)
@@ -111,6 +111,7 @@ class Gateways:
         self._count = count = scenario.gateways.count
         in_slots = scenario.api == "parallel"
         self._alone = in_slots and not (agent.central or agent.deterministic)
+        self._stateless = agent.stateless and not self._alone
         agents = [_copy_of(agent) for _ in range(count)] if self._alone else [agent]
         self._agents = [CheckedAgent(one) for one in agents]
 
@@ -124,20 +125,30 @@ class Gateways:
             agent.reset(gateway_seed(seed, gateway) if self._alone else seed)
 
     def act(
-        self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+        self,
+        observation: npt.NDArray[np.float32],
+        info: Mapping[str, Any],
+        decides: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.int64]:
         """Return one choice per row; rows are (episode, gateway), (E * G, ...).
 
         Args:
             observation: (E * G, D) what each gateway sees.
             info: as in `Agent.act`; the mask is as `shown_to_gateways` gives it.
+            decides: (E * G,) rows whose choice counts. The others are asked as well, unless the
+                agent is `stateless`.
 
         Raises:
             AgentError: the agent's code raised, or returned something else.
         """
-        if not self._alone:
+        if not (self._alone or self._stateless):
             return self._agents[0].act(observation, info)
-        action = np.empty(len(observation), dtype=np.int64)
+        action = np.zeros(len(observation), dtype=np.int64)
+        if self._stateless:
+            if decides.any():
+                known = {name: value[decides] for name, value in info.items()}
+                action[decides] = self._agents[0].act(observation[decides], known)
+            return action
         for gateway, agent in enumerate(self._agents):
             own = slice(gateway, None, self._count)
             known = {name: value[own] for name, value in info.items()}

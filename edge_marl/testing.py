@@ -87,6 +87,7 @@ class _Check:
         )
         self._legal(actions)
         self._repeatable(actions)
+        self._stateless(actions)
         self._rows_alone(actions)
         self._arrays_untouched()
         self._without_mask()
@@ -144,6 +145,17 @@ class _Check:
             not self.agent.deterministic or bool((other == actions).all()),
             f"{self.name} says deterministic = True, but acts differently for seeds 1 and 2: "
             "leave `deterministic` False",
+        )
+
+    def _stateless(self, actions: npt.NDArray[Any]) -> None:
+        if not self.agent.stateless:
+            return
+        self.agent.reset(2)
+        info = {"action_mask": self.masks[-1].copy(), "agent_index": self.gateways[-1].copy()}
+        _expect(
+            bool((self.act(self.seen[-1].copy(), info) == actions[-1]).all()),
+            f"{self.name} says stateless = True, but acts differently where it has decided on "
+            "nothing before, or for another seed: leave `stateless` False",
         )
 
     def _rows_alone(self, actions: npt.NDArray[Any]) -> None:

@@ -39,7 +39,7 @@ Shares = npt.NDArray[np.float64]
 class Heuristic(Agent):
     """Decides on what it sees now and keeps nothing between decisions."""
 
-    deterministic = True
+    deterministic = stateless = True
     heeds_room = True
     """Whether it says no, where it may, to a task that fits nowhere."""
 
@@ -66,7 +66,7 @@ class Heuristic(Agent):
 class RandomHeuristic(Heuristic):
     """Base of those who draw lots. Row i draws from the i-th stream of the seed."""
 
-    deterministic = False
+    deterministic = stateless = False
 
     def reset(self, seed: int) -> None:
         """Start new streams."""
@@ -100,6 +100,7 @@ class RoundRobin(Heuristic):
     Published: the services of one server are neighbours, so consecutive tasks meet on one server.
     """
 
+    stateless = False
     heeds_room = False
 
     def reset(self, seed: int) -> None:

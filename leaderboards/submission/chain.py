@@ -156,7 +156,7 @@ def chooser_of(
     if not isinstance(agent, CentralAgent):
         policy = Gateways(agent, scenario)
         policy.reset(seed)
-        return lambda moment: policy.act(moment.observation, moment.info)
+        return lambda moment: policy.act(moment.observation, moment.info, moment.going)
     seats: list[ChooseAll] = []
 
     def choose(moment: Moment) -> npt.NDArray[np.int64]:

@@ -76,6 +76,10 @@ class Liar(Fair):
     deterministic = True
 
 
+class Stateful(Fair):
+    stateless = True
+
+
 class GlobalDice(Fair):
     def act(self, observation: Observations, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
         np.random.rand()  # noqa: NPY002
@@ -123,6 +127,7 @@ class Amnesiac(Fair):
         (Forgetless, "acts differently after a second reset"),
         (OneGenerator, "acts differently with 1 rows than with 6"),
         (Liar, "says deterministic = True"),
+        (Stateful, "says stateless = True"),
         (GlobalDice, "changes NumPy's or torch's global random state"),
         (Scribbler, "writes into the observations"),
         (Batchy, "acts differently with 1 rows"),

@@ -5,6 +5,9 @@ import pytest
 
 from edge_marl.agents import make
 from edge_marl.agents.base import Agent
+from edge_marl.agents.play import play
+from edge_marl.benchmarks.release.evidence import heuristics
+from edge_marl.draw import draw_workload
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
 from tests.worlds.by_hand import make_world, observe
@@ -120,3 +123,19 @@ def test_heuristics_decide_in_every_base_tier(tier: str, name: str) -> None:
     assert action.shape == (2,)
     assert action.dtype == np.int64
     assert (action < scenario.num_actions).all()
+
+
+SMOKE_GAME = load_scenario("smoke-game")
+
+
+@pytest.mark.parametrize("name", heuristics(SMOKE_GAME))
+def test_gateways_without_a_task_are_asked_only_if_that_changes_what_comes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make(name, SMOKE_GAME)
+    assert isinstance(agent, Agent)
+    drawn = [draw_workload(SMOKE_GAME, k, split="validation") for k in range(3)]
+    found = play(agent, SMOKE_GAME, drawn, 0, api="parallel").metrics
+    monkeypatch.setattr(type(agent), "stateless", False)
+    asked = play(agent, SMOKE_GAME, drawn, 0, api="parallel").metrics
+    assert repr(asked) == repr(found)

@@ -193,7 +193,7 @@ def test_lots_of_a_gateway_are_the_same_alone() -> None:
 
     def choose(moment: Moment) -> npt.NDArray[np.int64]:
         seen.append(moment)
-        chosen.append(whole.act(moment.observation, moment.info))
+        chosen.append(whole.act(moment.observation, moment.info, moment.going))
         return chosen[-1]
 
     play_episodes(GAME, WORKLOADS[:5], choose)
