@@ -33,7 +33,7 @@ PACKAGES = {
         {"references"},
     ],
     "benchmarks": [
-        *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"speed"}),
+        *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"speed"}, {"robustness"}),
         {"release", "study", "measure"},
     ],
     "leaderboards": [{"submission"}, {"policies"}, {"verification", "boards"}],

@@ -5,10 +5,7 @@
 A maintainer's tool, run when a tier is released. The rule is here and the figures of the city are
 in `city.toml`; the files are what came out, frozen as the tier is, and a test makes them again.
 
-* **Sizes.** Half and twice the servers and the gateways. The load goes with the servers, and the
-  sides of the area with the square root of them, so that as many servers as before lie around a
-  gateway (up to the largest area that a scenario may have). Hot spots keep their size, and their
-  number goes with the gateways. Half a gateway or half a hot spot is rounded up.
+* **Sizes.** Half and twice the servers and the gateways, and all that goes with them (`resized`).
 * **City.** The devices, models, demands and deadlines of `city.toml`, as many models and types as
   the tier has. Capacities and deadlines are scaled to the tier's means, and the rate of arrivals is
   such that `offered_load` is the tier's: work in denoising steps, run time by slowdown.
@@ -19,7 +16,6 @@ there is no test set: a policy could not be moved.
 
 from __future__ import annotations
 
-import math
 import tomllib
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +29,7 @@ from edge_marl.errors import RecordError, ScenarioError
 from edge_marl.files import write_file
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
-from edge_marl.scenario.generalisation import TITLES
+from edge_marl.scenario.generalisation import TITLES, resized
 from edge_marl.scenario.servers import DeviceServers
 from edge_marl.scenario.writing import as_toml
 from edge_marl.workload.topology import offered_load
@@ -41,9 +37,6 @@ from edge_marl.workload.topology import offered_load
 __all__ = ["main", "make_test_set", "release"]
 
 CITY = Path(__file__).with_name("city.toml")
-
-LARGEST_KM = 10_000.0
-"""Side of an area that a scenario may have (`Gateways.area_km`)."""
 
 Facts = dict[str, Any]
 
@@ -93,31 +86,13 @@ def make_test_set(tier: Scenario, end: str) -> Scenario:
     facts |= {"name": f"{tier.name}-{end}", "test_set_of": tier.name}
     if end in SIZES:
         factor, told = SIZES[end]
-        made = _resized(facts | {"summary": f"{tier.name} with {told}, load in proportion"}, factor)
+        facts["summary"] = f"{tier.name} with {told}, load in proportion"
+        made = resized(Scenario.model_validate(facts), factor)
     else:
         told = "with other devices, models, demands and deadlines, load as there"
         made = _moved(facts | {"summary": f"{tier.name} {told}"}, tier)
     _check_sizes(tier, made)
     return made
-
-
-def _resized(facts: Facts, factor: Fraction) -> Scenario:
-    """Return the scenario of `facts`, so many times as large."""
-    servers, gateways = dict(facts["servers"]), dict(facts["gateways"])
-    arrivals = dict(facts["arrivals"])
-    before = servers["count"]
-    servers["count"] = math.ceil(before * factor)
-    gateways["count"] = math.ceil(gateways["count"] * factor)
-    share = servers["count"] / before
-    sides = gateways.get("area_km", [1.0, 1.0])
-    longer = [min(side * math.sqrt(share), LARGEST_KM) for side in sides]
-    gateways["area_km"] = [round(side, 3) for side in longer]
-    arrivals["rate_per_s"] = _digits(arrivals["rate_per_s"] * share, 6)
-    if hot := arrivals.get("hot_spots"):
-        arrivals["hot_spots"] = hot | {"count": math.ceil(hot["count"] * factor)}
-    return Scenario.model_validate(
-        facts | {"servers": servers, "gateways": gateways, "arrivals": arrivals}
-    )
 
 
 def _moved(facts: Facts, tier: Scenario) -> Scenario:
@@ -143,7 +118,7 @@ def _moved(facts: Facts, tier: Scenario) -> Scenario:
     }
     made = Scenario.model_validate(facts | {"servers": servers, "tasks": tasks})
     rate = made.arrivals.rate_per_s * offered_load(tier) / offered_load(made)
-    arrivals = facts["arrivals"] | {"rate_per_s": _digits(rate, 3)}
+    arrivals = facts["arrivals"] | {"rate_per_s": float(f"{rate:.3g}")}
     return Scenario.model_validate(made.model_dump(mode="json") | {"arrivals": arrivals})
 
 
@@ -191,10 +166,6 @@ def _comment(tier: Scenario, end: str) -> str:
         return head
     lines = CITY.read_text("utf-8").splitlines()
     return "\n".join([head, "", *(line[2:] for line in lines if line.startswith("#"))])
-
-
-def _digits(value: float, digits: int) -> float:
-    return float(f"{value:.{digits}g}")
 
 
 def _mean(values: Any) -> float:

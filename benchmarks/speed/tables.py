@@ -28,6 +28,13 @@ class Table:
     words: int = 1
     """Columns of words; the others are numbers."""
 
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        head, *rows = self.rows
+        rules = [":--" if at < self.words else "--:" for at in range(len(head))]
+        lines = [f"| {' | '.join(row)} |" for row in (head, rules, *rows)]
+        return f"**{self.title}**\n\n" + "\n".join(lines)
+
 
 def tables_of(findings: Findings) -> Iterator[Table]:
     """Return the tables that the findings have rows for."""
@@ -124,10 +131,5 @@ def machine_line(findings: Findings) -> str:
 
 def markdown(findings: Findings) -> str:
     """Return all of it as Markdown."""
-    parts = [f"{COUNTING}\n\n{machine_line(findings)}"]
-    for table in tables_of(findings):
-        head, *rows = table.rows
-        rules = [":--" if at < table.words else "--:" for at in range(len(head))]
-        lines = [f"| {' | '.join(row)} |" for row in (head, rules, *rows)]
-        parts.append(f"**{table.title}**\n\n" + "\n".join(lines))
-    return "\n\n".join(parts)
+    tables = [table.markdown() for table in tables_of(findings)]
+    return "\n\n".join([f"{COUNTING}\n\n{machine_line(findings)}", *tables])

@@ -8,14 +8,14 @@ import typer
 from typer.core import TyperGroup
 
 from edge_marl.cli import data, leaderboard, scenarios, season
-from edge_marl.cli.agents import agents
 from edge_marl.cli.bench import bench
 from edge_marl.cli.evaluate import evaluate
+from edge_marl.cli.lists import agents, suites
 from edge_marl.cli.report import report
 from edge_marl.cli.reproduce import reproduce
+from edge_marl.cli.robustness import robustness
 from edge_marl.cli.run import run
 from edge_marl.cli.submit import submit
-from edge_marl.cli.suites import suites
 from edge_marl.cli.train import train
 from edge_marl.cli.verify import verify
 from edge_marl.console import EXIT_CODES, run_app
@@ -39,7 +39,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, report, reproduce, suites, agents, train, evaluate, submit, verify, bench):
+for command in (
+    *(run, report, reproduce, suites, agents, train, evaluate, robustness),
+    *(submit, verify, bench),
+):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (
     (scenarios.app, "scenarios"),

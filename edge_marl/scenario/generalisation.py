@@ -6,6 +6,12 @@ the tier (`edge_marl/tiers/generalisation/`): half and twice its size, and anoth
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+from typing import Any
+
+from pydantic import ValidationError
+
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario.reading import load_scenario
 from edge_marl.scenario.scenario import Scenario
@@ -16,10 +22,14 @@ __all__ = [
     "TITLES",
     "check_trainable",
     "labels_of",
+    "resized",
     "test_sets",
     "tier_of",
     "title_of",
 ]
+
+LARGEST_KM = 10_000.0
+"""Side of an area that a scenario may have (`Gateways.area_km`)."""
 
 NEW_DAYS = "new days"
 TITLES = {"half": "half", "double": "double", "city": "new city"}
@@ -76,6 +86,49 @@ def title_of(test_set: Scenario) -> str:
         return NEW_DAYS
     end = test_set.name.removeprefix(f"{test_set.test_set_of}-")
     return TITLES.get(end, end)
+
+
+def resized(scenario: Scenario, factor: Fraction) -> Scenario:
+    """Return the scenario so many times as large, with the same load per server.
+
+    The numbers of servers and gateways are multiplied. The load goes with the servers, and the
+    sides of the area with the square root of them, so that as many servers as before lie around a
+    gateway (up to the largest area that a scenario may have). Hot spots keep their size, and their
+    number goes with the gateways. Parts of a server, a gateway or a hot spot are rounded up.
+
+    Args:
+        scenario: whose servers are not written out one by one.
+        factor: above 0.
+
+    Raises:
+        ScenarioError: what comes out is no scenario.
+    """
+    facts: dict[str, Any] = scenario.model_dump(mode="json", exclude_defaults=True)
+    servers, arrivals = dict(facts["servers"]), dict(facts["arrivals"])
+    if "count" not in servers:
+        raise ScenarioError(
+            f"scenario '{scenario.name}' has its servers written out (law = 'given'): it has no "
+            "other size"
+        )
+    gateways = dict(facts.get("gateways", {}))
+    before = servers["count"]
+    servers["count"] = math.ceil(before * factor)
+    gateways["count"] = math.ceil(scenario.gateways.count * factor)
+    share = servers["count"] / before
+    longer = [min(side * math.sqrt(share), LARGEST_KM) for side in scenario.gateways.area_km]
+    gateways["area_km"] = [round(side, 3) for side in longer]
+    arrivals["rate_per_s"] = float(f"{arrivals['rate_per_s'] * share:.6g}")
+    if hot := arrivals.get("hot_spots"):
+        arrivals["hot_spots"] = hot | {"count": math.ceil(hot["count"] * factor)}
+    try:
+        return Scenario.model_validate(
+            facts | {"servers": servers, "gateways": gateways, "arrivals": arrivals}
+        )
+    except ValidationError as error:
+        rule = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ScenarioError(
+            f"'{scenario.label}' with {gateways['count']} gateways: {rule}"
+        ) from None
 
 
 def check_trainable(scenario: Scenario) -> None:

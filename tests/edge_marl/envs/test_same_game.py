@@ -72,7 +72,15 @@ def released(name: str) -> Game:
     return Game(scenario, draw_workload(scenario, 0, split="test"), seed=0)
 
 
+def asleep(game: Game) -> Game:
+    """The same game with gateways that sleep a third of the time."""
+    slot_s = game.scenario.clock.slot_s
+    scenario = game.scenario.with_sleep(6 * slot_s, 3 * slot_s)
+    return Game(scenario, draw_workload(scenario, 0, split="test"), seed=0)
+
+
 SHORT += [released(name) for name in list_games()]
+SHORT += [asleep(released("paper-game")), asleep(extended(5.0, hold=True, **TERMS))]
 SHORT += [extended(), extended(5.0), extended(5.0, hold=True), extended(5.0, True, **TERMS)]
 
 

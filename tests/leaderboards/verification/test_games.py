@@ -16,7 +16,7 @@ from edge_marl import draw_workload, load_scenario
 from edge_marl.agents import Agent, make
 from edge_marl.agents.play import Gateways, gateway_seed
 from edge_marl.errors import AgentError
-from edge_marl.leaderboards.submission.chain import Episode, Moment, play_episodes
+from edge_marl.leaderboards.submission.chain import Episode, Moment, chooser_of, play_episodes
 from edge_marl.leaderboards.submission.files import read_actions, read_chain
 from edge_marl.leaderboards.verification.verify import Verdict, verify
 from tests.leaderboards.verification.mutations import survivors
@@ -70,6 +70,28 @@ def test_the_log_has_the_decisions_of_gateways_with_a_task(good: Path) -> None:
     assert [len(marks) for marks in chain.marks] == log.lengths[0].tolist()
     assert chain.gateways is not None
     assert {len(ends) for ends in chain.gateways} == {8 * GATEWAYS}
+
+
+def test_a_log_of_gateways_that_sleep_replays() -> None:
+    """It has a decision where a gateway is awake and has a task, and gives the same chains."""
+    game = GAME.with_sleep(20_000.0, 20_000.0)
+    workloads = [draw_workload(game, k, split="test") for k in range(10)]
+    agent = make("random", game)
+    assert isinstance(agent, Agent)
+    first = play_episodes(game, workloads, chooser_of(agent, game, workloads, 7))
+    logs = [iter(episode.actions.tolist()) for episode in first]
+
+    def logged(moment: Moment) -> npt.NDArray[np.int64]:
+        chosen = np.zeros(len(moment.going), np.int64)
+        for row in np.flatnonzero(moment.going):
+            chosen[row] = next(logs[row // GATEWAYS])
+        return chosen
+
+    again = play_episodes(game, workloads, logged)
+    assert [episode.head for episode in again] == [episode.head for episode in first]
+    assert all(next(log, None) is None for log in logs)
+    tasks = sum(workload.num_tasks for workload in workloads)
+    assert 0 < sum(len(episode.actions) for episode in first) < tasks  # some slept to the end
 
 
 def test_a_gateways_chain_is_of_what_it_alone_saw_did_and_got() -> None:

@@ -1,4 +1,4 @@
-"""The command `edge-marl agents`."""
+"""The commands `edge-marl agents` and `edge-marl suites`: what there is, by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from edge_marl.console import print_rows
 
-__all__ = ["agents"]
+__all__ = ["agents", "suites"]
 
 
 def agents() -> None:
@@ -25,3 +25,10 @@ def agents() -> None:
         rows.append((name, "learns" if issubclass(kind, Trainer) else "heuristic", summary(kind)))
     rows += [(name, "reference", summary(kind)) for name, kind in references().items()]
     print_rows(rows)
+
+
+def suites() -> None:
+    """List the suites."""
+    from edge_marl.benchmarks.suites import list_suites, load_suite
+
+    print_rows([(name, load_suite(name).summary) for name in list_suites()])
