@@ -91,9 +91,10 @@ def play_crowd(
         seen = observation.reshape(len(shown), -1)
         chosen = np.full(idle.shape, game.num_actions)
         for policy, own in zip(policies, (~replaced, replaced), strict=True):
+            decides = own & ~idle
             if own.any():  # all rows are passed: a row's number says whose it is
-                action = policy.act(seen, known).reshape(idle.shape)
-                chosen = np.where(own & ~idle, action, chosen)
+                action = policy.act(seen, known, decides.ravel()).reshape(idle.shape)
+                chosen = np.where(decides, action, chosen)
         try:
             observation, _, terminated, truncated, info = rows.step(chosen)
         except ActionError as error:

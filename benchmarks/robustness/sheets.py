@@ -42,7 +42,7 @@ AT_ONCE = 2**28
 
 METRICS = (
     *("utility_per_task", "on_time_rate", "lost_fraction"),
-    *("server_crash_rate", "gateway_fairness"),
+    *("server_crash_rate", "herding", "gateway_fairness"),
 )
 """Metrics of an episode that are kept of whole games."""
 

@@ -31,7 +31,7 @@ def tables_of(findings: Findings) -> Iterator[Table]:
             ],
         )
     if points := _played(findings, "scaling"):
-        heads = ("utility per request", "on time", "lost", "crashes", "fairness")
+        heads = ("utility per request", "on time", "lost", "crashes", "herding", "fairness")
         yield Table(
             "Scaling: other numbers of gateways, with the same load per server",
             [
@@ -103,7 +103,7 @@ def _dropout(point: Point) -> tuple[str, ...]:
 
 
 def _scaling(point: Point) -> tuple[str, ...]:
-    names = ("on_time_rate", "lost_fraction", "server_crash_rate", "gateway_fairness")
+    names = ("on_time_rate", "lost_fraction", "server_crash_rate", "herding", "gateway_fairness")
     return (
         point.agent,
         f"{point.at:g}",
