@@ -102,8 +102,13 @@ class HappoLearner(MappoLearner):
         assert isinstance(self._network, OwnNetworks)
         agents = steps["agents"]
         own = self._network.whose(agents["observation"]) == which
-        parts = (agents[name][own] for name in ("observation", "mask", "action", "action_log_prob"))
-        return _Rows(*parts, own.nonzero()[:, 0])
+        return _Rows(
+            observation=agents["observation"][own],
+            mask=agents["mask"][own],
+            action=agents["action"][own],
+            log_prob=agents["action_log_prob"][own],
+            step=own.nonzero()[:, 0],
+        )
 
     def _judge(self, which: int, rows: _Rows) -> tuple[Tensor, Tensor]:
         """Return log-probabilities (n,) of what was done, and entropies (n,), as they are now."""
@@ -134,7 +139,7 @@ class HappoLearner(MappoLearner):
                 gain = torch.minimum(ratio * weight, cut * weight)
                 loss = -share * (gain + config.entropy * entropy).mean()
                 self.optimiser.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(self._own[which].values(), config.max_grad_norm)
                 self.optimiser.step()
                 updates += 1
@@ -148,7 +153,7 @@ class HappoLearner(MappoLearner):
                 value = self._critic(some["state"])
                 loss = nn.functional.smooth_l1_loss(value, some["value_target"])
                 self.optimiser.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(self._critic.parameters(), self._config.max_grad_norm)
                 self.optimiser.step()
                 updates += 1

@@ -11,10 +11,9 @@ tiers. A game is released if
 * random < crash-avoid < the best heuristic, by intervals that do not overlap;
 * the heuristic that is best on the event clock gets less in the slots, paired by workload: 0 is
   outside of the interval;
-* the best in turn is better than every one at once that coordinates nothing, by intervals that do
-  not overlap: what is lost is lost for lack of coordination, and not by the slots themselves;
-* it leaves something even to those that are made for slots, and coordinate without a word: every
-  one at once gets less than the best reference, paired by workload.
+* the best in turn is better than every one at once, by intervals that do not overlap: what is
+  lost is lost for lack of coordination, and not by the slots themselves;
+* every one at once gets less than the best reference, paired by workload: 0 is outside.
 
 The best of the references, `central` and agents in turn, is what the price of decentralisation is
 measured against: what it got on each test workload ships as well.
@@ -57,9 +56,6 @@ __all__ = ["main", "play_game", "release", "rule"]
 Evidence = dict[str, Any]
 
 CENTRAL = "central"
-FOR_SLOTS = ("hashed", "staggered")
-"""Heuristics that coordinate without a word (`agents/heuristics/in_slots.py`): how much of the gap
-they close is a finding, and says nothing against a game."""
 COORDINATION = ("herding", "gateway_fairness", "idle_share")
 """Metrics of the evidence of games besides those of tiers, with intervals."""
 
@@ -176,13 +172,13 @@ def rule(
     """
     random, avoid = (alone[name]["utility_per_task"] for name in ("random", "crash-avoid"))
     best = alone[by_utility(alone)[0]]["utility_per_task"]
-    ends = [row["utility_per_task"][2] for name, row in alone.items() if name not in FOR_SLOTS]
+    highest = max(row["utility_per_task"][2] for row in alone.values())
     together = in_turn[by_utility(in_turn)[0]]["utility_per_task"]
     return {
         "random < crash-avoid": random[2] < avoid[1],
         "crash-avoid < best": avoid[2] < best[1],
         "slots < events": events[by_utility(events)[0]]["difference"][2] < 0,
-        "best at once < best in turn": max(ends) < together[1],
+        "best at once < best in turn": highest < together[1],
         "every one pays a price": all(row["price"][1] > 0 for row in alone.values()),
     }
 

@@ -304,10 +304,12 @@ def test_runs_on_the_single_environment_and_its_masks(name: str) -> None:
     for _ in range(10):
         only = np.zeros_like(info["action_mask"])
         only[np.arange(5), [5, 4, 3, 2, 1]] = 1
-        assert agent.act(seen, {"action_mask": only}).tolist() == [5, 4, 3, 2, 1]
+        who = {"agent_index": info["agent_index"]}  # for those with a network each
+        assert agent.act(seen, {"action_mask": only, **who}).tolist() == [5, 4, 3, 2, 1]
         action = agent.act(seen, info)
-        assert (agent.act(seen, {}) == action).all()
-        assert (agent.act(seen[:3], {}) == action[:3]).all()
+        assert (agent.act(seen, who) == action).all()
+        first = {"agent_index": info["agent_index"][:3]}
+        assert (agent.act(seen[:3], first) == action[:3]).all()
         seen, *_, info = envs.step(action)
 
 
@@ -323,7 +325,8 @@ def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
         assert versions[package] == metadata.version(package)
     seen = np.random.default_rng(0).random((20, 9), dtype=np.float32)
     seen = np.resize(seen, (20, EdgeAIGCRows(1, SMOKE).layout.size))
-    assert (again.act(seen, {}) == agent.act(seen, {})).all()
+    who = {"agent_index": np.arange(20) % SMOKE.gateways.count}
+    assert (again.act(seen, who) == agent.act(seen, who)).all()
 
 
 @every_learner

@@ -33,21 +33,19 @@ def learners(epochs: int = 1) -> tuple[MappoLearner, HappoLearner, TensorDict]:
     from edge_marl.agents.centralised.shared import Game, make_network
 
     game = Game(GAME, 4, 10_000, 0)
-    made = []
-    for kind, config in (
-        (MappoLearner, MappoConfig(sharing="none", epochs=epochs, **SMALL)),
-        (HappoLearner, HappoConfig(epochs=epochs, **SMALL)),
-    ):
-        torch.manual_seed(0)
-        made.append(kind(make_network(GAME, config), game.state_size, config))
-    mappo, happo = made
-    assert isinstance(happo, HappoLearner)
+    of_mappo = MappoConfig(sharing="none", epochs=epochs, **SMALL)
+    of_happo = HappoConfig(epochs=epochs, **SMALL)
+    torch.manual_seed(0)
+    mappo = MappoLearner(make_network(GAME, of_mappo), game.state_size, of_mappo)
+    torch.manual_seed(0)
+    happo = HappoLearner(make_network(GAME, of_happo), game.state_size, of_happo)
     return mappo, happo, happo.play(game)
 
 
 def weights_of(learner: MappoLearner) -> dict[str, Tensor]:
     """The stacked weights of the networks, (G, ...)."""
-    return {k: w.detach().clone() for k, w in learner._network.each.weights.items()}
+    network: Any = learner._network
+    return {k: w.detach().clone() for k, w in network.each.weights.items()}
 
 
 def log_probs(learner: MappoLearner, steps: TensorDict) -> Tensor:

@@ -20,7 +20,7 @@ SLOTS = make_world(**GAME)
 EVENTS = make_world(gateways={"count": 4})
 LINES = make_world(**GAME, queue={"limit": 2})
 BOTH = pytest.mark.parametrize("name", ["hashed", "staggered"])
-FREE = [100, 100, 100]
+FREE = [100.0, 100.0, 100.0]
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_hashed_gateways_agree_on_what_is_better_by_more_than_their_order() -> N
 def test_staggered_gateways_decide_as_if_those_before_had_chosen() -> None:
     # Each takes 20 of 100 steps; a fifth more in the queue costs .2 x .32. So .95 beats a second
     # place at 1, and .9 does not; where two have gone first there is no room at all.
-    half = [50, 50, 50]
+    half = [50.0, 50.0, 50.0]
     for second, taken in ((0.95, [0, 1, 0, 0]), (0.9, [0, 0, 1, 0])):
         seen = {"service_quality": qualities(1.0, second, 0.2)}
         assert servers("staggered", SLOTS, half, **seen) == taken
