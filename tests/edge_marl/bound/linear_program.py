@@ -19,7 +19,8 @@ from scipy.sparse import csr_array
 from edge_marl.bound import Bound
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
-from tests.oracle.reference_sim import ReferenceSimulator, Server
+from tests.oracle.reference_sim import ReferenceSimulator
+from tests.oracle.world import Server
 
 __all__ = ["best_of_program"]
 
