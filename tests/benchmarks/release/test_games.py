@@ -25,6 +25,14 @@ from edge_marl.scenario.evidence import by_utility, gap_told, read_evidence, row
 
 SMOKE = load_scenario("smoke-game")
 
+MISSED = {"campus-game@1": {"best at once < best in turn"}}
+"""Parts of the rule that a released game misses: this one was released before there were `hashed`
+and `staggered`, and without them it holds."""
+
+
+def without(rows: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: row for name, row in rows.items() if name not in names}
+
 
 @pytest.mark.parametrize("name", list_games())
 def test_evidence_is_of_the_game_and_holds(name: str) -> None:
@@ -35,7 +43,11 @@ def test_evidence_is_of_the_game_and_holds(name: str) -> None:
     assert agents.keys() == in_turn.keys() == events.keys() <= set(names())
     assert agents.keys() >= {"random", "crash-avoid", "prophet", "nearest"}
     assert rule(agents, in_turn, events) == evidence["rule"]
-    assert all(evidence["rule"].values())
+    assert {part for part, holds in evidence["rule"].items() if not holds} == MISSED.get(
+        name, set()
+    )
+    before = [without(rows, "hashed", "staggered") for rows in (agents, in_turn, events)]
+    assert all(rule(*before).values())
     assert evidence["workloads"] == 100
     reference, utility = evidence["reference"]["agent"], evidence["reference"]["utility_per_task"]
     rows = {IN_TURN + name: row for name, row in in_turn.items()} | {"central": evidence["central"]}
