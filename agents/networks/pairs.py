@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
 from edge_marl.agents.networks.features import WAIT, SeesOnce, TokenFeatures, longest_ms
-from edge_marl.kernel.world import EXTENDED_TASK_FEATURES
+from edge_marl.kernel.world import EXTENDED_TASK_FEATURES, NOWHERE
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
+from edge_marl.workload.draft import is_linked
 
 __all__ = [
     "PairActor",
@@ -42,10 +43,12 @@ MOST_ROWS = 512
 class PairFeatures(nn.Module):
     """What is seen of the task, a server and a service of it, side by side. It has no weights.
 
-    In the extended model that is what `TokenFeatures` shows, and two numbers that follow: the time
-    left until the deadline where a model that is not resident takes its mean time to load, and what
-    the heuristics take a place to be worth (`heuristics/view.py`, `View.value`). In the base model,
-    where a service shows nothing, each pair has a column of its own, by which it is told.
+    In the extended model that is what `TokenFeatures` shows, whether the server is the gateway's
+    own, which it sees as it is now where telemetry of others is old, and two numbers that follow:
+    the time left until the deadline where a model that is not resident takes its mean time to load,
+    and what the heuristics take a place to be worth (`heuristics/view.py`, `View.value`). In the
+    base model, where a service shows nothing, each pair has a column of its own, by which it is
+    told.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -60,10 +63,11 @@ class PairFeatures(nn.Module):
             self._loading /= longest_ms(layout)
         deadlines = torch.tensor(scenario.tasks.deadline_s or (0.0,), dtype=torch.float64)
         self.register_buffer("deadlines", 1000.0 * deadlines / longest_ms(layout), persistent=False)
+        self._own_server = 0 if is_linked(scenario) else NOWHERE
         self._decline_price = scenario.decline.price if scenario.decline else 0.0
         self.own_size = layout.num_actions
         if layout.extended:
-            self.own_size = self.tokens.service_size + 2 + layout.may_decline
+            self.own_size = self.tokens.service_size + 3 + layout.may_decline
         self.size = self.tokens.task_size + self.tokens.server_size + self.own_size
 
     deadlines: Tensor
@@ -102,12 +106,13 @@ class PairFeatures(nn.Module):
         service = of_places(self.with_nowhere(services.flatten(1, 2)), action)
         delay = of_places(self.with_nowhere(servers[..., 3:4]), self.server_of(action)).squeeze(-1)
         derived = self._derived(observation, task, servers, delay, service)
+        is_own = (self.server_of(action) == self._own_server).to(task.dtype)[..., None]
         if not self._layout.may_decline:
-            return torch.cat([service, derived], dim=-1)
+            return torch.cat([service, is_own, derived], dim=-1)
         declines = (action == self._layout.num_actions - 1).to(task.dtype)[..., None]
         of_no = torch.stack([task[:, 2], -self._decline_price * self._weight(task)], dim=-1)
         derived = torch.where(declines > 0, of_no[:, None], derived)
-        return torch.cat([service, declines, derived], dim=-1)
+        return torch.cat([service, is_own, declines, derived], dim=-1)
 
     def with_nowhere(self, items: Tensor) -> Tensor:
         """Return items (B, N, F) and, where a task may be declined, one more, of zeros."""

@@ -26,7 +26,7 @@ class OutcomeConfig(TianshouConfig, SharingConfig):
     """Decisions per gradient step, of those whose outcome is known."""
     buffer_size: Count = 200_000
     """Decisions kept: older ones were taken among other choices of the rest than are made now."""
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 5e-3
     """Of Adam; falls linearly to 0 over the budget."""
     hidden: tuple[int, ...] = (48, 48)
     """Widths of the hidden layers of the network that scores a pair."""
@@ -35,6 +35,6 @@ class OutcomeConfig(TianshouConfig, SharingConfig):
     start; it falls in a straight line."""
     temperature_end: Positive = 0.02
     """The same at the end of the training."""
-    temperature: Share = 0.0
-    """The same of the trained agent; 0 takes the best action. Where telemetry is old a mixed policy
-    is better: gateways that know the same part ways (as `soft-prophet`)."""
+    temperature: Share = 0.02
+    """The same of the trained agent, which others learnt to meet; 0 takes the best action. Where
+    telemetry is old a mixed policy is better: gateways that know the same part ways."""

@@ -19,7 +19,7 @@ from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
 from edge_marl.agents.soft_actor_critic.trainers import AdsacTrainer
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
-from tests.agents.networks.test_pairs import ROWS, shown, unequal
+from tests.agents.networks.test_pairs import ROWS, own_server_first, shown, unequal
 
 TIERS = ["smoke", "paper", "campus", "metro"]
 
@@ -102,10 +102,11 @@ def test_gradients_are_finite_where_masks_differ_and_where_nothing_is_legal(tier
 
 
 def test_a_server_and_its_services_may_stand_anywhere() -> None:
+    """But for the gateway's own, which a pair is told of."""
     scenario = load_scenario("metro@1")
     observation, mask = shown(scenario)
     layout = ObservationLayout(scenario)
-    order = torch.randperm(layout.num_servers, generator=torch.Generator().manual_seed(1))
+    order = own_server_first(layout)
     task, servers, services = layout.unflatten(observation)
     moved = torch.cat([task, servers[:, order].flatten(1), services[:, order].flatten(1)], dim=1)
     grid = (ROWS, layout.num_servers, layout.num_services)

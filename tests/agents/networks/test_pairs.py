@@ -109,12 +109,30 @@ def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
         torch.testing.assert_close(time_left, late, rtol=0, atol=1e-6)
 
 
+def own_server_first(layout: ObservationLayout) -> Tensor:
+    """The gateway's own server, and the others in another order."""
+    others = torch.randperm(layout.num_servers - 1, generator=torch.Generator().manual_seed(1))
+    return torch.cat([torch.zeros(1, dtype=torch.int64), 1 + others])
+
+
+@pytest.mark.parametrize("tier", ["metro@1", "campus@2"])
+def test_a_pair_shows_whether_the_server_is_the_gateways_own(tier: str) -> None:
+    scenario = load_scenario(tier)
+    observation, mask = shown(scenario)
+    action = legal_first(mask)
+    flag = -3 - bool(scenario.decline)
+    is_own = PairFeatures(scenario)(observation, action)[..., flag]
+    first = action < ObservationLayout(scenario).num_choices
+    assert torch.equal(is_own, first.double())
+    assert 0 < first.sum() < first.numel()
+
+
 def test_a_server_and_its_services_may_stand_anywhere() -> None:
-    """With servers in another order, pairs have the same scores and the state the same value."""
+    """With others than its own in another order pairs keep their scores, the state its value."""
     scenario = load_scenario("metro@1")
     observation, mask = shown(scenario)
     layout = ObservationLayout(scenario)
-    order = torch.randperm(layout.num_servers, generator=torch.Generator().manual_seed(1))
+    order = own_server_first(layout)
     task, servers, services = layout.unflatten(observation)
     moved = torch.cat([task, servers[:, order].flatten(1), services[:, order].flatten(1)], dim=1)
     grid = (ROWS, layout.num_servers, layout.num_services)

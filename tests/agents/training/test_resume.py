@@ -107,7 +107,7 @@ def check_cut_in_two(trainer: LearningTrainer, scenario: Scenario, tmp_path: Pat
     assert any(not torch.equal(before[key], after[key]) for key in before)
 
 
-@pytest.mark.parametrize("name", ["iadsac", "ippo"])
+@pytest.mark.parametrize("name", ["iadsac", "ippo", "outcome"])
 def test_cut_in_slots(name: str, tmp_path: Path) -> None:
     test_cut_in_two_equals_uncut(name, SLOTS, tmp_path)
 
