@@ -19,7 +19,7 @@ from edge_marl.scenario.games import tier_of_game
 from edge_marl.scenario.reading import read_layers
 
 DIGESTS = {"campus-game@1": "59591ace", "metro-game@1": "0863dd75", "paper-game@1": "74ebfd50"}
-DIGESTS |= {"smoke-game@1": "dd9c7bba", "studio-game@1": "8c5fa46a"}
+DIGESTS |= {"smoke-game@1": "dd9c7bba", "studio-game@1": "8c5fa46a", "nation-game@1": "312ca19a"}
 
 
 def test_released_games_never_change() -> None:
