@@ -217,8 +217,8 @@ def test_shares_of_sleep() -> None:
 
 def test_the_opponent_is_the_best_heuristic_that_is_no_agent_here() -> None:
     paper = load_scenario("paper-game")
-    assert held_out(paper, []) == "bid-price"
-    assert held_out(paper, [Player("bid-price")]) == "power-of-two"
+    assert held_out(paper, []) == "staggered"
+    assert held_out(paper, [Player("staggered")]) == "hashed"
     own = paper.with_gateways(4)  # nobody has measured that one
     assert held_out(own, []) == "prophet"
     assert held_out(own, [Player("prophet")]) == "power-of-two"

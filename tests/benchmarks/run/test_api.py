@@ -189,7 +189,9 @@ def test_two_clocks_are_two_rows(tmp_path: Path) -> None:
     text = to_markdown(made)
     assert "## smoke, 2 gateways, event clock" in text
     assert "## smoke, 2 gateways, slots of 60 s" in text
-    assert slots.notes == events.notes  # each has anchors of its own clock, and nothing to add
+    of_games, *others = slots.notes
+    assert of_games.startswith("Herding: ")
+    assert tuple(others) == events.notes  # each has anchors of its own clock, and nothing to add
     assert plan.anchors(clocks[0]).key != plan.anchors(clocks[1]).key
 
 
