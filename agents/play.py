@@ -21,7 +21,7 @@ from edge_marl.scenario import Api, Scenario
 from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
 
-__all__ = ["Gateways", "Played", "gateway_seed", "play", "shown_to_gateways"]
+__all__ = ["Gateways", "Played", "gateway_seed", "play", "play_out", "shown_to_gateways"]
 
 Decide = Callable[[npt.NDArray[np.float32], Mapping[str, Any]], npt.NDArray[np.int64]]
 
@@ -79,16 +79,7 @@ def play(
         return _play(rows, checked, lambda observation, info: choose_all(), workloads, progress)
     policy = Gateways(agent, scenario)
     policy.reset(seed)
-
-    def choose(
-        observation: npt.NDArray[np.float32], info: Mapping[str, Any]
-    ) -> npt.NDArray[np.int64]:
-        shown, idle = shown_to_gateways(info["action_mask"])
-        known = {"action_mask": shown, "agent_index": info["agent_index"].ravel()}
-        action = policy.act(observation.reshape(len(shown), -1), known, ~idle.ravel())
-        return np.where(idle, scenario.num_actions, action.reshape(idle.shape))
-
-    return _play(rows, policy, choose, workloads, progress)
+    return _play(rows, policy, policy.choose, workloads, progress)
 
 
 class Gateways:
@@ -109,6 +100,7 @@ class Gateways:
 
     def __init__(self, agent: Agent, scenario: Scenario) -> None:
         self._count = count = scenario.gateways.count
+        self._nothing = scenario.num_actions
         in_slots = scenario.api == "parallel"
         self._alone = in_slots and not (agent.central or agent.deterministic)
         self._stateless = agent.stateless and not self._alone
@@ -123,6 +115,28 @@ class Gateways:
         """
         for gateway, agent in enumerate(self._agents):
             agent.reset(gateway_seed(seed, gateway) if self._alone else seed)
+
+    def choose(
+        self,
+        observation: npt.NDArray[np.float32],
+        info: Mapping[str, Any],
+        own: npt.NDArray[np.bool_] | None = None,
+    ) -> npt.NDArray[np.int64]:
+        """Return one choice per gateway, (E, G), of what `EdgeAIGCRows` shows; nothing if it idles.
+
+        Args:
+            observation: (E, G, D) what each gateway sees.
+            info: of the rows.
+            own: (E, G) gateways that play this policy, where others do not; they choose nothing.
+
+        Raises:
+            AgentError: the agent's code raised, or returned something else.
+        """
+        shown, idle = shown_to_gateways(info["action_mask"])
+        known = {"action_mask": shown, "agent_index": info["agent_index"].ravel()}
+        decides = ~idle if own is None else own & ~idle
+        action = self.act(observation.reshape(len(shown), -1), known, decides.ravel())
+        return np.where(decides, action.reshape(idle.shape), self._nothing)
 
     def act(
         self,
@@ -208,6 +222,30 @@ def _play(
     workloads: Sequence[Workload],
     progress: Callable[[int], None],
 ) -> Played:
+    actions = play_out(envs, agent, decide, workloads, progress)
+    metrics = [envs.metrics(row) for row in range(len(workloads))]
+    return Played(metrics, actions, envs.log(0))
+
+
+def play_out(
+    envs: EdgeAIGCVectorEnv | EdgeAIGCRows,
+    agent: CheckedAgent | Gateways,
+    decide: Decide,
+    workloads: Sequence[Workload],
+    progress: Callable[[int], None] = lambda finished: None,
+) -> frozenset[int]:
+    """Play one episode per workload to its end; return the actions that were taken.
+
+    Args:
+        envs: as many rows as workloads.
+        agent: says what was wrong with a decision.
+        decide: returns what is done next.
+        workloads: one episode each.
+        progress: called with the number of finished episodes whenever that has changed.
+
+    Raises:
+        AgentError: the agent's code raised, or chose what is no action.
+    """
     observation, info = envs.reset(options={"workloads": list(workloads)})
     over = np.zeros(len(workloads), dtype=bool)
     taken = np.zeros(envs.scenario.num_actions + 1, dtype=bool)
@@ -222,6 +260,4 @@ def _play(
         if (now != over).any():
             progress(int(now.sum()))
         over = now
-    actions = np.flatnonzero(taken[:-1])  # the last is to do nothing
-    metrics = [envs.metrics(row) for row in range(len(workloads))]
-    return Played(metrics, frozenset(actions.tolist()), envs.log(0))
+    return frozenset(np.flatnonzero(taken[:-1]).tolist())  # the last is to do nothing

@@ -16,6 +16,7 @@ __all__ = [
     "EXIT_CODES",
     "FAILED",
     "INTERRUPTED",
+    "names_in",
     "print_rows",
     "problems",
     "results",
@@ -103,3 +104,8 @@ def run_command(command: Callable[..., None]) -> NoReturn:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(epilog=EXIT_CODES)(command)
     run_app(app)
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names that an option lists, separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]

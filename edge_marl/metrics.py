@@ -242,7 +242,8 @@ def _herding(log: EpisodeLog) -> float:
     is of another gateway, whatever becomes of that one: a gateway decides once in a slot. To be
     sent to a server that is down is no overload, and neither is to be larger than any line takes.
     """
-    tasks = log.tasks[log.tasks[:, k.PLACE] != k.NOWHERE]
+    sent = log.tasks[:, k.PLACE] != k.NOWHERE
+    tasks = log.tasks[sent]
     if len(tasks) == 0:
         return math.nan
     server, slot, status = (
@@ -252,7 +253,7 @@ def _herding(log: EpisodeLog) -> float:
     )
     overload = status == k.REFUSED
     if log.terms is not None:
-        large = log.terms[log.tasks[:, k.PLACE] != k.NOWHERE, k.STEPS] > log.capacity[server]
+        large = log.terms[sent, k.STEPS] > log.capacity[server]
         overload |= (status == k.DENIED) & ~large & _busy_servers(log, server, slot)
     order = np.lexsort((server, slot))
     server, slot, overload = server[order], slot[order], overload[order]

@@ -16,6 +16,7 @@ gateways share a network. Of one for each role, the ratio is that of all its gat
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -129,35 +130,32 @@ class HappoLearner(MappoLearner):
         """
         config, share = self._config, len(rows.step) / decided
         updates = 0
-        for _ in range(config.epochs):
-            for part in torch.randperm(len(rows.step)).chunk(config.minibatches):
-                some = _Rows(*(column[part] for column in rows))
-                weight = advantage[some.step]
-                log_prob, entropy = self._judge(which, some)
-                ratio = (log_prob - some.log_prob).exp()
-                cut = ratio.clamp(1 - config.clip, 1 + config.clip)
-                gain = torch.minimum(ratio * weight, cut * weight)
-                loss = -share * (gain + config.entropy * entropy).mean()
-                self.optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                nn.utils.clip_grad_norm_(self._own[which].values(), config.max_grad_norm)
-                self.optimiser.step()
-                updates += 1
+        for part in self.minibatches(len(rows.step)):
+            some = _Rows(*(column[part] for column in rows))
+            weight = advantage[some.step]
+            log_prob, entropy = self._judge(which, some)
+            ratio = (log_prob - some.log_prob).exp()
+            cut = ratio.clamp(1 - config.clip, 1 + config.clip)
+            gain = torch.minimum(ratio * weight, cut * weight)
+            loss = -share * (gain + config.entropy * entropy).mean()
+            self._descend_on(loss, self._own[which].values())
+            updates += 1
         return updates
 
     def _update_critic(self, steps: TensorDict) -> int:
         updates = 0
-        for _ in range(self._config.epochs):
-            for part in torch.randperm(len(steps)).chunk(self._config.minibatches):
-                some = steps[part]
-                value = self._critic(some["state"])
-                loss = nn.functional.smooth_l1_loss(value, some["value_target"])
-                self.optimiser.zero_grad()
-                torch.autograd.backward(loss)
-                nn.utils.clip_grad_norm_(self._critic.parameters(), self._config.max_grad_norm)
-                self.optimiser.step()
-                updates += 1
+        for part in self.minibatches(len(steps)):
+            some = steps[part]
+            value = self._critic(some["state"])
+            loss = nn.functional.smooth_l1_loss(value, some["value_target"])
+            self._descend_on(loss, self._critic.parameters())
+            updates += 1
         return updates
+
+    def _descend_on(self, loss: Tensor, weights: Iterable[Tensor]) -> None:
+        """Take a gradient step in some weights, whose gradients are cut together."""
+        most = self._config.max_grad_norm
+        self.descend(loss, lambda: nn.utils.clip_grad_norm_(weights, most))
 
 
 def make_learner(

@@ -14,13 +14,14 @@ task has one legal choice: its ratio is 1 and its entropy 0, so it moves nothing
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import torch
 from tensordict import TensorDict
 from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential
 from tensordict.nn import TensorDictModule as OnDict
-from torch import nn
+from torch import Tensor, nn
 from torchrl.modules import MLP, MaskedCategorical
 from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
@@ -113,16 +114,24 @@ class MappoLearner(CentralisedLearner):
     def update(self, steps: TensorDict) -> int:
         """Take the gradient steps of one rollout; return how many."""
         updates = 0
-        for _ in range(self._config.epochs):
-            for part in torch.randperm(len(steps)).chunk(self._config.minibatches):
-                losses = self.loss(steps[part])
-                loss = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
-                self.optimiser.zero_grad()
-                loss.backward()
-                self._cut()
-                self.optimiser.step()
-                updates += 1
+        for part in self.minibatches(len(steps)):
+            losses = self.loss(steps[part])
+            loss = losses["loss_objective"] + losses["loss_entropy"] + losses["loss_critic"]
+            self.descend(loss, self._cut)
+            updates += 1
         return updates
+
+    def minibatches(self, rows: int) -> Iterator[Tensor]:
+        """Yield which of so many rows each gradient step is on: all of them, in each epoch."""
+        for _ in range(self._config.epochs):
+            yield from torch.randperm(rows).chunk(self._config.minibatches)
+
+    def descend(self, loss: Tensor, cut: Callable[[], object]) -> None:
+        """Take a gradient step, after `cut` has cut the gradients."""
+        self.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        cut()
+        self.optimiser.step()
 
     def _cut(self) -> None:
         """Cut gradients to their norm: of all networks together, or of each by itself."""

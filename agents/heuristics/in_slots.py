@@ -107,23 +107,22 @@ class Staggered(InSlots):
         """Return one action per row."""
         first = view.gateway % (1 + math.ceil(self._known.rivals))
         rows = np.arange(view.rows)
-        size = np.maximum(view.capacity, 1)
+        size, queue = np.maximum(view.capacity, 1), outstanding_share(view)
         taken = np.zeros(view.free.shape, dtype=np.int64)
         action = np.zeros(view.rows, dtype=np.int64)
         for turn in range(int(first.max(initial=0)) + 1):
-            best = self._best(view, allowed, left, taken, taken / size)
+            best = self._best(view, allowed, left, taken, queue + taken / size)
             action = np.where(turn <= first, best, action)
             server = best // view.legal.shape[2]
             taken[rows, server] += np.where(turn < first, view.demand, 0)
         return action
 
     def _best(
-        self, view: View, allowed: Bools, left: Floats, taken: Ints, share: Floats
+        self, view: View, allowed: Bools, left: Floats, taken: Ints, queue: Floats
     ) -> Actions:
         """Return the best action per row where servers have lost some steps, (B, N)."""
-        room = view.steps <= (view.free - taken)[..., None]
-        if self._known.max_waiting:
-            room = np.ones_like(room)
-        open_still = first_that_has_any(allowed & (room | view.cloud), allowed)
-        queue = outstanding_share(view) + share
+        open_still = allowed
+        if not self._known.max_waiting:
+            room = view.steps <= (view.free - taken)[..., None]
+            open_still = first_that_has_any(allowed & (room | view.cloud), allowed)
         return best_action(open_still, left - pressure(view, open_still, queue))

@@ -128,9 +128,7 @@ def _mean_demand(scenario: Scenario) -> float:
 
 def _task_rate_per_s(scenario: Scenario) -> float:
     """Tasks that arrive at all gateways together, those of later stages included."""
-    stages = scenario.tasks.stages
-    mean = float(np.average(range(1, len(stages) + 1), weights=stages))
-    return scenario.arrivals.rate_per_s * mean
+    return scenario.arrivals.rate_per_s * scenario.tasks.mean_stages
 
 
 def _rivals(scenario: Scenario) -> float:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.agents.base import Agent
-from edge_marl.agents.play import Gateways, shown_to_gateways
+from edge_marl.agents.play import Gateways, play_out
 from edge_marl.envs.rows import EdgeAIGCRows
-from edge_marl.errors import ActionError
 from edge_marl.kernel.world import GATEWAY, STAGE
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog
@@ -83,23 +83,17 @@ def play_crowd(
     policies = (Gateways(agent, game), Gateways(other, game))
     for policy in policies:
         policy.reset(seed)
-    observation, info = rows.reset(options={"workloads": list(workloads)})
-    over = np.zeros(len(workloads), dtype=np.bool_)
-    while not over.all():
-        shown, idle = shown_to_gateways(info["action_mask"])
-        known = {"action_mask": shown, "agent_index": info["agent_index"].ravel()}
-        seen = observation.reshape(len(shown), -1)
-        chosen = np.full(idle.shape, game.num_actions)
+
+    def decide(
+        observation: npt.NDArray[np.float32], info: Mapping[str, Any]
+    ) -> npt.NDArray[np.int64]:
+        chosen = np.full(replaced.shape, game.num_actions)
         for policy, own in zip(policies, (~replaced, replaced), strict=True):
-            decides = own & ~idle
-            if own.any():  # all rows are passed: a row's number says whose it is
-                action = policy.act(seen, known, decides.ravel()).reshape(idle.shape)
-                chosen = np.where(decides, action, chosen)
-        try:
-            observation, _, terminated, truncated, info = rows.step(chosen)
-        except ActionError as error:
-            raise policies[0].error(str(error)) from None
-        over |= terminated | truncated
+            if own.any():
+                chosen = np.where(own, policy.choose(observation, info, own), chosen)
+        return chosen
+
+    play_out(rows, policies[0], decide, workloads)
     return _of_logs([rows.log(row) for row in range(len(workloads))], rows.num_gateways)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_marl.console import problems, results
+from edge_marl.console import names_in, problems, results
 from edge_marl.errors import SuiteError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _scenarios(text: str) -> list[Scenario]:
         found = [load_scenario(name) for name in list_tiers(newest=True)]
         found = [scenario for scenario in found if scenario.replay is None]  # needs its data set
         return sorted(found, key=lambda scenario: (scenario.extended, scenario.num_servers))
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = names_in(text)
     if not names:
         raise SuiteError(f"--tiers '{text}': names none; try {TIERS}")
     found = [load_scenario(name) for name in names]

@@ -35,9 +35,10 @@ def _chosen(texts: list[str]) -> tuple[str, ...]:
         RecordError: if one is unknown.
     """
     from edge_marl.benchmarks.report.report import FORMATS
+    from edge_marl.console import names_in
     from edge_marl.errors import RecordError
 
-    names = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    names = [name for text in texts for name in names_in(text)]
     if "all" in names:
         return FORMATS
     for name in names:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_marl.console import problems, results
+from edge_marl.console import names_in, problems, results
 
 if TYPE_CHECKING:
     from edge_marl.benchmarks.robustness.findings import Findings, Sheet
@@ -125,7 +125,7 @@ def _sheets(text: str | None) -> tuple[Sheet, ...]:
 
     if text is None:
         return SHEETS
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = names_in(text)
     for name in names:
         if name not in SHEETS:
             hint = did_you_mean(name, SHEETS)
@@ -144,7 +144,7 @@ def _numbers(option: str, text: str, kind: Any, least: float, most: float) -> tu
     from edge_marl.errors import SuiteError
 
     try:
-        found = {kind(part) for part in text.split(",") if part.strip()}
+        found = set(map(kind, names_in(text)))
     except ValueError:
         found = set()
     if not found or not all(least <= number <= most for number in found):

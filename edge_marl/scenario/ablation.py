@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from edge_marl.errors import ScenarioError, did_you_mean
 from edge_marl.scenario.scenario import Scenario
+from edge_marl.scenario.section import rule_of
 
 __all__ = ["MAX_ACTIONS", "PARTS", "Part", "parts_of", "without"]
 
@@ -45,8 +46,7 @@ def _drawn_places(scenario: Scenario, facts: Fields) -> None:
 
 def _rate_of_stages(scenario: Scenario, facts: Fields) -> None:
     """As many tasks come as before."""
-    weights = scenario.tasks.stages
-    facts["arrivals"]["rate_per_s"] *= sum(k * w for k, w in enumerate(weights, 1)) / sum(weights)
+    facts["arrivals"]["rate_per_s"] *= scenario.tasks.mean_stages
 
 
 def _rate_of_day(scenario: Scenario, facts: Fields) -> None:
@@ -212,8 +212,7 @@ def without(scenario: Scenario, part: str) -> Scenario:
     try:
         changed = Scenario.model_validate(facts)
     except ValidationError as error:
-        rule = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ScenarioError(f"'{scenario.label}' without {part}: {rule}") from None
+        raise ScenarioError(f"'{scenario.label}' without {part}: {rule_of(error)}") from None
     if changed.num_actions > max(MAX_ACTIONS, scenario.num_actions):
         raise ScenarioError(
             f"'{scenario.label}' without {part}: {changed.num_actions} actions, at most "

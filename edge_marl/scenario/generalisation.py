@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from edge_marl.errors import ScenarioError
 from edge_marl.scenario.reading import load_scenario
 from edge_marl.scenario.scenario import Scenario
+from edge_marl.scenario.section import rule_of
 from edge_marl.tiers.releases import list_test_sets
 
 __all__ = [
@@ -125,9 +126,8 @@ def resized(scenario: Scenario, factor: Fraction) -> Scenario:
             facts | {"servers": servers, "gateways": gateways, "arrivals": arrivals}
         )
     except ValidationError as error:
-        rule = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ScenarioError(
-            f"'{scenario.label}' with {gateways['count']} gateways: {rule}"
+            f"'{scenario.label}' with {gateways['count']} gateways: {rule_of(error)}"
         ) from None
 
 

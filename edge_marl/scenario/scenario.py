@@ -27,6 +27,7 @@ from edge_marl.scenario.section import (
     MAX_SLEEPS,
     MAX_TASKS,
     MAX_TIME_MS,
+    rule_of,
     whole_number,
 )
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
@@ -253,8 +254,7 @@ class Scenario(Facts):
         try:
             clock = Clock(slot_s=slot_s, hold=hold)
         except ValidationError as error:
-            rule = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise ScenarioError(f"slot_s = {slot_s}, hold = {hold}: {rule}") from None
+            raise ScenarioError(f"slot_s = {slot_s}, hold = {hold}: {rule_of(error)}") from None
         if self.gateways.sleep and not clock.slot_ms:
             raise ScenarioError(
                 f"slot_s = 0: scenario '{self.name}' has gateways that sleep, which they do in "
@@ -277,8 +277,9 @@ class Scenario(Facts):
         try:
             return Scenario.model_validate(facts)
         except ValidationError as error:
-            rule = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise ScenarioError(f"awake_s = {awake_s}, asleep_s = {asleep_s}: {rule}") from None
+            raise ScenarioError(
+                f"awake_s = {awake_s}, asleep_s = {asleep_s}: {rule_of(error)}"
+            ) from None
 
     def on_events(self) -> Scenario:
         """Return the same scenario on the event clock, which the single environment runs on.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from edge_marl.errors import ScenarioError
 
@@ -22,6 +22,7 @@ __all__ = [
     "MAX_TIME_MS",
     "MAX_WAITING",
     "MAX_WEIGHT",
+    "RAISED",
     "Coordinate",
     "Factor",
     "Kilobytes",
@@ -34,9 +35,13 @@ __all__ = [
     "Steps",
     "Weight",
     "ms",
+    "rule_of",
     "whole_number",
     "zero_or_a_millisecond",
 ]
+
+RAISED = "Value error, "
+"""What pydantic puts before the text of a ValueError."""
 
 MAX_TASKS = 2**20
 """No episode holds more tasks (the simulator packs a task's number into 20 bits)."""
@@ -121,3 +126,8 @@ def whole_number(name: str, value: Any, hint: str = "") -> int:
         return operator.index(value)
     except TypeError:
         raise ScenarioError(f"{name} = {value!r}: must be a whole number{hint}") from None
+
+
+def rule_of(error: ValidationError) -> str:
+    """Return the first rule that facts of a scenario break, in words."""
+    return error.errors()[0]["msg"].removeprefix(RAISED)

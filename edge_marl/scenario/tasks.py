@@ -67,6 +67,11 @@ class Tasks(Section):
     classes: Annotated[tuple[ServiceClass, ...], Field(max_length=64)] = ()
     """Classes of service, one drawn for each request; empty is one of weight 1."""
 
+    @property
+    def mean_stages(self) -> float:
+        """Stages of a request, on average."""
+        return sum(k * weight for k, weight in enumerate(self.stages, 1)) / sum(self.stages)
+
     def run_time_ms(self, demand: int) -> int:
         """Run time in milliseconds of `demand` denoising steps."""
         a, b, c = self.run_time_minutes

@@ -44,12 +44,14 @@ def whole(given: npt.ArrayLike, name: str) -> npt.NDArray[np.int64]:
     return array.astype(np.int64, copy=False)
 
 
-def check_column(column: npt.NDArray[np.int64], name: str, low: int, high: int) -> None:
-    """Raise WorkloadError unless a column of tasks is within limits."""
+def check_column(
+    column: npt.NDArray[np.int64], name: str, low: int, high: int, of: str = "task"
+) -> None:
+    """Raise WorkloadError unless a column of tasks, or `of` what else, is within limits."""
     bad = np.flatnonzero((column < low) | (column > high))
     if len(bad):
         raise WorkloadError(
-            f"task {bad[0]} has {name} {column[bad[0]]}: must be from {low} to {high}"
+            f"{of} {bad[0]} has {name} {column[bad[0]]}: must be from {low} to {high}"
         )
 
 
@@ -111,12 +113,7 @@ def checked_outages(outages: npt.NDArray[np.int64], num_servers: int) -> npt.NDA
         raise WorkloadError(f"outages has shape {outages.shape}: must be (F, 3)")
     limits = (MAX_TIME_MS // 2, num_servers - 1, MAX_TIME_MS // 2)
     for column, name in enumerate(("time (ms)", "server", "duration (ms)")):
-        bad = np.flatnonzero((outages[:, column] < 0) | (outages[:, column] > limits[column]))
-        if len(bad):
-            raise WorkloadError(
-                f"outage {bad[0]} has {name} {outages[bad[0], column]}: must be from 0 to "
-                f"{limits[column]}"
-            )
+        check_column(outages[:, column], name, 0, limits[column], "outage")
     if (np.diff(outages[:, TIME]) < 0).any():
         raise WorkloadError("outages must be in order of time")
     outages.flags.writeable = False
@@ -130,12 +127,7 @@ def checked_sleeps(sleeps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         raise WorkloadError(f"sleeps has shape {sleeps.shape}: must be (Z, {NUM_SLEEP_COLUMNS})")
     limits = ((0, MAX_TIME_MS // 2), (0, 2**31 - 1), (1, MAX_TIME_MS // 2))
     for column, name in enumerate(("time (ms)", "gateway", "duration (ms)")):
-        low, high = limits[column]
-        bad = np.flatnonzero((sleeps[:, column] < low) | (sleeps[:, column] > high))
-        if len(bad):
-            raise WorkloadError(
-                f"sleep {bad[0]} has {name} {sleeps[bad[0], column]}: must be from {low} to {high}"
-            )
+        check_column(sleeps[:, column], name, *limits[column], of="sleep")
     other = np.diff(sleeps[:, LOCATION])
     overlap = sleeps[1:, TIME] < sleeps[:-1, TIME] + sleeps[:-1, DURATION]
     wrong = np.flatnonzero((other < 0) | ((other == 0) & overlap))

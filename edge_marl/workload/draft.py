@@ -59,8 +59,7 @@ class Draft:
         self._scenario = scenario
         self._own = None if scenario.extended else draw_topology(scenario)
         expected = scenario.arrivals.rate_per_s * scenario.arrivals.horizon_s
-        stages = scenario.tasks.stages
-        expected *= sum(k * weight for k, weight in enumerate(stages, 1)) / sum(stages)
+        expected *= scenario.tasks.mean_stages
         self._make(int(expected + 8 * math.sqrt(expected)) + 16, 16, 16)
 
     def _make(self, *room: int) -> None:

@@ -180,10 +180,9 @@ def offered_load(scenario: Scenario) -> float:
     weights = law.demand_share or (1.0,) * len(law.demand)
     work = sum(w * t * law.run_time_ms(t) for w, t in zip(weights, law.demand, strict=True))
     work_s = work / sum(weights) / 1000
-    stages = sum(k * w for k, w in enumerate(law.stages, start=1)) / sum(law.stages)
     capacity, slowdown = _mean_server(scenario)
     per_server = scenario.arrivals.rate_per_s / scenario.servers.count
-    return per_server * stages * work_s * slowdown / capacity
+    return per_server * law.mean_stages * work_s * slowdown / capacity
 
 
 def _mean_server(scenario: Scenario) -> tuple[float, float]:

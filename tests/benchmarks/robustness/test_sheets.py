@@ -134,8 +134,9 @@ def test_the_sheets_say_what_was_played() -> None:
         drop[0].values["utility_per_task"],
         drop[1].values["before"],
     ):
-        np.testing.assert_allclose(values, alone, rtol=1e-12)  # type: ignore[arg-type]
-    np.testing.assert_allclose(scale[0].values["utility_per_task"], alone, rtol=1e-12)  # type: ignore[arg-type]
+        np.testing.assert_allclose(np.array(values, dtype=float), alone, rtol=1e-12)
+    same = np.array(scale[0].values["utility_per_task"], dtype=float)
+    np.testing.assert_allclose(same, alone, rtol=1e-12)
     assert cross[0].values["replaced"] == (None,) * 4
     asleep, awake = drop[1].estimate("utility_per_task"), drop[0].estimate("utility_per_task")
     assert asleep is not None
