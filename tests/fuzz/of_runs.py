@@ -40,7 +40,7 @@ MOST_CELLS = 100
 def suite_seeds() -> Sequence[bytes]:
     shipped = [
         resources.files(suites).joinpath(f"{name}.toml").read_bytes()
-        for name in ("smoke", "multi-agent", "study-ablation")
+        for name in ("smoke", "games", "study-ablation")
     ]
     given = b'scenarios = ["smoke"]\nagents = ["random", "sac gamma=0.9"]\ngateways = "servers"\n'
     return (*shipped, given + b'apis = ["parallel"]\nslot_s = 30.0\nhold = true\nworlds = [0, 1]\n')
