@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from numba import cuda
 
 from edge_marl.draw import draw_workload
-from edge_marl.envs.episodes import check_batch
+from edge_marl.envs.episodes import check_batch, check_single
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.gpu.programs import Marks, can_run, launch, programs
 from edge_marl.gpu.rows import DeviceRows, restart, sent
@@ -62,7 +62,7 @@ class CudaBatch:
     on the host: one outside the action space changes nothing and pays what is not a number.
 
     Args:
-        scenario: a tier's name, the path of a scenario file, or a `Scenario`.
+        scenario: a tier's name, the path of a scenario file, or a `Scenario`; none in slots.
         num_envs: number of rows E.
         num_workloads: number of seeds W, from 1 to E; None is E.
         world: another published world of the tier.
@@ -78,7 +78,7 @@ class CudaBatch:
         num_workloads: int | None = None,
         world: int | None = None,
     ) -> None:
-        self.scenario = load_scenario(scenario, world)
+        self.scenario = check_single(load_scenario(scenario, world))
         self.num_envs, _ = check_batch(
             num_envs, AutoresetMode.SAME_STEP, (AutoresetMode.SAME_STEP,)
         )

@@ -31,6 +31,11 @@ def test_without_a_gpu_it_says_so() -> None:
         CudaBatch("smoke", 2)
 
 
+def test_a_game_in_slots_is_not_played_by_one_orchestrator() -> None:
+    with pytest.raises(ScenarioError, match="'smoke-game@1' is a game in slots of 1800 s"):
+        CudaBatch("smoke-game", 2)
+
+
 @pytest.fixture(scope="module")
 def ptx() -> str:
     pytest.importorskip("numba_cuda", reason="pip install 'edge-marl[cuda]' compiles PTX")
