@@ -48,8 +48,8 @@ class Agent(ABC):
 
     name: ClassVar[str]
     """Id in checkpoints; the registered name."""
-    deterministic: ClassVar[bool] = False
-    """Whether the actions are the same for every seed of `reset`."""
+    deterministic: bool = False
+    """Whether the actions are the same for every seed of `reset`: of the class, or as it is set."""
     stateless: ClassVar[bool] = False
     """Whether an action depends on nothing but what its row sees now, to the last bit: then rows in
     which there is nothing to decide need not be asked."""

@@ -1,4 +1,4 @@
-"""The trained agent of all learning libraries: it acts by the most probable action of a network."""
+"""The trained agent of all learning libraries: it acts by a network, or draws lots by it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-__all__ = ["PolicyAgent"]
+__all__ = ["DrawingAgent", "PolicyAgent"]
 
 C = TypeVar("C", bound="DataclassInstance")
 
@@ -123,6 +123,41 @@ class PolicyAgent(Agent, Generic[C]):
                 why += f" for '{scenario.label}': its sizes are those of what it was made for"
             raise AgentError(f"{folder}: {why} ({reason})") from None
         return cls(scenario, config, actor)
+
+
+class DrawingAgent(PolicyAgent[C]):
+    """Draws actions by exp(log p / T), T being the setting `temperature`; 0 takes the best one.
+
+    Row i draws from the i-th stream of the seed: the largest of v / T plus Gumbel noise, and so of
+    v plus T times that, is drawn with probabilities in proportion to exp(v / T) (Gumbel,
+    "Statistical theory of extreme values", 1954).
+    """
+
+    def __init__(self, scenario: Scenario, config: Any, actor: nn.Module) -> None:
+        self._temperature: float = config.temperature
+        self.deterministic = self._temperature == 0.0
+        super().__init__(scenario, config, actor)
+
+    def reset(self, seed: int) -> None:
+        """Start new streams."""
+        self._seeds = np.random.SeedSequence(seed)
+        self._streams: list[np.random.Generator] = []
+
+    def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
+        """Return log-probabilities (B, A), with noise where the agent draws."""
+        values: Tensor = self.actor(observation, mask, *which)
+        if self.deterministic:
+            return values
+        noise = torch.from_numpy(self._draw(*values.shape))
+        return torch.where(mask, values - self._temperature * (-noise.log()).log(), values)
+
+    def _draw(self, rows: int, actions: int) -> npt.NDArray[np.float64]:
+        """Return (rows, actions) numbers between 0 and 1, without the ends."""
+        if missing := max(0, rows - len(self._streams)):
+            seeds = self._seeds.spawn(missing)
+            self._streams += [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+        drawn = [stream.random(actions) for stream in self._streams[:rows]]
+        return np.maximum(drawn, np.finfo(np.float64).tiny)
 
 
 def _tensor(name: str, array: npt.NDArray[Any]) -> Tensor:

@@ -154,7 +154,7 @@ class CentralisedAgent(PolicyAgent[Any]):
     """The shared policy of all gateways: the legal choice with the highest score."""
 
     config_class: ClassVar[Any]
-    deterministic: ClassVar[bool] = True
+    deterministic = True
     packages: ClassVar[tuple[str, ...]] = ("tensordict", "torchrl")
 
     @classmethod

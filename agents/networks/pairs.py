@@ -11,13 +11,16 @@ weights: so a gradient step is three products of matrices forward and five backw
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
 from edge_marl.agents.networks.features import WAIT, SeesOnce, TokenFeatures, longest_ms
+from edge_marl.errors import AgentError
 from edge_marl.kernel.world import EXTENDED_TASK_FEATURES, NOWHERE
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -30,25 +33,48 @@ __all__ = [
     "PairNetwork",
     "PairScore",
     "PairValue",
+    "Prior",
     "all_actions",
     "legal_first",
     "perceptron",
+    "start_at_zero",
 ]
 
 
+PRESSURE = 7
+"""Of a service's features: the work, times what it has before it, where servers have lines."""
+
 MOST_ROWS = 512
 """Rows whose features are computed at once: 4,096 leave the cache, and take twice the time each."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A heuristic that scores begin with: the perceptron, 0 at first, learns what to add to it.
+
+    A softmax of untrained scores draws by exp(value / T): for the `prophet` it is `soft-prophet`.
+    """
+
+    heuristic: Literal["prophet", "max-weight"]
+    temperature: float
+
+    def of(self, features: Tensor) -> Tensor:
+        """Return scores (B, K) of pairs, given their features (B, K, F)."""
+        value = features[..., -1]
+        if self.heuristic == "max-weight":
+            value = value - features[..., -2]
+        return value / self.temperature
 
 
 class PairFeatures(nn.Module):
     """What is seen of the task, a server and a service of it, side by side. It has no weights.
 
     In the extended model that is what `TokenFeatures` shows, whether the server is the gateway's
-    own, which it sees as it is now where telemetry of others is old, and two numbers that follow:
-    the time left until the deadline where a model that is not resident takes its mean time to load,
-    and what the heuristics take a place to be worth (`heuristics/view.py`, `View.value`). In the
-    base model, where a service shows nothing, each pair has a column of its own, by which it is
-    told.
+    own, which it sees as it is now where telemetry of others is old, and numbers that follow: the
+    time left until the deadline where a model that is not resident takes its mean time to load,
+    where servers have lines the pressure that `max-weight` takes off a place's value, and what the
+    heuristics take a place to be worth (`heuristics/view.py`, `View.value`). In the base model,
+    where a service shows nothing, each pair has a column of its own, by which it is told.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -67,7 +93,8 @@ class PairFeatures(nn.Module):
         self._decline_price = scenario.decline.price if scenario.decline else 0.0
         self.own_size = layout.num_actions
         if layout.extended:
-            self.own_size = self.tokens.service_size + 3 + layout.may_decline
+            derived = 2 + self.tokens.has_lines
+            self.own_size = self.tokens.service_size + 1 + layout.may_decline + derived
         self.size = self.tokens.task_size + self.tokens.server_size + self.own_size
 
     deadlines: Tensor
@@ -76,6 +103,19 @@ class PairFeatures(nn.Module):
     def shows_worth(self) -> bool:
         """Whether the last feature is what the heuristics take a place to be worth."""
         return self._layout.extended
+
+    def check_prior(self, prior: Prior) -> None:
+        """Raise AgentError if the features do not show what a prior is made of."""
+        if not self.shows_worth:
+            raise AgentError(
+                f"prior = {prior.heuristic}: services of the base model do not show what they are "
+                "worth; leave it out"
+            )
+        if prior.heuristic == "max-weight" and not self.tokens.has_lines:
+            raise AgentError(
+                "prior = max-weight: servers of this scenario have no lines; take prophet, or "
+                "leave it out"
+            )
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
         """Return features (B, K, F) of the pairs of actions (B, K), for observations (B, D)."""
@@ -105,12 +145,14 @@ class PairFeatures(nn.Module):
             return one_hot(action, self._layout.num_actions).to(task.dtype)
         service = of_places(self.with_nowhere(services.flatten(1, 2)), action)
         delay = of_places(self.with_nowhere(servers[..., 3:4]), self.server_of(action)).squeeze(-1)
-        derived = self._derived(observation, task, servers, delay, service)
+        derived = self._derived(observation, tokens, delay, service)
         is_own = (self.server_of(action) == self._own_server).to(task.dtype)[..., None]
         if not self._layout.may_decline:
             return torch.cat([service, is_own, derived], dim=-1)
         declines = (action == self._layout.num_actions - 1).to(task.dtype)[..., None]
-        of_no = torch.stack([task[:, 2], -self._decline_price * self._weight(task)], dim=-1)
+        left, price = task[:, 2], -self._decline_price * self._weight(task)
+        no_line = [torch.zeros_like(left)] if self.tokens.has_lines else []
+        of_no = torch.stack([left, *no_line, price], dim=-1)
         derived = torch.where(declines > 0, of_no[:, None], derived)
         return torch.cat([service, is_own, declines, derived], dim=-1)
 
@@ -125,9 +167,17 @@ class PairFeatures(nn.Module):
         return task[:, -1] * (self._layout.max_weight / 1000)
 
     def _derived(
-        self, observation: Tensor, task: Tensor, servers: Tensor, delay: Tensor, service: Tensor
+        self,
+        observation: Tensor,
+        tokens: tuple[Tensor, Tensor, Tensor],
+        delay: Tensor,
+        service: Tensor,
     ) -> Tensor:
-        """Return (B, K, 2): time left with loading, and worth. Times: see `TokenFeatures`."""
+        """Return (B, K, 2 or 3): time left with loading, pressure where there are lines, worth.
+
+        Times: see `TokenFeatures`.
+        """
+        task, servers, services = tokens
         left, after = task[:, 2, None], task[:, 3, None]
         after = 2.0 * after
         quality, duration, warm, cost = service.unbind(-1)[:4]
@@ -144,7 +194,13 @@ class PairFeatures(nn.Module):
             late = takes * (after + 1.0) - left
             worth = worth * (1.0 - late / (deadline * stages).clamp_min(1e-9)).clamp(0.0, 1.0)
         worth = worth * self._weight(task)[:, None] - cost
-        return torch.stack([(left - takes).clamp(-1.0, 1.0), worth], dim=-1)
+        left_over = (left - takes).clamp(-1.0, 1.0)
+        if not self.tokens.has_lines:
+            return torch.stack([left_over, worth], dim=-1)
+        every = services[..., 1].flatten(1)  # durations, 0 of what a server does not have
+        mean = every.sum(dim=1) / (every > 0).sum(dim=1).clamp_min(1)
+        pressure = service[..., PRESSURE] / mean[:, None].clamp_min(1e-9)
+        return torch.stack([left_over, pressure, worth], dim=-1)
 
 
 class PairScore(nn.Module):
@@ -153,12 +209,19 @@ class PairScore(nn.Module):
     Args:
         scenario: the world.
         hidden: widths of its hidden layers.
+        prior: what scores begin with.
     """
 
-    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+    def __init__(
+        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | None = None
+    ) -> None:
         super().__init__()
         self.features = PairFeatures(scenario)
         self.layers = perceptron(self.features.size, hidden)
+        self._prior = prior
+        if prior is not None:
+            self.features.check_prior(prior)
+            start_at_zero(self.layers)
 
     def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the mask, the legal actions (B, K) and their features (B, K, F)."""
@@ -167,16 +230,21 @@ class PairScore(nn.Module):
 
     def forward(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return scores (B, A), the lowest number where an action is illegal."""
-        scores = self.layers(seen["features"]).squeeze(-1)
+        features = seen["features"]
+        scores = self.layers(features).squeeze(-1)
+        if self._prior is not None:
+            scores = scores + self._prior.of(features)
         return all_actions(scores, seen["action"], seen["mask"])
 
 
 class PairActor(SeesOnce):
-    """Log-probabilities of all actions: scores through a softmax."""
+    """Log-probabilities of all actions: scores through a softmax (arguments: `PairScore`)."""
 
-    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+    def __init__(
+        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | None = None
+    ) -> None:
         super().__init__()
-        self.score = PairScore(scenario, hidden)
+        self.score = PairScore(scenario, hidden, prior)
 
     def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return what there is to see (`PairScore.see`)."""
@@ -292,3 +360,9 @@ def perceptron(inputs: int, hidden: tuple[int, ...]) -> nn.Sequential:
     sizes = (inputs, *hidden, 1)
     layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
     return nn.Sequential(*layers[:-1])
+
+
+def start_at_zero(layers: nn.Sequential) -> None:
+    """Have a perceptron say 0 of everything until it is trained."""
+    for part in layers[-1].parameters():
+        nn.init.zeros_(part)

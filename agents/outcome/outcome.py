@@ -40,13 +40,19 @@ from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
 from tianshou.data import Batch
 from torch import Tensor, nn
 
-from edge_marl.agents.networks.pairs import PairFeatures, all_actions, legal_first, perceptron
+from edge_marl.agents.networks.pairs import (
+    PairFeatures,
+    all_actions,
+    legal_first,
+    perceptron,
+    start_at_zero,
+)
 from edge_marl.agents.networks.sharing import ForEach, Networks
 from edge_marl.agents.on_tianshou.learner import Environments, Learner
 from edge_marl.agents.on_tianshou.optimisers import adam, falling
 from edge_marl.agents.outcome.replay import OutcomeReplay
 from edge_marl.agents.outcome.settings import OutcomeConfig
-from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.policy_agent import DrawingAgent
 from edge_marl.envs.spaces import action_space
 from edge_marl.scenario import Scenario
 
@@ -68,8 +74,7 @@ class OutcomeActor(nn.Module):
 
         def make() -> nn.Module:
             layers = perceptron(self.features.size, config.hidden)
-            for part in layers[-1].parameters():
-                nn.init.zeros_(part)
+            start_at_zero(layers)
             return layers
 
         self.told = count > 1
@@ -92,12 +97,10 @@ class OutcomeActor(nn.Module):
         return outcomes + features[..., -1] if self.features.shows_worth else outcomes
 
 
-class OutcomeAgent(PolicyAgent[OutcomeConfig]):
+class OutcomeAgent(DrawingAgent[OutcomeConfig]):
     """A trained `outcome`: any gateway's policy, and the single environment's.
 
-    Its "log-probabilities" are outcomes over the temperature. Row i draws from the i-th stream of
-    the seed: the largest of outcome over T plus Gumbel noise has probabilities exp(outcome / T)
-    (Gumbel, "Statistical theory of extreme values", 1954).
+    What it draws by are outcomes, its "log-probabilities".
     """
 
     name = "outcome"
@@ -107,27 +110,6 @@ class OutcomeAgent(PolicyAgent[OutcomeConfig]):
     def build_actor(cls, scenario: Scenario, config: OutcomeConfig) -> OutcomeActor:
         """Return an untrained actor."""
         return OutcomeActor(scenario, config)
-
-    def reset(self, seed: int) -> None:
-        """Start new streams."""
-        self._seeds = np.random.SeedSequence(seed)
-        self._streams: list[np.random.Generator] = []
-
-    def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
-        """Return outcomes (B, A), with noise where the agent draws."""
-        values: Tensor = self.actor(observation, mask, *which)
-        if self.config.temperature == 0.0:
-            return values
-        noise = torch.from_numpy(self._draw(*values.shape))
-        return torch.where(mask, values - self.config.temperature * (-noise.log()).log(), values)
-
-    def _draw(self, rows: int, actions: int) -> npt.NDArray[np.float64]:
-        """Return (rows, actions) numbers between 0 and 1, without the ends."""
-        if missing := max(0, rows - len(self._streams)):
-            seeds = self._seeds.spawn(missing)
-            self._streams += [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
-        drawn = [stream.random(actions) for stream in self._streams[:rows]]
-        return np.maximum(drawn, np.finfo(np.float64).tiny)
 
 
 class OutcomeRegression(OffPolicyAlgorithm[Any]):

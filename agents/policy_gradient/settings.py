@@ -18,6 +18,16 @@ class PolicyGradientConfig(BaselineConfig):
     """`flat` sees all features side by side; `pairs` scores each legal (server, service) pair by
     itself, with the same weights (`networks/pairs.py`): `hidden` are then the widths of that, for
     which (32, 32) do."""
+    prior: Literal["none", "prophet", "max-weight"] = "none"
+    """With `pairs`, in the extended model: heuristic that training starts from, drawn softly; the
+    network learns what to add to it. From nothing a policy spends half of a million decisions on a
+    world that its own random choices keep overloaded. `max-weight` is for worlds with lines."""
+    prior_temperature: Positive = 0.05
+    """Utility by which an action has to be worse to be drawn e times less often at the start."""
+    temperature: Share = 0.0
+    """Of the trained agent: 1 draws actions with their probabilities, 0 takes the most probable
+    one. Where telemetry is old, or all decide at once, a mixed policy is better: gateways that know
+    the same part ways."""
 
 
 @dataclass(frozen=True, kw_only=True)

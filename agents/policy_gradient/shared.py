@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ from torch import nn
 from torch.distributions import Categorical
 
 from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
-from edge_marl.agents.networks.pairs import PairActor, PairValue
+from edge_marl.agents.networks.pairs import PairActor, PairValue, Prior
 from edge_marl.agents.networks.sharing import ForEach, network_for
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.on_batch import OnBatch, seen_once
 from edge_marl.agents.on_tianshou.optimisers import adam_of
 from edge_marl.agents.on_tianshou.replay_buffer import Rollout
-from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.policy_agent import DrawingAgent
 from edge_marl.agents.policy_gradient.settings import A2cConfig, PolicyGradientConfig
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
@@ -36,10 +36,10 @@ __all__ = [
 ]
 
 
-class MaskedPolicyAgent(PolicyAgent[Any]):
-    """Takes the most probable action of a masked network."""
+class MaskedPolicyAgent(DrawingAgent[Any]):
+    """Takes the most probable action of a masked network, or draws one."""
 
-    deterministic: ClassVar[bool] = True
+    deterministic = True
 
     @classmethod
     def build_actor(cls, scenario: Scenario, config: PolicyGradientConfig) -> nn.Module:
@@ -47,7 +47,10 @@ class MaskedPolicyAgent(PolicyAgent[Any]):
 
         def make() -> nn.Module:
             if config.network == "pairs":
-                return PairActor(scenario, config.hidden)
+                prior = None
+                if config.prior != "none":
+                    prior = Prior(config.prior, config.prior_temperature)
+                return PairActor(scenario, config.hidden, prior)
             return FlatActor(ObservationLayout(scenario), config.hidden)
 
         return network_for(scenario, config, make)

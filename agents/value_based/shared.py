@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ class OnArray(nn.Module):
 class ValueAgent(PolicyAgent[Any]):
     """Takes the action of the largest value (its "log-probabilities" are values)."""
 
-    deterministic: ClassVar[bool] = True
+    deterministic = True
 
 
 class ValueLearner(ReplayLearner):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edge_marl.agents import load
 from edge_marl.agents.heuristics.known import Known
+from edge_marl.agents.heuristics.queueing import outstanding_share, pressure
 from edge_marl.agents.heuristics.view import View
 from edge_marl.agents.networks.pairs import (
     MOST_ROWS,
@@ -20,11 +21,14 @@ from edge_marl.agents.networks.pairs import (
     PairFeatures,
     PairNetwork,
     PairValue,
+    Prior,
     legal_first,
 )
+from edge_marl.agents.policy_gradient.ppo import PpoAgent
 from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.policy_gradient.trainers import PpoTrainer
 from edge_marl.envs import EdgeAIGCVectorEnv
+from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
 
@@ -91,7 +95,8 @@ def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
     scenario = load_scenario(tier)
     observation, mask = shown(scenario)
     legal = legal_first(mask)
-    time_left, worth = PairFeatures(scenario)(observation, legal)[..., -2:].unbind(-1)
+    features = PairFeatures(scenario)(observation, legal)
+    time_left, worth = features[..., -3 if scenario.queue else -2], features[..., -1]
     info = {"action_mask": mask.numpy()}
     view = View(Known(scenario), observation.float().numpy(), info)
     value, until_end = (numbers.reshape(ROWS, -1) for numbers in (view.value, view.until_end_ms))
@@ -107,6 +112,11 @@ def test_worth_and_time_left_are_the_heuristics(tier: str) -> None:
     late = ((torch.as_tensor(left) - takes) / longest).clamp(-1.0, 1.0)
     if scenario.tasks.deadline_s:
         torch.testing.assert_close(time_left, late, rtol=0, atol=1e-6)
+    if scenario.queue:
+        pressed = pressure(view, view.duration_ms > 0, outstanding_share(view)).reshape(ROWS, -1)
+        pressed = np.hstack([pressed, np.zeros((ROWS, len(value[0]) - len(pressed[0])))])
+        expected = torch.as_tensor(pressed).gather(1, legal)
+        torch.testing.assert_close(features[..., -2], expected, rtol=1e-4, atol=1e-4)
 
 
 def own_server_first(layout: ObservationLayout) -> Tensor:
@@ -120,7 +130,7 @@ def test_a_pair_shows_whether_the_server_is_the_gateways_own(tier: str) -> None:
     scenario = load_scenario(tier)
     observation, mask = shown(scenario)
     action = legal_first(mask)
-    flag = -3 - bool(scenario.decline)
+    flag = -3 - bool(scenario.decline) - bool(scenario.queue)
     is_own = PairFeatures(scenario)(observation, action)[..., flag]
     first = action < ObservationLayout(scenario).num_choices
     assert torch.equal(is_own, first.double())
@@ -176,6 +186,48 @@ def test_a_row_without_a_legal_action_disturbs_no_other() -> None:
     mask[2] = False
     kept = [0, 1, 3, 4, 5]
     torch.testing.assert_close(actor(observation, mask)[kept], expected[kept])
+
+
+@pytest.mark.parametrize(("tier", "heuristic"), [("metro@1", "prophet"), ("metro@2", "max-weight")])
+def test_untrained_scores_are_those_of_the_heuristic_that_they_begin_with(
+    tier: str, heuristic: Any
+) -> None:
+    scenario = load_scenario(tier)
+    observation, mask = shown(scenario)
+    actor = PairActor(scenario, (16, 16), Prior(heuristic, 0.05)).double()
+    features = PairFeatures(scenario)(observation, legal_first(mask))
+    value = features[..., -1] - (features[..., -2] if heuristic == "max-weight" else 0.0)
+    found = actor(observation, mask).gather(1, legal_first(mask))
+    torch.testing.assert_close(found, (value / 0.05).log_softmax(dim=-1))
+
+
+@pytest.mark.parametrize(
+    ("tier", "prior", "message"),
+    [
+        ("paper", "prophet", "services of the base model do not show what they are worth"),
+        ("metro@1", "max-weight", "servers of this scenario have no lines; take prophet"),
+    ],
+)
+def test_a_prior_that_is_not_seen_is_refused(tier: str, prior: Any, message: str) -> None:
+    with pytest.raises(AgentError, match=f"prior = {prior}: {message}"):
+        PairActor(load_scenario(tier), (16, 16), Prior(prior, 0.05))
+
+
+def test_a_policy_may_be_drawn_from() -> None:
+    scenario = load_scenario("metro@2")
+    observation, mask = shown(scenario)
+    config = PpoConfig(network="pairs", hidden=(16, 16), prior="prophet", temperature=1.0)
+    agent = PpoAgent(scenario, config, PpoAgent.build_actor(scenario, config))
+    assert PpoAgent.deterministic and not agent.deterministic
+    seen, info = observation.float().numpy(), {"action_mask": mask.numpy()}
+    drawn = []
+    for seed in range(400):
+        agent.reset(seed)
+        drawn.append(agent.act(seen, info)[0])
+    found = np.bincount(drawn, minlength=scenario.num_actions) / len(drawn)
+    expected = agent.actor(observation[:1], mask[:1])[0].exp().numpy()
+    np.testing.assert_allclose(found, expected, atol=0.1)
+    assert len(set(drawn)) > 1
 
 
 def test_a_trained_agent_is_loaded_and_moves_to_another_tier(tmp_path: Path) -> None:
