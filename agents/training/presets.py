@@ -6,8 +6,8 @@ takes, and those of `campus@1`, which every other one takes.
 
 `pairs.json` has what goes with `network=pairs`, found by hand on train and validation workloads of
 `metro@1`, `paper` and, for worlds with lines, `campus@2`: it learns from fewer and larger batches,
-and where tasks wait what a decision costs comes a hundred decisions later. Fewer environments there are
-for that: in 256 a training of 300,000 decisions sees no second half of an episode.
+and where tasks wait what a decision costs comes a hundred decisions later. There it trains in few
+environments: in 256 a training of 300,000 decisions sees no second half of an episode.
 """
 
 from __future__ import annotations

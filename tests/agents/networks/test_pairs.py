@@ -218,7 +218,8 @@ def test_a_policy_may_be_drawn_from() -> None:
     observation, mask = shown(scenario)
     config = PpoConfig(network="pairs", hidden=(16, 16), prior="prophet", temperature=1.0)
     agent = PpoAgent(scenario, config, PpoAgent.build_actor(scenario, config))
-    assert PpoAgent.deterministic and not agent.deterministic
+    assert PpoAgent.deterministic
+    assert not agent.deterministic
     seen, info = observation.float().numpy(), {"action_mask": mask.numpy()}
     drawn = []
     for seed in range(400):
