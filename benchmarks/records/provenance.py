@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge_marl.benchmarks.records.records import Hardware, Provenance
 
-__all__ = ["Meter", "usable_cores"]
+__all__ = ["Meter", "processor_s", "usable_cores"]
 
 PACKAGES = (
     "edge-marl",
@@ -42,7 +42,7 @@ class Meter:
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
-        self._wall, self._cpu = time.monotonic(), _cpu_s()
+        self._wall, self._cpu = time.monotonic(), processor_s()
         self._energy = _energy_uj()
 
     def read(self) -> Provenance:
@@ -50,7 +50,7 @@ class Meter:
         return Provenance(
             started=self._started,
             wall_s=round(time.monotonic() - self._wall, 3),
-            cpu_s=round(_cpu_s() - self._cpu, 3),
+            cpu_s=round(processor_s() - self._cpu, 3),
             energy_j=self._spent_j(),
             threads=self._threads,
             hardware=_hardware(),
@@ -88,8 +88,8 @@ def _quota(group: Path = Path("/sys/fs/cgroup")) -> float:
     return int(quota) / int(period) if quota.isdigit() else math.inf
 
 
-def _cpu_s() -> float:
-    """Processor time of this process and of its children that have ended."""
+def processor_s() -> float:
+    """Return the processor time of this process and of its children that have ended, in seconds."""
     return sum(os.times()[:4])
 
 

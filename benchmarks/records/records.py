@@ -107,6 +107,8 @@ class CellResult(_Model):
     """Median time of one decision at batch 1, in microseconds. Reported, never ranked."""
     train_s: float
     """Seconds of training, in this cell: 0 where another cell's agent is evaluated."""
+    train_cpu_s: float | None = None
+    """Processor time of it, in seconds; None in records of before it was measured."""
     evaluate_s: float
     curve: tuple[CurvePoint, ...] = ()
     """The learning curve; empty for heuristics and for a user's own trainer."""
@@ -180,7 +182,12 @@ def without_clock(record: Record) -> Record:
     What is left does not depend on when, where and beside what its job was done.
     """
     result = record.result and record.result.model_copy(
-        update={"decision_latency_us": 0.0, "train_s": 0.0, "evaluate_s": 0.0}
+        update={
+            "decision_latency_us": 0.0,
+            "train_s": 0.0,
+            "train_cpu_s": 0.0,
+            "evaluate_s": 0.0,
+        }
     )
     return record.model_copy(update={"result": result, "provenance": NOBODYS})
 

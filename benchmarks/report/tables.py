@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_marl.benchmarks.plan.budgets import budget_class
 from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan
 from edge_marl.benchmarks.records.records import read_plan
 from edge_marl.benchmarks.report.columns import PRICE, PRICE_NOTE, SCORE, columns_of
@@ -144,12 +145,16 @@ def _build(folder: Path, plan: Plan, arena: Arena) -> Table:
     facts = [plan.workloads, seeds]
     if any(agent.learns for agent in plan.agents):
         place = f" of {arena.train_on.label}" if arena.train_on else ""
-        others = "".join(f", {a.name} on {a.budget:,}" for a in plan.agents if a.budget)
-        facts.append(f"trained on {plan.budget:,} decisions{place}{others}")
+        others = "".join(f", {a.name} on {_budget(a.budget)}" for a in plan.agents if a.budget)
+        facts.append(f"trained on {_budget(plan.budget, ' decisions')}{place}{others}")
     if arena.api == "parallel":
         facts.append("as policy of all gateways")
     subtitle = ", ".join([*facts, f"scenario {scenario.digest[:12]}"])
     return Table(plan, arena, subtitle, tuple(rows), tuple(notes))
+
+
+def _budget(decisions: int, unit: str = "") -> str:
+    return f"{decisions:,}{unit} ({budget_class(decisions)})"
 
 
 def _anchors(folder: Path, plan: Plan, scenario: Scenario) -> _Anchors:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_marl.benchmarks.plan.cells import Anchors, Cell
 from edge_marl.benchmarks.plan.sources import code_now
-from edge_marl.benchmarks.records.provenance import Meter
+from edge_marl.benchmarks.records.provenance import Meter, processor_s
 from edge_marl.benchmarks.records.records import (
     AnchorValues,
     CellResult,
@@ -109,14 +109,14 @@ def _run_cell(cell: Cell, task: Task, report: Report) -> dict[str, Any]:
     from edge_marl.agents.training.settings_text import configure, parse_spec
     from edge_marl.benchmarks.run import evaluation
 
-    start = time.perf_counter()
+    start, used = time.perf_counter(), processor_s()
     name, settings = parse_spec(cell.agent)
     made = make(name, cell.train_on or cell.scenario)
     configure(made, settings)
     agent, curve, files = (
         _trained(made, cell, task, report) if isinstance(made, Trainer) else (made, (), None)
     )
-    trained = time.perf_counter()
+    trained, used = time.perf_counter(), processor_s() - used
     workloads = evaluation.draw_workloads(cell.scenario, cell.split, cell.first, cell.episodes)
     played = play(
         agent,
@@ -138,6 +138,7 @@ def _run_cell(cell: Cell, task: Task, report: Report) -> dict[str, Any]:
             agent, cell.scenario, workloads, cell.seed
         ),
         train_s=trained - start if task.agent is None else 0.0,
+        train_cpu_s=used if task.agent is None else 0.0,
         evaluate_s=evaluated - trained,
         curve=curve,
         load=evaluation.load_over_time(played.first),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from statistics import fmean
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from edge_marl.benchmarks.plan.budgets import BUDGETS, BudgetClass
 from edge_marl.benchmarks.report.columns import COLUMNS, Column, columns_of
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.stats import MIN_RUNS
@@ -16,22 +18,17 @@ from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.chain import is_game
 from edge_marl.leaderboards.submission.facts import tier_of
 from edge_marl.leaderboards.submission.files import Entry, list_submissions, read_ledger
+from edge_marl.leaderboards.submission.ledger import Verification
 from edge_marl.leaderboards.submission.results import (
     Result,
     held_out_result,
     ranked_by,
     result_of,
 )
-from edge_marl.leaderboards.submission.schema import (
-    Execution,
-    Level,
-    Submission,
-    Verification,
-    board_of,
-)
+from edge_marl.leaderboards.submission.schema import Execution, Level, Submission, board_of
 from edge_marl.scenario import Scenario, list_games, list_tiers, load_scenario
 
-__all__ = ["Basis", "Board", "BoardRow", "read_boards"]
+__all__ = ["Basis", "Board", "BoardRow", "Rank", "mean_of", "rank_columns", "read_boards"]
 
 CLASSES: tuple[Execution | None, ...] = (None, "decentralised", "central")
 """Of rows that are ranked together, in the order in which they are shown."""
@@ -39,6 +36,26 @@ CLASSES: tuple[Execution | None, ...] = (None, "decentralised", "central")
 Basis = Literal["held-out", "closed loop", "log"]
 """What a row is ranked by: what its policy got on held-out workloads, what it got playing the test
 workloads by itself, or what its log says."""
+
+
+class Rank(NamedTuple):
+    """Where a row stands among those that it is ranked with."""
+
+    place: int
+    """By its value, from 1."""
+    best: int
+    """One more than the rows that are certainly better: their whole interval is above its own."""
+    worst: int
+    """The rows less those that are certainly worse."""
+    of: int
+    """The rows."""
+
+    @property
+    def text(self) -> str:
+        """The ranks that its interval allows, such as `2` or `2-4`."""
+        if self.best == self.worst:
+            return str(self.best)
+        return f"{self.best}–{self.worst}"  # noqa: RUF001 (an en dash, as ranges have)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +77,8 @@ class BoardRow:
     """By column name, to six digits; a column without values is missing."""
     public: Estimate
     """What it would be ranked by if its log were."""
-    best_rank: int = 1
-    """One more than the rows of its class that are certainly better: their whole interval is above
-    this one's."""
-    worst_rank: int = 1
-    """The rows of its class less those that are certainly worse."""
+    ranks: dict[BudgetClass, Rank] = field(default_factory=dict)
+    """By budget: of a learner in its own class, of what does not learn in every one."""
 
     @property
     def submission(self) -> Submission:
@@ -93,11 +107,14 @@ class BoardRow:
         return self.has_few_runs or self.submission.mark is not None
 
     @property
-    def rank(self) -> str:
-        """The ranks that its interval allows, such as `2` or `2-4`."""
-        if self.best_rank == self.worst_rank:
-            return str(self.best_rank)
-        return f"{self.best_rank}–{self.worst_rank}"  # noqa: RUF001 (an en dash, as ranges have)
+    def train_s(self) -> float | None:
+        """Seconds of training, the mean of its runs; None where one does not say."""
+        return mean_of([run.train_s for run in self.submission.runs])
+
+    @property
+    def train_cpu_s(self) -> float | None:
+        """Processor time of training, likewise."""
+        return mean_of([run.train_cpu_s for run in self.submission.runs])
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +161,25 @@ class Board:
         return {one: tuple(r for r in self.rows if r.execution == one) for one in order}
 
     @property
-    def leaders(self) -> tuple[BoardRow, ...]:
-        """The rows that nothing is certainly better than, of a game of its first class."""
+    def leaders(self) -> dict[BudgetClass, tuple[BoardRow, ...]]:
+        """By budget the rows that nothing is certainly better than, of a game of its first class;
+        classes with the same leaders once."""
         first = next(iter(self.classes.values()), ())
-        return tuple(row for row in first if row.best_rank == 1)
+        found: dict[BudgetClass, tuple[BoardRow, ...]] = {}
+        for one in rank_columns(first):
+            leaders = tuple(row for row in first if one in row.ranks and row.ranks[one].best == 1)
+            if leaders and leaders not in found.values():
+                found[one] = leaders
+        return found
+
+
+def rank_columns(rows: Sequence[BoardRow]) -> dict[BudgetClass, str]:
+    """Return the headings of the ranks of rows that are ranked together, by budget.
+
+    These are the classes that they have learners of; where nothing learns, one stands for all.
+    """
+    found = {row.submission.budget_class for row in rows}
+    return {one: f"rank, {one}" for one in BUDGETS if one in found} or {"small": "rank"}
 
 
 def read_boards(submissions: Path) -> list[Board]:
@@ -248,14 +280,31 @@ def _board(name: str, scenario: Scenario, rows: Sequence[BoardRow]) -> Board:
 
 
 def _ranked(rows: Sequence[BoardRow], key: str) -> list[BoardRow]:
-    """Return the rows of a class with their ranks, best first."""
-    estimates = [row.estimates[key] for row in rows]
-    ranked = [
-        replace(
-            row,
-            best_rank=1 + sum(other.low > own.high for other in estimates),
-            worst_rank=len(rows) - sum(other.high < own.low for other in estimates),
+    """Return the rows of a class with their ranks by budget, best first."""
+    rows = sorted(rows, key=lambda row: (-row.estimates[key].value, row.entry.name))
+    ranks: list[dict[BudgetClass, Rank]] = [{} for _ in rows]
+    for one in BUDGETS:
+        peers = [k for k, row in enumerate(rows) if row.submission.budget_class in (None, one)]
+        found = _ranks([rows[k].estimates[key] for k in peers])
+        for k, rank in zip(peers, found, strict=True):
+            ranks[k][one] = rank
+    return [replace(row, ranks=own) for row, own in zip(rows, ranks, strict=True)]
+
+
+def _ranks(estimates: Sequence[Estimate]) -> list[Rank]:
+    """Return the rank of each of some estimates, the largest value first."""
+    return [
+        Rank(
+            place=place,
+            best=1 + sum(other.low > own.high for other in estimates),
+            worst=len(estimates) - sum(other.high < own.low for other in estimates),
+            of=len(estimates),
         )
-        for row, own in zip(rows, estimates, strict=True)
+        for place, own in enumerate(estimates, 1)
     ]
-    return sorted(ranked, key=lambda row: (-row.estimates[key].value, row.entry.name))
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where there is nothing, or a value is not known."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None

@@ -15,10 +15,11 @@ from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.kernel import world as k
 from edge_marl.leaderboards.boards import figures
-from edge_marl.leaderboards.boards.board import Board, BoardRow
+from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns
 from edge_marl.leaderboards.boards.player_episodes import episodes_of
 from edge_marl.leaderboards.boards.tables import (
     BASIS_NOTE,
+    BUDGET_NOTE,
     CLASS_NAMES,
     CLASS_NOTES,
     LEVEL_NOTES,
@@ -97,12 +98,14 @@ def _environment() -> Environment:
         LEVEL_NOTES=LEVEL_NOTES,
         SCORE_NOTE=SCORE_NOTE,
         RANK_NOTE=RANK_NOTE,
+        BUDGET_NOTE=BUDGET_NOTE,
         BASIS_NOTE=BASIS_NOTE,
         CLASS_NAMES=CLASS_NAMES,
         CLASS_NOTES=CLASS_NOTES,
         FEW_RUNS=FEW_RUNS,
         MIN_RUNS=MIN_RUNS,
         price_note=price_note,
+        rank_columns=rank_columns,
         FATES=FATES,
     )
     return environment

@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from edge_marl.benchmarks.plan.budgets import BUDGETS
 from edge_marl.benchmarks.report.columns import COLUMNS, GAME_COLUMNS, PRICE_NOTE, Column
 from edge_marl.benchmarks.report.stats import METHOD, coverage_note
 from edge_marl.benchmarks.report.tables import FEW_RUNS
-from edge_marl.leaderboards.boards.board import Board, BoardRow
+from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns
 from edge_marl.leaderboards.submission.schema import Execution
 from edge_marl.scenario.evidence import reference_of
 
 __all__ = [
     "BASIS_NOTE",
+    "BUDGET_NOTE",
     "CLASS_NAMES",
     "CLASS_NOTES",
     "LEVEL_NOTES",
@@ -37,6 +40,15 @@ SCORE_NOTE = (
 RANK_NOTE = (
     "Rank: the places that the intervals allow. Submissions whose intervals overlap cannot be told "
     "apart, and share places."
+)
+BUDGET_NOTE = (
+    "Budget: decisions that a training took. Learners are ranked among those of their class, "
+    + ", ".join(
+        f"{one} (more)" if math.isinf(most) else f"{one} (up to {most:,})"
+        for one, most in BUDGETS.items()
+    )
+    + ", and with what does not learn, which stands in every class. Training: mean time of a run, "
+    "by the wall clock and of the processor, on its authors' machine; not ranked."
 )
 BASIS_NOTE = (
     "Basis: a rank is by what was checked last: what the policy got on held-out workloads, or "
@@ -77,7 +89,7 @@ def to_markdown(boards: list[Board]) -> str:
         lines += ["", "Games of gateways:", "", *_overview(games)]
     if earlier := [board for board in boards if board.scenario.superseded]:
         lines += ["", "Earlier versions of tiers:", "", *_overview(earlier)]
-    lines += ["", SCORE_NOTE, "", RANK_NOTE, "", BASIS_NOTE, "", "## Levels", ""]
+    lines += ["", SCORE_NOTE, "", RANK_NOTE, "", BUDGET_NOTE, "", BASIS_NOTE, "", "## Levels", ""]
     lines += [f"* **{level}**: {note}" for level, note in LEVEL_NOTES.items()]
     return "\n".join(lines) + "\n"
 
@@ -102,7 +114,7 @@ def to_page(board: Board) -> str:
             lines += [f"## {CLASS_NAMES[execution]}", "", CLASS_NOTES[execution], ""]
         lines += [*_table(board, rows), ""]
     del lines[-1]
-    notes = [SCORE_NOTE, RANK_NOTE]
+    notes = [SCORE_NOTE, RANK_NOTE, BUDGET_NOTE]
     notes += [price_note(board)] if board.is_game else []
     notes += [BASIS_NOTE] if board.has_public_column else []
     notes += [f"† {mark}." for mark in board.marks]
@@ -118,13 +130,18 @@ def price_note(board: Board) -> str:
 
 
 def _table(board: Board, rows: Sequence[BoardRow]) -> list[str]:
-    headings = ["rank", "agent", "level"]
+    ranks = rank_columns(rows)
+    headings = [*ranks.values(), "agent", "level"]
+    left = len(headings)
     headings += [f"{c.short.lower()} ({c.note})" for c in board.columns]
     headings += ["public score", "basis"] if board.has_public_column else []
     headings += ["sharing", "trained on", "parameters"] if board.is_game else []
-    headings += ["runs", "date"]
-    lines = [_line(headings), _line([":---"] * 3 + ["---:"] * (len(headings) - 3))]
-    return lines + [_line(_cells(board, row)) for row in rows]
+    headings += ["budget", "training (s)", "processor (s)", "runs", "date"]
+    lines = [_line(headings), _line([":---"] * left + ["---:"] * (len(headings) - left))]
+    for row in rows:
+        own = [row.ranks[one].text if one in row.ranks else "" for one in ranks]
+        lines.append(_line(own + _cells(board, row)))
+    return lines
 
 
 def to_csv(boards: list[Board]) -> str:
@@ -146,10 +163,15 @@ def to_json(boards: list[Board]) -> str:
 
 
 def _facts_names() -> list[str]:
-    names = ["board", "scenario_digest", "rank_low", "rank_high", "agent", "kind", "authors"]
+    names = ["board", "scenario_digest", *_rank_names(), "agent", "kind", "authors"]
     names += ["date", "level", "basis", "runs", "mark", "too_few_runs", "training_budget"]
+    names += ["budget_class", "train_s", "train_cpu_s"]
     names += ["public_score", "public_score_low", "public_score_high"]
     return [*names, *_estimate_names(COLUMNS), "submission", "seal"]
+
+
+def _rank_names() -> list[str]:
+    return [f"rank_{one}{end}" for one in BUDGETS for end in ("_low", "_high")]
 
 
 def _estimate_names(columns: Sequence[Column]) -> list[str]:
@@ -165,8 +187,9 @@ def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "board": board.name,
         "scenario_digest": board.scenario.digest,
-        "rank_low": row.best_rank,
-        "rank_high": row.worst_rank,
+        **dict.fromkeys(_rank_names()),
+        **{f"rank_{one}_low": rank.best for one, rank in row.ranks.items()},
+        **{f"rank_{one}_high": rank.worst for one, rank in row.ranks.items()},
         "agent": sub.agent.name,
         "kind": sub.agent.kind,
         "authors": list(sub.about.authors),
@@ -177,6 +200,9 @@ def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
         "mark": f"† {sub.mark}" if sub.mark else None,
         "too_few_runs": row.has_few_runs,
         "training_budget": sub.about.training.budget,
+        "budget_class": sub.budget_class,
+        "train_s": _rounded(row.train_s),
+        "train_cpu_s": _rounded(row.train_cpu_s),
         "public_score": row.public.value,
         "public_score_low": row.public.low,
         "public_score_high": row.public.high,
@@ -195,7 +221,7 @@ def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
 def _cells(board: Board, row: BoardRow) -> list[str]:
     sub = row.submission
     dagger = " †" if row.is_marked else ""
-    cells = [row.rank, f"**{_escape(sub.agent.name)}**{dagger}", row.level]
+    cells = [f"**{_escape(sub.agent.name)}**{dagger}", row.level]
     for column in board.columns:
         estimate = row.estimates.get(column.name)
         cells.append("-" if estimate is None else column.interval(estimate))
@@ -203,18 +229,31 @@ def _cells(board: Board, row: BoardRow) -> list[str]:
         cells += [board.ranked_by.interval(row.public), row.basis]
     if sub.game is not None:
         cells += [sub.game.sharing, sub.game.information, f"{sub.game.parameters:,}"]
+    budget = "-" if sub.budget_class is None else f"{sub.about.training.budget:,}"
+    cells += [budget, *("-" if s is None else f"{s:,.0f}" for s in (row.train_s, row.train_cpu_s))]
     return [*cells, str(len(sub.runs)), sub.date.isoformat()]
+
+
+def _rounded(value: float | None) -> float | None:
+    """Six digits, as of the estimates."""
+    return None if value is None else float(f"{value:.6g}")
 
 
 def _leading(board: Board) -> str:
     if not board.rows:
         return "-"
-    column = board.ranked_by
-    first = board.rows[0]
+    told = {one: _leader(board, rows) for one, rows in board.leaders.items()}
+    if len(told) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"{one}: {text}" for one, text in told.items())
+
+
+def _leader(board: Board, leaders: Sequence[BoardRow]) -> str:
+    first, column = leaders[0], board.ranked_by
     text = (
         f"{_escape(first.submission.agent.name)} {column.text(first.estimates[column.name].value)}"
     )
-    others = len(board.leaders) - 1
+    others = len(leaders) - 1
     return text + (f" and {others} not told apart from it" if others else "")
 
 

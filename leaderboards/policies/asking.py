@@ -29,7 +29,7 @@ from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.policies import process as protocol
 from edge_marl.leaderboards.policies.sandbox import LIMITS, command_of
 from edge_marl.leaderboards.submission.chain import Moment, rows_of
-from edge_marl.leaderboards.submission.schema import Sandbox
+from edge_marl.leaderboards.submission.ledger import Sandbox
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 

@@ -26,7 +26,7 @@ import edge_marl.agents
 from edge_marl._version import __version__
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.policies.no_processes import no_processes
-from edge_marl.leaderboards.submission.schema import Sandbox
+from edge_marl.leaderboards.submission.ledger import Sandbox
 
 __all__ = ["LIMITS", "SANDBOXES", "Command", "command_of", "usable_sandbox"]
 

@@ -22,13 +22,8 @@ from pydantic import BaseModel, ValidationError
 from edge_marl.arrays import read_arrays
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.chain import Episode
-from edge_marl.leaderboards.submission.schema import (
-    SCHEMA_VERSION,
-    WORKLOADS,
-    Chain,
-    Ledger,
-    Submission,
-)
+from edge_marl.leaderboards.submission.ledger import Ledger
+from edge_marl.leaderboards.submission.schema import SCHEMA_VERSION, WORKLOADS, Chain, Submission
 
 __all__ = [
     "ACTIONS",

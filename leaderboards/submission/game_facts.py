@@ -1,4 +1,4 @@
-"""What a submission says of a policy of gateways, and how files without one stay as they were."""
+"""What a submission says of a policy of gateways, and how older files stay as they were."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = [
     "Count",
     "Execution",
     "Facts",
-    "FactsOfGames",
     "GameFacts",
     "Information",
+    "SparseFacts",
 ]
 
 Execution = Literal["decentralised", "central"]
@@ -36,19 +36,21 @@ class Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class FactsOfGames(Facts):
-    """A model with fields that only games have: where they are None, they are not written, and the
-    files of the single environment stay what they were."""
+class SparseFacts(Facts):
+    """A model with fields that only some files have, such as those of games: at their default they
+    are not written, and files of before there were such fields stay what they were."""
 
-    of_games: ClassVar[frozenset[str]] = frozenset()
+    sparse: ClassVar[frozenset[str]] = frozenset()
     """Names of these fields."""
 
     @model_serializer(mode="wrap")
-    def _without_none(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         facts: dict[str, Any] = write(self)
-        own = type(self).of_games
+        own, fields = type(self).sparse, type(self).model_fields
         return {
-            name: value for name, value in facts.items() if value is not None or name not in own
+            name: value
+            for name, value in facts.items()
+            if name not in own or value != fields[name].default
         }
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from edge_marl.agents import Agent
 from edge_marl.agents.registry import own_class
 from edge_marl.agents.training.settings_text import parse_spec
+from edge_marl.benchmarks.plan.budgets import budget_class
 from edge_marl.benchmarks.records.records import Provenance
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import SubmissionError
@@ -208,22 +209,29 @@ def _agent(done: FinishedCell, asked: str | None) -> AgentFacts:
 
 
 def _about(given: dict[str, Any], done: FinishedCell) -> About:
-    place = (done.cell.train_on or done.cell.scenario).label
-    training = {
-        "data": f"train workloads of {place}" if done.cell.budget else "none",
-        "budget": done.cell.budget or 0,
-    }
-    asked = given.get("training", {})
     if isinstance(description := given.get("description"), str):
         given = given | {"description": description.strip()}  # of a TOML text of several lines
     try:
-        return About.model_validate(
-            given | {"training": training | (asked if isinstance(asked, dict) else {})}
-        )
+        return About.model_validate(given | {"training": _training(given.get("training"), done)})
     except ValidationError as error:
         field, problem = problem_of(error)
         hint = ": give --author NAME, or a file with --about" if field == "authors" else ""
         raise SubmissionError(f"about.{field}: {problem}{hint}") from None
+
+
+def _training(given: Any, done: FinishedCell) -> dict[str, Any]:
+    """Return what is said of the training: what the run knows, and what its authors add to it."""
+    place, trained = (done.cell.train_on or done.cell.scenario).label, done.cell.budget or 0
+    known = {"data": f"train workloads of {place}" if trained else "none", "budget": trained}
+    facts: dict[str, Any] = known | (given if isinstance(given, dict) else {})
+    if isinstance(budget := facts["budget"], int) and trained:
+        if budget < trained:
+            raise SubmissionError(
+                f"about.training.budget: {budget}, but the run trained on {trained} decisions: "
+                "leave it out, or add to it what was trained before"
+            )
+        facts = {"budget_class": budget_class(budget)} | facts
+    return facts
 
 
 def _game(given: Any, done: FinishedCell, policies: dict[str, bytes]) -> GameFacts:
@@ -273,6 +281,7 @@ def _run(replay: _Replay) -> Run:
         },
         decision_latency_us=done.result.decision_latency_us,
         train_s=done.result.train_s if done.cell.budget else None,
+        train_cpu_s=done.result.train_cpu_s if done.cell.budget else None,
     )
 
 

@@ -21,7 +21,8 @@ from edge_marl.bound import Anchors
 from edge_marl.bound.anchor_pairs import shipped_pairs
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.chain import Episode
-from edge_marl.leaderboards.submission.schema import HeldOut, Outcome, Submission
+from edge_marl.leaderboards.submission.ledger import HeldOut, Outcome
+from edge_marl.leaderboards.submission.schema import Submission
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.evidence import reference_of
 

@@ -1,4 +1,4 @@
-"""Models of a submission's files: `submission.json`, `chain.json` and the ledger.
+"""Models of a submission's files, `submission.json` and `chain.json`.
 
 A submission is a folder `<board>/<date>-<agent>/` below `leaderboards/submissions`:
 
@@ -6,9 +6,6 @@ A submission is a folder `<board>/<date>-<agent>/` below `leaderboards/submissio
     actions.npz       every decision of every run on every test workload (`files.Actions`)
     chain.json        what ties them to what was seen and earned (`Chain`)
     policy/seed-K/    optional: the agent of run K as `Agent.save` writes it, config and safetensors
-
-The ledger, `digests.json` beside the boards, says which submissions were taken in and what they
-were found to be (`Ledger`); maintainers write it, submissions do not.
 """
 
 from __future__ import annotations
@@ -25,14 +22,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from edge_marl.benchmarks.plan.budgets import BudgetClass, budget_class
 from edge_marl.benchmarks.plan.cells import canonical_json
 from edge_marl.leaderboards.submission.game_facts import (
     Count,
     Execution,
     Facts,
-    FactsOfGames,
     GameFacts,
     Information,
+    SparseFacts,
 )
 from edge_marl.leaderboards.submission.texts import Link, LongText, Settings, Slug, Text
 
@@ -49,18 +47,13 @@ __all__ = [
     "Execution",
     "GameFacts",
     "Hardware",
-    "HeldOut",
     "Information",
     "Kind",
-    "Ledger",
     "Level",
-    "Outcome",
     "Run",
-    "Sandbox",
     "ScenarioFacts",
     "Submission",
     "Training",
-    "Verification",
     "board_of",
     "problem_of",
     "seal_of",
@@ -101,15 +94,29 @@ Place = Annotated[
 Amount = Annotated[float, Field(ge=0.0)]
 
 
-class Training(Facts):
+class Training(SparseFacts):
     """What a policy was trained on, as its authors declare it."""
+
+    sparse: ClassVar[frozenset[str]] = frozenset({"budget_class"})
 
     data: Text
     """Such as "train workloads of paper"."""
     budget: Count
     """Decisions per training; 0 for an agent that does not learn."""
+    budget_class: BudgetClass | None = None
+    """The class that this budget is of; None for an agent that does not learn, and in submissions
+    of before there were classes."""
     test_data_used: bool = False
     """Whether test workloads had any part in training or choosing it."""
+
+    @model_validator(mode="after")
+    def _is_of_its_class(self) -> Self:
+        said, own = self.budget_class, budget_class(self.budget)
+        if said not in (None, own):
+            raise PydanticCustomError(
+                "class", f"a budget of {self.budget} decisions is of class '{own}', not '{said}'"
+            )
+        return self
 
 
 class About(Facts):
@@ -157,8 +164,10 @@ class Hardware(Facts):
     memory_gib: Amount | None
 
 
-class Run(Facts):
+class Run(SparseFacts):
     """One training seed's results, workload by workload."""
+
+    sparse: ClassVar[frozenset[str]] = frozenset({"train_cpu_s"})
 
     seed: Count
     metrics: dict[
@@ -168,13 +177,15 @@ class Run(Facts):
     decision_latency_us: Amount | None = None
     """Median time of a decision at batch 1. Reported, never ranked, and no check can repeat it."""
     train_s: Amount | None = None
-    """Seconds of training."""
+    """Seconds of training, by the wall clock."""
+    train_cpu_s: Amount | None = None
+    """Processor time of training in seconds; None where the run did not measure it."""
 
 
-class Submission(FactsOfGames):
+class Submission(SparseFacts):
     """`submission.json`."""
 
-    of_games: ClassVar[frozenset[str]] = frozenset({"game"})
+    sparse: ClassVar[frozenset[str]] = frozenset({"game"})
 
     schema_version: Literal[1] = 1
     date: date
@@ -212,6 +223,11 @@ class Submission(FactsOfGames):
         return f"{self.board}/{self.folder_name}"
 
     @property
+    def budget_class(self) -> BudgetClass | None:
+        """The class that it is ranked in; None for what does not learn, which stands in all."""
+        return budget_class(self.about.training.budget) if self.agent.kind == "learner" else None
+
+    @property
     def mark(self) -> str | None:
         """What is to be known of it wherever it is shown; None if nothing is."""
         asked, found = RUNS[self.agent.kind], len(self.runs)
@@ -231,10 +247,10 @@ class Submission(FactsOfGames):
         return _digest(policy)
 
 
-class ChainRun(FactsOfGames):
+class ChainRun(SparseFacts):
     """The episodes of one run."""
 
-    of_games: ClassVar[frozenset[str]] = frozenset({"gateways"})
+    sparse: ClassVar[frozenset[str]] = frozenset({"gateways"})
 
     seed: Count
     heads: Annotated[tuple[Sha256, ...], Field(min_length=WORKLOADS, max_length=WORKLOADS)]
@@ -266,99 +282,6 @@ class Chain(Facts):
 
     schema_version: Literal[1] = 1
     runs: Annotated[tuple[ChainRun, ...], Field(min_length=1, max_length=10)]
-
-
-class Outcome(Facts):
-    """What a policy itself got, playing: the figures that boards show."""
-
-    metrics: dict[Text, tuple[tuple[float | None, ...], ...]]
-    """`utility` and every metric that boards show, (runs, workloads) each; None where an episode
-    has none."""
-
-    @model_validator(mode="after")
-    def _has_one_shape(self) -> Self:
-        runs = {len(rows) for rows in self.metrics.values()}
-        workloads = {len(row) for rows in self.metrics.values() for row in rows}
-        if len(runs) != 1 or len(workloads) != 1 or 0 in workloads:
-            raise PydanticCustomError("shape", "metrics must be of one shape, (runs, workloads)")
-        return self
-
-
-class HeldOut(Facts):
-    """What a policy got on workloads that did not exist when it was frozen."""
-
-    source: Text
-    """The season, or the value of the beacon, that they were drawn from."""
-    workloads: Annotated[int, Field(ge=1)]
-    utility_per_task: float
-    """Mean over runs and workloads."""
-    test_utility_per_task: float
-    """The same on the test workloads, for comparison."""
-    outcome: Outcome | None = None
-    """All that it got there; None in ledgers of before it was kept."""
-    random: tuple[float, ...] | None = None
-    """Return of random dispatch on each workload; None where the scenario has no anchors."""
-    bound: tuple[float, ...] | None = None
-    """Upper bound of the return on each workload, likewise."""
-    late: Count | None = None
-    """Decisions of gateways that came too late, and were taken for nothing; None where no process
-    per gateway played."""
-
-
-Sandbox = Literal["bwrap", "container", "none"]
-"""What a policy was kept in while it was asked."""
-
-
-class Verification(Facts):
-    """What a submission was found to be."""
-
-    seal: Sha256
-    """Of the submission that was checked: for any other one it says nothing."""
-    level: Level
-    decisions: Count
-    """All decisions of all runs."""
-    differing: Count | None = None
-    """Decisions that the policy makes otherwise on the verifier's machine; from `re-executed`."""
-    twins: Count | None = None
-    """Twin episodes that it was asked in; from `re-executed`."""
-    closed_loop: Outcome | None = None
-    """What its policy got on the test workloads, playing by itself; None where no decision
-    differed, as it got what the log says."""
-    held_out: HeldOut | None = None
-    sandbox: Sandbox | None = None
-    """Of its policy's process; from `re-executed`."""
-    reviewed: Text | None = None
-    """`NAME: why`, where a person found that what looks like another's work is not."""
-    verifier: Text
-    """Version of edge-marl that checked it."""
-
-    @property
-    def counts_as(self) -> Level:
-        """The level, or a lower one whose result is known: a board ranks what was checked."""
-        level = self.level
-        if level == "held-out" and (self.held_out is None or self.held_out.outcome is None):
-            level = "re-executed"
-        if level == "re-executed" and self.differing and self.closed_loop is None:
-            level = "replayed"
-        return level
-
-
-class Ledger(Facts):
-    """`digests.json`: the submissions that were taken in. Entries are added, and never change
-    their seal."""
-
-    schema_version: Literal[1] = 1
-    entries: dict[str, Verification] = Field(default_factory=dict)
-
-    def verification_of(self, submission: Submission) -> Verification | None:
-        """Return the entry of a submission; None if it has none, or one of another seal."""
-        entry = self.entries.get(submission.entry)
-        return entry if entry and entry.seal == submission.seal else None
-
-    def level_of(self, submission: Submission) -> Level:
-        """Return what a submission counts as: claimed, unless the ledger knows it."""
-        verification = self.verification_of(submission)
-        return verification.counts_as if verification else "claimed"
 
 
 def board_of(label: str) -> str:

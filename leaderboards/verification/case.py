@@ -26,16 +26,9 @@ from edge_marl.leaderboards.submission.chain import (
 )
 from edge_marl.leaderboards.submission.facts import registered_name
 from edge_marl.leaderboards.submission.files import Actions, read_ledger
+from edge_marl.leaderboards.submission.ledger import HeldOut, Ledger, Outcome, Sandbox, Verification
 from edge_marl.leaderboards.submission.results import outcome_of
-from edge_marl.leaderboards.submission.schema import (
-    Chain,
-    HeldOut,
-    Ledger,
-    Outcome,
-    Sandbox,
-    Submission,
-    Verification,
-)
+from edge_marl.leaderboards.submission.schema import Chain, Submission
 from edge_marl.leaderboards.verification.choosers import Again, Seen, checked
 from edge_marl.leaderboards.verification.fresh import Fresh, number_from
 from edge_marl.leaderboards.verification.together import Together, open_together

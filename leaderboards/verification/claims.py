@@ -133,12 +133,7 @@ def check_runs(case: Case) -> str:
         if not is_registered(registered_name(agent.name)):
             raise SubmissionError(f"{path}: agent '{agent.name}' is not registered")
         expect(path, "agent.kind", kind_of(registered_name(agent.name)), agent.kind)
-    budget = case.submission.about.training.budget
-    if agent.kind != "learner" and budget:
-        raise SubmissionError(
-            f"{path}: about.training.budget is {budget}, but agent.kind is '{agent.kind}': what "
-            "was trained is a 'learner'"
-        )
+    _check_budget(case, path)
     seeds, asked = [run.seed for run in case.submission.runs], RUNS[agent.kind]
     fewer = FEWER_RUNS if agent.kind == "learner" else asked
     taken = case.known is not None or len(seeds) in (asked, fewer)
@@ -148,8 +143,27 @@ def check_runs(case: Case) -> str:
             f"{path}: runs have the seeds {seeds}: a {agent.kind} agent has "
             f"{list(range(asked))}, all of them{also}: run it with --seeds {asked}"
         )
+    budget = f"; budget: {case.submission.budget_class}" if agent.kind == "learner" else ""
     mark = f"; marked: {case.submission.mark}" if case.submission.mark else ""
-    return f"{len(seeds)} of {agent.name}, a {agent.kind} agent{mark}"
+    return f"{len(seeds)} of {agent.name}, a {agent.kind} agent{budget}{mark}"
+
+
+def _check_budget(case: Case, path: Path) -> None:
+    """Raise unless a learner, and nothing else, has a budget and declares its class.
+
+    That the class is the budget's is asked by the schema.
+    """
+    kind, training = case.submission.agent.kind, case.submission.about.training
+    if kind != "learner" and (training.budget or training.budget_class):
+        raise SubmissionError(
+            f"{path}: about.training.budget is {training.budget}, but agent.kind is '{kind}': what "
+            "was trained is a 'learner'"
+        )
+    if kind == "learner" and training.budget_class is None and case.known is None:
+        raise SubmissionError(
+            f"{path}: about.training.budget_class is missing: a budget of {training.budget} "
+            f"decisions is '{case.submission.budget_class}' (edge-marl submit)"
+        )
 
 
 def check_game(case: Case) -> str:

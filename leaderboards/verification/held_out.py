@@ -15,13 +15,14 @@ from edge_marl.bound import Anchors, anchors
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.files import actions_of
+from edge_marl.leaderboards.submission.ledger import HeldOut
 from edge_marl.leaderboards.submission.results import (
     Result,
     held_out_result,
     ranked_by,
     result_of,
 )
-from edge_marl.leaderboards.submission.schema import WORKLOADS, HeldOut
+from edge_marl.leaderboards.submission.schema import WORKLOADS
 from edge_marl.leaderboards.verification.case import Case, Played
 from edge_marl.leaderboards.verification.choosers import Again, Logged, Views, check_again
 from edge_marl.leaderboards.verification.fresh import Fresh, draw_fresh, number_from

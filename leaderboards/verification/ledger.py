@@ -8,7 +8,8 @@ from pathlib import Path
 from edge_marl.errors import SubmissionError
 from edge_marl.files import write_file
 from edge_marl.leaderboards.submission.files import LEDGER, read_ledger
-from edge_marl.leaderboards.submission.schema import LEVELS, Ledger
+from edge_marl.leaderboards.submission.ledger import Ledger
+from edge_marl.leaderboards.submission.schema import LEVELS
 from edge_marl.leaderboards.verification.verify import Verdict
 
 __all__ = ["record_verdict"]

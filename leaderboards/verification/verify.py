@@ -9,7 +9,8 @@ from pathlib import Path
 from edge_marl._version import __version__
 from edge_marl.errors import EdgeMarlError, SubmissionError
 from edge_marl.leaderboards.policies.asking import OpenPolicy
-from edge_marl.leaderboards.submission.schema import LEVELS, Ledger, Level, Sandbox, Verification
+from edge_marl.leaderboards.submission.ledger import Ledger, Sandbox, Verification
+from edge_marl.leaderboards.submission.schema import LEVELS, Level
 from edge_marl.leaderboards.verification import (
     claims,
     duplicates,

@@ -21,16 +21,13 @@ from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.bound.anchor_pairs import shipped_pairs
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.leaderboards.submission.files import ACTIONS, LEDGER, SUBMISSION, Actions, sha256_of
+from edge_marl.leaderboards.submission.ledger import HeldOut, Ledger, Outcome, Verification
 from edge_marl.leaderboards.submission.schema import (
     RUNS,
     WORKLOADS,
-    HeldOut,
     Kind,
-    Ledger,
     Level,
-    Outcome,
     Submission,
-    Verification,
     seal_of,
 )
 from edge_marl.metrics import metrics_of
@@ -91,6 +88,7 @@ def write_submission(
     on: date = date(2026, 11, 1),
     about: dict[str, Any] | None = None,
     seeds: int | None = None,
+    budget: int = 200_000,
 ) -> Submission:
     """Write a submission below a folder, without its chain, which no page shows."""
     runs = [played(tier, agent, lots, seed) for seed in range(seeds or RUNS[kind])]
@@ -102,7 +100,7 @@ def write_submission(
         "schema_version": 1,
         "date": on.isoformat(),
         "agent": {"name": name, "kind": kind, "registered": False, "settings": {"lots": lots}},
-        "about": about or _about(tier, lots),
+        "about": about or _about(tier, lots, budget if kind == "learner" else 0),
         **_world(tier),
         **MACHINE,
         "runs": [
@@ -125,12 +123,12 @@ def write_submission(
     return submission
 
 
-def _about(tier: str, lots: float) -> dict[str, Any]:
+def _about(tier: str, lots: float, budget: int) -> dict[str, Any]:
     return {
         "authors": ["A. Researcher", "B. Engineer"],
         "links": ["https://example.org/paper"],
         "description": f"Draws lots in {lots:.0%} of decisions.",
-        "training": {"data": f"train workloads of {tier}", "budget": 200_000},
+        "training": {"data": f"train workloads of {tier}", "budget": budget},
     }
 
 

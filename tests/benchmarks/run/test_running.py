@@ -186,7 +186,7 @@ def test_variants_on_validation_workloads_end_in_a_report(
         text = (out / name).read_text("utf-8")
         assert "ppo, patient" in text, name
         assert "2 validation workloads from number 10" in text, name
-        assert "trained on 128 decisions, ppo, patient on 192" in text, name
+        assert "trained on 128 decisions (small), ppo, patient on 192 (small)" in text, name
     kept = {record.job.file_name: record for record in records(out).values()}
     patient = next(r for name, r in kept.items() if "ppo-patient_s1" in name)
     assert isinstance(patient.job, Cell)

@@ -22,7 +22,7 @@ from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.boards import figures
-from edge_marl.leaderboards.boards.board import Board, read_boards
+from edge_marl.leaderboards.boards.board import Board, Rank, read_boards
 from edge_marl.leaderboards.boards.build import build, tables
 from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION, Actions, read_actions
 from edge_marl.leaderboards.submission.schema import seal_of
@@ -82,15 +82,17 @@ def test_ranks_are_what_the_intervals_allow(board: Board) -> None:
     assert names[-1] == "random"
     found = [row.estimates["normalised_score"] for row in board.rows]
     assert [e.value for e in found] == sorted((e.value for e in found), reverse=True)
-    for row, own in zip(board.rows, found, strict=True):
+    for place, (row, own) in enumerate(zip(board.rows, found, strict=True), 1):
         better = sum(other.low > own.high for other in found)
         worse = sum(other.high < own.low for other in found)
-        assert (row.best_rank, row.worst_rank) == (better + 1, len(found) - worse)
+        ranked = Rank(place, better + 1, len(found) - worse, len(found))
+        assert row.ranks["standard"] == ranked
     by_name = {row.submission.agent.name: row for row in board.rows}
-    assert by_name["adsac"].rank == by_name["dqn-masked"].rank  # they cannot be told apart
-    assert by_name["random"].rank == "8"
+    ranks = {name: row.ranks["standard"].text for name, row in by_name.items()}
+    assert ranks["adsac"] == ranks["dqn-masked"]  # they cannot be told apart
+    assert ranks["random"] == "8"
     leaders = ("prophet", "adsac-plus", "adsac", "dqn-masked")
-    assert board.leaders == tuple(by_name[name] for name in leaders)
+    assert board.leaders == {"standard": tuple(by_name[name] for name in leaders)}
 
 
 def test_a_very_wide_interval_leaves_room_for_the_others(board: Board) -> None:

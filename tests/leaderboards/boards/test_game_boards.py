@@ -43,8 +43,9 @@ def board(root: Path) -> Board:
 def test_each_class_has_ranks_of_its_own(board: Board) -> None:
     assert board.is_game
     assert list(board.classes) == ["decentralised", "central"]
-    assert [row.rank for row in board.rows] == ["1", "1"]
-    assert [row.submission.agent.name for row in board.leaders] == ["prophet"]
+    assert [row.ranks["small"].text for row in board.rows] == ["1", "1"]
+    [leaders] = board.leaders.values()
+    assert [row.submission.agent.name for row in leaders] == ["prophet"]
 
 
 def test_pages_have_a_table_per_class(root: Path, board: Board, tmp_path: Path) -> None:

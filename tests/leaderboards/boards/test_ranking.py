@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.boards.board import Board, read_boards
+from edge_marl.leaderboards.boards.board import Board, mean_of, read_boards
 from edge_marl.leaderboards.boards.build import build
-from edge_marl.leaderboards.submission.schema import Submission, Verification
+from edge_marl.leaderboards.submission.ledger import Verification
+from edge_marl.leaderboards.submission.schema import Submission
 from tests.worlds import made_up_submissions as made_up
 
 BETTER, WORSE = "better", "worse"
@@ -103,7 +104,7 @@ def test_the_public_score_stands_beside_it_wherever_the_board_is_shown(
     page = (tmp_path / "out" / "smoke-v0.md").read_text()
     assert "| public score | basis |" in page
     assert f"| {shown} [" in page
-    assert "| held-out | 1 |" in page
+    assert "| held-out | - | - | - | 1 |" in page
     assert "Basis: a rank is by what was checked last" in page
     facts = json.loads((tmp_path / "out" / "leaderboard.json").read_text())
     with (tmp_path / "out" / "leaderboard.csv").open(newline="") as file:
@@ -121,6 +122,49 @@ def test_the_public_score_stands_beside_it_wherever_the_board_is_shown(
         "Result on each test workload"
         in (tmp_path / "out" / "site" / f"{worse.entry}.html").read_text()
     )
+
+
+def test_learners_are_ranked_in_their_class_and_heuristics_in_every_one(tmp_path: Path) -> None:
+    made_up.write_submission(tmp_path, "smoke", "rule")
+    for name, lots, budget in (("few", 0.2, 48_000), ("many", 0.1, 48_001), ("all", 0.0, 10**7)):
+        made_up.write_submission(
+            tmp_path, "smoke", name, kind="learner", lots=lots, seeds=3, budget=budget
+        )
+    [board] = [board for board in build(tmp_path, tmp_path / "out") if board.rows]
+    ranks = {row.submission.agent.name: row.ranks for row in board.rows}
+    assert {name: list(own) for name, own in ranks.items()} == {
+        "rule": ["small", "standard", "open"],
+        "all": ["open"],
+        "many": ["standard"],
+        "few": ["small"],
+    }
+    assert ranks["few"]["small"].text == ranks["many"]["standard"].text == "2"
+    assert ranks["few"]["small"].of == 2
+    page = (tmp_path / "out" / "smoke-v0.md").read_text()
+    assert "| rank, small | rank, standard | rank, open | agent |" in page
+    assert "| 2 |  |  | **few** † |" in page
+    assert "|  | 2 |  | **many** † |" in page
+    assert "| 48,001 | - | - | 3 |" in page
+    first, _, others = (tmp_path / "out" / "README.md").read_text().partition("small: rule ")
+    assert first
+    assert "; open: " in others.partition("\n")[0]
+    with (tmp_path / "out" / "leaderboard.csv").open(newline="") as file:
+        rows = {row["agent"]: row for row in csv.DictReader(file)}
+    assert rows["many"]["budget_class"] == "standard"
+    assert rows["many"]["rank_small_low"] == rows["rule"]["budget_class"] == ""
+    facts = json.loads((tmp_path / "out" / "leaderboard.json").read_text())
+    for fact in facts:
+        for one, rank in ranks[fact["agent"]].items():
+            assert (fact[f"rank_{one}_low"], fact[f"rank_{one}_high"]) == (rank.best, rank.worst)
+    site = (tmp_path / "out" / "site" / "smoke-v0.html").read_text()
+    assert "Rank, standard" in site
+    assert "48,001<small>standard</small>" in site
+    own = (tmp_path / "out" / "site" / "smoke-v0" / "2026-11-01-few.html").read_text()
+    assert "Rank, small: 2 of 2." in own
+
+
+def test_times_of_training_are_means_and_nothing_where_a_run_lacks_one() -> None:
+    assert (mean_of([3.0, 5.0]), mean_of([3.0, None]), mean_of([])) == (4.0, None, None)
 
 
 def test_fewer_seeds_than_are_asked_carry_a_mark_everywhere(tmp_path: Path) -> None:

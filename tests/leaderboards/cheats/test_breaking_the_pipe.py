@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_marl.leaderboards.policies import asking
-from edge_marl.leaderboards.submission.schema import Sandbox
+from edge_marl.leaderboards.submission.ledger import Sandbox
 from edge_marl.leaderboards.verification.verify import verify
 from tests.leaderboards.cheats import breaking_the_pipe
 

@@ -10,7 +10,7 @@ from edge_marl.agents import names
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission.facts import check_name
 from edge_marl.leaderboards.submission.files import list_submissions
-from edge_marl.leaderboards.submission.schema import Ledger, Verification
+from edge_marl.leaderboards.submission.ledger import Ledger, Verification
 from edge_marl.leaderboards.verification.verify import verify
 from tests.worlds import forging
 

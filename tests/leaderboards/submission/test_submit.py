@@ -40,8 +40,9 @@ from edge_marl.leaderboards.submission.files import (
     read_ledger,
     sha256_of,
 )
+from edge_marl.leaderboards.submission.ledger import Ledger, Verification
 from edge_marl.leaderboards.submission.make import make_submission, read_about
-from edge_marl.leaderboards.submission.schema import Ledger, Run, Verification, slug_of
+from edge_marl.leaderboards.submission.schema import Run, slug_of
 from edge_marl.leaderboards.verification import season as seasons
 from edge_marl.leaderboards.verification.ledger import record_verdict
 from edge_marl.leaderboards.verification.verify import verify
@@ -115,6 +116,9 @@ def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> No
         "marked: 5 training seeds where 10 are asked"
         in dict(verify(folder, "claimed").passed)["runs"]
     )
+    sub = list_submissions(tmp_path / "a")[0].submission
+    assert (sub.about.training.budget, sub.about.training.budget_class) == (40, "small")
+    assert (sub.runs[0].train_s or 0) > 0 <= (sub.runs[0].train_cpu_s or -1)
     with policies_of(folder, SMOKE, usable_sandbox(), LEARNER)(2, WORKLOADS) as ask:
         decided = play_episodes(SMOKE, WORKLOADS, ask)
     assert [e.head for e in decided] == list(read_chain(folder).runs[2].heads)
@@ -160,6 +164,12 @@ def test_a_learner_has_ten_seeds_or_five_with_a_mark(
     [found] = list_submissions(tmp_path / "out")
     folder = found.folder
     assert verify(folder, "claimed").failure is None
+    for training, says in (
+        ({"budget": 20}, "budget: 20, but the run trained on 40 decisions"),
+        ({"budget_class": "open"}, "a budget of 40 decisions is of class 'small', not 'open'"),
+    ):
+        with pytest.raises(SubmissionError, match=says):
+            make_submission(few, LEARNER, ABOUT | {"training": training}, tmp_path / "out")
 
     def three(facts: Any) -> None:
         facts["runs"] = facts["runs"][:3]
@@ -176,6 +186,10 @@ def test_a_learner_has_ten_seeds_or_five_with_a_mark(
     facts = {"seal": found.submission.seal, "level": "claimed", "decisions": 1, "verifier": "1"}
     known = Ledger(entries={found.submission.entry: Verification.model_validate(facts)})
     assert verify(folder, "claimed", ledger=known).failure is None  # it was taken in before
+    forging.edit(folder, lambda facts: facts["about"]["training"].pop("budget_class"))
+    failure = verify(folder, "claimed").failure
+    assert failure is not None
+    assert "budget_class is missing: a budget of 40 decisions is 'small'" in failure
 
 
 def cut(log: dict[str, Any], runs: int) -> dict[str, Any]:

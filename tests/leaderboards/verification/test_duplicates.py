@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from edge_marl.leaderboards.submission.files import list_submissions, read_ledger
-from edge_marl.leaderboards.submission.schema import Ledger, Verification
+from edge_marl.leaderboards.submission.ledger import Ledger, Verification
 from edge_marl.leaderboards.submission.weights import distance, read_weights, weights_digest
 from edge_marl.leaderboards.verification.verify import Verdict, verify
 from tests.worlds import forging
