@@ -36,7 +36,7 @@ def build(
         boards = make(
             submissions, out, lambda done: status.update(f"{done} submissions have their page")
         )
-    count = sum(len(board.rows) for board in boards)
+    count = sum(len(board.entries) for board in boards)
     filled = sum(bool(board.rows) for board in boards)
     noun = "submission" if count == 1 else "submissions"
     results().print(

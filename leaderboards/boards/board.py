@@ -79,6 +79,9 @@ class BoardRow:
     """What it would be ranked by if its log were."""
     ranks: dict[BudgetClass, Rank] = field(default_factory=dict)
     """By budget: of a learner in its own class, of what does not learn in every one."""
+    earlier: tuple[BoardRow, ...] = ()
+    """Those that it supersedes, of the same authors, agent and classes, the newest first: they have
+    no ranks."""
 
     @property
     def submission(self) -> Submission:
@@ -125,6 +128,12 @@ class Board:
     """Such as `paper-v0`."""
     scenario: Scenario
     rows: tuple[BoardRow, ...]
+    """Those that are ranked."""
+
+    @property
+    def entries(self) -> tuple[tuple[BoardRow, BoardRow], ...]:
+        """Every row, and the ranked one that it is folded under: itself where it is ranked."""
+        return tuple((one, row) for row in self.rows for one in (row, *row.earlier))
 
     @property
     def is_game(self) -> bool:
@@ -150,7 +159,7 @@ class Board:
     @property
     def marks(self) -> list[str]:
         """What its rows are marked with, each once."""
-        return sorted({row.submission.mark for row in self.rows if row.submission.mark})
+        return sorted({row.submission.mark for row, _ in self.entries if row.submission.mark})
 
     @property
     def classes(self) -> dict[Execution | None, tuple[BoardRow, ...]]:
@@ -275,8 +284,17 @@ def _board(name: str, scenario: Scenario, rows: Sequence[BoardRow]) -> Board:
     key = ranked_by(scenario).name
     found: list[BoardRow] = []
     for one in CLASSES:
-        found += _ranked([row for row in rows if row.execution == one], key)
+        found += _ranked(_newest([row for row in rows if row.execution == one]), key)
     return Board(name, scenario, tuple(found))
+
+
+def _newest(rows: Sequence[BoardRow]) -> list[BoardRow]:
+    """Return the rows of a class, those that a newer one supersedes folded under it."""
+    lines: dict[tuple[object, ...], list[BoardRow]] = {}
+    for row in sorted(rows, key=lambda row: row.submission.date, reverse=True):
+        sub = row.submission
+        lines.setdefault((sub.author_names, sub.agent.name, sub.budget_class), []).append(row)
+    return [replace(newest, earlier=tuple(rest)) for newest, *rest in lines.values()]
 
 
 def _ranked(rows: Sequence[BoardRow], key: str) -> list[BoardRow]:

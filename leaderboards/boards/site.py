@@ -68,11 +68,12 @@ def make_site(
         facts = {"boards": boards, "board": board}
         scale = figures.score_scale(board) if board.rows else None
         yield f"{board.name}.html", one_board.render(facts, root="", scale=scale).encode()
-        for row in board.rows:
+        for row, newest in board.entries:
             page = submission.render(
                 facts,
                 root="../",
                 row=row,
+                newest=newest,
                 episodes=episodes_of(board, row),
                 workloads=_workload_rows(board, row),
             )

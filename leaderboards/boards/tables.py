@@ -39,7 +39,7 @@ SCORE_NOTE = (
 )
 RANK_NOTE = (
     "Rank: the places that the intervals allow. Submissions whose intervals overlap cannot be told "
-    "apart, and share places."
+    "apart, and share places. Of entries of the same authors, agent and class the newest is ranked."
 )
 BUDGET_NOTE = (
     "Budget: decisions that a training took. Learners are ranked among those of their class, "
@@ -98,7 +98,9 @@ def _overview(boards: list[Board]) -> list[str]:
     lines = ["| board | world | submissions | leading |", "| :--- | :--- | ---: | :--- |"]
     for board in boards:
         name = f"[{board.name}]({board.name}.md)"
-        lines.append(_line([name, board.scenario.summary, str(len(board.rows)), _leading(board)]))
+        lines.append(
+            _line([name, board.scenario.summary, str(len(board.entries)), _leading(board)])
+        )
     return lines
 
 
@@ -164,7 +166,16 @@ def to_json(boards: list[Board]) -> str:
 
 def _facts_names() -> list[str]:
     names = ["board", "scenario_digest", *_rank_names(), "agent", "kind", "authors"]
-    names += ["date", "level", "basis", "runs", "mark", "too_few_runs", "training_budget"]
+    names += [
+        "date",
+        "superseded_by",
+        "level",
+        "basis",
+        "runs",
+        "mark",
+        "too_few_runs",
+        "training_budget",
+    ]
     names += ["budget_class", "train_s", "train_cpu_s"]
     names += ["public_score", "public_score_low", "public_score_high"]
     return [*names, *_estimate_names(COLUMNS), "submission", "seal"]
@@ -179,10 +190,10 @@ def _estimate_names(columns: Sequence[Column]) -> list[str]:
 
 
 def _all_facts(boards: list[Board]) -> list[dict[str, Any]]:
-    return [_facts(board, row) for board in boards for row in board.rows]
+    return [_facts(board, row, newest) for board in boards for row, newest in board.entries]
 
 
-def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
+def _facts(board: Board, row: BoardRow, newest: BoardRow) -> dict[str, Any]:
     sub = row.submission
     facts: dict[str, Any] = {
         "board": board.name,
@@ -194,6 +205,7 @@ def _facts(board: Board, row: BoardRow) -> dict[str, Any]:
         "kind": sub.agent.kind,
         "authors": list(sub.about.authors),
         "date": sub.date.isoformat(),
+        "superseded_by": None if newest is row else newest.entry.name,
         "level": row.level,
         "basis": row.basis,
         "runs": len(sub.runs),
@@ -231,7 +243,16 @@ def _cells(board: Board, row: BoardRow) -> list[str]:
         cells += [sub.game.sharing, sub.game.information, f"{sub.game.parameters:,}"]
     budget = "-" if sub.budget_class is None else f"{sub.about.training.budget:,}"
     cells += [budget, *("-" if s is None else f"{s:,.0f}" for s in (row.train_s, row.train_cpu_s))]
-    return [*cells, str(len(sub.runs)), sub.date.isoformat()]
+    return [*cells, str(len(sub.runs)), _dates(board, row)]
+
+
+def _dates(board: Board, row: BoardRow) -> str:
+    """Return a row's date, and of each that it supersedes date and result."""
+    column, told = board.ranked_by, row.submission.date.isoformat()
+    for one in row.earlier:
+        shown = column.interval(one.estimates[column.name])
+        told += f"<br>before: {one.submission.date.isoformat()}, {shown}"
+    return told
 
 
 def _rounded(value: float | None) -> float | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -221,6 +222,14 @@ class Submission(SparseFacts):
     def entry(self) -> str:
         """Its id in the ledger: its folder below that of all submissions."""
         return f"{self.board}/{self.folder_name}"
+
+    @property
+    def author_names(self) -> frozenset[str]:
+        """Its authors' names, as they are compared: whatever their letters' case and width."""
+        return frozenset(
+            " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+            for name in self.about.authors
+        )
 
     @property
     def budget_class(self) -> BudgetClass | None:

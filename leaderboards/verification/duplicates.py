@@ -7,7 +7,6 @@ or two that came to the same end: a person looks, and says so by name (`--review
 from __future__ import annotations
 
 import math
-import unicodedata
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -93,12 +92,7 @@ def _looked_at(case: Case, other: Entry) -> bool:
 
 def _common_author(one: Submission, other: Submission) -> bool:
     """Whether two submissions have an author of one name."""
-    names = [{_read(author) for author in sub.about.authors} for sub in (one, other)]
-    return not names[0].isdisjoint(names[1])
-
-
-def _read(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return not one.author_names.isdisjoint(other.author_names)
 
 
 class _Work:

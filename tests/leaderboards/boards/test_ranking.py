@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,40 @@ def test_learners_are_ranked_in_their_class_and_heuristics_in_every_one(tmp_path
     assert "48,001<small>standard</small>" in site
     own = (tmp_path / "out" / "site" / "smoke-v0" / "2026-11-01-few.html").read_text()
     assert "Rank, small: 2 of 2." in own
+
+
+def test_of_the_same_authors_agent_and_class_the_newest_is_ranked(tmp_path: Path) -> None:
+    days = [date(2026, 11, day) for day in (3, 1, 2)]
+    for day, lots in zip(days, (0.3, 0.0, 0.1), strict=True):
+        made_up.write_submission(
+            tmp_path, "smoke", "mine", kind="learner", lots=lots, seeds=3, on=day
+        )
+    other = {"kind": "learner", "lots": 0.0, "seeds": 3}
+    made_up.write_submission(tmp_path, "smoke", "mine", **other, on=date(2026, 11, 4), budget=1)
+    made_up.write_submission(tmp_path, "smoke", "rule")
+    [board] = [board for board in build(tmp_path, tmp_path / "out") if board.rows]
+    found = {row.entry.folder.name: row for row in board.rows}
+    assert set(found) == {"2026-11-03-mine", "2026-11-04-mine", "2026-11-01-rule"}
+    newest = found["2026-11-03-mine"]
+    assert [row.entry.folder.name[:10] for row in newest.earlier] == ["2026-11-02", "2026-11-01"]
+    assert newest.ranks["standard"].of == 2
+    assert [row.ranks for row in newest.earlier] == [{}, {}]
+    assert len(board.entries) == 5
+    out = tmp_path / "out"
+    page = (out / "smoke-v0.md").read_text()
+    assert page.count("**mine**") == 2
+    assert "| 2026-11-03<br>before: 2026-11-02, 0." in page
+    assert "(smoke-v0.md) | 3 servers" in (out / "README.md").read_text()
+    facts = {
+        fact["submission"]: fact for fact in json.loads((out / "leaderboard.json").read_text())
+    }
+    first = facts["smoke-v0/2026-11-01-mine"]
+    assert (first["superseded_by"], first["rank_standard_low"]) == (newest.entry.name, None)
+    assert facts[newest.entry.name]["superseded_by"] is None
+    site = (out / "site" / "smoke-v0.html").read_text()
+    assert '<summary>2 before</summary><a href="smoke-v0/2026-11-02-mine.html">' in site
+    own = (out / "site" / "smoke-v0" / "2026-11-01-mine.html").read_text()
+    assert 'Superseded by <a href="../smoke-v0/2026-11-03-mine.html">2026-11-03-mine</a>' in own
 
 
 def test_times_of_training_are_means_and_nothing_where_a_run_lacks_one() -> None:
