@@ -21,6 +21,12 @@ def submit(
     with_policy: Annotated[
         bool, typer.Option("--with-policy", help="Bring the policy, for the higher levels.")
     ] = False,
+    with_log: Annotated[
+        bool,
+        typer.Option(
+            "--with-log", help="Bring every run's log, also where its policy makes it again."
+        ),
+    ] = False,
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(
@@ -50,6 +56,7 @@ def submit(
         statement,
         out,
         with_policy=with_policy,
+        with_log=with_log,
         trained=checkpoint or (),
         scenario=scenario,
         name=name,

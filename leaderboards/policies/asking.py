@@ -74,9 +74,16 @@ class OpenGateways(Protocol):
     """Opens a policy as `OpenPolicy` does, or some gateways of it."""
 
     def __call__(
-        self, seed: int, workloads: Sequence[Workload], gateways: Sequence[int] = ()
+        self,
+        seed: int,
+        workloads: Sequence[Workload],
+        gateways: Sequence[int] = (),
+        may_share: bool = False,
     ) -> AbstractContextManager[Timed]:
-        """Open the whole policy, or an agent for each of some gateways, in one process."""
+        """Open the whole policy, or an agent for each of some gateways, in one process.
+
+        If they may share, one that draws no lots is one for all of them (`play.Gateways`).
+        """
 
 
 def policies_of(
@@ -102,12 +109,16 @@ def policies_of(
 
     @contextmanager
     def open_policy(
-        seed: int, workloads: Sequence[Workload], gateways: Sequence[int] = ()
+        seed: int,
+        workloads: Sequence[Workload],
+        gateways: Sequence[int] = (),
+        may_share: bool = False,
     ) -> Iterator[Timed]:
         policy = (folder / "policy" / f"seed-{seed}").resolve()
         facts = {
             "scenario": scenario.model_dump_json(),
             "seeds": [gateway_seed(seed, gateway) for gateway in gateways] or [seed],
+            "may_share": may_share,
             "rows": len(workloads) * (len(gateways) or rows_of(scenario)),
             "observed": ObservationLayout(scenario).size,
             "actions": scenario.num_actions,

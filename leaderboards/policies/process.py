@@ -38,9 +38,7 @@ def main() -> None:
     if order["give_up_network"]:
         give_up_network()
     try:
-        agents = [load_policy(order) for _ in order["seeds"]]
-        for agent, seed in zip(agents, order["seeds"], strict=True):
-            agent.reset(seed)
+        agents = load_agents(order)
     except Exception:
         return fail(answers)
     say(answers, READY)
@@ -87,6 +85,17 @@ def set_limits(limits: dict[str, int]) -> None:
         hard = resource.getrlimit(kind)[1]
         least = limits[name] if hard == resource.RLIM_INFINITY else min(limits[name], hard)
         resource.setrlimit(kind, (least, least))
+
+
+def load_agents(order: dict[str, Any]) -> list[Any]:
+    """Return an agent for each seed, reset; one for all where they may share and draw no lots."""
+    first, *seeds = order["seeds"]
+    agents = [load_policy(order)]
+    if not (order["may_share"] and agents[0].deterministic):
+        agents += [load_policy(order) for _ in seeds]
+    for agent, seed in zip(agents, [first, *seeds], strict=False):
+        agent.reset(seed)
+    return agents
 
 
 def load_policy(order: dict[str, Any]) -> Any:
@@ -151,14 +160,17 @@ def decided(agent: Any, observation: Any, info: dict[str, Any]) -> Any:
 
 
 def preferred(agents: list[Any], shape: tuple[int, int]) -> bytes:
-    """Return the answer to TELL; several agents are not asked."""
+    """Return the answer to TELL: of several agents each tells of its own rows, or none does."""
     import numpy as np
 
-    if len(agents) > 1 or (preferences := agents[0].preferences) is None:
-        return NOTHING
-    told = np.asarray(preferences, "<f8")
-    if told.shape != shape:
-        raise ValueError(f"preferences is {told.dtype} {told.shape}: must be {shape}")
+    told = np.empty(shape, "<f8")
+    for number, agent in enumerate(agents):
+        if agent.preferences is None:
+            return NOTHING
+        part, own = np.asarray(agent.preferences, "<f8"), told[number :: len(agents)]
+        if part.shape != own.shape:
+            raise ValueError(f"preferences is {part.dtype} {part.shape}: must be {own.shape}")
+        own[:] = part
     return GOOD + told.tobytes()
 
 

@@ -122,6 +122,10 @@ class Episode:
     gateways: str | None = None
     """In a game the first `GATEWAY_DIGITS` digits of each gateway's last hash."""
 
+    def marks_every(self, step: int) -> str:
+        """Return the digit after each `step` decisions."""
+        return self.marks[step - 1 :: step]
+
 
 def is_game(scenario: Scenario) -> bool:
     """Whether a board of this scenario is of the game of gateways."""
@@ -239,7 +243,7 @@ def gateways_of(episodes: Sequence[Episode]) -> tuple[str, ...] | None:
 
 
 def first_difference(marks: str, others: str) -> int:
-    """Return the decision at which two chains part; the shorter's length if only that differs."""
+    """Return the mark at which two chains part; the shorter's length if only that differs."""
     pairs = zip(marks, others, strict=False)
     parted = (k for k, (one, other) in enumerate(pairs) if one != other)
     return next(parted, min(len(marks), len(others)))

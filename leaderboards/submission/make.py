@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -88,6 +88,7 @@ def make_submission(
     out: Path,
     *,
     with_policy: bool = False,
+    with_log: bool = False,
     trained: Sequence[Path] = (),
     scenario: str | None = None,
     name: str | None = None,
@@ -101,6 +102,8 @@ def make_submission(
         about: fields of `About`; what is left out and known from the run is filled in.
         out: folder of all submissions.
         with_policy: whether the policies come along, so that anyone can run them again.
+        with_log: whether the log of every run comes along, also where the policies of a registered
+            agent make it again: then by itself only the first run's does.
         trained: folders of the trained agents by seed; none are those that the run has kept.
         scenario: which of the run's, where it has several.
         name: the agent's on the board; None is made of `agent`.
@@ -123,7 +126,8 @@ def make_submission(
     policies = _policies(replays) if with_policy or is_game(arena.scenario) else {}
     if is_game(arena.scenario):
         facts["game"] = _game(about.get("game", {}), finished[0], policies)
-    return _write(out, facts, _logs(replays) | (policies if with_policy else {}))
+    compact = with_policy and agent_facts.registered and not with_log and len(replays) > 1
+    return _write(out, facts, _logs(replays, compact) | (policies if with_policy else {}))
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -285,20 +289,23 @@ def _run(replay: _Replay) -> Run:
     )
 
 
-def _logs(replays: list[_Replay]) -> dict[str, bytes]:
+def _logs(replays: list[_Replay], compact: bool) -> dict[str, bytes]:
     """Return the files of the decisions and their chains."""
+    every: Literal[1, 16] = 16 if compact else 1
     chain = Chain(
+        every=every,
         runs=tuple(
             ChainRun(
                 seed=replay.done.cell.seed,
                 heads=tuple(episode.head for episode in replay.episodes),
-                marks=tuple(episode.marks for episode in replay.episodes),
+                marks=tuple(episode.marks_every(every) for episode in replay.episodes),
                 gateways=gateways_of(replay.episodes),
             )
             for replay in replays
-        )
+        ),
     )
-    actions = actions_of([replay.episodes for replay in replays])
+    kept = replays[:1] if compact else replays
+    actions = actions_of([replay.episodes for replay in kept])
     return {CHAIN: _json(chain.model_dump(mode="json")), ACTIONS: actions.packed()}
 
 

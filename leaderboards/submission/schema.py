@@ -3,7 +3,8 @@
 A submission is a folder `<board>/<date>-<agent>/` below `leaderboards/submissions`:
 
     submission.json   who, with what, in which world, and the claimed metrics (`Submission`)
-    actions.npz       every decision of every run on every test workload (`files.Actions`)
+    actions.npz       every decision of every run on every test workload (`files.Actions`); of a
+                      compact submission, whose policies make them again, those of the first run
     chain.json        what ties them to what was seen and earned (`Chain`)
     policy/seed-K/    optional: the agent of run K as `Agent.save` writes it, config and safetensors
 """
@@ -269,8 +270,8 @@ class ChainRun(SparseFacts):
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*$")], ...],
         Field(min_length=WORKLOADS, max_length=WORKLOADS),
     ]
-    """Six bits of the hash after each decision, as a base64 digit: they say where two episodes
-    part."""
+    """Six bits of the hash after each decision, or after each so many (`Chain.every`), as a base64
+    digit: they say where two episodes part."""
     gateways: (
         Annotated[
             tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*$")], ...],
@@ -281,7 +282,7 @@ class ChainRun(SparseFacts):
     """In a game eight base64 digits of each gateway's last hash: they say whose chains part."""
 
 
-class Chain(Facts):
+class Chain(SparseFacts):
     """`chain.json`: a hash chain per episode over what was seen, done and earned.
 
     It starts with the hash of the workload's digest, and each decision adds its observation
@@ -289,7 +290,11 @@ class Chain(Facts):
     gateway of an episode has a chain, over what it alone saw, did and got.
     """
 
+    sparse: ClassVar[frozenset[str]] = frozenset({"every"})
+
     schema_version: Literal[1] = 1
+    every: Literal[1, 16] = 1
+    """Decisions from one mark to the next; 16 in a compact submission."""
     runs: Annotated[tuple[ChainRun, ...], Field(min_length=1, max_length=10)]
 
 

@@ -70,6 +70,9 @@ class Case:
     workloads: list[Workload] = field(init=False)
     chain: Chain = field(init=False)
     actions: Actions = field(init=False)
+    """Of a compact submission those of the first run, until the others are made again."""
+    is_compact: bool = field(init=False)
+    """Whether it brings the log of its first run only."""
 
     steps: int = 0
     """Moments of the longest episode of any run; from the replay."""
@@ -152,6 +155,16 @@ class Case:
         if self.is_reference:
             return nullcontext(self._reference(seed, workloads))
         return self._own_processes()(seed, workloads, () if gateway is None else (gateway,))
+
+    def open_whole_policy(
+        self, seed: int, workloads: Sequence[Workload]
+    ) -> AbstractContextManager[Ask]:
+        """Open the policy of a run as `chooser_of` plays it, all of it in one process: what it
+        decides there is asked of each gateway alone later."""
+        if not self.is_decentralised or self.opener is not None:
+            return self.open_policy(seed, workloads)
+        every = range(self.scenario.gateways.count)
+        return self._own_processes()(seed, workloads, every, may_share=True)
 
     def _own_processes(self) -> OpenGateways:
         self.sandbox = self.sandbox or usable_sandbox(self.asked_sandbox)

@@ -26,7 +26,17 @@ from edge_marl.leaderboards.submission.files import Actions
 from edge_marl.leaderboards.submission.schema import WORKLOADS
 from edge_marl.scenario import Scenario
 
-__all__ = ["MAY_DIFFER", "Again", "Logged", "Paired", "Seen", "Views", "check_again", "checked"]
+__all__ = [
+    "MAY_DIFFER",
+    "Again",
+    "Logged",
+    "Paired",
+    "Seen",
+    "Views",
+    "alike",
+    "check_again",
+    "checked",
+]
 
 MAY_DIFFER = 0.001
 """Share of a run's decisions that its policy may make otherwise on another machine: networks
@@ -150,13 +160,15 @@ class Again:
         """Note decisions that differ, and the first of them that is not as good to the policy."""
         self.differing += wrong.size
         told = self._ask.preferences()
+        good = None if told is None else alike(told, chosen)
         for k in wrong:
             said = (
                 f"{moment.place(int(k))}: expected {chosen[k]} as the policy decides, found "
                 f"{logged[k]}"
             )
             self.first = self.first or said
-            if told is None or not _as_good(told[k], int(logged[k]), int(chosen[k])):
+            # It tells nothing of doing nothing in a game.
+            if good is None or logged[k] >= good.shape[1] or not good[k, logged[k]]:
                 self.worse = self.worse or said
 
 
@@ -181,12 +193,19 @@ def check_again(where: str, parts: Sequence[Again]) -> None:
         raise SubmissionError(f"{where}, {first}; {counted}, {100 * MAY_DIFFER:g} % may")
 
 
-def _as_good(preferences: npt.NDArray[np.float64], one: int, other: int) -> bool:
-    """Whether two actions of a row (A,) are preferred alike, to within rounding."""
-    if not (0 <= one < len(preferences) and 0 <= other < len(preferences)):
-        return False  # it tells nothing of what is no action, or of doing nothing in a game
-    a, b = preferences[one], preferences[other]
-    return bool(abs(a - b) <= ROUNDING * max(1.0, abs(b)))  # never of what is not finite
+def alike(told: npt.NDArray[np.float64], chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return the actions (R, A) that a policy prefers as much as what it chose, within rounding.
+
+    Args:
+        told: (R, A) its preferences.
+        chosen: (R,) what it chose; of what is no action nothing is told.
+    """
+    known = (chosen >= 0) & (chosen < told.shape[1])
+    own = np.take_along_axis(told, np.where(known, chosen, 0)[:, None], axis=1)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(told - own) <= ROUNDING * np.maximum(1.0, np.abs(own))
+    found: npt.NDArray[np.bool_] = near & known[:, None] & np.isfinite(own)
+    return found
 
 
 class Seen:

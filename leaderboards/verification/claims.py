@@ -283,11 +283,18 @@ def check_log(case: Case) -> str:
         if (run.gateways is None) == is_game(case.scenario):
             state = "missing" if run.gateways is None else "there, where no gateways play"
             raise SubmissionError(f"{case.folder / CHAIN}: run {run.seed}: gateways is {state}")
-    if (rows := len(case.actions.lengths)) != len(seeds):
+    rows, agent = len(case.actions.lengths), case.submission.agent
+    case.is_compact = rows == 1 < len(seeds)
+    if case.is_compact and not (agent.registered and case.submission.policy_seeds):
+        raise SubmissionError(
+            f"{case.folder / ACTIONS}: has 1 run, {SUBMISSION} has {len(seeds)}: the others may be "
+            "left out where an agent is registered and its policies are brought"
+        )
+    if rows != len(seeds) and not case.is_compact:
         raise SubmissionError(
             f"{case.folder / ACTIONS}: has {rows} runs, {SUBMISSION} has {len(seeds)}"
         )
-    return f"{case.decisions} decisions"
+    return f"{case.decisions} decisions" + ("; of the first run alone" if case.is_compact else "")
 
 
 def check_ledger(case: Case) -> str:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.submission import files
 from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, Actions, Entry
-from edge_marl.leaderboards.submission.schema import Submission
+from edge_marl.leaderboards.submission.schema import Chain, Submission
 from edge_marl.leaderboards.submission.texts import checked_text
 from edge_marl.leaderboards.submission.weights import (
     NEAR,
@@ -37,7 +37,7 @@ A log of another's with a few decisions exchanged has more."""
 
 def check_duplicates(case: Case) -> str:
     """Raise if a run counts twice, or if one is another's work and nobody has looked at it."""
-    mine = _Work(Entry(case.folder, case.submission), case.actions)
+    mine = _Work(Entry(case.folder, case.submission), case.actions, case.chain)
     _check_own_runs(case, mine)
     review = _review_of(case)
     doubts = []
@@ -49,6 +49,7 @@ def check_duplicates(case: Case) -> str:
         if strangers:
             doubt = _check_policy(mine, theirs)
         if case.submission.board == other.submission.board:
+            _check_chains(mine, theirs)
             doubt = _check_decisions(mine, theirs, strangers) or doubt
         if doubt and not _looked_at(case, other):
             doubts.append(doubt)
@@ -98,9 +99,11 @@ def _common_author(one: Submission, other: Submission) -> bool:
 class _Work:
     """What a submission brings of its own, read when it is asked for, and once."""
 
-    def __init__(self, entry: Entry, actions: Actions | None = None) -> None:
+    def __init__(
+        self, entry: Entry, actions: Actions | None = None, chain: Chain | None = None
+    ) -> None:
         self.name, self.folder, self.submission = entry.name, entry.folder, entry.submission
-        self._actions = actions
+        self._actions, self._chain = actions, chain
 
     @cached_property
     def weights(self) -> dict[int, list[Array]]:
@@ -116,6 +119,17 @@ class _Work:
     def digests(self) -> dict[int, str]:
         """Digest of each run's weights, by seed."""
         return {seed: weights_digest(arrays) for seed, arrays in self.weights.items()}
+
+    @cached_property
+    def heads(self) -> dict[tuple[str, ...], int]:
+        """Seed of each run by the heads of its chains: the same decisions give the same."""
+        chain = self._chain or files.read_chain(self.folder)
+        return {run.heads: run.seed for run in chain.runs}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the log of every run is at hand; of compact submissions only the first's is."""
+        return len(self.decisions) == len(self.submission.runs)
 
     @cached_property
     def decisions(self) -> list[tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]]:
@@ -174,6 +188,18 @@ def _check_policy(mine: _Work, theirs: _Work) -> str:
                 f"{other} of {theirs.name} by other authors"
             )
     return ""
+
+
+def _check_chains(mine: _Work, theirs: _Work) -> None:
+    """Raise if a run whose log is not at hand took all the decisions of another."""
+    if mine.is_whole and theirs.is_whole:
+        return
+    for heads, seed in mine.heads.items():
+        if heads in theirs.heads:
+            raise SubmissionError(
+                f"{mine.folder / CHAIN}: run {seed} took the same decisions as run "
+                f"{theirs.heads[heads]} of {theirs.name}: a duplicate"
+            )
 
 
 def _check_decisions(mine: _Work, theirs: _Work, strangers: bool) -> str:

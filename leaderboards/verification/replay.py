@@ -33,11 +33,13 @@ def _check_episode(case: Case, number: int, workload: int, episode: Episode) -> 
     """Raise unless an episode is what was claimed of it."""
     run, chain = case.submission.runs[number], case.chain.runs[number]
     where, path = f"run {run.seed}, workload {workload}", case.folder / CHAIN
-    if (marks := chain.marks[workload]) != episode.marks:
-        at = first_difference(marks, episode.marks)
+    every = case.chain.every
+    own = episode.marks_every(every)
+    if (marks := chain.marks[workload]) != own:
+        at = first_difference(marks, own)
         raise SubmissionError(
-            f"{path}: {where}, decision {at}: mark of the chain: expected "
-            f"{_mark(episode.marks, at)}, found {_mark(marks, at)}: what was seen, done or "
+            f"{path}: {where}, decision {(at + 1) * every - 1}: mark of the chain: expected "
+            f"{_mark(own, at)}, found {_mark(marks, at)}: what was seen, done or "
             "earned is not what the log says"
         )
     if chain.gateways is not None and (ends := chain.gateways[workload]) != episode.gateways:

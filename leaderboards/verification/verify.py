@@ -15,6 +15,7 @@ from edge_marl.leaderboards.verification import (
     claims,
     duplicates,
     held_out,
+    made_again,
     re_execution,
     replay,
 )
@@ -54,6 +55,7 @@ CHECKS = (
     Check("log", "claimed", claims.check_log),
     Check("ledger", "claimed", claims.check_ledger),
     Check("duplicates", "claimed", duplicates.check_duplicates, last=True),
+    Check("log made again", "replayed", made_again.check_made_again),
     Check("replay", "replayed", replay.check_replay, last=True),
     Check("policy at hand", "re-executed", re_execution.check_policy_at_hand),
     Check("re-execution", "re-executed", re_execution.check_re_execution),

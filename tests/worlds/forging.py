@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ import numpy as np
 
 from edge_marl.agents import Agent, make
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
-from edge_marl.leaderboards.submission.chain import Episode, chooser_of, gateways_of, play_episodes
+from edge_marl.leaderboards.policies.asking import OpenPolicy
+from edge_marl.leaderboards.submission.chain import (
+    Episode,
+    chooser_of,
+    gateways_of,
+    is_game,
+    play_episodes,
+)
 from edge_marl.leaderboards.submission.facts import (
     board_name,
     code_sha256,
@@ -21,7 +29,15 @@ from edge_marl.leaderboards.submission.facts import (
     means_of,
 )
 from edge_marl.leaderboards.submission.files import actions_of, read_actions, sha256_of
-from edge_marl.leaderboards.submission.schema import WORKLOADS, ChainRun, Run, board_of, seal_of
+from edge_marl.leaderboards.submission.schema import (
+    WORKLOADS,
+    Chain,
+    ChainRun,
+    Run,
+    board_of,
+    seal_of,
+)
+from edge_marl.leaderboards.verification.case import Trusted
 from edge_marl.scenario import load_scenario
 
 GOOD = next((Path(__file__).parents[1] / "submissions" / "good").glob("*/*"))
@@ -74,18 +90,31 @@ def edit_actions(folder: Path, change: Callable[[dict[str, Any]], None]) -> None
     seal(folder)
 
 
-def with_played(folder: Path, episodes: Sequence[Episode]) -> Path:
-    """Make a submission of one run one of episodes that were played, and return its folder."""
-    names = episodes[0].metrics
-    run = Run(seed=0, metrics={n: tuple(e.metrics[n] for e in episodes) for n in names})
+def with_played(folder: Path, *played: Sequence[Episode]) -> Path:
+    """Make a submission one of runs that were played, and return its folder.
+
+    With several runs it is compact: it has the log of the first alone.
+    """
+    names, every = played[0][0].metrics, 16 if len(played) > 1 else 1
+    runs = [
+        Run(seed=k, metrics={n: tuple(e.metrics[n] for e in episodes) for n in names})
+        for k, episodes in enumerate(played)
+    ]
     facts = read(folder)
-    facts["runs"], facts["means"] = [run.model_dump(mode="json")], means_of([run])
+    facts["runs"], facts["means"] = [run.model_dump(mode="json") for run in runs], means_of(runs)
     write(folder, facts)
-    heads, marks = [e.head for e in episodes], [e.marks for e in episodes]
-    ends = gateways_of(episodes)
-    chain = ChainRun(seed=0, heads=tuple(heads), marks=tuple(marks), gateways=ends)
-    write(folder, {"schema_version": 1, "runs": [chain.model_dump(mode="json")]}, "chain.json")
-    (folder / "actions.npz").write_bytes(actions_of([episodes]).packed())
+    chains = tuple(
+        ChainRun(
+            seed=k,
+            heads=tuple(e.head for e in episodes),
+            marks=tuple(e.marks_every(every) for e in episodes),
+            gateways=gateways_of(episodes),
+        )
+        for k, episodes in enumerate(played)
+    )
+    chain = Chain.model_validate({"every": every, "runs": chains})
+    write(folder, chain.model_dump(mode="json"), "chain.json")
+    (folder / "actions.npz").write_bytes(actions_of(played[:1]).packed())
     seal(folder)
     return folder
 
@@ -127,18 +156,48 @@ def game_of_good(root: Path, game: str = "smoke-game") -> Path:
     return folder
 
 
+def made(agent: str, tier: str = "smoke") -> Agent:
+    """Make a registered agent that decides without having learned."""
+    found = make(agent, load_scenario(tier))
+    assert isinstance(found, Agent)
+    return found
+
+
+def playing(agent: str, tier: str = "smoke") -> OpenPolicy:
+    """Return how a registered agent is opened in this process, for a verifier."""
+    scenario = load_scenario(tier)
+    return lambda seed, workloads: nullcontext(
+        Trusted(chooser_of(made(agent, tier), scenario, workloads, seed))
+    )
+
+
+def good_compact(root: Path, tier: str = "smoke", agent: str = "random") -> Path:
+    """Make a good compact submission: three runs of a registered agent that draws lots."""
+    scenario = load_scenario(tier)
+    workloads = draw_test_workloads(scenario, WORKLOADS)
+    folder = game_of_good(root, tier) if is_game(scenario) else copy_of_good(root)
+    facts, runs = read(folder), []
+    facts["agent"] |= {"name": agent, "kind": "randomised"}
+    write(folder, facts)
+    for seed in range(3):
+        own = made(agent, tier)
+        own.save(folder / "policy" / f"seed-{seed}")
+        runs.append(play_episodes(scenario, workloads, chooser_of(own, scenario, workloads, seed)))
+    with_played(folder, *runs)
+    return folder.rename(folder.with_name(f"{facts['date']}-{agent}"))
+
+
 def good_game(root: Path, agent: str = "prophet") -> Path:
     """Make a good submission of a registered agent to the board of a game, `smoke-game`."""
     scenario = load_scenario("smoke-game")
     workloads = draw_test_workloads(scenario, WORKLOADS)
-    made = make(agent, scenario)
-    assert isinstance(made, Agent)
-    episodes = play_episodes(scenario, workloads, chooser_of(made, scenario, workloads, 0))
+    own = made(agent, "smoke-game")
+    episodes = play_episodes(scenario, workloads, chooser_of(own, scenario, workloads, 0))
     folder = game_of_good(root)
     facts, name = read(folder), board_name(agent)
     facts["agent"]["name"] = name
     facts["game"]["execution"] = execution_of(agent)
     write(folder, facts)
-    made.save(folder / "policy" / "seed-0")
+    own.save(folder / "policy" / "seed-0")
     with_played(folder, episodes)
     return folder.rename(folder.with_name(f"{facts['date']}-{name}"))

@@ -36,6 +36,7 @@ from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.facts import code_sha256, means_of
 from edge_marl.leaderboards.submission.files import (
     list_submissions,
+    read_actions,
     read_chain,
     read_ledger,
     sha256_of,
@@ -96,6 +97,14 @@ def test_a_randomised_agent_has_three_runs(run_dir: Path, tmp_path: Path) -> Non
     assert found.submission.policy_seeds == (0, 1, 2)
     assert [run.seed for run in found.submission.runs] == [0, 1, 2]
     assert found.submission.about.training.budget == 0
+    assert read_actions(folder).lengths.shape == (1, 100)  # its policies make the others again
+    assert read_chain(folder).every == 16
+    whole = make_submission(
+        run_dir, "random", ABOUT, tmp_path / "whole", with_policy=True, with_log=True
+    )
+    assert read_actions(whole).lengths.shape == (3, 100)
+    for place, share in (("actions.npz", 0.5), ("chain.json", 0.7)):
+        assert (folder / place).stat().st_size < share * (whole / place).stat().st_size
 
 
 def test_an_agent_of_ones_own_goes_all_the_way(run_dir: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
     python -m tests.leaderboards.verification.mutations --count 1000 --seed 0
     python -m tests.leaderboards.verification.mutations --game --count 500
+    python -m tests.leaderboards.verification.mutations --compact --count 500
 
 Bits are flipped, bytes cut and put in, values edited and rows swapped, half of the time with the
 seal made anew, so that it is the checks behind the seal that have to find it.
@@ -18,8 +19,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edge_marl.leaderboards.policies.asking import OpenPolicy
 from edge_marl.leaderboards.verification.verify import verify
-from tests.worlds.forging import GOOD, edit, edit_actions, good_game, read
+from tests.worlds.forging import (
+    GOOD,
+    edit,
+    edit_actions,
+    good_compact,
+    good_game,
+    playing,
+    read,
+)
 
 FILES = ("submission.json", "actions.npz", "chain.json", "policy/seed-0/config.json")
 DECLARED = {"about", "hardware", "versions", "settings", "decision_latency_us", "train_s"}
@@ -78,7 +88,8 @@ def swap_rows(folder: Path, rng: random.Random) -> None:
     )
 
     def change(facts: Any) -> None:
-        found = facts["runs"][0].get(run) or facts["runs"][0]["heads"]
+        own = rng.choice(facts["runs"])
+        found = own.get(run) or own["heads"]
         for values in found.values() if isinstance(found, dict) else [found]:
             values[one], values[other] = values[other], values[one]
 
@@ -112,13 +123,16 @@ MUTATIONS: tuple[Callable[[Path, random.Random], None], ...] = (
 )  # fmt: skip
 
 
-def survivors(count: int, seed: int, good: Path = GOOD) -> tuple[list[str], Counter[str]]:
+def survivors(
+    count: int, seed: int, good: Path = GOOD, open_policy: OpenPolicy | None = None
+) -> tuple[list[str], Counter[str]]:
     """Mutate and verify; return what was let through, and how often each check caught one.
 
     Args:
         count: mutations.
         seed: of all of them.
         good: what is mutated.
+        open_policy: opens the policies that make its log again, where it is compact.
     """
     rng = random.Random(seed)
     through, caught = [], Counter[str]()
@@ -131,7 +145,7 @@ def survivors(count: int, seed: int, good: Path = GOOD) -> tuple[list[str], Coun
             if _content(folder) == before:
                 caught["(nothing changed)"] += 1
                 continue
-            verdict = verify(folder, "replayed")
+            verdict = verify(folder, "replayed", open_policy=open_policy)
             if verdict.failure is None:
                 through.append(f"{number}: {mutate.__name__}")
             else:
@@ -156,10 +170,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--game", action="store_true", help="of a submission of a game")
+    parser.add_argument("--compact", action="store_true", help="of a compact submission")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         good = good_game(Path(root)) if asked.game else GOOD
-        through, caught = survivors(asked.count, asked.seed, good)
+        good = good_compact(Path(root)) if asked.compact else good
+        own = playing("random") if asked.compact else None
+        through, caught = survivors(asked.count, asked.seed, good, own)
     for check, times in caught.most_common():
         print(f"{times:6} {check}")  # noqa: T201 (a script)
     print(f"{len(through)} of {asked.count} were let through", *through)  # noqa: T201 (a script)
