@@ -170,7 +170,7 @@ def test_of_the_same_authors_agent_and_class_the_newest_is_ranked(tmp_path: Path
         made_up.write_submission(
             tmp_path, "smoke", "mine", kind="learner", lots=lots, seeds=3, on=day
         )
-    other = {"kind": "learner", "lots": 0.0, "seeds": 3}
+    other: dict[str, Any] = {"kind": "learner", "lots": 0.0, "seeds": 3}
     made_up.write_submission(tmp_path, "smoke", "mine", **other, on=date(2026, 11, 4), budget=1)
     made_up.write_submission(tmp_path, "smoke", "rule")
     [board] = [board for board in build(tmp_path, tmp_path / "out") if board.rows]

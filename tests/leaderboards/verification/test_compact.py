@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge_marl.leaderboards.boards.board import read_boards
+from edge_marl.leaderboards.boards.player_episodes import episodes_of
 from edge_marl.leaderboards.policies.asking import Ask
 from edge_marl.leaderboards.submission.chain import Moment
 from edge_marl.leaderboards.submission.facts import means_of
@@ -51,6 +53,11 @@ def test_it_is_made_again_and_then_checked_as_any_other(good: Path) -> None:
     assert verdict.verification is not None
     assert (verdict.verification.differing, verdict.verification.twins) == (0, 600)
     assert verdict.verification.decisions > 2.9 * len(read_actions(good).actions)
+
+
+def test_boards_play_its_first_run(good: Path) -> None:
+    [board] = [board for board in read_boards(good.parents[1]) if board.rows]
+    assert [one["run"] for one in episodes_of(board, board.rows[0])] == [0, 0]
 
 
 @pytest.mark.parametrize("game", [False, True])
