@@ -30,7 +30,7 @@ PACKAGES = {
         *({"play", "registry"}, {"networks"}, {"policy_agent"}, {"training"}, {"on_tianshou"}),
         {"outcome", "policy_gradient", "soft_actor_critic", "value_based"},
         {"centralised", "heuristics", "independent", "published_diffusion"},
-        {"references"},
+        {"planning", "references"},
     ],
     "benchmarks": [
         *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"speed"}, {"robustness"}),

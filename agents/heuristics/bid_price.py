@@ -44,8 +44,9 @@ class BidPrice(Heuristic):
         """Nothing is kept between decisions but the prices."""
         if not has_bound(self.scenario):
             raise AgentError(
-                f"agent 'bid-price': scenario '{self.scenario.label}' has no bound to take prices "
-                "from (overload.refund is off); leave the agent out, or set overload.refund = true"
+                f"agent '{self.name}': scenario '{self.scenario.label}' has no bound to take "
+                "prices from (overload.refund is off); leave the agent out, or set "
+                "overload.refund = true"
             )
         self._prices = learn_prices(self.scenario)
 

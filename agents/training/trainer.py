@@ -29,7 +29,6 @@ from edge_marl.agents.training.settings import LearningConfig
 from edge_marl.scenario import Scenario
 
 if TYPE_CHECKING:
-    from edge_marl.agents.policy_agent import PolicyAgent
     from edge_marl.agents.training.selection import Selection
 
 
@@ -41,8 +40,8 @@ MakeLearner = TypeVar("MakeLearner")
 class Recipe(NamedTuple, Generic[MakeLearner]):
     """What an agent is trained with, from the agent's own file."""
 
-    agent: type[PolicyAgent[Any]]
-    """Class of the trained agent."""
+    agent: type[Any]
+    """Class of the trained agent, an `Agent`."""
     make_learner: MakeLearner
     """Makes an untrained learner, as the training of its library calls it."""
 

@@ -1,0 +1,8 @@
+"""Operations research beside learning: a fitted value function, and play-outs of candidates.
+
+Importing it registers them.
+"""
+
+from edge_marl.agents.planning import trainers
+
+__all__ = ["trainers"]

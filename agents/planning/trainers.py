@@ -1,0 +1,43 @@
+"""The trainer of `adp`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge_marl.agents.base import Training, check_budget
+from edge_marl.agents.planning.settings import AdpConfig
+from edge_marl.agents.registry import register
+from edge_marl.agents.training.trainer import LearningTrainer, Recipe
+from edge_marl.scenario import Scenario
+from edge_marl.scenario.generalisation import check_trainable
+
+__all__ = ["AdpTrainer"]
+
+
+@register("adp")
+class AdpTrainer(LearningTrainer):
+    """`bid-price` with prices that follow the load, fitted by direct search: see `value.py`.
+
+    A trainer, and not a heuristic that fits at its first reset: what it spends is counted in
+    decisions as that of the other learners, and a scenario of one's own costs no wait.
+
+    Raises (from `start` on):
+        AgentError: if there is no bound for the scenario, and so no prices to start from.
+    """
+
+    config: AdpConfig
+    config_class = AdpConfig
+
+    @classmethod
+    def _recipe(cls) -> Recipe[Any]:
+        from edge_marl.agents.planning.fitting import AdpTraining
+        from edge_marl.agents.planning.value import AdpAgent
+
+        return Recipe(AdpAgent, AdpTraining)
+
+    def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
+        """Return a training of `budget` decisions, at its start (see `LearningTrainer.start`)."""
+        check_budget(budget)
+        check_trainable(scenario)
+        training: Training = self._recipe().make_learner(scenario, self.config, budget, seed)
+        return training
