@@ -3,6 +3,6 @@
 Importing it registers them.
 """
 
-from edge_marl.agents.planning import trainers
+from edge_marl.agents.planning import rollout, trainers
 
-__all__ = ["trainers"]
+__all__ = ["rollout", "trainers"]

@@ -42,7 +42,7 @@ class AdpTraining(Training):
     """A fit that is under way; a step is a generation.
 
     Args:
-        scenario: the world; `train` workloads of the seed are played.
+        scenario: the world; `train` workloads of the seed are played, on the event clock.
         config: settings.
         budget: decisions to fit on, or fewer where one more generation could exceed it.
         seed: of workloads and of draws.
@@ -51,6 +51,7 @@ class AdpTraining(Training):
     def __init__(self, scenario: Scenario, config: AdpConfig, budget: int, seed: int) -> None:
         self.budget = budget
         self._scenario, self._config = scenario, config
+        self._played = scenario.on_events()
         for_search, for_workloads = np.random.SeedSequence(seed).spawn(2)
         self._generator = np.random.Generator(np.random.PCG64(for_search))
         self._workload_seed = int(for_workloads.generate_state(1)[0])
@@ -65,7 +66,7 @@ class AdpTraining(Training):
         self._least = LEAST_SPREAD * config.spread * scales(scenario)
         self._spread = self._least / LEAST_SPREAD
         self._generations = self._cost = 0
-        self._agent = AdpAgent(scenario, config, self._mean)
+        self._agent = AdpAgent(self._played, config, self._mean)
 
     @property
     def done(self) -> bool:
@@ -77,7 +78,7 @@ class AdpTraining(Training):
         weights = self._draw()
         first = self._generations * self._workloads
         workloads = [
-            draw_workload(self._scenario, self._workload_seed, episode=first + k)
+            draw_workload(self._played, self._workload_seed, episode=first + k)
             for k in range(self._workloads)
         ]
         returns, self._cost = self._play(weights, workloads)
@@ -110,9 +111,7 @@ class AdpTraining(Training):
         And decisions that it took: at most the generation's share of the budget.
         """
         rows = len(weights) * len(workloads)
-        envs = EdgeAIGCVectorEnv(
-            rows, scenario=self._scenario, autoreset_mode=AutoresetMode.DISABLED
-        )
+        envs = EdgeAIGCVectorEnv(rows, scenario=self._played, autoreset_mode=AutoresetMode.DISABLED)
         self._agent.weights = weights.repeat(len(workloads), axis=0)
         observation, info = envs.reset(options={"workloads": workloads * len(weights)})
         earned, over, decisions = np.zeros(rows), np.zeros(rows, dtype=np.bool_), 0

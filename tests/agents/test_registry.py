@@ -34,8 +34,9 @@ class NoAgent:
 def test_names() -> None:
     single = ["a2c", "adsac", "dqn", "drqn", "ppo", "qrdqn", "rainbow", "reinforce", "sac"]
     published = ["adsac-published", "d2sac"]
+    planning = ["adp", "rollout"]
     game = ["happo", "iadsac", "idqn", "ippo", "mappo", "outcome", "qmix", "vdn"]
-    assert names() == sorted([*HEURISTICS, "cloud-only", *single, *published, *game])
+    assert names() == sorted([*HEURISTICS, "cloud-only", *single, *published, *planning, *game])
 
 
 def test_heuristics_are_agents_and_learners_are_trainers() -> None:

@@ -196,10 +196,11 @@ def test_kept_promises() -> None:
 @pytest.mark.parametrize("name", [name for name in HEURISTICS if name != "cloud-only"])
 def test_all_heuristics_keep_their_promises(name: str) -> None:
     check_agent(name)
-    check_agent(name, "metro")
+    if name != "rollout":  # which knows the base model
+        check_agent(name, "metro")
 
 
-@pytest.mark.parametrize("name", ["sac", "ppo"])
+@pytest.mark.parametrize("name", ["adp", "sac", "ppo"])
 def test_trainers_of_the_package_keep_theirs(name: str) -> None:
     check_agent(name)
 

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from edge_marl.agents import make, names
+from edge_marl.agents.planning.value import AdpAgent
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.training.run_folder import RunFolder
 from edge_marl.agents.training.state_file import read_state, write_state
@@ -55,6 +56,8 @@ def learners() -> list[str]:
 
 
 def weights(agent: Any) -> dict[str, torch.Tensor]:
+    if isinstance(agent, AdpAgent):
+        return {"value": torch.from_numpy(agent.weights)}
     assert isinstance(agent, PolicyAgent)
     return agent.actor.state_dict()
 
