@@ -58,7 +58,7 @@ class Law:
 
     def __init__(self, scenario: Scenario, seed: np.random.SeedSequence) -> None:
         topology = draw_topology(scenario)
-        self.capacity: Ints = np.asarray(topology.capacity, dtype=np.int64)
+        self.capacity: Ints = np.array(topology.capacity, dtype=np.int64)
         tasks = scenario.tasks
         self.demand: Ints = np.unique(np.array(tasks.demand, dtype=np.int64))
         self.run_time: Floats = np.array([tasks.run_time_ms(int(d)) for d in self.demand], float)

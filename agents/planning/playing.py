@@ -100,19 +100,21 @@ def best_place(
         length: run time.
         capacity, used: (S,) denoising steps of each server.
     """
-    services = len(value) // len(capacity)
-    least = 0
-    anywhere = False
-    for server in range(len(capacity)):
-        anywhere = anywhere or needs <= capacity[server] - used[server]
+    servers = len(capacity)
+    services = len(value) // servers
+    best, most, least = -1, -np.inf, 0
+    for server in range(servers):
+        if needs <= capacity[server] - used[server]:
+            cost = price[server] * needs * length
+            for service in range(services):
+                left = value[server * services + service] - cost
+                if left > most:
+                    best, most = server * services + service, left
         least = server if used[server] < used[least] else least
-    best, most = least * services, -np.inf
-    for place in range(len(value)):
-        server = place // services
-        fits = needs <= capacity[server] - used[server] if anywhere else server == least
-        left = value[place] - price[server] * needs * length
-        if fits and left > most:
-            best, most = place, left
+    if best < 0:  # it fits nowhere: the server with the least in use, and its best service
+        best = least * services
+        for place in range(best, best + services):
+            best = place if value[place] > value[best] else best
     return best
 
 
