@@ -9,6 +9,7 @@ EdgeMarlError
 ├── SuiteError (ValueError)         a suite's name, file or field, or what it asks of a machine
 ├── RecordError (ValueError)        a benchmark record that cannot be used
 ├── SubmissionError (ValueError)    a submission to a leaderboard, or a file of one
+├── StateError (ValueError)         a saved state of an environment, or what it is to go on with
 └── EpisodeOverError (RuntimeError) a step where no episode is running
 
 Messages name the value, the rule and the fix; the command line prints them without a traceback.
@@ -87,6 +88,10 @@ class RecordError(EdgeMarlError, ValueError):
 
 class SubmissionError(EdgeMarlError, ValueError):
     """A submission cannot be made or read, or does not hold what it claims."""
+
+
+class StateError(EdgeMarlError, ValueError):
+    """A saved state is none, or of another kind of environment than the one that should go on."""
 
 
 class EpisodeOverError(EdgeMarlError, RuntimeError):

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 from pettingzoo import AECEnv
 
+from edge_marl.envs.episodes import State
 from edge_marl.envs.parallel import EdgeAIGCParallelEnv
-from edge_marl.errors import EpisodeOverError
+from edge_marl.errors import EpisodeOverError, StateError
 from edge_marl.scenario import Scenario
+from edge_marl.workload import Workload
 
 __all__ = ["EdgeAIGCAECEnv"]
+
+OF_TURN = (
+    *("agents", "agent_selection", "_skip_agent_selection", "_turn", "_choices"),
+    *("_no_rewards", "rewards", "_cumulative_rewards", "terminations", "truncations"),
+)
+"""What a state holds besides the game's: who has chosen what, and what each was told.
+`_skip_agent_selection` is PettingZoo's, where agents leave."""
 
 
 class _FromResetOn:
@@ -117,6 +127,41 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         for name, reward in self.rewards.items():
             self._cumulative_rewards[name] += reward
         self.agent_selection = self.agents[0]
+
+    def save_state(self) -> State:
+        """Return where the game stands, also amid a turn (`EdgeAIGCEnv.save_state`)."""
+        turn = {name: getattr(self, name, None) for name in OF_TURN}
+        return self._game.save_state() | {"turn": copy.deepcopy(turn)}
+
+    def restore_state(self, state: State, *, workload: Workload | None = None) -> None:
+        """Go on from a state of such an environment (`EdgeAIGCEnv.restore_state`).
+
+        Raises:
+            StateError: it is none, or of another scenario or kind of environment.
+            WorkloadError: the workload does not fit, or cannot go on from there.
+            EpisodeOverError: another future for an episode that is over.
+        """
+        if isinstance(state, dict) and state.get("game") and "turn" not in state:
+            raise StateError(
+                "the state does not say whose turn it is: it is one of the Parallel environment or "
+                "of rows; restore it there"
+            )
+        self._observations, infos = self._game.restore_state(state, workload=workload)
+        for name, value in copy.deepcopy(state["turn"]).items():
+            setattr(self, name, value)
+        self.infos = {agent: infos[agent] for agent in self.agents}
+
+    def clone(self, *, workload: Workload | None = None) -> Self:
+        """Return an environment that stands where this one does (`EdgeAIGCEnv.clone`).
+
+        Args:
+            workload: what is to come there in place of what is to come here; to look ahead, play
+                on in such a clone.
+        """
+        twin = copy.deepcopy(self, {id(self.scenario): self.scenario})
+        if workload is not None:
+            twin.restore_state(twin.save_state(), workload=workload)
+        return twin
 
     def state(self) -> npt.NDArray[np.float32]:
         """Return the full present (float32, `state_space`), for centralised training."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.error import AlreadyPendingCallError
 
 from edge_marl.envs.copies import Copies
-from edge_marl.envs.episodes import RowEpisodes
+from edge_marl.envs.episodes import RowEpisodes, State
 from edge_marl.kernel.batch import NEXT_STEP
 from edge_marl.metrics import episode_metrics
+from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog, Simulator
+from edge_marl.workload import Workload
 
 __all__ = ["ManyEpisodes", "Room"]
 
@@ -32,6 +37,9 @@ class ManyEpisodes(ABC):
     """Rows of a simulator that step together."""
 
     num_envs: int
+    scenario: Scenario
+    _pending: Room | None = None
+    """Of a step that has begun and not ended, in batches that begin steps."""
 
     def _open(self, simulator: Simulator, restarts: int) -> None:
         """Have the rows of a simulator, whose episodes follow each other by a rule of `batch`."""
@@ -47,6 +55,12 @@ class ManyEpisodes(ABC):
     @abstractmethod
     def _infos(self) -> dict[str, Any]:
         """Return the infos of all rows."""
+
+    def _check_idle(self, call: str) -> None:
+        if self._pending is not None:
+            raise AlreadyPendingCallError(
+                f"{call}: a step has begun and not ended: call step_wait first", "step"
+            )
 
     def _room(self, shape: tuple[int, ...]) -> Room:
         """Return memory for a step whose rewards have a shape."""
@@ -69,23 +83,46 @@ class ManyEpisodes(ABC):
             room.seen[part] = self._simulator.seen[part]
             room.masks[part] = self._simulator.masks[part]
 
-    def save_state(self) -> dict[str, Any]:
-        """Return where every row stands, for `restore_state`: numbers, text and arrays.
+    def save_state(self, rows: Sequence[int] | None = None) -> State:
+        """Return where rows (all) stand, for `restore_state` (`EdgeAIGCEnv.save_state`).
 
         Raises:
-            EpisodeOverError: before every row was reset.
-            WorkloadError: if a row plays a workload that was given.
+            EpisodeOverError: before one of them was reset.
+            StateError: there is no such row.
         """
-        return self._episodes.state()
+        self._check_idle("save_state")
+        return self._episodes.state(rows)
 
-    def restore_state(self, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Go on from a state of as many rows of the same scenario.
+    def restore_state(
+        self,
+        state: State,
+        rows: Sequence[int] | None = None,
+        workloads: Sequence[Workload | None] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Have rows (all) go on from a state, bit for bit (`EdgeAIGCEnv.restore_state`).
+
+        Args:
+            state: of as many rows, or of one, or of an environment of its own, for all of them.
+            rows: which rows are to go on from it; the others stay where they are.
+            workloads: one per row of these, what is to come in place of what was to
+                (`EdgeAIGCEnv.simulate`); None where it stays.
 
         Returns:
-            What `step` returned last, or `reset`: observations and infos.
+            What all rows see, as `reset` returns it: observations and infos.
+
+        Raises:
+            StateError: it is no state, or one of another scenario, kind or number of rows.
+            WorkloadError: a workload that does not fit, or cannot go on from there.
+            EpisodeOverError: another future for an episode that is over.
         """
-        self._episodes.restore(state)
+        self._check_idle("restore_state")
+        self._episodes.restore(state, rows, workloads)
         return self._see(), self._infos()
+
+    def clone(self) -> Self:
+        """Return a batch whose rows stand where these do, and that shares nothing that changes."""
+        self._check_idle("clone")
+        return copy.deepcopy(self, {id(self.scenario): self.scenario})
 
     def log(self, row: int) -> EpisodeLog:
         """Return what became of every task of a row's episode so far.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,9 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.envs.arguments import check_options
-from edge_marl.errors import EpisodeOverError, ScenarioError, WorkloadError
+from edge_marl.envs.futures import go_on_with
+from edge_marl.errors import EpisodeOverError, ScenarioError, StateError, WorkloadError, show
+from edge_marl.kernel.world import GOING_ON
 from edge_marl.metrics import episode_metrics
 from edge_marl.render import draw_frame, write_text
 from edge_marl.scenario import Scenario
@@ -22,13 +26,21 @@ from edge_marl.workload.parts import check_seed
 
 __all__ = [
     "RENDER_MODES",
+    "STATE_FORMAT",
     "OneEpisode",
     "RowEpisodes",
+    "State",
     "check_batch",
     "check_render_mode",
 ]
 
 RENDER_MODES = ("ansi", "rgb_array")
+
+STATE_FORMAT = "edge-marl-state-1"
+"""Of saved states: another one where what they hold has changed."""
+
+State = dict[str, Any]
+"""A saved state: numbers, text and arrays, in dicts and lists. Only to be kept and restored."""
 
 
 def check_batch(
@@ -129,38 +141,121 @@ class RowEpisodes:
         else:
             self._simulator.load(row, workload)
 
-    def state(self) -> dict[str, Any]:
-        """Return where every row stands: text, numbers and arrays.
+    def state(self, rows: Sequence[int] | None = None) -> State:
+        """Return where rows (all) stand: text, numbers and arrays, none of which is used here.
 
         Raises:
-            EpisodeOverError: before every row was reset.
-            WorkloadError: if a row plays a workload that was given: it cannot be drawn again.
+            EpisodeOverError: before one of them was reset.
+            StateError: there is no such row.
         """
-        self.check_started()
-        if self._restarts.given.any():
-            row = int(np.flatnonzero(self._restarts.given)[0])
-            raise WorkloadError(
-                f"row {row} plays a workload that was given: only episodes drawn from seeds can be "
-                "kept; reset the row without options['workloads']"
-            )
+        chosen = self._checked_rows(rows)
+        for row in chosen.tolist():
+            self.check_row(row)
         return {
-            "seeds": [self._restarts.seed(row) for row in range(self.num_envs)],
-            "next_episode": self._restarts.episodes.copy(),
-            "arrays": self._simulator.snapshot(),
+            "format": STATE_FORMAT,
+            "scenario": self._scenario.digest,
+            "label": self._scenario.label,
+            "game": self._simulator.in_game,
+            "seeds": [self._restarts.seed(row) for row in chosen.tolist()],
+            "next_episode": self._restarts.episodes[chosen],
+            "arrays": self._simulator.snapshot(chosen),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Put every row where it stood: its episode is drawn again, then its arrays put back.
+    def restore(
+        self,
+        state: State,
+        rows: Sequence[int] | None = None,
+        workloads: Sequence[Workload | None] | None = None,
+    ) -> None:
+        """Have rows (all) go on from where those of a state stood.
 
         Args:
-            state: of as many rows of the same scenario.
+            state: of as many rows as it is restored to, or of one for all of them.
+            rows: which rows are to go on from it.
+            workloads: one per row, what is to come for it in place of what was (`futures.py`);
+                None leaves that.
+
+        Raises:
+            StateError: it is no state, one of something else, or of another number of rows.
+            WorkloadError: wrong number or kind of workloads, or one that cannot go on from there;
+                then the rows stand where those of the state stood.
+            EpisodeOverError: another future for an episode that is over; likewise.
         """
-        for row, seed in enumerate(state["seeds"]):
-            self._restarts.reseed(row, seed)
-            self._restarts.episodes[row] = state["next_episode"][row] - 1
-            self.start(row)
-        self._simulator.restore(state["arrays"])
-        self._started[:] = self._all_started = self._seeded = True
+        chosen = self._checked_rows(rows)
+        self._check_state(state, len(chosen))
+        futures = self._checked_futures(workloads, chosen)
+        if not self._seeded:  # so are the rows that are not restored
+            self._reseed([None] * self.num_envs, chosen)
+        for at, row in enumerate(chosen.tolist()):
+            of = at % len(state["seeds"])
+            self._restarts.reseed(row, state["seeds"][of])
+            self._restarts.episodes[row] = state["next_episode"][of]
+        self._simulator.restore(state["arrays"], chosen)
+        self._started[chosen] = True
+        self._all_started = bool(self._started.all())
+        for row in chosen.tolist():
+            if (future := futures[row]) is not None:
+                go_on_with(self._simulator, row, future)
+
+    def _checked_futures(
+        self, workloads: Sequence[Workload | None] | None, chosen: npt.NDArray[np.int64]
+    ) -> Sequence[Workload | None]:
+        """Return what is to come for each of all rows; None where nothing else than what was."""
+        if workloads is None:
+            return [None] * self.num_envs
+        if not isinstance(workloads, Sequence) or len(workloads) != len(chosen):
+            raise WorkloadError(
+                f"workloads = {show(workloads)}: must be a list of {len(chosen)}, one per row that "
+                "is restored (None for the future that it had)"
+            )
+        futures: list[Workload | None] = [None] * self.num_envs
+        for row, workload in zip(chosen.tolist(), workloads, strict=True):
+            futures[row] = workload
+        return self._checked_workloads(futures, chosen)
+
+    def _checked_rows(self, rows: Sequence[int] | None) -> npt.NDArray[np.int64]:
+        if rows is None:
+            return np.arange(self.num_envs)
+        chosen = np.asarray(rows)
+        known = chosen.ndim == 1 and chosen.size > 0 and np.issubdtype(chosen.dtype, np.integer)
+        if not known or len(np.unique(chosen)) < len(chosen) or not self._has(chosen):
+            raise StateError(
+                f"rows = {show(rows)}: must be a list of different whole numbers from 0 to "
+                f"{self.num_envs - 1}"
+            )
+        return chosen.astype(np.int64)
+
+    def _has(self, rows: npt.NDArray[np.integer[Any]]) -> bool:
+        return bool((rows >= 0).all() and (rows < self.num_envs).all())
+
+    def _check_state(self, state: Any, count: int) -> None:
+        kept = state.get("format") if isinstance(state, dict) else type(state).__name__
+        if kept != STATE_FORMAT:
+            raise StateError(
+                f"the state is {show(kept)}: must be '{STATE_FORMAT}', what `save_state` of this "
+                "version of edge-marl returns"
+            )
+        own, scenario = state["scenario"], self._scenario
+        if own != scenario.digest:
+            raise StateError(
+                f"the state is of scenario '{state['label']}' ({own[:12]}), this environment plays "
+                f"'{scenario.label}' ({scenario.digest[:12]}): make it with the scenario that the "
+                "state was saved in"
+            )
+        if state["game"] != self._simulator.in_game:
+            kinds = {
+                True: "the game of gateways (Parallel, AEC and rows)",
+                False: "one orchestrator (EdgeAIGC-v0 and its batch)",
+            }
+            raise StateError(
+                f"the state is of {kinds[state['game']]}, this environment is of "
+                f"{kinds[self._simulator.in_game]}: restore it in one of its kind"
+            )
+        if len(state["seeds"]) not in (1, count):
+            raise StateError(
+                f"the state is of {len(state['seeds'])} rows, to be restored to {count}: must be "
+                "of one row or of as many; `rows` says which"
+            )
 
     def _rows(self, mask: Any) -> npt.NDArray[np.int64]:
         if mask is None:
@@ -241,7 +336,7 @@ def check_render_mode(mode: str | None) -> str | None:
     return mode
 
 
-class OneEpisode:
+class OneEpisode(ABC):
     """What environments of one episode at a time share: its start, and what can be asked of it."""
 
     scenario: Scenario
@@ -249,9 +344,82 @@ class OneEpisode:
     _simulator: Simulator
     _episodes: RowEpisodes
 
+    @abstractmethod
+    def step(self, action: Any, /) -> Any:
+        """Take one step."""
+
+    @abstractmethod
+    def _go_on(self, state: State) -> Any:
+        """Show what is seen now, where the episode goes on from a state."""
+
     def _start(self, seed: int | None, options: dict[str, Any] | None) -> None:
         """Start the seed's episode 0, the next one, or the workload in the options."""
         self._episodes.reset(seed, {"workloads": [check_options(options).get("workload")]})
+
+    def save_state(self) -> State:
+        """Return where the episode stands, for `restore_state`: opaque, picklable, not used here.
+
+        It holds the true future. What plays from it knows no more than what it sees, but who
+        chooses by how that went does; `simulate` is for those.
+
+        Raises:
+            EpisodeOverError: before the first reset.
+        """
+        return self._episodes.state()
+
+    def restore_state(self, state: State, *, workload: Workload | None = None) -> Any:
+        """Go on from a state, bit for bit; the episodes after this one are those of its seed.
+
+        Args:
+            state: of `save_state`, of any environment of the scenario, or of one row of a batch.
+            workload: what is to come in place of what was to (`simulate`).
+
+        Returns:
+            What is seen there, as `reset` returns it.
+
+        Raises:
+            StateError: it is no state, or one of another scenario or kind of environment.
+            WorkloadError: the workload does not fit, or cannot go on from there.
+            EpisodeOverError: another future for an episode that is over.
+        """
+        self._episodes.restore(state, workloads=None if workload is None else [workload])
+        return self._go_on(state)
+
+    def clone(self, *, workload: Workload | None = None) -> Self:
+        """Return an environment that stands where this one does and shares nothing that changes.
+
+        Args:
+            workload: what is to come there in place of what is to come here (`simulate`).
+        """
+        twin = copy.deepcopy(self, {id(self.scenario): self.scenario})
+        if workload is not None:
+            twin.restore_state(twin.save_state(), workload=workload)
+        return twin
+
+    def simulate(self, actions: Iterable[Any], *, workload: Workload) -> list[Any]:
+        """Return what steps from here would return if what is to come were that of a workload.
+
+        The present stays as it is; requests, failures and sleeps that begin after now are the
+        workload's, on the same clock, and so is what is not known yet of requests that are here:
+        whether they fail, and what their later stages ask for. Nothing of the true future is used.
+        Here nothing changes.
+
+        Args:
+            actions: what `step` takes, one after the other, as long as the episode goes on.
+            workload: drawn from a law that whoever looks ahead believes in.
+
+        Raises:
+            ActionError: an action is outside of the action space.
+            EpisodeOverError: no episode is going on.
+            WorkloadError: the workload does not fit, or cannot go on from here.
+        """
+        ahead = self.clone(workload=workload)
+        steps = []
+        for action in actions:
+            steps.append(ahead.step(action))
+            if ahead._simulator.done[0] != GOING_ON:
+                break
+        return steps
 
     def log(self) -> EpisodeLog:
         """Return what became of every task of the episode so far.

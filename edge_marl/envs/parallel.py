@@ -20,6 +20,7 @@ from edge_marl.envs.episodes import (
     RENDER_MODES,
     OneEpisode,
     RowEpisodes,
+    State,
 )
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.kernel.world import GOING_ON, TERMINATED
@@ -204,6 +205,18 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         if done != GOING_ON:
             self.agents = []
         return observations, rewards, terminations, truncations, infos
+
+    def save_state(self) -> State:
+        """Return where the game stands (`EdgeAIGCEnv.save_state`)."""
+        return super().save_state() | {"over": not self.agents}
+
+    def _go_on(self, state: State) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        self._began, self.agents = True, self.possible_agents[:]
+        seen = self._see()
+        # A row of a batch has no agents that leave. Without a decision they are there for a step.
+        if state.get("over", self._simulator.done[0] != GOING_ON):
+            self.agents = []
+        return seen
 
     def check_choice(self, agent: str, action: Any) -> int:
         """Return an agent's choice as a whole number.

@@ -16,6 +16,7 @@ from edge_marl.envs.episodes import (
     RENDER_MODES,
     OneEpisode,
     RowEpisodes,
+    State,
     check_render_mode,
     check_single,
 )
@@ -98,6 +99,13 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         self._start(seed, options)
         if seed is not None:
             super().reset(seed=check_seed(seed))
+        return self._see()
+
+    def _go_on(self, state: State) -> tuple[Any, dict[str, Any]]:
+        return self._see()
+
+    def _see(self) -> tuple[Any, dict[str, Any]]:
+        """Return what is seen now."""
         observation: Any = self._copy_of_seen()
         if not self._flat:
             observation = spaces.with_mask(observation, self._mask)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
+from gymnasium.error import NoAsyncCallError
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -94,7 +94,6 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         self.layout = self._simulator.layout
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self._every_row.flags.writeable = False
-        self._pending: Room | None = None
 
     def reset(
         self,
@@ -171,12 +170,6 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         chosen = self._check_actions(actions)
         self._episodes.check_started()
         return chosen, self._room((self.num_envs,))
-
-    def _check_idle(self, call: str) -> None:
-        if self._pending is not None:
-            raise AlreadyPendingCallError(
-                f"{call}: a step has begun and not ended: call step_wait first", "step"
-            )
 
     def _after_step(self, room: Room) -> tuple[Any, ...]:
         self._start_left(room)

@@ -40,8 +40,6 @@ class Restarts:
         self._seeds = np.zeros(num_envs, dtype=np.int64)
         self.episodes = np.zeros(num_envs, dtype=np.int64)
         """(E,) which episode of its seed each row plays next."""
-        self.given = np.ones(num_envs, dtype=np.bool_)
-        """(E,) rows that play a workload that was given, not an episode of their seed."""
         self._set_words()
 
     def _set_words(self) -> None:
@@ -51,7 +49,6 @@ class Restarts:
         arrays = {
             rows.SEEDS: self._seeds,
             rows.EPISODES: self.episodes,
-            rows.GIVEN: self.given,
             rows.DRAFTS: self._of_threads,
         }
         for word, array in arrays.items():

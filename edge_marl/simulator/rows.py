@@ -36,8 +36,8 @@ SEEN is 0 where observations are written into what is handed out to begin with (
 
 # The next episodes of rows come from a source: words that say where the functions are that begin
 # them (`address_of_next`, `c_begin`), where the recipe is, and what each row and thread has.
-NEXT, BEGIN, RECIPE, SEEDS, EPISODES, GIVEN, DRAFTS = range(7)
-SOURCE_WORDS = 7
+NEXT, BEGIN, RECIPE, SEEDS, EPISODES, DRAFTS = range(6)
+SOURCE_WORDS = 6
 TRAIN = SPLITS["train"]
 
 
@@ -140,7 +140,6 @@ def _begin_next(table: int, e: int, source: int, thread: int) -> int:
     if call(words[BEGIN], table, e, draft, 0) != DONE_WELL:
         return 1
     episodes[e] += 1
-    numba.carray(pointer(words[GIVEN]), (e + 1,), np.bool_)[e] = False
     return 0
 
 

@@ -36,11 +36,14 @@ from edge_marl.workload.topology import draw_topology
 
 __all__ = ["Simulator"]
 
-FIXED = (
-    *("spec", "rates", "services", "slowdowns", "needs", "prices", "energy", "memory", "links"),
-    *("levels", "growth"),
-)
-"""Arrays that a step never writes to: they follow from the scenario and the topology."""
+Rows = npt.NDArray[np.int64]
+"""Numbers of rows, all different."""
+
+AXES = {name: array.axes[0] for name, array in k.ARRAYS.items()}
+BY_ROW = [name for name, axis in AXES.items() if axis in ("E", "X", "Y", "M")]
+"""Arrays of which each row has a part of its own."""
+BY_GATEWAY = [name for name, axis in AXES.items() if axis == "M * G"]
+"""Likewise, a part for each of its gateways."""
 
 
 class Simulator:
@@ -76,7 +79,7 @@ class Simulator:
         num_tasks = int(expected + 4 * expected**0.5) + 8
         self.restarts = Restarts(scenario, num_envs, self.in_game)
         self.stepper = Stepper(self._world, self.in_game, self.restarts, num_threads)
-        self._make_room(num_tasks, min(most_running, num_tasks), 0, 0)
+        self.make_room(num_tasks, min(most_running, num_tasks), 0, 0)
         self._bind()
 
     def _empty_world(self) -> k.World:
@@ -102,7 +105,7 @@ class Simulator:
         world.gateways[:] = k.NOWHERE
         return world
 
-    def _make_room(
+    def make_room(
         self, num_tasks: int, num_running: int, num_outages: int, num_sleeps: int
     ) -> None:
         """Have room for so many tasks, outages and sleeps per row and running tasks per server."""
@@ -213,7 +216,6 @@ class Simulator:
         """
         workload.check_fits(self.scenario)
         self._start(row, Draft.of(workload, self._own))
-        self.restarts.given[row] = True
 
     def start(self, row: int) -> None:
         """Start the next episode of a row's seed (`restarts`), of the training split."""
@@ -224,7 +226,6 @@ class Simulator:
             seed, episode = restarts.seed(row), int(restarts.episodes[row])
             self.load(row, draw_workload(self.scenario, seed, episode=episode))
         restarts.episodes[row] += 1
-        restarts.given[row] = False
 
     def _start(self, row: int, draft: Draft) -> None:
         """Start an episode on what is in a draft."""
@@ -234,7 +235,7 @@ class Simulator:
                 self._world, int(draft.capacity.max()), int(draft.tasks[:, k.DEMAND].min()), tasks
             )
             more = (outages + outages // 8, sleeps + sleeps // 8)
-            self._make_room(tasks + tasks // 8, running, *more)
+            self.make_room(tasks + tasks // 8, running, *more)
             self._put(row, draft)
 
     def _put(self, row: int, draft: Draft) -> int:
@@ -254,27 +255,43 @@ class Simulator:
             look.ctypes(self._address, row, 0, 0)
         self.stepper.stale = False
 
-    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
-        """Return copies of the arrays that change as episodes go on, by name."""
+    def snapshot(self, rows: Rows | None = None) -> dict[str, npt.NDArray[Any]]:
+        """Return copies of all that is of some rows (all), by name: (rows, ...), servers included.
+
+        Nothing that belongs to the rows only by where they stand here is left out of it, so that
+        they can go on in other rows, also of another simulator of the scenario.
+        """
         if self.stepper.stale:
             self._look()
-        return {name: array.copy() for name, array in self._changing().items()}
+        chosen = np.arange(self.num_envs) if rows is None else rows
+        state = {name: array[chosen] for name, array in self._parts().items()}
+        return state | {"services": self._world.services[state["episode"][:, k.TOPOLOGY]]}
 
-    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Go back to a `snapshot` of the same episodes (already loaded into the same rows)."""
-        self._make_room(
+    def restore(self, state: dict[str, npt.NDArray[Any]], rows: Rows | None = None) -> None:
+        """Have rows (all) go on from a `snapshot` of as many, or all from that of one."""
+        chosen = np.arange(self.num_envs) if rows is None else rows
+        self.make_room(
             state["tasks"].shape[1],
             state["running"].shape[2],
             *(state[name].shape[1] if name in state else 0 for name in ("outages", "sleeps")),
         )
-        for name, array in self._changing().items():
-            kept = state[name]
-            array[tuple(slice(n) for n in kept.shape)] = kept
+        for name, array in self._parts().items():
+            if name in state:  # of no length otherwise, as the failures of an episode without any
+                kept = state[name]
+                array[(chosen, *map(slice, kept.shape[1:]))] = kept
+        w, services = self._world, state["services"]
+        w.services[chosen] = services
+        own = self._own is not None and (services == w.services[self.num_envs]).all((1, 2))
+        w.episode[chosen, k.TOPOLOGY] = np.where(own, self.num_envs, chosen)
 
-    def _changing(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays that a step may write to, those that are in use."""
-        arrays = self._world._asdict()
-        return {name: a for name, a in arrays.items() if name not in FIXED and a.size}
+    def _parts(self) -> dict[str, npt.NDArray[Any]]:
+        """Return views (E, ...) of the arrays of which each row has its own part."""
+        w, gateways = self._world, self.scenario.gateways.count
+        arrays = {name: getattr(w, name) for name in BY_ROW}
+        for name in BY_GATEWAY:
+            of_all = getattr(w, name)
+            arrays[name] = of_all.reshape(-1, gateways, of_all.shape[1])
+        return {name: array for name, array in arrays.items() if array.size}
 
     def step(
         self,

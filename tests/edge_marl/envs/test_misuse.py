@@ -62,12 +62,22 @@ def test_a_kept_state_goes_on(make: Any) -> None:
 @pytest.mark.parametrize("make", [EdgeAIGCVectorEnv, EdgeAIGCRows])
 def test_states_that_cannot_be_kept(make: Any) -> None:
     env = make(2, scenario=SMOKE)
+    with pytest.raises(EpisodeOverError, match="before the first reset"):
+        env.save_state()
+    env.restore_state(make_state(make), rows=[1])
+    env.save_state(rows=[1])
+    with pytest.raises(EpisodeOverError, match="before the first reset"):
+        env.save_state()
+    shape = (2, *((env.num_gateways,) if make is EdgeAIGCRows else ()))
     with pytest.raises(EpisodeOverError, match="before every row was reset"):
-        env.save_state()
-    workload = edge_marl.draw_workload(SMOKE, 0)
-    env.reset(seed=0, options={"workloads": [None, workload]})
-    with pytest.raises(WorkloadError, match="row 1 plays a workload that was given"):
-        env.save_state()
+        env.step(np.zeros(shape, dtype=int))
+
+
+def make_state(make: Any) -> dict[str, Any]:
+    env = make(1, scenario=SMOKE)
+    env.reset(seed=0)
+    state: dict[str, Any] = env.save_state()
+    return state
 
 
 MAKERS: list[Any] = [
