@@ -17,58 +17,77 @@ from edge_marl._version import __version__
 
 if TYPE_CHECKING:
     from edge_marl import edge_aigc_v0
+    from edge_marl.calls import compare, evaluate, train
     from edge_marl.draw import draw_workload
-    from edge_marl.envs import EdgeAIGCEnv, EdgeAIGCRows, EdgeAIGCVectorEnv
+    from edge_marl.envs import (
+        EdgeAIGCAECEnv,
+        EdgeAIGCEnv,
+        EdgeAIGCParallelEnv,
+        EdgeAIGCRows,
+        EdgeAIGCVectorEnv,
+    )
     from edge_marl.errors import EdgeMarlError
     from edge_marl.layout import ObservationLayout
     from edge_marl.metrics import METRICS, episode_metrics
     from edge_marl.scenario import Scenario, list_games, list_tiers, load_scenario, test_sets
-    from edge_marl.simulator import Simulator
+    from edge_marl.simulator import EpisodeLog, Simulator
     from edge_marl.workload import Workload, load_workload
     from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = [
     "METRICS",
+    "EdgeAIGCAECEnv",
     "EdgeAIGCEnv",
+    "EdgeAIGCParallelEnv",
     "EdgeAIGCRows",
     "EdgeAIGCVectorEnv",
     "EdgeMarlError",
+    "EpisodeLog",
     "ObservationLayout",
     "Scenario",
     "Simulator",
     "Topology",
     "Workload",
     "__version__",
+    "compare",
     "draw_topology",
     "draw_workload",
     "edge_aigc_v0",
     "episode_metrics",
+    "evaluate",
     "list_games",
     "list_tiers",
     "load_scenario",
     "load_workload",
     "test_sets",
+    "train",
 ]
 
 _HOME = {
     "METRICS": "metrics",
+    "EdgeAIGCAECEnv": "envs",
     "EdgeAIGCEnv": "envs",
+    "EdgeAIGCParallelEnv": "envs",
     "EdgeAIGCRows": "envs",
     "EdgeAIGCVectorEnv": "envs",
     "EdgeMarlError": "errors",
+    "EpisodeLog": "simulator",
     "ObservationLayout": "layout",
     "Scenario": "scenario",
     "Simulator": "simulator",
     "Topology": "workload.topology",
     "Workload": "workload",
+    "compare": "calls",
     "draw_topology": "workload.topology",
     "draw_workload": "draw",
     "episode_metrics": "metrics",
+    "evaluate": "calls",
     "list_games": "scenario",
     "list_tiers": "scenario",
     "load_scenario": "scenario",
     "load_workload": "workload",
     "test_sets": "scenario",
+    "train": "calls",
 }
 """Module of each public name."""
 

@@ -20,6 +20,7 @@ from edge_marl.kernel.world import (
     TASK_FEATURES,
 )
 from edge_marl.scenario import Scenario, check_scenario
+from edge_marl.tables import Shown, Table
 
 __all__ = ["DecodedObservation", "Feature", "ObservationLayout"]
 
@@ -57,7 +58,7 @@ class DecodedObservation(NamedTuple):
     """(..., N) free capacity of each server in denoising steps, as far as the gateway knows."""
 
 
-class ObservationLayout:
+class ObservationLayout(Shown):
     """The layout of a scenario's observations: float32 vectors with values in [0, 1].
 
     First the task that is shown, then each server of the neighbourhood, then, in the extended
@@ -140,6 +141,18 @@ class ObservationLayout:
             name = f"service quality at {share / 10:g} %"
             known.append(more[2].feature(name, level, "utility", 2.0))
         return tuple(feature for feature in known if feature.count)
+
+    def as_table(self) -> Table:
+        """Return a row per feature: where its values are, their unit, and what they are shares of.
+
+        Values lie `apart` from each other: feature i of n is at `first + i * apart`.
+        """
+        rows = [
+            (f.name, f"{f.start}", f"{f.count}", f"{f.stride}", f.unit, f"{f.scale:g}")
+            for f in self.features
+        ]
+        names = ("feature", "first", "values", "apart", "unit", "divided by")
+        return Table(f"observation of {self.size} numbers from 0 to 1", [names, *rows], True)
 
     def feature(self, name: str, observation: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return a feature of observations in its own unit, (..., count)."""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from edge_marl.console import print_rows
-
-if TYPE_CHECKING:
-    from edge_marl.agents import Agent
-    from edge_marl.scenario import Scenario
 
 __all__ = ["evaluate"]
 
@@ -50,13 +46,17 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play workloads with an agent and print every metric, as means with 95 % intervals."""
-    from edge_marl.agents.play import play
+    from edge_marl.calls import find_agent, play_on
     from edge_marl.draw import draw_workload
+    from edge_marl.errors import AgentError
 
-    world_of, playing = _agent(checkpoint, agent, scenario, world, transfer)
+    named = checkpoint or agent
+    if named is None or (checkpoint and agent):
+        raise AgentError("give either --checkpoint FOLDER or --agent NAME")
+    world_of, playing = find_agent(named, scenario, world, transfer=transfer)
     workloads = [draw_workload(world_of, k, split=split) for k in range(episodes)]
-    api = api or world_of.api
-    played = play(playing, world_of, workloads, seed, api=api)
+    found = play_on(playing, world_of, workloads, [seed], api)
+    (played,) = found.played
     facts: dict[str, Any] = {
         "agent": playing.name,
         "scenario": world_of.label,
@@ -64,7 +64,7 @@ def evaluate(
         "split": split,
         "episodes": episodes,
         "seed": seed,
-        "api": api,
+        "api": found.api,
         "distinct_actions": len(played.actions),
     }
     if as_json:
@@ -72,57 +72,6 @@ def evaluate(
         return
     print_rows([(name.replace("_", " "), str(value)) for name, value in facts.items()])
     print_rows([("", "mean", "95 % interval"), *_rows(played.metrics)])
-
-
-def _agent(
-    checkpoint: Path | None,
-    agent: str | None,
-    scenario: str | None,
-    world: int | None,
-    transfer: bool,
-) -> tuple[Scenario, Agent]:
-    """Return the scenario and the agent that are asked for.
-
-    Raises:
-        AgentError: neither or both ways to name an agent, or one that has to learn first.
-    """
-    from edge_marl.agents import Agent, load, make
-    from edge_marl.errors import AgentError
-    from edge_marl.scenario import load_scenario
-
-    if (checkpoint is None) == (agent is None):
-        raise AgentError("give either --checkpoint FOLDER or --agent NAME")
-    if checkpoint is not None:
-        world_of = load_scenario(scenario, world) if scenario else _scenario_of(checkpoint)
-        return world_of, load(checkpoint, world_of, transfer=transfer)
-    world_of = load_scenario(scenario or "paper", world)
-    made = make(str(agent), world_of)
-    if not isinstance(made, Agent):
-        raise AgentError(
-            f"agent '{agent}' has to learn first: `edge-marl train --agent {agent}`, and then "
-            "`edge-marl evaluate --checkpoint`"
-        )
-    return world_of, made
-
-
-def _scenario_of(checkpoint: Path) -> Scenario:
-    """Return the tier that an agent was trained in.
-
-    Raises:
-        AgentError: no checkpoint, or one of a scenario that is no tier of this version.
-    """
-    from edge_marl.agents.checkpoint import read_config
-    from edge_marl.errors import AgentError
-    from edge_marl.scenario import find_release
-
-    made_for = read_config(checkpoint).scenario
-    found = find_release(made_for.name, made_for.digest)
-    if found is None:
-        raise AgentError(
-            f"{checkpoint} was trained in '{made_for.name}' (digest {made_for.digest[:12]}), "
-            "which is no tier of this version: give its file with --scenario"
-        )
-    return found
 
 
 def _per_episode(metrics: list[dict[str, float]]) -> dict[str, list[float | None]]:

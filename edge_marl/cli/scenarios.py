@@ -25,8 +25,6 @@ Name = Annotated[
 ]
 World = Annotated[int | None, typer.Option(min=0, help="World; 0 is the published one.")]
 
-ENDS = {"last-task": "terminates at the last task", "horizon": "truncates at the horizon"}
-
 
 @app.command("list")
 def list_scenarios() -> None:
@@ -105,34 +103,16 @@ def export(
     typer.echo(f"{out}: change its name before you publish results")
 
 
-def _facts(found: Scenario) -> list[tuple[str, str]]:
+def _facts(found: Scenario) -> list[tuple[str, ...]]:
     from edge_marl.scenario import load_scenario
     from edge_marl.scenario.ablation import parts_of
     from edge_marl.scenario.games import tier_of_game
     from edge_marl.scenario.generalisation import labels_of
     from edge_marl.workload.topology import offered_load
 
-    tasks = found.arrivals.rate_per_s * found.arrivals.horizon_s
-    clock = found.clock
-    in_slots = f"slots of {clock.slot_s:.12g} s: the game of gateways"
-    gateways = f"{found.gateways.count}"
-    if found.gateways.neighbourhood:
-        gateways += f", of {found.num_neighbours} neighbours each"
-    if sleep := found.gateways.sleep:
-        gateways += f", asleep {sleep.share:.0%} of the time"
     newer = f"; there is a newer one, {load_scenario(found.name).label}" if found.superseded else ""
-    rows = [
-        ("scenario", f"{found.label}, version {found.version}{newer}"),
-        ("summary", found.summary),
-        ("servers", f"{found.num_servers}, of {found.num_services} services each"),
-        ("actions", f"{found.num_actions}"),
-        ("task types", f"{found.num_types}"),
-        ("gateways", gateways),
-        ("clock", f"{in_slots}{', hold' * clock.hold}" if clock.slot_ms else "events"),
-        ("requests", f"{tasks:,.0f} per episode, in {found.arrivals.horizon_s:,.0f} s"),
-        ("episode", ENDS[found.episode.end]),
-        ("utilisation", f"{offered_load(found):.2f} of capacity, if no task were lost"),
-    ]
+    (_, version), *rows, digest = found.as_table().rows
+    rows.append(("utilisation", f"{offered_load(found):.2f} of capacity, if no task were lost"))
     if found.extended:
         rows.append(("parts", ", ".join(part.told(found) for part in parts_of(found))))
     if tier := tier_of_game(found):
@@ -141,7 +121,7 @@ def _facts(found: Scenario) -> list[tuple[str, str]]:
         rows.append(("test set of", f"{found.test_set_of}: nothing is trained on it"))
     if labels := labels_of(found):
         rows.append(("test sets", ", ".join(labels.values())))
-    return [*rows, ("digest", found.digest)]
+    return [("scenario", f"{found.label}, version {version}{newer}"), *rows, digest]
 
 
 def _show_evidence(found: Scenario) -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from edge_marl.console import INTERRUPTED, print_rows, problems
-
-if TYPE_CHECKING:
-    from edge_marl.agents.training.trainer import LearningTrainer
-    from edge_marl.scenario import Scenario
 
 __all__ = ["train"]
 
@@ -46,12 +42,14 @@ def train(
     import torch
 
     from edge_marl.agents.training.run_folder import RunFolder
+    from edge_marl.agents.training.settings_text import read_setting
     from edge_marl.benchmarks.plan.cells import folder_name
+    from edge_marl.calls import find_trainer
     from edge_marl.scenario import load_scenario
 
     torch.set_num_threads(threads)
     world_of = load_scenario(scenario, world)
-    trainer = _trainer(agent, world_of, settings or [])
+    trainer = find_trainer(agent, world_of, dict(map(read_setting, settings or [])))
     folder = out or Path("results/train") / world_of.label / folder_name(agent) / str(seed)
     run = RunFolder(folder, trainer, world_of, budget, seed, evaluations)
     try:
@@ -89,24 +87,3 @@ def _follow(run: Any, budget: int, quiet: bool) -> None:
             if run.best is not None:
                 text += f", validation {run.best.utility_per_task:.3f}"
             bar.update(task, completed=now.decisions, description=text)
-
-
-def _trainer(name: str, scenario: Scenario, settings: list[str]) -> LearningTrainer:
-    """Return the trainer of an agent with settings `name=value`.
-
-    Raises:
-        AgentError: no such agent, one that does not learn or cannot be stopped, or a bad setting.
-    """
-    from edge_marl.agents import make
-    from edge_marl.agents.training.settings_text import configure, read_setting
-    from edge_marl.agents.training.trainer import LearningTrainer
-    from edge_marl.errors import AgentError
-
-    made = make(name, scenario)
-    if not isinstance(made, LearningTrainer):
-        raise AgentError(
-            f"agent '{name}' does not learn, or trains in one go: `edge-marl run --agents {name}` "
-            "plays it"
-        )
-    configure(made, dict(read_setting(text) for text in settings))
-    return made

@@ -31,11 +31,14 @@ from edge_marl.scenario.section import (
     whole_number,
 )
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
+from edge_marl.tables import Shown, Table
 
 __all__ = ["Scenario"]
 
+ENDS = {"last-task": "terminates at the last task", "horizon": "truncates at the horizon"}
 
-class Scenario(Facts):
+
+class Scenario(Shown, Facts):
     """One world and its load. Frozen; `digest` identifies it in every result."""
 
     @model_validator(mode="after")
@@ -212,6 +215,30 @@ class Scenario(Facts):
         facts = self.model_dump(mode="json", exclude_defaults=True, exclude={"summary"})
         text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def as_table(self) -> Table:
+        """Return its sizes, load and digest."""
+        clock, arrivals = self.clock, self.arrivals
+        gateways = f"{self.gateways.count}"
+        if self.gateways.neighbourhood:
+            gateways += f", of {self.num_neighbours} neighbours each"
+        if sleep := self.gateways.sleep:
+            gateways += f", asleep {sleep.share:.0%} of the time"
+        in_slots = f"slots of {clock.slot_s:.12g} s: the game of gateways{', hold' * clock.hold}"
+        requests = arrivals.rate_per_s * arrivals.horizon_s
+        rows = [
+            ("version", f"{self.version}"),
+            ("summary", self.summary),
+            ("servers", f"{self.num_servers}, of {self.num_services} services each"),
+            ("actions", f"{self.num_actions}"),
+            ("task types", f"{self.num_types}"),
+            ("gateways", gateways),
+            ("clock", in_slots if clock.slot_ms else "events"),
+            ("requests", f"{requests:,.0f} per episode, in {arrivals.horizon_s:,.0f} s"),
+            ("episode", ENDS[self.episode.end]),
+            ("digest", self.digest),
+        ]
+        return Table(f"scenario {self.label}", rows)
 
     def in_world(self, world: int) -> Scenario:
         """Return the same scenario with the servers of another published world.

@@ -8,12 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.kernel import world as k
+from edge_marl.tables import Shown, Table
 
 __all__ = ["EpisodeLog"]
 
+LOST = {
+    k.CRASHED: "lost in another's crash",
+    k.REFUSED: "made a server crash",
+    k.DROPPED: "dropped",
+    k.DENIED: "sent to a server that takes none",
+    k.FAILED: "failed by itself",
+    k.OUTAGE: "lost in an outage",
+    k.DECLINED: "declined",
+}
+"""What became of tasks that were not served, by STATUS."""
+
 
 @dataclass(frozen=True, eq=False)
-class EpisodeLog:
+class EpisodeLog(Shown):
     """What became of every task of an episode so far (copies; times in milliseconds)."""
 
     tasks: npt.NDArray[np.int64]
@@ -45,6 +57,20 @@ class EpisodeLog:
         default_factory=lambda: np.zeros((0, k.NUM_OUTAGE_COLUMNS), dtype=np.int64)
     )
     """(F, 3) TIME, LOCATION, DURATION of all server failures of the workload."""
+
+    def as_table(self) -> Table:
+        """Return what became of how many tasks so far."""
+        status = self.tasks[:, k.STATUS]
+        counts = {
+            "to be decided on so far": self.num_decisions,
+            "finished": int(self.finished.sum()),
+            "running": int(self.running.sum()),
+        }
+        counts |= {told: int((status == fate).sum()) for fate, told in LOST.items()}
+        rows = [(told, f"{count:,} tasks") for told, count in counts.items() if count]
+        rows.append(("server crashes", f"{int(self.server_crashes.sum()):,}"))
+        rows.append(("return", f"{self.rewards.sum():,.3f}"))
+        return Table(f"episode at {self.clock_ms / 1000:,.3f} s", rows)
 
     @property
     def shown(self) -> npt.NDArray[np.bool_]:

@@ -28,11 +28,13 @@ from edge_marl.kernel.world import (
     LOCATION,
     NUM_TASK_FIELDS,
     RUN_TIME,
+    STAGE,
     TYPE,
     UPLOAD,
 )
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.section import MAX_STAGES, MAX_TASKS, MAX_TIME_MS
+from edge_marl.tables import Shown, Table
 from edge_marl.workload.checks import (
     check_column,
     checked_details,
@@ -55,7 +57,7 @@ UNPACKED = 2**29
 
 
 @dataclass(frozen=True, eq=False)
-class Workload:
+class Workload(Shown):
     """The servers, the tasks and the server failures of one episode (read-only arrays).
 
     Raises:
@@ -128,6 +130,27 @@ class Workload:
             sha.update(f"{name} {little.dtype.str} {array.shape}".encode())
             sha.update(little.tobytes())
         return sha.hexdigest()
+
+    def as_table(self) -> Table:
+        """Return its sizes, and when its tasks arrive."""
+        servers, services, types = self.topology.baseline.shape
+        requests, tasks = self.num_tasks, self.tasks
+        if self.details is not None:
+            requests = int((self.details[:, STAGE] == 0).sum())
+        first, last = tasks[[0, -1], ARRIVAL] / 1000
+        rows = [
+            ("tasks", f"{self.num_tasks:,}, of {requests:,} requests"),
+            ("arrivals", f"from {first:,.3f} to {last:,.3f} s"),
+            ("demand", f"{tasks[:, DEMAND].mean():,.1f} denoising steps in the mean"),
+            ("run time", f"{tasks[:, RUN_TIME].mean() / 1000:,.3f} s in the mean"),
+            ("gateways", f"{len(np.unique(tasks[:, GATEWAY])):,} with a task"),
+            ("servers", f"{servers:,}, of {services} services each, for {types} task types"),
+            ("capacity", f"{int(self.topology.capacity.sum()):,} denoising steps at a time"),
+            ("server failures", f"{0 if self.outages is None else len(self.outages):,}"),
+            ("sleeps", f"{0 if self.sleeps is None else len(self.sleeps):,}"),
+            ("digest", self.digest),
+        ]
+        return Table("workload of an episode", rows)
 
     def check_fits(self, scenario: Scenario) -> None:
         """Raise WorkloadError unless the workload has the sizes that the scenario states."""
