@@ -10,6 +10,7 @@ EdgeMarlError
 ├── RecordError (ValueError)        a benchmark record that cannot be used
 ├── SubmissionError (ValueError)    a submission to a leaderboard, or a file of one
 ├── StateError (ValueError)         a saved state of an environment, or what it is to go on with
+├── ServingError (ValueError)       a gateway's file or log, or what a model server needs
 └── EpisodeOverError (RuntimeError) a step where no episode is running
 
 Messages name the value, the rule and the fix; the command line prints them without a traceback.
@@ -92,6 +93,10 @@ class SubmissionError(EdgeMarlError, ValueError):
 
 class StateError(EdgeMarlError, ValueError):
     """A saved state is none, or of another kind of environment than the one that should go on."""
+
+
+class ServingError(EdgeMarlError, ValueError):
+    """A gateway's file or log is not usable, or what a model server needs is missing."""
 
 
 class EpisodeOverError(EdgeMarlError, RuntimeError):

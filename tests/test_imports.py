@@ -23,7 +23,7 @@ PACKAGES = {
             {"scenario"},
         ),
         *({"workload", "layout"}, {"data"}, {"draw"}, {"simulator"}, {"metrics", "render"}),
-        *({"bound"}, {"envs"}, {"edge_aigc_v0", "gpu"}),
+        *({"bound"}, {"envs"}, {"edge_aigc_v0", "gpu"}, {"serving"}),
     ],
     "agents": [
         *({"checkpoint", "own_files"}, {"base"}, {"own_code"}),
@@ -183,8 +183,11 @@ def test_public_names_exist_and_are_listed() -> None:
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_modules_export_what_they_define(module: str) -> None:
     path = MODULES[module]
-    if "torchrl" in path.read_text("utf-8"):
-        pytest.importorskip("torchrl")
+    for extra in ("torchrl", "aiohttp"):
+        if f"import {extra}" in path.read_text("utf-8") or f"from {extra}" in path.read_text(
+            "utf-8"
+        ):
+            pytest.importorskip(extra)
     loaded = import_module(module)
     for name in getattr(loaded, "__all__", ()):
         assert hasattr(loaded, name), f"{module}.{name}"

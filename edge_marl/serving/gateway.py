@@ -1,0 +1,250 @@
+"""The gateway: a request comes, the policy decides, a backend answers, and all of it is logged.
+
+It knows nothing of HTTP: who calls it says how a backend is asked. Everything here runs in one
+event loop; one decision is taken after the other, in order of arrival.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from edge_marl.scenario import Scenario
+from edge_marl.serving.config import Config
+from edge_marl.serving.counters import Counters
+from edge_marl.serving.log import EventLog, Outcome
+from edge_marl.serving.policy import Policy, PolicyLateError, default_action
+from edge_marl.serving.world import Choice, LiveWorld, Other, Request
+
+__all__ = ["BackendError", "Busy", "Declined", "Gateway", "NoServer", "Sending"]
+
+
+class Busy(Exception):
+    """As many requests are there as the gateway takes, or it is stopping."""
+
+
+class Declined(Exception):
+    """The policy said no to the request."""
+
+
+class NoServer(Exception):
+    """No server takes the request now."""
+
+
+class BackendError(Exception):
+    """A backend did not answer a request in a way that its client can use.
+
+    Args:
+        how: what happened, for the counters.
+        down: whether the backend itself is gone, and all that it had.
+        again: whether another one may be asked: nothing of an answer has gone to the client.
+    """
+
+    def __init__(self, how: str, *, down: bool, again: bool = True) -> None:
+        super().__init__(how)
+        self.how, self.down, self.again = how, down, again
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Where a request goes."""
+
+    choice: Choice
+    number: int
+    """Of the request, in this run."""
+
+
+Ask = Callable[[Sending], Awaitable[Outcome]]
+"""Has a backend answer, and gives its answer to the client; raises BackendError."""
+
+
+class Gateway:
+    """Serves one gateway's requests.
+
+    Args:
+        config: of the gateway.
+        scenario: that its policy decides in.
+        world: the live world of its servers.
+        policy: that decides.
+        log: of what happens.
+        clock: seconds; for tests.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        scenario: Scenario,
+        world: LiveWorld,
+        policy: Policy,
+        log: EventLog,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config, self.scenario, self.world = config, scenario, world
+        self.counters = Counters()
+        self._policy, self._log = policy, log
+        self._clock, self._began = clock, clock()
+        self._turn = asyncio.Lock()
+        self._numbers = count()
+        self._there = 0
+        self._stopping = False
+        self._none_left = asyncio.Event()
+        self._none_left.set()
+
+    @property
+    def now(self) -> int:
+        """Milliseconds since it began."""
+        return int(1000 * (self._clock() - self._began))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it takes no more requests."""
+        return self._stopping
+
+    async def serve(self, request: Request, ask: Ask) -> Outcome:
+        """Decide on a request and have it answered; return what became of it.
+
+        Args:
+            request: what is asked for.
+            ask: has a backend answer.
+
+        Raises:
+            Busy: it was not taken.
+            Declined: the policy said no.
+            NoServer: no server takes it, or none that was tried answered.
+            BackendError: the answer broke off after a part of it had gone to the client.
+        """
+        if self._stopping or self._there >= self.config.limits.in_flight:
+            self.counters.count("refusals", "stopping" if self._stopping else "full")
+            raise Busy
+        self._there += 1
+        self._none_left.clear()
+        began, number = self._clock(), next(self._numbers)
+        row = self.world.arrive(request, self.now)
+        outcome: Outcome = "failed"
+        try:
+            self._note(lambda: self._log.arrived(self.now, number, request))
+            outcome = await self._answered(row, number, ask)
+            return outcome
+        except Declined:
+            outcome = "declined"
+            raise
+        except NoServer:
+            outcome = "refused"
+            raise
+        finally:
+            self.world.leave(row, self.now)
+            self._note(lambda: self._log.ended(self.now, number, outcome))
+            self.counters.count("requests", outcome)
+            self.counters.time("request", self._clock() - began)
+            self._there -= 1
+            if self._there == 0:
+                self._none_left.set()
+
+    async def _answered(self, row: int, number: int, ask: Ask) -> Outcome:
+        """Send a request, and again by the default action where a backend fails."""
+        tried: set[int] = set()
+        for _ in range(self.config.limits.attempts):
+            sending = await self._send(row, number, tried)
+            try:
+                return await ask(sending)
+            except BackendError as error:
+                server = sending.choice.server
+                tried.add(server)
+                self.counters.count("failures", self._name(server), error.how)
+                self.world.take_back(row, self.now)
+                if error.down:
+                    self.is_down(server)
+                if not error.again:
+                    raise
+        raise NoServer
+
+    async def _send(self, row: int, number: int, tried: set[int]) -> Sending:
+        """Decide where a request goes, in its turn, and note that it does."""
+        async with self._turn:
+            if tried:
+                action, by = self._default(row, tried), "failed"
+            else:
+                action, by = await self._decide(row)
+            self.counters.count("decisions", by)
+            if action is None:
+                raise NoServer
+            if self.world.declines(action):
+                raise Declined
+            choice, now = self.world.chosen(row, action), self.now
+            utility = self.world.send(row, action, now)
+        self.counters.count("sent", self._name(choice.server))
+        self._note(lambda: self._log.sent(now, number, choice, by, utility))
+        return Sending(choice, number)
+
+    async def _decide(self, row: int) -> tuple[int | None, str]:
+        """Return the policy's choice, or the default and why: late, raised, or closed to it."""
+        observation, mask = self.world.look(row, self.now)
+        began = self._clock()
+        try:
+            action = await self._policy.decide(observation, mask, self.config.gateway)
+        except PolicyLateError:
+            return self._default(row), "late"
+        except Exception:  # whatever the agent's code raised
+            return self._default(row), "raised"
+        finally:
+            self.counters.time("decision", self._clock() - began)
+        if self.world.is_closed(row, action):
+            return self._default(row), "closed"
+        return action, "policy"
+
+    def _default(self, row: int, tried: Collection[int] = ()) -> int | None:
+        observation, _ = self.world.look(row, self.now)
+        return default_action(self.world, row, observation, tried)
+
+    # What becomes known of servers.
+
+    def is_down(self, server: int) -> None:
+        """A server does not answer: all that it had is lost."""
+        if not self.world.is_down(server):
+            self.world.fail(server, self.now)
+            self._note(lambda: self._log.server(self.now, server, "down"))
+
+    def is_up(
+        self, server: int, models: Sequence[int] | None = None, others: Sequence[Other] = ()
+    ) -> None:
+        """A server answers, and may say what it has (`LiveWorld.hear`)."""
+        if self.world.is_down(server):
+            self.world.recover(server, self.now)
+            self._note(lambda: self._log.server(self.now, server, "up"))
+        if models is not None or others:
+            self.world.hear(server, models, others, self.now)
+
+    async def stop(self) -> bool:
+        """Take no more requests; return whether those that are there ended in time."""
+        self._stopping = True
+        try:
+            async with asyncio.timeout(self.config.limits.stop_s):
+                await self._none_left.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Note the end in the log."""
+        self._note(lambda: self._log.close(self.now))
+
+    def metrics(self) -> str:
+        """Return all counts as Prometheus reads them."""
+        servers = {
+            f'server="{self._name(server)}"': float(not self.world.is_down(server))
+            for server in range(self.scenario.num_servers)
+        }
+        return self.counters.text({"in_flight": {"": self._there}, "server_up": servers})
+
+    def _name(self, server: int) -> str:
+        return self.config.backends[server].name
+
+    def _note(self, write: Callable[[], None]) -> None:
+        """Write to the log; a full disk does not stop the serving."""
+        try:
+            write()
+        except (OSError, ValueError):  # ValueError: of a file that is closed
+            self.counters.count("log_errors")

@@ -1,0 +1,328 @@
+"""The event log of a gateway: JSON lines as it is written, a workload and a trace as it is read.
+
+Every line is handed to the system when its event happens, so that a gateway that is killed loses at
+most the line that it was writing. A run begins with a line that says what was served; several runs
+may be in one file, and several gateways' files are read as one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+
+from edge_marl.errors import ServingError
+from edge_marl.kernel.world import (
+    DEADLINE,
+    DOWNLOAD,
+    LOAD_TIME,
+    NUM_DETAILS,
+    NUM_TASK_FIELDS,
+    UPLOAD,
+)
+from edge_marl.scenario import Scenario
+from edge_marl.scenario.section import MAX_TASKS, MAX_TIME_MS, RAISED, Section
+from edge_marl.serving.world import Choice, Request
+from edge_marl.workload import Workload
+from edge_marl.workload.topology import Topology
+
+__all__ = ["EventLog", "History", "read_logs"]
+
+FORMAT = "edge-marl-serving-1"
+LONGEST = 2**26
+"""Bytes of a line: that of the largest topology."""
+Time = Annotated[int, Field(ge=0, le=MAX_TIME_MS // 4)]
+Outcome = Literal["served", "failed", "declined", "refused", "invalid"]
+"""What became of a request: an answer of a backend's; none that could be used; the policy said no;
+no server takes it; the backend found it wrong."""
+
+
+class Begin(Section):
+    """A gateway begins to serve."""
+
+    event: Literal["begin"] = "begin"
+    format: Literal["edge-marl-serving-1"] = "edge-marl-serving-1"
+    started_ms: Annotated[int, Field(ge=0, le=MAX_TIME_MS)]
+    """Since 1970; times of the events after it are from here on."""
+    scenario: str
+    digest: str
+    gateway: Annotated[int, Field(ge=0, lt=2**20)]
+    backends: tuple[str, ...]
+    topology: dict[str, Any]
+
+
+class Arrived(Section):
+    """A request arrived: its fields are those of `Request`."""
+
+    event: Literal["request"] = "request"
+    t: Time
+    id: int
+    type: Annotated[int, Field(ge=0, lt=2**31)]
+    demand: Annotated[int, Field(ge=1, lt=2**31)]
+    run_time_ms: Annotated[int, Field(ge=1, le=MAX_TIME_MS // 2)]
+    deadline_ms: Time = 0
+    upload_kb: Annotated[int, Field(ge=0, le=10**9)] = 0
+    download_kb: Annotated[int, Field(ge=0, le=10**9)] = 0
+    load_ms: Time = 0
+    weight: Annotated[int, Field(ge=1, le=10**6)] = 1000
+
+
+class Sent(Section):
+    """A request was sent."""
+
+    event: Literal["send"] = "send"
+    t: Time
+    id: int
+    server: int
+    service: int
+    steps: int
+    by: str
+    """`policy`, or why the default action was taken."""
+    utility: float
+    """That the simulator expects of it."""
+
+
+class Ended(Section):
+    """A request is over."""
+
+    event: Literal["end"] = "end"
+    t: Time
+    id: int
+    outcome: Outcome
+
+
+class Server(Section):
+    """A server went down or came up."""
+
+    event: Literal["down", "up"]
+    t: Time
+    server: int
+
+
+class Stop(Section):
+    """The gateway stopped by itself."""
+
+    event: Literal["stop"] = "stop"
+    t: Time
+
+
+Event = Begin | Arrived | Sent | Ended | Server | Stop
+_EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+class EventLog:
+    """Writes the events of a run.
+
+    Args:
+        path: appended to; what a run that was killed left of its last line is cut off.
+        scenario: that is served.
+        topology: the servers.
+        gateway: which of the scenario's it is.
+        backends: the servers' names.
+
+    Raises:
+        ServingError: it cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        scenario: Scenario,
+        topology: Topology,
+        gateway: int,
+        backends: Sequence[str],
+    ) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _cut_torn_line(path)
+            self._file = path.open("a", encoding="utf-8", buffering=1)  # line by line
+        except OSError as error:
+            raise ServingError(f"{path}: cannot be written ({error.strerror or error})") from None
+        begin = Begin(
+            started_ms=time.time_ns() // 10**6,
+            scenario=scenario.label,
+            digest=scenario.digest,
+            gateway=gateway,
+            backends=tuple(backends),
+            topology={name: array.tolist() for name, array in topology.arrays().items()},
+        )
+        self._write(begin)
+
+    def arrived(self, t: int, number: int, request: Request) -> None:
+        """Note a request."""
+        self._write(Arrived(t=t, id=number, **vars(request)))
+
+    def sent(self, t: int, number: int, choice: Choice, by: str, utility: float) -> None:
+        """Note where it was sent."""
+        self._write(Sent(t=t, id=number, by=by, utility=utility, **vars(choice)))
+
+    def ended(self, t: int, number: int, outcome: Outcome) -> None:
+        """Note what became of it."""
+        self._write(Ended(t=t, id=number, outcome=outcome))
+
+    def server(self, t: int, server: int, event: Literal["down", "up"]) -> None:
+        """Note that a server went down, or came up."""
+        self._write(Server(t=t, server=server, event=event))
+
+    def close(self, t: int) -> None:
+        """Note that the gateway stops."""
+        self._write(Stop(t=t))
+        self._file.close()
+
+    def _write(self, event: Event) -> None:
+        self._file.write(json.dumps(event.model_dump(), separators=(",", ":")) + "\n")
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut off a last line without an end."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        end = file.seek(0, 2)
+        while end > 0:
+            start = max(0, end - 2**16)
+            file.seek(start)
+            at = file.read(end - start).rfind(b"\n")
+            if at >= 0:
+                file.truncate(start + at + 1)
+                return
+            end = start
+        file.truncate(0)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Requests that were served, of all gateways, in order of arrival."""
+
+    topology: Topology
+    """The servers, as the last run has them."""
+    arrived: tuple[tuple[int, int, Arrived], ...]
+    """Time since the first request (ms), gateway and what was asked for."""
+    outcomes: dict[Outcome, int]
+    """How many ended how."""
+
+    def workload(self, scenario: Scenario, start_s: float = 0.0) -> Workload:
+        """Return what was asked for as a workload, as much as an episode of a scenario holds.
+
+        Args:
+            scenario: what it is to be played in.
+            start_s: seconds after the first request to begin at.
+
+        Raises:
+            ServingError: there is no request then.
+            WorkloadError: it does not fit the scenario.
+        """
+        rows = self._rows(scenario, start_s)
+        tasks = np.zeros((len(rows), NUM_TASK_FIELDS), dtype=np.int64)
+        details = np.zeros((len(rows), NUM_DETAILS), dtype=np.int64)
+        for at, (time_ms, gateway, asked) in enumerate(rows):
+            own = (time_ms - rows[0][0], asked.run_time_ms, asked.demand, asked.type, gateway)
+            tasks[at] = own
+            details[at, DEADLINE], details[at, LOAD_TIME] = asked.deadline_ms, asked.load_ms
+            details[at, UPLOAD], details[at, DOWNLOAD] = asked.upload_kb, asked.download_kb
+        weights = [asked.weight for _, _, asked in rows] if scenario.tasks.classes else None
+        made = Workload(
+            topology=self.topology,
+            tasks=tasks,
+            details=details if scenario.extended else None,
+            weights=None if weights is None else np.array(weights),
+        )
+        made.check_fits(scenario)
+        made.check_observable(scenario)
+        return made
+
+    def trace(self, scenario: Scenario) -> str:
+        """Return the requests as the text of a `replay.csv` file.
+
+        Args:
+            scenario: what it is for; one of the base model takes no optional columns.
+        """
+        names = ["arrival_s", "type", "demand", "run_time_s", "gateway"]
+        more = ["deadline_s", "load_s", "upload_kb", "download_kb"] if scenario.extended else []
+        lines = [",".join(names + more)]
+        for time_ms, gateway, asked in self.arrived:
+            row = [time_ms / 1000, asked.type, asked.demand, asked.run_time_ms / 1000, gateway]
+            extra = [asked.deadline_ms / 1000, asked.load_ms / 1000, asked.upload_kb]
+            row += [*extra, asked.download_kb][: len(more)]
+            lines.append(",".join(f"{value:.12g}" for value in row))
+        return "\n".join(lines) + "\n"
+
+    def _rows(self, scenario: Scenario, start_s: float) -> list[tuple[int, int, Arrived]]:
+        first, length = round(1000 * start_s), scenario.arrivals.horizon_ms
+        rows = [row for row in self.arrived if row[0] >= first]
+        if not rows:
+            raise ServingError(f"the log has no request {start_s:g} s after its first one or later")
+        if scenario.episode.end == "horizon":
+            rows = [row for row in rows if row[0] - rows[0][0] <= length]
+        return rows[:MAX_TASKS]
+
+
+def read_logs(paths: Sequence[Path]) -> History:
+    """Return what one or more gateways served.
+
+    Raises:
+        ServingError: a file cannot be read, or a line is none of a log's, or there is no request.
+    """
+    arrived: list[tuple[int, int, Arrived]] = []
+    outcomes: dict[Outcome, int] = {}
+    begin: Begin | None = None
+    for path in paths:
+        begin = None
+        for number, event in _events(path):
+            if isinstance(event, Begin):
+                begin = event
+            elif begin is None:
+                raise ServingError(f"{path}, line {number}: '{event.event}' before any 'begin'")
+            elif isinstance(event, Arrived):
+                arrived.append((begin.started_ms + event.t, begin.gateway, event))
+            elif isinstance(event, Ended):
+                outcomes[event.outcome] = outcomes.get(event.outcome, 0) + 1
+    if not arrived or begin is None:
+        raise ServingError(f"{', '.join(map(str, paths))}: holds no request")
+    arrived.sort(key=lambda row: row[:2])
+    first = arrived[0][0]
+    moved = tuple((time_ms - first, gateway, asked) for time_ms, gateway, asked in arrived)
+    return History(_topology(begin), moved, outcomes)
+
+
+def _events(path: Path) -> Iterator[tuple[int, Event]]:
+    """Yield the events of a file with their lines; a last line without an end is passed over."""
+    try:
+        with path.open("rb") as file:
+            number = 0
+            while line := file.readline(LONGEST):
+                number += 1
+                if not line.endswith(b"\n"):
+                    return
+                yield number, _event(path, number, line)
+    except OSError as error:
+        raise ServingError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _event(path: Path, number: int, line: bytes) -> Event:
+    try:
+        return _EVENTS.validate_json(line)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False)[0]
+        field = ".".join(map(str, problem["loc"])) or "the line"
+        rule = problem["msg"].removeprefix(RAISED)
+        raise ServingError(f"{path}, line {number}: {field}: {rule}") from None
+
+
+def _topology(begin: Begin) -> Topology:
+    known = Topology.__dataclass_fields__.keys()
+    if (
+        not begin.topology.keys() <= known
+        or not {"capacity", "baseline", "curve"} <= begin.topology.keys()
+    ):
+        raise ServingError(f"topology has {', '.join(begin.topology)}: not those of a log")
+    try:
+        return Topology(**{name: np.array(given) for name, given in begin.topology.items()})
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ServingError(f"topology of the log: {error}") from None

@@ -1,0 +1,139 @@
+"""The policy, asked in a thread of its own with a limit of time; and what is done otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Mapping
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_marl.serving.world import LiveWorld
+
+__all__ = ["Act", "Policy", "PolicyLateError", "default_action"]
+
+Act = Callable[[npt.NDArray[np.float32], Mapping[str, Any]], Any]
+"""(observation (1, D), info) -> one action: `Agent.act`."""
+
+
+class PolicyLateError(Exception):
+    """The policy did not decide in time, or still thinks of a request before this one."""
+
+
+class _Question(NamedTuple):
+    observation: npt.NDArray[np.float32]
+    info: Mapping[str, Any]
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[int]
+
+
+class Policy:
+    """Asks an agent, one request at a time.
+
+    Its thread cannot be stopped from outside: while it is busy with a request that was not decided
+    in time, it is not asked again. It does not keep the process from ending.
+
+    Args:
+        act: of the agent.
+        limit_s: time to decide in.
+    """
+
+    def __init__(self, act: Act, limit_s: float) -> None:
+        self._act, self._limit_s = act, limit_s
+        self._questions: SimpleQueue[_Question] = SimpleQueue()
+        self._busy = False
+        threading.Thread(target=self._answer_all, name="policy", daemon=True).start()
+
+    async def decide(
+        self, observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8], gateway: int
+    ) -> int:
+        """Return the action that the agent chooses.
+
+        Args:
+            observation: (D,) what the gateway sees.
+            mask: (A,) what it may choose.
+            gateway: which one it is.
+
+        Raises:
+            PolicyLateError: it takes too long.
+            Exception: what the agent raised, or that what it returned is no action.
+        """
+        if self._busy:
+            raise PolicyLateError
+        self._busy = True
+        loop = asyncio.get_running_loop()
+        info = {"action_mask": mask[None], "agent_index": np.array([gateway])}
+        question = _Question(observation[None], info, loop, loop.create_future())
+        self._questions.put(question)
+        try:
+            async with asyncio.timeout(self._limit_s):
+                return await question.answer
+        except TimeoutError:
+            raise PolicyLateError from None
+
+    def _answer_all(self) -> None:
+        while True:
+            question = self._questions.get()
+            found: int | BaseException
+            try:
+                found = _legal(self._act(question.observation, question.info), question.info)
+            except BaseException as error:  # whatever the agent's code raises
+                found = error
+            self._busy = False
+            if not question.loop.is_closed():
+                question.loop.call_soon_threadsafe(_settle, question.answer, found)
+
+
+def _legal(answer: Any, info: Mapping[str, Any]) -> int:
+    """Return an answer as the action that it is.
+
+    Raises:
+        ValueError: it is none that is allowed.
+    """
+    action = int(np.asarray(answer).reshape(1)[0])
+    mask = info["action_mask"][0]
+    if not (0 <= action < len(mask) and mask[action]):
+        raise ValueError(f"act returned {action}: its mask does not allow that")
+    return action
+
+
+def _settle(answer: asyncio.Future[int], found: int | BaseException) -> None:
+    if answer.done():  # nobody waits any more
+        return
+    if isinstance(found, int):
+        answer.set_result(found)
+    else:
+        answer.set_exception(RuntimeError(f"{type(found).__name__}: {found}"))
+
+
+def default_action(
+    world: LiveWorld,
+    number: int,
+    observation: npt.NDArray[np.float32],
+    tried: Collection[int] = (),
+) -> int | None:
+    """Return what is done where the policy's choice cannot be: None if no server takes it.
+
+    The service of the best quality, all steps done, on the server with the largest free share.
+
+    Args:
+        world: which knows what is closed.
+        number: of the request.
+        observation: (D,) what the gateway sees of it.
+        tried: servers that have failed it.
+    """
+    layout, services, levels = world.layout, world.scenario.num_services, world.scenario.num_levels
+    free = layout.feature("server free share", observation)
+    quality = np.zeros((len(free), services))
+    if layout.extended:
+        quality = layout.feature("service quality", observation).reshape(quality.shape)
+    for link in np.argsort(-free, kind="stable"):
+        for service in np.argsort(-quality[link], kind="stable"):
+            action = int((link * services + service) * levels + levels - 1)
+            if world.is_closed(number, action) or world.chosen(number, action).server in tried:
+                continue
+            return action
+    return None
