@@ -88,6 +88,37 @@ def verify(
         typer.echo("no data set is here: edge-marl data add NAME brings one")
 
 
+@app.command()
+def served(
+    logs: Annotated[list[Path], typer.Argument(help="Event logs of `edge-marl serve`.")],
+    scenario: Annotated[
+        str, typer.Option(help="What it is to be played in: a tier, or the path of a .toml file.")
+    ],
+    workload: Annotated[
+        Path | None, typer.Option(help="Write a workload (.npz), for `evaluate --workload`.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write a trace (.csv), for `replay` in a scenario.")
+    ] = None,
+    start_s: Annotated[
+        float, typer.Option(min=0, help="Where the workload begins, after the first request.")
+    ] = 0.0,
+) -> None:
+    """Make a workload, or a trace, of what gateways served; several logs are several gateways'."""
+    from edge_marl.errors import ServingError
+    from edge_marl.files import write_file
+    from edge_marl.scenario import load_scenario
+    from edge_marl.serving.log import read_logs
+
+    history, world_of = read_logs(logs), load_scenario(scenario)
+    if workload is not None:
+        history.workload(world_of, start_s).save(workload)
+    if csv is not None:
+        write_file(csv, history.trace(world_of), ServingError)
+    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(history.outcomes.items()))
+    typer.echo(f"{len(history.arrived)} requests: {outcomes or 'none is over'}")
+
+
 def _progress(files: Iterable[DataFile]) -> Iterable[DataFile]:
     from rich.progress import track
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from edge_marl.console import print_rows
 
-__all__ = ["evaluate"]
+if TYPE_CHECKING:
+    from edge_marl.agents import Agent
+    from edge_marl.scenario import Scenario
+
+__all__ = ["chosen_agent", "evaluate"]
 
 
 def evaluate(
@@ -32,6 +36,9 @@ def evaluate(
         Literal["test", "validation", "train"], typer.Option(help="Workloads to play.")
     ] = "test",
     episodes: Annotated[int, typer.Option(min=1, max=100, help="Workloads 0 to N - 1.")] = 100,
+    workload: Annotated[
+        list[Path] | None, typer.Option(help="A workload's file (.npz) instead; repeatable.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the agent's own randomness.")] = 0,
     api: Annotated[
         Literal["single", "parallel"] | None,
@@ -46,23 +53,23 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play workloads with an agent and print every metric, as means with 95 % intervals."""
-    from edge_marl.calls import find_agent, play_on
+    from edge_marl.calls import play_on
     from edge_marl.draw import draw_workload
-    from edge_marl.errors import AgentError
+    from edge_marl.workload import load_workload
 
-    named = checkpoint or agent
-    if named is None or (checkpoint and agent):
-        raise AgentError("give either --checkpoint FOLDER or --agent NAME")
-    world_of, playing = find_agent(named, scenario, world, transfer=transfer)
-    workloads = [draw_workload(world_of, k, split=split) for k in range(episodes)]
+    world_of, playing = chosen_agent(checkpoint, agent, scenario, world, transfer)
+    if workload:
+        workloads = [load_workload(path) for path in workload]
+    else:
+        workloads = [draw_workload(world_of, k, split=split) for k in range(episodes)]
     found = play_on(playing, world_of, workloads, [seed], api)
     (played,) = found.played
     facts: dict[str, Any] = {
         "agent": playing.name,
         "scenario": world_of.label,
         "digest": world_of.digest,
-        "split": split,
-        "episodes": episodes,
+        "split": "given" if workload else split,
+        "episodes": len(workloads),
         "seed": seed,
         "api": found.api,
         "distinct_actions": len(played.actions),
@@ -72,6 +79,27 @@ def evaluate(
         return
     print_rows([(name.replace("_", " "), str(value)) for name, value in facts.items()])
     print_rows([("", "mean", "95 % interval"), *_rows(played.metrics)])
+
+
+def chosen_agent(
+    checkpoint: Path | None,
+    agent: str | None,
+    scenario: str | Scenario | None,
+    world: int | None,
+    transfer: bool,
+) -> tuple[Scenario, Agent]:
+    """Return the scenario and the agent that are asked for.
+
+    Raises:
+        AgentError: neither or both ways to name an agent, or one that has to learn first.
+    """
+    from edge_marl.calls import find_agent
+    from edge_marl.errors import AgentError
+
+    named = checkpoint or agent
+    if named is None or (checkpoint and agent):
+        raise AgentError("give either --checkpoint FOLDER or --agent NAME")
+    return find_agent(named, scenario, world, transfer=transfer)
 
 
 def _per_episode(metrics: list[dict[str, float]]) -> dict[str, list[float | None]]:

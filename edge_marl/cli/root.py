@@ -15,6 +15,7 @@ from edge_marl.cli.report import report
 from edge_marl.cli.reproduce import reproduce
 from edge_marl.cli.robustness import robustness
 from edge_marl.cli.run import run
+from edge_marl.cli.serving.serve import serve
 from edge_marl.cli.submit import submit
 from edge_marl.cli.train import train
 from edge_marl.cli.verify import verify
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 for command in (
     *(run, report, reproduce, suites, agents, train, evaluate, robustness),
-    *(submit, verify, bench),
+    *(submit, verify, serve, bench),
 ):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (

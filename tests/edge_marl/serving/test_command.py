@@ -1,0 +1,130 @@
+"""`edge-marl serve` as a process: killed, started again on the same log, stopped by a signal."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pytest
+
+from edge_marl.errors import ServingError
+from edge_marl.scenario import load_scenario
+from edge_marl.serving.log import read_logs
+from edge_marl.workload import load_workload
+
+pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
+
+
+class Always(BaseHTTPRequestHandler):
+    """A backend that answers everything."""
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[Path]:
+    server = HTTPServer(("127.0.0.1", 0), Always)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    path = tmp_path / "serve.toml"
+    path.write_text(
+        'scenario = "smoke"\nport = 0\n'
+        + "".join(
+            f'[[backends]]\nname = "{name}"\naddress = "http://127.0.0.1:{server.server_port}"\n'
+            'models = ["x", "y"]\n'
+            for name in "abc"
+        ),
+        "utf-8",
+    )
+    yield path
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def started(config: Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    code = "from edge_marl.cli import main; main()"
+    told = ("serve", config, "--agent", "crash-avoid", "--log", log)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, told)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().split()[-1]
+        finally:
+            process.kill()
+
+
+def ask(url: str, demand: int) -> int:
+    body = json.dumps({"demand": demand}).encode()
+    with urllib.request.urlopen(f"{url}/v1/tasks", body, timeout=30) as answer:
+        return int(answer.status)
+
+
+def test_what_was_served_survives_a_kill_and_the_log_goes_on(config: Path, tmp_path: Path) -> None:
+    from edge_marl.cli import app
+    from edge_marl.console import run_app
+
+    log = tmp_path / "served.jsonl"
+    with started(config, log) as (process, url):
+        assert ask(url, 100) == 200
+        process.send_signal(signal.SIGKILL)
+    assert [asked.demand for _, _, asked in read_logs([log]).arrived] == [100]
+    with log.open("a", encoding="utf-8") as file:
+        file.write('{"event": "requ')  # as a kill in the midst of a write leaves it
+    with started(config, log) as (process, url):
+        assert ask(url, 110) == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    history = read_logs([log])
+    assert [asked.demand for _, _, asked in history.arrived] == [100, 110]
+    made = tmp_path / "served.npz"
+    told = ("data", "served", log, "--scenario", "smoke", "--workload", made)
+    with pytest.raises(SystemExit) as end:
+        run_app(app, list(map(str, told)))
+    assert end.value.code == 0
+    smoke = load_scenario("smoke")
+    assert load_workload(made).digest == history.workload(smoke).digest
+    assert np.array_equal(load_workload(made).tasks[:, 2], [100, 110])
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{}", "line 1: "),
+        ('{"event":"stop","t":1}', "line 1: 'stop' before any 'begin'"),
+        ('{"event":"request","t":-1,"id":0,"type":0,"demand":1,"run_time_ms":1}', "request.t: "),
+    ],
+)
+def test_what_is_no_log_is_told(tmp_path: Path, line: str, told: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(line + "\n", "utf-8")
+    with pytest.raises(ServingError) as error:
+        read_logs([path])
+    assert told in str(error.value)
+
+
+def test_a_log_without_requests_is_none(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("", "utf-8")
+    with pytest.raises(ServingError, match="holds no request"):
+        read_logs([tmp_path / "log", tmp_path / "log"])
