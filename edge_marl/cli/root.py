@@ -15,6 +15,7 @@ from edge_marl.cli.report import report
 from edge_marl.cli.reproduce import reproduce
 from edge_marl.cli.robustness import robustness
 from edge_marl.cli.run import run
+from edge_marl.cli.serving.backend import backend
 from edge_marl.cli.serving.serve import serve
 from edge_marl.cli.submit import submit
 from edge_marl.cli.train import train
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 for command in (
     *(run, report, reproduce, suites, agents, train, evaluate, robustness),
-    *(submit, verify, serve, bench),
+    *(submit, verify, serve, backend, bench),
 ):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (

@@ -26,7 +26,7 @@ __all__ = ["Backend", "Config", "Limits", "Service", "load_config"]
 
 Count = Annotated[int, Field(ge=1, le=2**16)]
 Place = tuple[Annotated[float, Field(ge=0, le=1e4)], Annotated[float, Field(ge=0, le=1e4)]]
-Path_ = Annotated[str, Field(pattern=r"^(/[!-~]*)?$")]
+UrlPath = Annotated[str, Field(pattern=r"^(/[!-~]*)?$")]
 """Path of an address; empty is none."""
 
 
@@ -50,9 +50,9 @@ class Backend(Section):
     """Where it is: decides on nearness, and on delay where the scenario has a network."""
     bandwidth_mbit: Annotated[float, Field(ge=0.008, le=1e6)] | None = None
     """Of its link; the middle of the network's where it is not stated."""
-    health: Path_ = "/healthz"
+    health: UrlPath = "/healthz"
     """What is asked, by GET, whether it is up: 200 is yes."""
-    report: Path_ = ""
+    report: UrlPath = ""
     """What is asked instead, if it tells what it has in memory and in progress."""
 
 
@@ -141,7 +141,7 @@ def load_config(path: Path) -> tuple[Config, Scenario]:
         facts = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ServingError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ServingError(f"{path}: not readable as TOML ({error})") from None
     try:
         config = Config.model_validate(facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,9 @@ from edge_marl.cli.evaluate import chosen_agent
 from edge_marl.console import problems
 
 if TYPE_CHECKING:
+    from edge_marl.agents import Agent
     from edge_marl.serving.gateway import Gateway
+    from edge_marl.serving.world import LiveWorld
 
 __all__ = ["serve"]
 
@@ -59,9 +62,10 @@ def serve(
             f"agent '{decides.name}' decides for all gateways together, on what none of them sees: "
             "serve one that decides alone"
         )
-    decides.reset(seed)
     topology = topology_of(told, scenario)
     world = LiveWorld(scenario, topology, told.gateway, told.limits.in_flight)
+    _warm_up(world, decides)
+    decides.reset(seed)
     names = [backend.name for backend in told.backends]
     events = EventLog(log, scenario, topology, told.gateway, names)
     policy = Policy(decides.act, told.limits.decide_s)
@@ -72,6 +76,21 @@ def serve(
             highlight=False,
         )
     asyncio.run(_until_stopped(Gateway(told, scenario, world, policy, events)))
+
+
+def _warm_up(world: LiveWorld, agent: Agent) -> None:
+    """Have an agent decide once: its first decision may take many times as long as the others."""
+    import numpy as np
+
+    from edge_marl.serving.world import Request
+
+    demand = min(world.scenario.tasks.demand)
+    number = world.arrive(Request(0, demand, world.scenario.tasks.run_time_ms(demand)), 0)
+    seen, mask = world.look(number, 0)
+    world.leave(number, 0)
+    with suppress(Exception):  # it may raise whatever it likes, and is asked again
+        agent.reset(0)
+        agent.act(seen[None], {"action_mask": mask[None], "agent_index": np.array([world.gateway])})
 
 
 async def _until_stopped(gateway: Gateway) -> None:
