@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.fuzz import of_agents, of_boards, of_runs, of_worlds
+from tests.fuzz import of_agents, of_boards, of_runs, of_serving, of_worlds
 
 __all__ = ["ENTRIES", "FOUND", "found"]
 
@@ -15,6 +15,7 @@ ENTRIES = {
         *of_agents.ENTRIES,
         *of_runs.ENTRIES,
         *of_boards.ENTRIES,
+        *of_serving.ENTRIES,
     )
 }
 

@@ -109,3 +109,9 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, old: str, new: str, t
         load_config(path)
     assert told in str(error.value)
     assert str(error.value).startswith(f"{path}: ")
+
+
+def test_the_example_is_a_gateway_of_its_scenario() -> None:
+    folder = Path(__file__).parents[3] / "docs" / "examples" / "serving"
+    config, scenario = load_config(folder / "serve.toml")
+    assert topology_of(config, scenario).capacity.tolist() == [120, 80, 80]
