@@ -31,7 +31,7 @@ class Declined(Exception):
 
 
 class NoServer(Exception):
-    """No server takes the request now."""
+    """No server has room for the request now, or none that was tried answered."""
 
 
 class BackendError(Exception):
@@ -202,7 +202,7 @@ class Gateway:
     # What becomes known of servers.
 
     def is_down(self, server: int) -> None:
-        """A server does not answer: all that it had is lost."""
+        """A server does not answer."""
         if not self.world.is_down(server):
             self.world.fail(server, self.now)
             self._note(lambda: self._log.server(self.now, server, "down"))

@@ -115,9 +115,10 @@ def default_action(
     observation: npt.NDArray[np.float32],
     tried: Collection[int] = (),
 ) -> int | None:
-    """Return what is done where the policy's choice cannot be: None if no server takes it.
+    """Return what is done where the policy's choice cannot be: None if no server has room for it.
 
-    The service of the best quality, all steps done, on the server with the largest free share.
+    The service of the best quality, all steps done, on the server with the largest free share. It
+    makes no server crash: what one that crashed has lost would bring down the next.
 
     Args:
         world: which knows what is closed.
@@ -135,5 +136,6 @@ def default_action(
             action = int((link * services + service) * levels + levels - 1)
             if world.is_closed(number, action) or world.chosen(number, action).server in tried:
                 continue
-            return action
+            if world.has_room(number, action):
+                return action
     return None

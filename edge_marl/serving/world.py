@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from edge_marl.kernel import world as k
 from edge_marl.kernel.decision import admit, is_closed, place_of
-from edge_marl.kernel.losses import lose_all
 from edge_marl.kernel.network import input_time, return_time, slowed
 from edge_marl.kernel.observe import observe, observe_server
 from edge_marl.kernel.servers import finish_on, fits, is_cloud, note_change, report_changed, start
@@ -180,15 +179,15 @@ class LiveWorld(Simulator):
         self._free.append(number)
 
     def fail(self, server: int, now: int, until: int = k.NEVER) -> None:
-        """A server goes down, and all that it had is lost; it is up again at `until`."""
+        """A server does not answer, and is up again at `until`; a model has to be loaded then.
+
+        What was sent there still counts, for it may only be slow: each request is taken back by
+        itself when it is known to be lost.
+        """
         w = self._world
         self._pass(now - 1, now)
         if self._extended:
             note_change(w, 0, server)
-        lose_all(w, 0, server, k.CRASHED)
-        self._free += self._others[server]
-        self._others[server] = []
-        if self._extended:
             w.sites[0, server, k.RESIDENT] = 0
             w.sites[0, server, k.DOWN_UNTIL] = max(w.sites[0, server, k.DOWN_UNTIL], until)
         self._closed[server] = until > now
@@ -261,6 +260,11 @@ class LiveWorld(Simulator):
             return True
         return self._extended and is_closed(self._world, 0, number, choice.server)
 
+    def has_room(self, number: int, action: int) -> bool:
+        """Whether a request would not make the server of an action crash, as far as is known."""
+        choice = self.chosen(number, action)
+        return fits(self._world, 0, number, choice.server, choice.service)
+
     # How it is kept.
 
     def _pass(self, told: int, now: int) -> None:
@@ -287,6 +291,8 @@ class LiveWorld(Simulator):
         finish_on(w, 0, server, now)
         if has_lines(w):
             self._take_turns(server)
+            if w.servers[0, server, k.NUM_RUNNING] == 0:
+                w.lines[0, server, k.LAST_TURN] = 0
         self._show(server)
 
     def _take_turns(self, server: int) -> None:

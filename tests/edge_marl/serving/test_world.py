@@ -11,6 +11,7 @@ import pytest
 from edge_marl.draw import draw_workload
 from edge_marl.kernel import world as k
 from edge_marl.scenario import Scenario, load_scenario
+from edge_marl.serving.policy import default_action
 from edge_marl.serving.world import LiveWorld, Other, Request
 from edge_marl.simulator import Simulator
 from edge_marl.workload import Workload
@@ -39,8 +40,16 @@ class Side:
             time, kind, which, end = heapq.heappop(self.events)
             if kind == FAIL:
                 self.live.fail(which, time, end)
-            elif self.simulator.world.tasks[0, which, k.END] == time:  # else it was lost before
+                self.lose(k.OUTAGE, time)
+            elif which in self.numbers:  # else it was lost before
                 self.live.leave(self.numbers.pop(which), time)
+
+    def lose(self, status: int, time: int) -> None:
+        """Tell which requests were lost, in this way and at this time."""
+        tasks = self.simulator.world.tasks[0]
+        for row in list(self.numbers):
+            if tasks[row, k.STATUS] == status and tasks[row, k.END] == time:
+                self.live.leave(self.numbers.pop(row), time)
 
     def request(self, row: int) -> Request:
         """Return what a task of the workload asks for."""
@@ -89,6 +98,7 @@ class Side:
         if status == k.REFUSED:
             server = int(w.tasks[0, row, k.PLACE]) // self.scenario.num_services
             self.live.fail(server, now, now + self.scenario.overload.restart_ms)
+            self.lose(k.CRASHED, now)
         self.live.leave(number, now)
 
 
@@ -152,6 +162,37 @@ def test_more_than_there_is_room_for_is_shown_as_full() -> None:
     for number in numbers:
         world.leave(number, 2)
     assert shown(world, "server free share", 2)[0] == 1
+
+
+def test_the_default_action_goes_where_there_is_room_or_nowhere() -> None:
+    world = small(WORLDS["smoke"])
+    for server, count in ((0, 5), (1, 2), (2, 2)):  # of 1300, 700 and 600 steps
+        for _ in range(count):
+            number = world.arrive(Request(0, 240, 1000), 0)
+            world.send(number, 2 * server, 0)
+            last = number
+    number = world.arrive(Request(0, 200, 1000), 1)
+    assert default_action(world, number, world.look(number, 1)[0], tried=[2]) == 2
+    world.send(number, 2, 1)
+    number = world.arrive(Request(0, 200, 1000), 2)
+    assert default_action(world, number, world.look(number, 2)[0]) is None
+    world.leave(last, 3)
+    assert default_action(world, number, world.look(number, 3)[0]) == 4
+
+
+def test_a_server_that_is_only_slow_has_what_was_sent_there() -> None:
+    for world in (small(WORLDS["smoke"]), small(WORLDS["no lines"])):
+        number = world.arrive(Request(0, 20, 10_000), 0)
+        _, mask = world.look(number, 0)
+        action = int(np.flatnonzero(mask)[0])
+        world.send(number, action, 0)
+        server = world.chosen(number, action).server
+        used = world.world.servers[0, server, k.USED]
+        world.fail(server, 1)
+        world.recover(server, 2)
+        assert world.world.servers[0, server, k.USED] == used > 0
+        world.leave(number, 3)
+        assert world.world.servers[0, server, k.USED] == 0
 
 
 def test_a_base_server_that_is_down_is_shown_as_full_and_takes_nothing() -> None:
