@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def topology_of(config: Config, scenario: Scenario) -> Topology:
     if not scenario.extended:
         return topology
     hosted = np.array([[model != "" for model in one.models] for one in config.backends])
-    more: dict[str, Ints] = {
+    more: dict[str, Any] = {
         "slowdown": _slowdowns(config, scenario),
         "energy": _energy(config, scenario),
     }

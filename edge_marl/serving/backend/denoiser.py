@@ -48,7 +48,8 @@ def clean_share(times: Floats) -> Array:
     """Return the picture's share of the variance, (B, 1), at times from 0, all picture, to 1."""
     angles = (times[:, None] + OFFSET) / (1 + OFFSET) * (np.pi / 2)
     most = math.cos(OFFSET / (1 + OFFSET) * math.pi / 2) ** 2
-    return np.minimum(np.cos(angles) ** 2 / most, 1.0).astype(np.float32)
+    share: Array = np.minimum(np.cos(angles) ** 2 / most, 1.0).astype(np.float32)
+    return share
 
 
 def features_of(times: Floats) -> Array:
@@ -86,8 +87,9 @@ class Model:
         rest = (pictures - np.sqrt(share) * clean) / np.sqrt(1 - share)
         drawn = (1 - next_share) / (1 - share) * (1 - share / next_share)
         kept = np.sqrt(np.maximum(1 - next_share - drawn, 0)) * rest
-        moved: Array = np.sqrt(next_share) * clean + kept + np.sqrt(drawn) * fresh
-        return moved.astype(np.float32)
+        moved = np.sqrt(next_share) * clean + kept + np.sqrt(drawn) * fresh
+        after: Array = moved.astype(np.float32)
+        return after
 
 
 def noise(rng: np.random.Generator, count: int) -> Array:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import numpy as np
@@ -104,13 +105,9 @@ class Engine:
     def warm_up(self) -> None:
         """Have every model take a step, so that what this takes for good is there."""
         for name in self._models:
-            over = threading.Event()
-            self.submit(
-                Task(
-                    "", name, 0, 1, 1, np.random.default_rng(0), lambda made, over=over: over.set()
-                )
-            )
-            over.wait()
+            over: Queue[Made] = Queue()
+            self.submit(Task("", name, 0, 1, 1, np.random.default_rng(0), over.put))
+            over.get()
 
     def submit(self, task: Task) -> None:
         """Have a task computed.

@@ -191,7 +191,7 @@ def test_what_is_no_request_is_told(tmp_path: Path, path: str, body: str, told: 
 
 def test_limits_hold_and_a_client_is_told(tmp_path: Path) -> None:
     async def run() -> None:
-        limits = {"body_kb": 4, "in_flight": 1, "stop_s": 0.05}
+        limits: dict[str, Any] = {"body_kb": 4, "in_flight": 1, "stop_s": 0.05}
         async with serving(three(answer=hang), tmp_path / "log", **limits) as live:
             assert (await live.post("x"))[0] == 400
             status, answer = await live.post(TASK | {"input": "x" * 5000})

@@ -138,7 +138,8 @@ def shown(world: LiveWorld, name: str, now: int) -> list[float]:
     number = world.arrive(Request(0, 30, 8160), now)
     seen, _ = world.look(number, now)
     world.leave(number, now)
-    return world.layout.feature(name, seen).tolist()
+    told: list[float] = world.layout.feature(name, seen).tolist()
+    return told
 
 
 def test_a_task_that_is_late_holds_its_capacity_until_it_is_answered() -> None:
