@@ -241,7 +241,7 @@ def _named(
 ) -> dict[str, list[Agent]]:
     """Return the runs of each agent, by its name."""
 
-    def found(one: AnyAgent) -> Agent:
+    def found(one: Any) -> Agent:
         return find_agent(one, scenario, transfer=transfer)[1]
 
     if isinstance(agents, Mapping):

@@ -44,7 +44,7 @@ class Running(NamedTuple):
 
     tasks: Floats
     """(M, S, R, NUM_FIELDS)."""
-    count: Ints
+    number: Ints
     """(M, S)."""
 
 

@@ -100,4 +100,5 @@ class LearningTrainer(Trainer):
     @classmethod
     def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
         """Return a trained agent that was saved (see `Agent.load`)."""
-        return cls._recipe().agent.load(folder, scenario, transfer=transfer)
+        agent: Agent = cls._recipe().agent.load(folder, scenario, transfer=transfer)
+        return agent

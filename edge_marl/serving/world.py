@@ -97,7 +97,7 @@ class LiveWorld(Simulator):
         workload = Workload(topology, nobody)
         workload.check_fits(self.scenario)
         workload.check_observable(self.scenario)
-        self._make_room(rows, rows, 0, 0)
+        self.make_room(rows, rows, 0, 0)
         self.load(0, workload)
         self._free, self._room = list(range(rows))[::-1], room + 1
         self._others: list[list[int]] = [[] for _ in range(scenario.num_servers)]

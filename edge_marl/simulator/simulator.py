@@ -278,7 +278,8 @@ class Simulator:
         for name, array in self._parts().items():
             if name in state:  # of no length otherwise, as the failures of an episode without any
                 kept = state[name]
-                array[(chosen, *map(slice, kept.shape[1:]))] = kept
+                index: tuple[Any, ...] = (chosen, *map(slice, kept.shape[1:]))
+                array[index] = kept
         w, services = self._world, state["services"]
         w.services[chosen] = services
         own = self._own is not None and (services == w.services[self.num_envs]).all((1, 2))

@@ -48,7 +48,7 @@ def test_workloads_and_agents_of_ones_own() -> None:
 
 def test_what_was_trained_can_be_kept_and_gone_on_with(tmp_path: Path) -> None:
     settings = {"hidden": [16], "num_envs": 8}
-    seen = []
+    seen: list[Any] = []
     one = edge_marl.train(
         "sac", "smoke", budget=300, seed=3, settings=settings, progress=seen.append
     )
@@ -58,9 +58,8 @@ def test_what_was_trained_can_be_kept_and_gone_on_with(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     folder = tmp_path / "sac" / "agent"
-    frames = [
-        edge_marl.evaluate(agent, workloads=WORKLOADS) for agent in (one, *twice, str(folder))
-    ]
+    agents: list[Any] = [one, *twice, str(folder)]
+    frames = [edge_marl.evaluate(agent, workloads=WORKLOADS) for agent in agents]
     assert all(frame.equals(frames[0]) for frame in frames)
 
 

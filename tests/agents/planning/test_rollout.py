@@ -120,9 +120,9 @@ def test_it_takes_what_is_best_over_all_futures(monkeypatch: pytest.MonkeyPatch)
     seen = observe(world, 0, 100, capacity)
     assert BidPrice.choose(agent, View(agent._known, seen, {})).tolist() == [1]
     assert agent.act(seen, {}).tolist() == [0]
-    returns = agent.play_out(View(agent._known, seen, {}), 0, np.array([0, 1]))
-    error = 5 * returns.std(axis=0) / len(returns) ** 0.5
-    assert (np.abs(returns.mean(axis=0) - expected) < error + 0.05).all()
+    played = agent.play_out(View(agent._known, seen, {}), 0, np.array([0, 1]))
+    error = 5 * played.std(axis=0) / len(played) ** 0.5
+    assert (np.abs(played.mean(axis=0) - expected) < error + 0.05).all()
 
 
 def test_what_is_assumed_to_run_is_drawn_by_the_law_of_a_loss_system() -> None:

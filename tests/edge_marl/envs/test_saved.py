@@ -33,8 +33,8 @@ EVERY_PART = world(
     **{name: part for name, part in TERMS.items() if name != "tasks"},
 )
 SLEEPING = EVERY_PART.with_clock(5.0, hold=True).with_sleep(20.0, 10.0)
-GAMES = {"smoke-game": "smoke-game", "every part": EVERY_PART, "sleeping": SLEEPING}
-SINGLES = {"smoke": "smoke", "campus@2": "campus@2", "every part": EVERY_PART}
+GAMES: dict[str, Any] = {"smoke-game": "smoke-game", "every part": EVERY_PART, "sleeping": SLEEPING}
+SINGLES: dict[str, Any] = {"smoke": "smoke", "campus@2": "campus@2", "every part": EVERY_PART}
 MAKERS: dict[str, Callable[..., Any]] = {
     **{name: partial(EdgeAIGCEnv, scenario=s) for name, s in SINGLES.items()},
     **{f"game: {name}": partial(edge_aigc_v0.parallel_env, s) for name, s in GAMES.items()},
