@@ -16,12 +16,8 @@ from pettingzoo import ParallelEnv
 
 from edge_marl.envs import spaces
 from edge_marl.envs.arguments import as_action
-from edge_marl.envs.episodes import (
-    RENDER_MODES,
-    OneEpisode,
-    RowEpisodes,
-    State,
-)
+from edge_marl.envs.episodes import RowEpisodes, State
+from edge_marl.envs.one_episode import RENDER_MODES, OneEpisode
 from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
 from edge_marl.kernel.world import GOING_ON, TERMINATED
 from edge_marl.scenario import Scenario, load_scenario

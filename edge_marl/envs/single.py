@@ -12,14 +12,8 @@ import numpy.typing as npt
 
 from edge_marl.envs import spaces
 from edge_marl.envs.arguments import as_action
-from edge_marl.envs.episodes import (
-    RENDER_MODES,
-    OneEpisode,
-    RowEpisodes,
-    State,
-    check_render_mode,
-    check_single,
-)
+from edge_marl.envs.episodes import RowEpisodes, State, check_single
+from edge_marl.envs.one_episode import RENDER_MODES, OneEpisode, check_render_mode
 from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.scenario import Scenario, load_scenario

@@ -69,7 +69,7 @@ def train_model(pictures: torch.Tensor, shown: torch.Tensor, width: int) -> nn.S
         )
         loss = nn.functional.mse_loss(net(told), noise)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return net
@@ -85,7 +85,7 @@ def train_judge(pictures: torch.Tensor, shown: torch.Tensor) -> nn.Sequential:
             net(pictures[picked] + 0.1 * torch.randn(BATCH, PIXELS)), shown[picked]
         )
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return net
 

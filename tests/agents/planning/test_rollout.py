@@ -145,7 +145,7 @@ def test_what_is_assumed_to_run_is_drawn_by_the_law_of_a_loss_system() -> None:
 def test_what_no_sum_of_demands_comes_to_is_one_task() -> None:
     law = Law(SMOKE, np.random.SeedSequence(0))
     found = law.running(np.array([37, 0, 137]), np.full((2, 3, law.most_running, 2), 0.5))
-    assert found.count.tolist() == [[1, 0, 1]] * 2
+    assert found.number.tolist() == [[1, 0, 1]] * 2
     assert found.tasks[0, [0, 2], 0, NEEDS].tolist() == [37, 137]
 
 
