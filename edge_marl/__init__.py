@@ -17,7 +17,7 @@ from edge_marl._version import __version__
 
 if TYPE_CHECKING:
     from edge_marl import edge_aigc_v0
-    from edge_marl.calls import compare, evaluate, train
+    from edge_marl.benchmarks.calls import compare, evaluate, train
     from edge_marl.draw import draw_workload
     from edge_marl.envs import (
         EdgeAIGCAECEnv,
@@ -77,17 +77,17 @@ _HOME = {
     "Simulator": "simulator",
     "Topology": "workload.topology",
     "Workload": "workload",
-    "compare": "calls",
+    "compare": "benchmarks.calls",
     "draw_topology": "workload.topology",
     "draw_workload": "draw",
     "episode_metrics": "metrics",
-    "evaluate": "calls",
+    "evaluate": "benchmarks.calls",
     "list_games": "scenario",
     "list_tiers": "scenario",
     "load_scenario": "scenario",
     "load_workload": "workload",
     "test_sets": "scenario",
-    "train": "calls",
+    "train": "benchmarks.calls",
 }
 """Module of each public name."""
 

@@ -22,7 +22,7 @@ PACKAGES = {
             {"arrays", "files", "console", "jit", "memory", "tiers", "kernel"},
             {"scenario"},
         ),
-        *({"workload", "layout"}, {"data"}, {"draw"}, {"simulator"}, {"metrics", "render"}),
+        *({"workload", "layout"}, {"data"}, {"draw"}, {"simulator"}, {"metrics"}),
         *({"bound"}, {"envs"}, {"edge_aigc_v0", "gpu"}, {"serving"}),
     ],
     "agents": [
@@ -43,7 +43,7 @@ import those before it, and each package those before it."""
 
 COMPOSITION_ROOT = (
     *("edge_marl/cli", "edge_marl/__main__.py"),
-    *("edge_marl/calls.py", "edge_marl/testing.py"),
+    *("benchmarks/calls.py", "edge_marl/testing.py"),
 )
 """What knows all parts, by path: it may import anything, and only what lies above imports it."""
 

@@ -53,7 +53,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play workloads with an agent and print every metric, as means with 95 % intervals."""
-    from edge_marl.calls import play_on
+    from edge_marl.benchmarks.calls import play_on
     from edge_marl.draw import draw_workload
     from edge_marl.workload import load_workload
 
@@ -93,7 +93,7 @@ def chosen_agent(
     Raises:
         AgentError: neither or both ways to name an agent, or one that has to learn first.
     """
-    from edge_marl.calls import find_agent
+    from edge_marl.benchmarks.calls import find_agent
     from edge_marl.errors import AgentError
 
     named = checkpoint or agent

@@ -43,8 +43,8 @@ def train(
 
     from edge_marl.agents.training.run_folder import RunFolder
     from edge_marl.agents.training.settings_text import read_setting
+    from edge_marl.benchmarks.calls import find_trainer
     from edge_marl.benchmarks.plan.cells import folder_name
-    from edge_marl.calls import find_trainer
     from edge_marl.scenario import load_scenario
 
     torch.set_num_threads(threads)
