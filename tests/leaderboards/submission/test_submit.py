@@ -127,7 +127,8 @@ def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> No
     )
     sub = list_submissions(tmp_path / "a")[0].submission
     assert (sub.about.training.budget, sub.about.training.budget_class) == (40, "small")
-    assert (sub.runs[0].train_s or 0) > 0 <= (sub.runs[0].train_cpu_s or -1)
+    assert (sub.runs[0].train_s or 0) > 0
+    assert sub.runs[0].train_cpu_s is not None  # of so short a training it may be 0
     with policies_of(folder, SMOKE, usable_sandbox(), LEARNER)(2, WORKLOADS) as ask:
         decided = play_episodes(SMOKE, WORKLOADS, ask)
     assert [e.head for e in decided] == list(read_chain(folder).runs[2].heads)
