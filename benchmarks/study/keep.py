@@ -81,8 +81,13 @@ def read_lines(path: Path = RUNS) -> list[Line]:
     return [_line(text) for text in _texts(path)]
 
 
-CENTRING = ("a2c", "ppo")
-"""Agents whose rewards may be centred, by a setting that older lines do not have."""
+DRAWN = {"prior": "none", "prior_temperature": 0.05, "temperature": 0.0}
+LATER: dict[str, dict[str, Any]] = {
+    "a2c": {"centred": False} | DRAWN,
+    "ppo": {"centred": False} | DRAWN,
+    "reinforce": DRAWN,
+}
+"""By agent the settings that older lines do not have, as they were before there were any."""
 
 
 def _line(text: str) -> Line:
@@ -91,8 +96,8 @@ def _line(text: str) -> Line:
     Older ones name tiers without their version, 1, and no setting that came later.
     """
     line: Line = json.loads(text)
-    if line.get("agent") in CENTRING and "settings_used" in line:
-        line["settings_used"].setdefault("centred", False)
+    if "settings_used" in line:
+        line["settings_used"] = LATER.get(line["agent"], {}) | line["settings_used"]
     for place in ("scenario", "trained_on"):
         if versions_of(str(line.get(place))):
             line[place] += "@1"
