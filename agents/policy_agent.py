@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from edge_marl.agents.base import Agent, legal_actions
 from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
 from edge_marl.agents.networks.sharing import Networks, check_networks
+from edge_marl.agents.streams import RowStreams
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
@@ -140,8 +141,7 @@ class DrawingAgent(PolicyAgent[C]):
 
     def reset(self, seed: int) -> None:
         """Start new streams."""
-        self._seeds = np.random.SeedSequence(seed)
-        self._streams: list[np.random.Generator] = []
+        self._streams = RowStreams(seed)
 
     def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return log-probabilities (B, A), with noise where the agent draws."""
@@ -153,10 +153,7 @@ class DrawingAgent(PolicyAgent[C]):
 
     def _draw(self, rows: int, actions: int) -> npt.NDArray[np.float64]:
         """Return (rows, actions) numbers between 0 and 1, without the ends."""
-        if missing := max(0, rows - len(self._streams)):
-            seeds = self._seeds.spawn(missing)
-            self._streams += [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
-        drawn = [stream.random(actions) for stream in self._streams[:rows]]
+        drawn = [stream.random(actions) for stream in self._streams.of(rows)]
         return np.maximum(drawn, np.finfo(np.float64).tiny)
 
 

@@ -21,7 +21,7 @@ from edge_marl.agents.play import Played, play
 from edge_marl.agents.training.settings_text import configure
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.benchmarks.report.stats import difference, probability_of_improvement
-from edge_marl.draw import draw_workload
+from edge_marl.benchmarks.run.evaluation import draw_workloads
 from edge_marl.errors import AgentError, WorkloadError, did_you_mean, show
 from edge_marl.metrics import metrics_of
 from edge_marl.scenario import Api, Scenario, find_release, load_scenario
@@ -298,7 +298,7 @@ def _workloads(
     if count < 1:
         raise WorkloadError(f"workloads = {show(workloads)}: give at least one")
     if isinstance(workloads, int):
-        return [draw_workload(scenario, number, split=split) for number in range(count)]
+        return draw_workloads(scenario, split, 0, count)
     return workloads
 
 

@@ -26,7 +26,7 @@ PACKAGES = {
         *({"bound"}, {"envs"}, {"edge_aigc_v0", "gpu"}, {"serving"}),
     ],
     "agents": [
-        *({"checkpoint", "own_files"}, {"base"}, {"own_code"}),
+        *({"checkpoint", "own_files", "streams"}, {"base"}, {"own_code"}),
         *({"play", "registry"}, {"networks"}, {"policy_agent"}, {"training"}, {"on_tianshou"}),
         {"outcome", "policy_gradient", "soft_actor_critic", "value_based"},
         {"centralised", "heuristics", "independent", "published_diffusion"},

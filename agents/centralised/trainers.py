@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from edge_marl.agents.base import Agent, Training, check_budget
+from edge_marl.agents.base import Agent, Training
 from edge_marl.agents.centralised.settings import (
     CentralisedConfig,
     HappoConfig,
@@ -19,7 +19,6 @@ from edge_marl.agents.registry import register
 from edge_marl.agents.training.settings import LearningConfig
 from edge_marl.agents.training.trainer import LearningTrainer, Recipe
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.generalisation import check_trainable
 
 if TYPE_CHECKING:
     from edge_marl.agents.centralised.shared import MakeLearner
@@ -41,10 +40,7 @@ class _CentralisedTrainer(LearningTrainer):
         need_torchrl(self.name)
         super().__init__(scenario, config)
 
-    def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
-        """Return a training of `budget` decisions, at its start (see `LearningTrainer.start`)."""
-        check_budget(budget)
-        check_trainable(scenario)
+    def _begin(self, scenario: Scenario, budget: int, seed: int) -> Training:
         from edge_marl.agents.centralised.shared import CentralisedTraining
 
         agent, make_learner = self._recipe()

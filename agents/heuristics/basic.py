@@ -19,6 +19,7 @@ from edge_marl.agents.base import Agent
 from edge_marl.agents.heuristics.known import Known
 from edge_marl.agents.heuristics.view import View, any_place, best_action, pick
 from edge_marl.agents.registry import register
+from edge_marl.agents.streams import RowStreams
 from edge_marl.scenario import Scenario
 
 __all__ = [
@@ -70,15 +71,13 @@ class RandomHeuristic(Heuristic):
 
     def reset(self, seed: int) -> None:
         """Start new streams."""
-        self._seeds = np.random.SeedSequence(seed)
-        self._streams: list[np.random.PCG64] = []
+        self._streams = RowStreams(seed)
 
     def draw(self, rows: int) -> Shares:
         """Return a number in [0, 1) for each row, (rows,)."""
-        if missing := rows - len(self._streams):
-            self._streams += map(np.random.PCG64, self._seeds.spawn(max(0, missing)))
         # The upper 53 bits of a raw word as a float in [0, 1): the same on every NumPy version.
-        words = np.array([stream.random_raw() for stream in self._streams[:rows]], dtype=np.uint64)
+        raw = [stream.bit_generator.random_raw() for stream in self._streams.of(rows)]
+        words = np.array(raw, dtype=np.uint64)
         return np.asarray((words >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
 
 

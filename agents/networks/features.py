@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edge_marl.kernel.world import SERVICE_FEATURES
 from edge_marl.layout import ObservationLayout
 
-__all__ = ["WAIT", "SeesOnce", "TokenFeatures", "longest_ms"]
+__all__ = ["PRESSURE", "WAIT", "SeesOnce", "TokenFeatures", "longest_ms"]
 
 SERVER_DERIVED = 3
 SERVICE_DERIVED = 1
@@ -21,6 +21,8 @@ SERVICE_IN_LINE = 3
 """Those of a service where servers have lines: the wait, the work, and what that has before it."""
 WAIT = 5
 """Of a service's features: the expected wait, where servers have lines."""
+PRESSURE = 7
+"""Likewise: the work, times what it has before it."""
 
 
 def longest_ms(layout: ObservationLayout) -> int:

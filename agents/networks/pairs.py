@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
-from edge_marl.agents.networks.features import WAIT, SeesOnce, TokenFeatures, longest_ms
+from edge_marl.agents.networks.features import PRESSURE, WAIT, SeesOnce, TokenFeatures, longest_ms
 from edge_marl.errors import AgentError
 from edge_marl.kernel.world import EXTENDED_TASK_FEATURES, NOWHERE
 from edge_marl.layout import ObservationLayout
@@ -40,9 +40,6 @@ __all__ = [
     "start_at_zero",
 ]
 
-
-PRESSURE = 7
-"""Of a service's features: the work, times what it has before it, where servers have lines."""
 
 MOST_ROWS = 512
 """Rows whose features are computed at once: 4,096 leave the cache, and take twice the time each."""

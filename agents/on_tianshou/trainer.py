@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from edge_marl.agents.base import Training, check_budget
+from edge_marl.agents.base import Training
 from edge_marl.agents.training.settings import TianshouConfig
 from edge_marl.agents.training.trainer import LearningTrainer, Recipe
 from edge_marl.scenario import Api, Scenario
-from edge_marl.scenario.generalisation import check_trainable
 
 if TYPE_CHECKING:
     from edge_marl.agents.on_tianshou.loop import MakeLearner
@@ -34,10 +33,7 @@ class TianshouTrainer(LearningTrainer):
     @abstractmethod
     def _recipe(cls) -> TianshouRecipe: ...
 
-    def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
-        """Return a training of `budget` decisions, at its start (see `LearningTrainer.start`)."""
-        check_budget(budget)
-        check_trainable(scenario)
+    def _begin(self, scenario: Scenario, budget: int, seed: int) -> Training:
         from edge_marl.agents.on_tianshou.loop import TianshouTraining
 
         agent, make_learner = self._recipe()

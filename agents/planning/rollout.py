@@ -15,6 +15,7 @@ from edge_marl.agents.heuristics.view import View, best_action
 from edge_marl.agents.planning.futures import Law
 from edge_marl.agents.planning.playing import play_out
 from edge_marl.agents.registry import register
+from edge_marl.agents.streams import RowStreams
 from edge_marl.errors import AgentError
 from edge_marl.kernel.world import Floats, Ints
 from edge_marl.scenario import Scenario
@@ -95,17 +96,14 @@ class Rollout(BidPrice):
                 "scenario of the base model, such as paper"
             )
         super().reset(seed)
-        for_law, self._seeds = np.random.SeedSequence(seed).spawn(2)
+        for_law, for_rows = np.random.SeedSequence(seed).spawn(2)
         self._law = Law(self.scenario, for_law)
-        self._streams: list[np.random.Generator] = []
+        self._streams = RowStreams(for_rows)
 
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
         left = np.where(view.candidates, self.left_of(view), -np.inf)
         action = best_action(view.candidates, left)
-        if missing := max(0, view.rows - len(self._streams)):
-            new = self._seeds.spawn(missing)
-            self._streams += [np.random.Generator(np.random.PCG64(seed)) for seed in new]
         services = left.shape[2]
         places = left.argmax(2) + services * np.arange(left.shape[1])
         for row in np.flatnonzero(view.demand > 0):
@@ -127,7 +125,7 @@ class Rollout(BidPrice):
     def play_out(self, view: View, row: int, candidates: Ints) -> Floats:
         """Return what each candidate place of a row earns in each future, (M, C)."""
         law, futures, servers = self._law, self.config.futures, view.capacity.shape[1]
-        drawn = self._streams[row].random((futures, 1 + servers * law.most_running * 2))
+        drawn = self._streams.of(row + 1)[row].random((futures, 1 + servers * law.most_running * 2))
         shares = drawn[:, 1:].reshape(futures, servers, law.most_running, 2)
         capacity = np.ascontiguousarray(view.capacity[row])
         running = law.running(capacity - view.free[row], shares)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_marl.agents.base import Training, check_budget
+from edge_marl.agents.base import Training
 from edge_marl.agents.planning.settings import AdpConfig
 from edge_marl.agents.registry import register
 from edge_marl.agents.training.trainer import LearningTrainer, Recipe
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.generalisation import check_trainable
 
 __all__ = ["AdpTrainer"]
 
@@ -35,9 +34,6 @@ class AdpTrainer(LearningTrainer):
 
         return Recipe(AdpAgent, AdpTraining)
 
-    def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
-        """Return a training of `budget` decisions, at its start (see `LearningTrainer.start`)."""
-        check_budget(budget)
-        check_trainable(scenario)
+    def _begin(self, scenario: Scenario, budget: int, seed: int) -> Training:
         training: Training = self._recipe().make_learner(scenario, self.config, budget, seed)
         return training

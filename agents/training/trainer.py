@@ -23,10 +23,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from edge_marl.agents.base import Agent, Progress, Trainer, Training
+from edge_marl.agents.base import Agent, Progress, Trainer, Training, check_budget
 from edge_marl.agents.training.presets import preset
 from edge_marl.agents.training.settings import LearningConfig
 from edge_marl.scenario import Scenario
+from edge_marl.scenario.generalisation import check_trainable
 
 if TYPE_CHECKING:
     from edge_marl.agents.training.selection import Selection
@@ -71,7 +72,6 @@ class LearningTrainer(Trainer):
     def _recipe(cls) -> Recipe[Any]:
         """Import the agent's own file, and its learning library, and return what it has."""
 
-    @abstractmethod
     def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
         """Return a training of `budget` decisions, at its start.
 
@@ -79,6 +79,13 @@ class LearningTrainer(Trainer):
             AgentError: if the budget is below 1.
             ScenarioError: if the scenario is a test set of a tier.
         """
+        check_budget(budget)
+        check_trainable(scenario)
+        return self._begin(scenario, budget, seed)
+
+    @abstractmethod
+    def _begin(self, scenario: Scenario, budget: int, seed: int) -> Training:
+        """Return a training at its start, of a budget and in a scenario that may be trained in."""
 
     def train(
         self, scenario: Scenario, budget: int, seed: int, progress: Progress = lambda now: None

@@ -14,16 +14,23 @@ if TYPE_CHECKING:
     from edge_marl.agents import Agent
     from edge_marl.scenario import Scenario
 
-__all__ = ["chosen_agent", "evaluate"]
+__all__ = ["AgentName", "Checkpoint", "OwnSeed", "Transfer", "chosen_agent", "evaluate"]
+
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Folder of a trained agent (`agent` of a training's).")
+]
+AgentName = Annotated[
+    str | None, typer.Option(help="Instead: a name, module:Class or file.py:Class.")
+]
+OwnSeed = Annotated[int, typer.Option(min=0, help="Of the agent's own randomness.")]
+Transfer = Annotated[
+    bool, typer.Option("--transfer", help="Allow another scenario than it was trained in.")
+]
 
 
 def evaluate(
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of a trained agent (`agent` of a training's).")
-    ] = None,
-    agent: Annotated[
-        str | None, typer.Option(help="Instead: a name, module:Class or file.py:Class.")
-    ] = None,
+    checkpoint: Checkpoint = None,
+    agent: AgentName = None,
     scenario: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +46,7 @@ def evaluate(
     workload: Annotated[
         list[Path] | None, typer.Option(help="A workload's file (.npz) instead; repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the agent's own randomness.")] = 0,
+    seed: OwnSeed = 0,
     api: Annotated[
         Literal["single", "parallel"] | None,
         typer.Option(
@@ -47,21 +54,19 @@ def evaluate(
             show_default="parallel for games in slots, else single",
         ),
     ] = None,
-    transfer: Annotated[
-        bool, typer.Option("--transfer", help="Allow another scenario than it was trained in.")
-    ] = False,
+    transfer: Transfer = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Play workloads with an agent and print every metric, as means with 95 % intervals."""
     from edge_marl.benchmarks.calls import play_on
-    from edge_marl.draw import draw_workload
+    from edge_marl.benchmarks.run.evaluation import draw_workloads
     from edge_marl.workload import load_workload
 
     world_of, playing = chosen_agent(checkpoint, agent, scenario, world, transfer)
     if workload:
         workloads = [load_workload(path) for path in workload]
     else:
-        workloads = [draw_workload(world_of, k, split=split) for k in range(episodes)]
+        workloads = draw_workloads(world_of, split, 0, episodes)
     found = play_on(playing, world_of, workloads, [seed], api)
     (played,) = found.played
     facts: dict[str, Any] = {

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from edge_marl.errors import ScenarioError, did_you_mean, show
+from edge_marl.errors import ScenarioError, did_you_mean
 from edge_marl.scenario.scenario import Scenario
-from edge_marl.scenario.section import RAISED, Section
+from edge_marl.scenario.section import Section, told_of
 from edge_marl.scenario.servers import DeviceServers, DrawnServers, GivenServers
 from edge_marl.tiers.extending import EXTENDS, Layers, parse_layers, read_file
 from edge_marl.tiers.releases import labels_of_releases, list_games, list_tiers, read_tier
@@ -142,10 +142,7 @@ def _explain(problem: Any, layers: Layers) -> str:
         return f"{place}: unknown field '{field}': {hint}Allowed here: {', '.join(allowed)}"
     if problem["type"] == "missing":
         return f"{place}: field '{field}' is missing: it has no default"
-    rule = problem["msg"].removeprefix(RAISED)
-    value = problem["input"]
-    shown = "" if isinstance(value, dict | BaseModel) else f" = {show(value)}"
-    return f"{place}: {field}{shown}: {rule}"
+    return f"{place}: {told_of(problem, field)}"
 
 
 def _allowed_fields(loc: tuple[int | str, ...]) -> list[str]:

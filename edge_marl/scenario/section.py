@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from edge_marl.errors import ScenarioError
+from edge_marl.errors import ScenarioError, show
 
 __all__ = [
     "MAX_CHANGES",
@@ -36,6 +36,7 @@ __all__ = [
     "Weight",
     "ms",
     "rule_of",
+    "told_of",
     "whole_number",
     "zero_or_a_millisecond",
 ]
@@ -126,6 +127,18 @@ def whole_number(name: str, value: Any, hint: str = "") -> int:
         return operator.index(value)
     except TypeError:
         raise ScenarioError(f"{name} = {value!r}: must be a whole number{hint}") from None
+
+
+def told_of(problem: Any, field: str) -> str:
+    """Return a field's value, unless it is a table, and the rule that it breaks.
+
+    Args:
+        problem: one of `ValidationError.errors()`.
+        field: what it is called.
+    """
+    value = problem["input"]
+    shown = "" if isinstance(value, dict | BaseModel) else f" = {show(value)}"
+    return f"{field}{shown}: {problem['msg'].removeprefix(RAISED)}"
 
 
 def rule_of(error: ValidationError) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from edge_marl.errors import ServingError, show
+from edge_marl.errors import ServingError
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.scenario.section import (
-    RAISED,
     Coordinate,
     Factor,
     Quality,
@@ -20,6 +19,7 @@ from edge_marl.scenario.section import (
     Section,
     Span,
     Steps,
+    told_of,
 )
 
 __all__ = ["Backend", "Config", "Limits", "Service", "load_config"]
@@ -146,24 +146,23 @@ def load_config(path: Path) -> tuple[Config, Scenario]:
     try:
         config = Config.model_validate(facts)
     except ValidationError as error:
-        raise ServingError(*(f"{path}: {_told(problem)}" for problem in error.errors())) from None
+        raise ServingError(
+            *(f"{path}: {_explain(problem)}" for problem in error.errors())
+        ) from None
     named = path.parent / config.scenario
     scenario = load_scenario(named if named.suffix == ".toml" else config.scenario)
     _check_fits(path, config, scenario)
     return config, scenario
 
 
-def _told(problem: object) -> str:
+def _explain(problem: Any) -> str:
     """One line for one problem: field, value, rule."""
-    assert isinstance(problem, dict)
     field = ".".join(map(str, problem["loc"])) or "the file as a whole"
     if problem["type"] == "extra_forbidden":
         return f"{field}: there is no such field; leave it out"
     if problem["type"] == "missing":
         return f"{field} is missing: it has no default"
-    value = problem["input"]
-    shown = "" if isinstance(value, dict) else f" = {show(value)}"
-    return f"{field}{shown}: {str(problem['msg']).removeprefix(RAISED)}"
+    return told_of(problem, field)
 
 
 def _check_fits(path: Path, config: Config, scenario: Scenario) -> None:

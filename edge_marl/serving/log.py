@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
+from edge_marl.data.recordings import OPTIONAL, REQUIRED
 from edge_marl.errors import ServingError
 from edge_marl.kernel.world import (
     DEADLINE,
@@ -27,14 +28,13 @@ from edge_marl.kernel.world import (
     UPLOAD,
 )
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.section import MAX_TASKS, MAX_TIME_MS, RAISED, Section
+from edge_marl.scenario.section import MAX_TASKS, MAX_TIME_MS, Section, rule_of
 from edge_marl.serving.world import Choice, Request
 from edge_marl.workload import Workload
 from edge_marl.workload.topology import Topology
 
 __all__ = ["EventLog", "History", "read_logs"]
 
-FORMAT = "edge-marl-serving-1"
 LONGEST = 2**26
 """Bytes of a line: that of the largest topology."""
 Time = Annotated[int, Field(ge=0, le=MAX_TIME_MS // 4)]
@@ -243,9 +243,8 @@ class History:
         Args:
             scenario: what it is for; one of the base model takes no optional columns.
         """
-        names = ["arrival_s", "type", "demand", "run_time_s", "gateway"]
-        more = ["deadline_s", "load_s", "upload_kb", "download_kb"] if scenario.extended else []
-        lines = [",".join(names + more)]
+        more = OPTIONAL[:-1] if scenario.extended else ()  # whether it fails by itself is not known
+        lines = [",".join(REQUIRED + more)]
         for time_ms, gateway, asked in self.arrived:
             row = [time_ms / 1000, asked.type, asked.demand, asked.run_time_ms / 1000, gateway]
             extra = [asked.deadline_ms / 1000, asked.load_ms / 1000, asked.upload_kb]
@@ -309,10 +308,8 @@ def _event(path: Path, number: int, line: bytes) -> Event:
     try:
         return _EVENTS.validate_json(line)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False)[0]
-        field = ".".join(map(str, problem["loc"])) or "the line"
-        rule = problem["msg"].removeprefix(RAISED)
-        raise ServingError(f"{path}, line {number}: {field}: {rule}") from None
+        field = ".".join(map(str, error.errors()[0]["loc"])) or "the line"
+        raise ServingError(f"{path}, line {number}: {field}: {rule_of(error)}") from None
 
 
 def _topology(begin: Begin) -> Topology:

@@ -28,7 +28,16 @@ from edge_marl.leaderboards.submission.results import (
 from edge_marl.leaderboards.submission.schema import Execution, Level, Submission, board_of
 from edge_marl.scenario import Scenario, list_games, list_tiers, load_scenario
 
-__all__ = ["Basis", "Board", "BoardRow", "Rank", "mean_of", "rank_columns", "read_boards"]
+__all__ = [
+    "Basis",
+    "Board",
+    "BoardRow",
+    "Rank",
+    "mean_of",
+    "rank_columns",
+    "read_boards",
+    "six_digits",
+]
 
 CLASSES: tuple[Execution | None, ...] = (None, "decentralised", "central")
 """Of rows that are ranked together, in the order in which they are shown."""
@@ -276,8 +285,7 @@ def _estimates(entry: Entry, result: Result, scenario: Scenario) -> dict[str, Es
 
 
 def _rounded(exact: Estimate) -> Estimate:
-    """Six digits, which no machine's last bit reaches: the same ranks and bytes everywhere."""
-    return Estimate(*(float(f"{x:.6g}") for x in (exact.value, exact.low, exact.high)))
+    return Estimate(*map(six_digits, (exact.value, exact.low, exact.high)))
 
 
 def _board(name: str, scenario: Scenario, rows: Sequence[BoardRow]) -> Board:
@@ -320,6 +328,11 @@ def _ranks(estimates: Sequence[Estimate]) -> list[Rank]:
         )
         for place, own in enumerate(estimates, 1)
     ]
+
+
+def six_digits(value: float) -> float:
+    """Return a number that no machine's last bit changes: the same ranks and bytes everywhere."""
+    return float(f"{value:.6g}")
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

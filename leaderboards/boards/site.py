@@ -15,7 +15,7 @@ from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.kernel import world as k
 from edge_marl.leaderboards.boards import figures
-from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns
+from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns, six_digits
 from edge_marl.leaderboards.boards.player_episodes import episodes_of
 from edge_marl.leaderboards.boards.tables import (
     BASIS_NOTE,
@@ -133,4 +133,4 @@ def _workload_rows(board: Board, row: BoardRow) -> list[list[tuple[float | None,
 
 
 def _cell(value: np.float64, text: Callable[[float], str]) -> tuple[float | None, str]:
-    return (None, "–") if np.isnan(value) else (float(f"{value:.6g}"), text(float(value)))  # noqa: RUF001 (an en dash, as tables have)
+    return (None, "–") if np.isnan(value) else (six_digits(value), text(float(value)))  # noqa: RUF001 (an en dash, as tables have)

@@ -13,7 +13,7 @@ from edge_marl.benchmarks.plan.budgets import BUDGETS
 from edge_marl.benchmarks.report.columns import COLUMNS, GAME_COLUMNS, PRICE_NOTE, Column
 from edge_marl.benchmarks.report.stats import METHOD, coverage_note
 from edge_marl.benchmarks.report.tables import FEW_RUNS
-from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns
+from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns, six_digits
 from edge_marl.leaderboards.submission.schema import Execution
 from edge_marl.scenario.evidence import reference_of
 
@@ -256,8 +256,7 @@ def _dates(board: Board, row: BoardRow) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Six digits, as of the estimates."""
-    return None if value is None else float(f"{value:.6g}")
+    return None if value is None else six_digits(value)
 
 
 def _leading(board: Board) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_marl.cli.evaluate import chosen_agent
+from edge_marl.cli.evaluate import AgentName, Checkpoint, OwnSeed, Transfer, chosen_agent
 from edge_marl.console import problems
 
 if TYPE_CHECKING:
@@ -23,20 +22,14 @@ __all__ = ["serve"]
 
 def serve(
     config: Annotated[Path, typer.Argument(help="File of the gateway and its backends (TOML).")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of a trained agent (`agent` of a training's).")
-    ] = None,
-    agent: Annotated[
-        str | None, typer.Option(help="Instead: a name, module:Class or file.py:Class.")
-    ] = None,
+    checkpoint: Checkpoint = None,
+    agent: AgentName = None,
     log: Annotated[Path, typer.Option(help="Event log; added to.")] = Path("served.jsonl"),
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="In place of the file's; 0 is a free one.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the agent's own randomness.")] = 0,
-    transfer: Annotated[
-        bool, typer.Option("--transfer", help="Allow another scenario than it was trained in.")
-    ] = False,
+    seed: OwnSeed = 0,
+    transfer: Transfer = False,
 ) -> None:
     """Serve OpenAI-style requests, each sent to the backend that an agent chooses.
 
@@ -95,11 +88,10 @@ def _warm_up(world: LiveWorld, agent: Agent) -> None:
 
 async def _until_stopped(gateway: Gateway) -> None:
     """Listen until a signal to stop."""
+    from edge_marl.serving import stop_asked
     from edge_marl.serving.front import Front
 
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop = stop_asked()
     async with Front(gateway) as front:
         typer.echo(f"serving on http://{gateway.config.host}:{front.port}")
         await stop.wait()

@@ -69,7 +69,7 @@ def train_model(pictures: torch.Tensor, shown: torch.Tensor, width: int) -> nn.S
         )
         loss = nn.functional.mse_loss(net(told), noise)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # PyTorch says no types
         optimiser.step()
         schedule.step()
     return net
@@ -85,7 +85,7 @@ def train_judge(pictures: torch.Tensor, shown: torch.Tensor) -> nn.Sequential:
             net(pictures[picked] + 0.1 * torch.randn(BATCH, PIXELS)), shown[picked]
         )
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # PyTorch says no types
         optimiser.step()
     return net
 
@@ -104,7 +104,7 @@ def main() -> None:
     for name, width in MODELS.items():
         arrays |= layers_of(train_model(pictures[made], shown[made], width), name)
     np.savez_compressed(TARGET, **arrays)  # type: ignore[arg-type]  # NumPy's stubs
-    print(f"judge right on {right:.3f} of digits; {TARGET.stat().st_size:,} bytes")  # noqa: T201
+    print(f"judge right on {right:.3f} of digits; {TARGET.stat().st_size:,} bytes")  # noqa: T201 (a script)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import io
 import os
 import re
 import secrets
-import signal
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ import numpy as np
 from aiohttp import web
 from PIL import Image
 
+from edge_marl.serving import stop_asked
 from edge_marl.serving.backend.denoiser import CLASSES, MODELS, PIXELS
 from edge_marl.serving.backend.engine import Engine, Full, Made, Task, limit_memory
 
@@ -140,9 +140,7 @@ async def serve(engine: Engine, host: str, port: int, ready: Any) -> None:
         port: 0 is a free one.
         ready: called with the port.
     """
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    stop = stop_asked()
     runner = web.AppRunner(Server(engine).app(), access_log=None, shutdown_timeout=5.0)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

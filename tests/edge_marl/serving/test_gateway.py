@@ -13,10 +13,10 @@ import pytest
 
 aiohttp = pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
 
-from aiohttp import web  # noqa: E402
+from aiohttp import web  # noqa: E402 (after the skip)
 
-from edge_marl.serving.log import read_logs  # noqa: E402
-from tests.edge_marl.serving.live import SMOKE, TASK, Dummy, echo, serving  # noqa: E402
+from edge_marl.serving.log import read_logs  # noqa: E402 (after the skip)
+from tests.edge_marl.serving.live import SMOKE, TASK, Dummy, echo, serving  # noqa: E402 (after the skip)
 
 
 def three(**of_first: Any) -> list[Dummy]:
