@@ -8,6 +8,7 @@ the observation, so that they cannot be told whose it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
@@ -18,7 +19,12 @@ __all__ = ["IadsacConfig", "IppoConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class IppoConfig(PpoConfig, SharingConfig):
-    """Settings of `ippo`."""
+    """Settings of `ippo`. Discounts are per step of the game."""
+
+    reward: Literal["own", "team"] = "own"
+    """Whose rewards a gateway learns from. What a task costs other gateways, by a line that grows
+    or a server that fails, is not among its `own`; those of the `team` have more that it has no
+    part in."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,15 @@ import numpy.typing as npt
 from tianshou.data import Batch, ReplayBufferManager, VectorReplayBuffer
 from tianshou.data.batch import create_value
 
-__all__ = ["Rollout", "UniformReplay", "replay_size", "replay_state", "restore_replay"]
+__all__ = [
+    "Rollout",
+    "UniformReplay",
+    "arrays_of",
+    "batch_of",
+    "replay_size",
+    "replay_state",
+    "restore_replay",
+]
 
 PLACES = ("_size", "_insertion_idx", "_ep_return", "_ep_len", "_ep_start_idx")
 """What the part of one environment knows besides its transitions."""
@@ -104,7 +112,7 @@ def replay_state(replay: ReplayBufferManager) -> dict[str, Any]:
     """Return all that a replay buffer knows, as `state_file.write_state` takes it."""
     tree, generator = getattr(replay, "weight", None), getattr(replay, "generator", None)
     return {
-        "transitions": _plain(replay._meta),
+        "transitions": arrays_of(replay._meta),
         "lengths": replay._lengths,
         "last_index": replay.last_index,
         "parts": [{name: getattr(part, name) for name in PLACES} for part in replay.buffers],
@@ -117,7 +125,7 @@ def replay_state(replay: ReplayBufferManager) -> dict[str, Any]:
 def restore_replay(replay: ReplayBufferManager, state: dict[str, Any]) -> None:
     """Put a replay buffer of the same size back into a state."""
     if state["transitions"]:
-        replay.set_batch(_batch(state["transitions"]))
+        replay.set_batch(batch_of(state["transitions"]))
     replay._lengths[:] = state["lengths"]
     replay.last_index[:] = state["last_index"]
     for part, offset, last, places in zip(
@@ -132,17 +140,18 @@ def restore_replay(replay: ReplayBufferManager, state: dict[str, Any]) -> None:
         replay.generator.bit_generator.state = state["generator"]
 
 
-def _plain(batch: Any) -> dict[str, Any]:
+def arrays_of(batch: Any) -> dict[str, Any]:
     """Return a batch as dicts of arrays; infos, which are objects and say nothing, are left out."""
     found: dict[str, Any] = {}
     for key, value in batch.items():
         if not isinstance(value, Batch):
             if value.dtype != object:
                 found[key] = value
-        elif inner := _plain(value):
+        elif inner := arrays_of(value):
             found[key] = inner
     return found
 
 
-def _batch(tree: dict[str, Any]) -> Any:
-    return Batch({k: _batch(v) if isinstance(v, dict) else v for k, v in tree.items()})
+def batch_of(tree: dict[str, Any]) -> Any:
+    """Return the batch that `arrays_of` took apart."""
+    return Batch({k: batch_of(v) if isinstance(v, dict) else v for k, v in tree.items()})

@@ -13,6 +13,7 @@ from edge_marl.agents.policy_gradient.shared import (
     OncePerUpdate,
     OnPolicyLearner,
     actor_critic,
+    rollout_of,
 )
 from edge_marl.scenario import Scenario
 
@@ -35,7 +36,7 @@ def make_learner(
 ) -> OnPolicyLearner:
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = A2cAgent.build_actor(scenario, config)
-    learner = OnPolicyLearner(scenario, actor, rows, config.decisions_per_update, config.batch_size)
+    learner = OnPolicyLearner(scenario, actor, rollout_of(config, rows), config)
     learner.algorithm = _A2C(**actor_critic(learner.policy, scenario, config, budget))
     learner.algorithm.centred = config.centred
     return learner

@@ -13,6 +13,7 @@ from edge_marl.agents.policy_gradient.shared import (
     OncePerUpdate,
     OnPolicyLearner,
     actor_critic,
+    rollout_of,
 )
 from edge_marl.scenario import Scenario
 
@@ -35,9 +36,7 @@ def make_learner(
 ) -> OnPolicyLearner:
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = PpoAgent.build_actor(scenario, config)
-    learner = OnPolicyLearner(
-        scenario, actor, rows, config.decisions_per_update, config.batch_size, config.epochs
-    )
+    learner = OnPolicyLearner(scenario, actor, rollout_of(config, rows), config)
     parts = actor_critic(learner.policy, scenario, config, budget)
     learner.algorithm = _PPO(eps_clip=config.clip, advantage_normalization=True, **parts)
     learner.algorithm.centred = config.centred

@@ -19,7 +19,7 @@ from tianshou.data import SequenceSummaryStats
 
 from edge_marl.agents.on_tianshou.optimisers import adam_of
 from edge_marl.agents.policy_gradient.settings import ReinforceConfig
-from edge_marl.agents.policy_gradient.shared import MaskedPolicyAgent, OnPolicyLearner
+from edge_marl.agents.policy_gradient.shared import MaskedPolicyAgent, OnPolicyLearner, rollout_of
 from edge_marl.scenario import Scenario
 
 __all__ = ["ReinforceAgent", "StandardisedReinforce", "make_learner"]
@@ -68,7 +68,7 @@ def make_learner(
 ) -> OnPolicyLearner:
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = ReinforceAgent.build_actor(scenario, config)
-    learner = OnPolicyLearner(scenario, actor, rows, config.decisions_per_update, config.batch_size)
+    learner = OnPolicyLearner(scenario, actor, rollout_of(config, rows), config)
     learner.algorithm = StandardisedReinforce(
         policy=learner.policy,
         optim=adam_of(config, budget),

@@ -33,6 +33,7 @@ __all__ = [
     "OnPolicyLearner",
     "OncePerUpdate",
     "actor_critic",
+    "rollout_of",
 ]
 
 
@@ -107,26 +108,19 @@ class OnPolicyLearner(Learner):
     Args:
         scenario: the world.
         actor: the policy's network.
-        rows: rows of environments.
-        decisions_per_update: decisions collected for an update.
-        batch_size: transitions per gradient step.
-        epochs: times that an update goes through what was collected.
+        replay: what is collected in.
+        config: settings.
     """
 
+    replay: Any
+
     def __init__(
-        self,
-        scenario: Scenario,
-        actor: nn.Module,
-        rows: int,
-        decisions_per_update: int,
-        batch_size: int,
-        epochs: int = 1,
+        self, scenario: Scenario, actor: nn.Module, replay: Any, config: PolicyGradientConfig
     ) -> None:
-        self.actor = actor
+        self.actor, self.replay = actor, replay
         masked: Any = OnBatch(actor, actor=True)
         self.policy = MaskedPolicy(actor=masked, action_space=action_space(scenario))
-        self.replay = Rollout(-(-decisions_per_update // rows) + 1, rows)
-        self._batch_size, self._epochs = batch_size, epochs
+        self._batch_size, self._epochs = config.batch_size, getattr(config, "epochs", 1)
 
     def act(self, seen: Batch) -> npt.NDArray[np.int64]:
         """Return an action per row, drawn from the policy.
@@ -147,9 +141,14 @@ class OnPolicyLearner(Learner):
         algorithm: Any = self.algorithm
         collected = len(self.replay)
         algorithm.update(buffer=self.replay, batch_size=self._batch_size, repeat=self._epochs)
-        self.replay.reset(keep_statistics=True)
+        self.replay.reset()
         # Tianshou joins the rest of a pass to its last batch.
         return self._epochs * max(1, collected // self._batch_size)
+
+
+def rollout_of(config: PolicyGradientConfig, rows: int) -> Rollout:
+    """Return room for what so many rows collect for an update."""
+    return Rollout(-(-config.decisions_per_update // rows) + 1, rows)
 
 
 def actor_critic(

@@ -108,6 +108,14 @@ def weights_of(training: TianshouTraining) -> dict[str, Tensor]:
     return {k: v.clone() for k, v in state.items() if isinstance(v, Tensor) and v.dim()}
 
 
+def rewards_of(replay: Any, gateway: int) -> list[Any]:
+    """A gateway's rewards in a replay buffer or a rollout, in parts, each to be written to."""
+    if hasattr(replay, "buffers"):
+        return [part.rew for slot, part in enumerate(replay.buffers) if slot % GATEWAYS == gateway]
+    own = np.flatnonzero(replay._made.slot[: len(replay)] % GATEWAYS == gateway)
+    return [replay._made.rew[place : place + 1] for place in own]
+
+
 @pytest.mark.parametrize("name", ["ippo", "iadsac"])
 def test_a_network_learns_from_its_own_gateway_only(name: str) -> None:
     """Other rewards of gateway 1, whatever their size, change gateway 1's networks and no others.
@@ -122,9 +130,8 @@ def test_a_network_learns_from_its_own_gateway_only(name: str) -> None:
         while training.decisions < 100:
             training.advance()
         replay = training.learner.replay
-        for part, buffer in enumerate(replay.buffers):
-            if part % GATEWAYS == 1:
-                buffer.rew[:] = factor * buffer.rew - (factor - 1.0) * np.arange(len(buffer.rew))
+        for rewards in rewards_of(replay, 1):
+            rewards[:] = factor * rewards[:] - (factor - 1.0) * np.arange(len(rewards))
         with (
             training._random.borrowed(),
             policy_within_training_step(training.learner.algorithm.policy),
