@@ -5,9 +5,10 @@ on train and validation workloads; it has those of `paper`, which every scenario
 takes, and those of `campus@1`, which every other one takes.
 
 `pairs.json` has what goes with `network=pairs`, found by hand on train and validation workloads of
-`metro@1`, `paper` and, for worlds with lines, `campus@2`: it learns from fewer and larger batches,
-and where tasks wait what a decision costs comes a hundred decisions later. There it trains in few
-environments: in 256 a training of 300,000 decisions sees no second half of an episode.
+`metro@1`, `paper` and, for worlds with lines, `campus@2` where they are seen as they are and
+`metro@2` where they are seen late. It learns from fewer and larger batches, and with lines in few
+environments: in 256 a training of 300,000 decisions sees no second half of an episode. Where lines
+are seen as they are, what a decision costs those after it decides, a hundred decisions later.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def with_network(network: str, agent: str, scenario: Scenario) -> dict[str, Any]
     if network != "pairs":
         return {}
     if scenario.queue:
-        return _first(PAIRS_FILE, agent, "campus@2", "campus@1")
+        like = "metro@2" if scenario.telemetry.period_s else "campus@2"
+        return _first(PAIRS_FILE, agent, like, "campus@1")
     return _first(PAIRS_FILE, agent, "campus@1" if scenario.extended else "paper")
 
 
