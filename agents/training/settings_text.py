@@ -77,6 +77,7 @@ def configure(made: Agent | Trainer, chosen: Mapping[str, Any]) -> None:
         first = error.errors()[0]
         if not first["loc"]:  # the settings' own check says it all
             raise AgentError(f"{made.name}: {first['ctx']['error']}") from None
+        hint = ": write it as JSON, such as [32,32]" if first["type"] == "tuple_type" else ""
         raise AgentError(
-            f"setting {first['loc'][0]} = {first['input']!r}: {first['msg']}"
+            f"setting {first['loc'][0]} = {first['input']!r}: {first['msg']}{hint}"
         ) from None

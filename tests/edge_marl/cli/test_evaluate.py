@@ -198,6 +198,7 @@ def test_a_damaged_checkpoint_is_one_message(settings: str, trained: Path, tmp_p
         (["--agent", "prophet"], "does not learn"),
         (["--agent", "sac", "--set", "gama=1"], "did you mean 'gamma'?"),
         (["--agent", "sac", "--set", "gamma"], "must be NAME=VALUE"),
+        (["--agent", "ppo", "--set", "hidden=32,32"], "write it as JSON, such as [32,32]"),
         (["--agent", "sac", "--set", "gamma=high"], "should be a valid number"),
         (["--agent", "sac", "--set", "gamma=1.4"], "gamma = 1.4: must be from 0 to 1"),
         (["--agent", "sac", "--scenario", "papper"], "paper"),
