@@ -84,12 +84,12 @@ class PolicyAgent(Agent, Generic[C]):
         return action
 
     def _which(self, seen: Tensor, info: Mapping[str, Any]) -> tuple[Tensor, ...]:
-        """Return which network decides (B,), where there are several."""
-        if self._networks.count == 1:
+        """Return what rows are told besides (B,), where they are (`Networks.of`)."""
+        if not self._networks.told:
             return ()
         if "agent_index" not in info:
             raise AgentError(
-                "there are several networks: info['agent_index'] has to say whose turn it is"
+                "what is decided depends on whose turn it is: info['agent_index'] has to say it"
             )
         return (self._networks.of(seen, torch.tensor(info["agent_index"])),)
 

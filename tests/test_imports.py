@@ -27,9 +27,16 @@ PACKAGES = {
     ],
     "agents": [
         *({"checkpoint", "own_files", "streams"}, {"base"}, {"own_code"}),
-        *({"play", "registry"}, {"networks"}, {"policy_agent"}, {"training"}, {"on_tianshou"}),
+        *(
+            {"play", "registry"},
+            {"heuristics"},
+            {"networks"},
+            {"policy_agent"},
+            {"training"},
+            {"on_tianshou"},
+        ),
         {"outcome", "policy_gradient", "soft_actor_critic", "value_based"},
-        {"centralised", "heuristics", "independent", "published_diffusion"},
+        {"centralised", "independent", "published_diffusion"},
         {"planning", "references"},
     ],
     "benchmarks": [

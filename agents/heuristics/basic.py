@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from edge_marl.agents.base import Agent
 from edge_marl.agents.heuristics.known import Known
-from edge_marl.agents.heuristics.view import View, any_place, best_action, pick
+from edge_marl.agents.heuristics.view import Bools, View, any_place, best_action, pick
 from edge_marl.agents.registry import register
 from edge_marl.agents.streams import RowStreams
+from edge_marl.kernel.world import Floats
 from edge_marl.scenario import Scenario
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Prophet",
     "RandomAgent",
     "RandomHeuristic",
+    "Ranking",
     "RoundRobin",
 ]
 
@@ -62,6 +64,36 @@ class Heuristic(Agent):
     @abstractmethod
     def choose(self, view: View) -> Actions:
         """Return one action per row of a view, (B,)."""
+
+
+class Ranking(Heuristic):
+    """Takes the best of the places that it allows."""
+
+    @abstractmethod
+    def rank(self, view: View) -> tuple[Bools, Floats]:
+        """Return which places are allowed, and what each is worth, (B, N, V) both."""
+
+    def choose(self, view: View) -> Actions:
+        """Return one action per row."""
+        return best_action(*self.rank(view))
+
+    def opinion(
+        self, observation: Observations, info: Mapping[str, Any]
+    ) -> tuple[npt.NDArray[np.bool_], Shares]:
+        """Return which actions are allowed, and what each is worth, (B, A) both.
+
+        To say no, where that may be done, is allowed and worth its price.
+
+        Args:
+            observation: (B, D).
+            info: what came with it; see `Agent.act`.
+        """
+        view = View(self._known, observation, info)
+        allowed, worth = (part.reshape(view.rows, -1) for part in self.rank(view))
+        if self.scenario.decline is None:
+            return allowed, worth
+        price = -self.scenario.decline.price * view.weight[:, :, 0]
+        return np.hstack([allowed, view.may_decline[:, None]]), np.hstack([worth, price])
 
 
 class RandomHeuristic(Heuristic):

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl.agents.heuristics.basic import Actions, Heuristic
+from edge_marl.agents.heuristics.basic import Actions, Ranking
 from edge_marl.agents.heuristics.prices import WORKLOADS, learn_prices
-from edge_marl.agents.heuristics.view import View, best_action
+from edge_marl.agents.heuristics.view import Bools, View, best_action
 from edge_marl.agents.registry import register
 from edge_marl.bound import has_bound
 from edge_marl.errors import AgentError
@@ -18,7 +18,7 @@ __all__ = ["BidPrice"]
 
 
 @register("bid-price")
-class BidPrice(Heuristic):
+class BidPrice(Ranking):
     """The largest value less price x demand x time held, among the places that fit.
 
     The price is what a denoising step of capacity is worth for a millisecond: the duals of the
@@ -52,12 +52,16 @@ class BidPrice(Heuristic):
 
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
-        worth, allowed = self.left_of(view), view.candidates
+        allowed, worth = self.rank(view)
         action = best_action(allowed, worth)
         if self.scenario.decline is None:
             return action
         best = np.where(allowed, worth, -np.inf).max((1, 2))
         return view.or_decline(action, best < -self.scenario.decline.price * view.weight[:, 0, 0])
+
+    def rank(self, view: View) -> tuple[Bools, Floats]:
+        """Return the places that fit, and what each leaves, (B, N, V) both."""
+        return view.candidates, self.left_of(view)
 
     def left_of(self, view: View) -> Floats:
         """Return what each place leaves of its value after the price of its capacity, (B, N, V)."""

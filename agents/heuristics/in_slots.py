@@ -40,14 +40,18 @@ class InSlots(BidPrice):
 
     def choose(self, view: View) -> Actions:
         """Return one action per row."""
+        return best_action(*self.rank(view))
+
+    def rank(self, view: View) -> tuple[Bools, Floats]:
+        """Return which places a gateway would take, and what each is worth, (B, N, V) both."""
         allowed = view.candidates
         if self._known.rivals > 0:
             allowed = first_that_has_any(view.safe & self._leaves_room(view), allowed)
-        return self.take(view, allowed, self.left_of(view))
+        return self.prefer(view, allowed, self.left_of(view))
 
     @abstractmethod
-    def take(self, view: View, allowed: Bools, left: Floats) -> Actions:
-        """Return one allowed action per row, given what each place leaves, (B, N, V)."""
+    def prefer(self, view: View, allowed: Bools, left: Floats) -> tuple[Bools, Floats]:
+        """Return what `rank` does, given places that are allowed and what each leaves."""
 
     def _leaves_room(self, view: View) -> Bools:
         """(B, N, V) places with room for another task after this one."""
@@ -80,10 +84,10 @@ class Hashed(InSlots):
         """Those of the prices, and what the own order is worth."""
         return super().settings | {"own_order": OWN_ORDER}
 
-    def take(self, view: View, allowed: Bools, left: Floats) -> Actions:
-        """Return one action per row."""
+    def prefer(self, view: View, allowed: Bools, left: Floats) -> tuple[Bools, Floats]:
+        """Return the places, and their worth with what the gateway's own order adds."""
         worth = left - pressure(view, allowed, outstanding_share(view))
-        return best_action(allowed, worth + self._bonus[view.gateway][..., None])
+        return allowed, worth + self._bonus[view.gateway][..., None]
 
 
 def _share_of(gateway: int, server: int) -> float:
@@ -103,26 +107,25 @@ class Staggered(InSlots):
     protocols" (1990).
     """
 
-    def take(self, view: View, allowed: Bools, left: Floats) -> Actions:
-        """Return one action per row."""
+    def prefer(self, view: View, allowed: Bools, left: Floats) -> tuple[Bools, Floats]:
+        """Return the places that are open when it is the gateway's turn, and their worth then."""
         first = view.gateway % (1 + math.ceil(self._known.rivals))
         rows = np.arange(view.rows)
-        size, queue = np.maximum(view.capacity, 1), outstanding_share(view)
         taken = np.zeros(view.free.shape, dtype=np.int64)
-        action = np.zeros(view.rows, dtype=np.int64)
-        for turn in range(int(first.max(initial=0)) + 1):
-            best = self._best(view, allowed, left, taken, queue + taken / size)
-            action = np.where(turn <= first, best, action)
-            server = best // view.legal.shape[2]
+        found = open_still, worth = self._after(view, allowed, left, taken)
+        for turn in range(int(first.max(initial=0))):
+            server = best_action(open_still, worth) // view.legal.shape[2]
             taken[rows, server] += np.where(turn < first, view.demand, 0)
-        return action
+            open_still, worth = self._after(view, allowed, left, taken)
+            later = (turn < first)[:, None, None]
+            found = np.where(later, open_still, found[0]), np.where(later, worth, found[1])
+        return found
 
-    def _best(
-        self, view: View, allowed: Bools, left: Floats, taken: Ints, queue: Floats
-    ) -> Actions:
-        """Return the best action per row where servers have lost some steps, (B, N)."""
+    def _after(self, view: View, allowed: Bools, left: Floats, taken: Ints) -> tuple[Bools, Floats]:
+        """Return the same where servers have lost some steps, (B, N)."""
         open_still = allowed
         if not self._known.max_waiting:
             room = view.steps <= (view.free - taken)[..., None]
             open_still = first_that_has_any(allowed & (room | view.cloud), allowed)
-        return best_action(open_still, left - pressure(view, open_still, queue))
+        queue = outstanding_share(view) + taken / np.maximum(view.capacity, 1)
+        return open_still, left - pressure(view, open_still, queue)

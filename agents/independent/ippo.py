@@ -15,6 +15,7 @@ from tianshou.algorithm.modelfree.ppo import PPO
 from tianshou.data import Batch
 
 from edge_marl.agents.independent.settings import IppoConfig
+from edge_marl.agents.networks.sharing import Networks
 from edge_marl.agents.on_tianshou.decisions import Decisions
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.policy_gradient.shared import (
@@ -29,7 +30,16 @@ __all__ = ["IppoAgent", "PPOApart", "make_learner"]
 
 
 class PPOApart(OncePerUpdate, PPO):
-    """PPO of one network or several: advantages are normalised over the decisions of each."""
+    """PPO of one network or several: advantages are normalised over the decisions of each.
+
+    Args:
+        several: whether `which` of an observation says which network decides.
+        parts: Tianshou's arguments.
+    """
+
+    def __init__(self, *, several: bool, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._several = several
 
     @staticmethod
     def compute_episodic_return(
@@ -41,8 +51,9 @@ class PPOApart(OncePerUpdate, PPO):
 
     def _preprocess_batch(self, batch: Any, buffer: Any, indices: Any) -> Any:
         prepared: Any = super()._preprocess_batch(batch, buffer, indices)
-        several = "which" in prepared.obs
-        which = torch.as_tensor(prepared.obs.which) if several else torch.zeros(len(prepared.adv))
+        which = torch.zeros(len(prepared.adv))
+        if self._several:
+            which = torch.as_tensor(prepared.obs.which)
         for network in which.unique():
             own = which == network
             advantages = prepared.adv[own]
@@ -94,6 +105,11 @@ def make_learner(
     )
     learner = GatewayLearner(scenario, actor, replay, config)
     parts = actor_critic(learner.policy, scenario, config, budget)
-    learner.algorithm = PPOApart(eps_clip=config.clip, advantage_normalization=False, **parts)
+    learner.algorithm = PPOApart(
+        several=Networks(scenario, config).count > 1,
+        eps_clip=config.clip,
+        advantage_normalization=False,
+        **parts,
+    )
     learner.algorithm.centred = config.centred
     return learner

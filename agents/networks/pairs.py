@@ -11,15 +11,14 @@ weights: so a gradient step is three products of matrices forward and five backw
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
 from edge_marl.agents.networks.features import PRESSURE, WAIT, SeesOnce, TokenFeatures, longest_ms
+from edge_marl.agents.networks.priors import Asked, Prior
 from edge_marl.errors import AgentError
 from edge_marl.kernel.world import EXTENDED_TASK_FEATURES, NOWHERE
 from edge_marl.layout import ObservationLayout
@@ -33,7 +32,6 @@ __all__ = [
     "PairNetwork",
     "PairScore",
     "PairValue",
-    "Prior",
     "all_actions",
     "legal_first",
     "perceptron",
@@ -43,24 +41,6 @@ __all__ = [
 
 MOST_ROWS = 512
 """Rows whose features are computed at once: 4,096 leave the cache, and take twice the time each."""
-
-
-@dataclass(frozen=True)
-class Prior:
-    """A heuristic that scores begin with: the perceptron, 0 at first, learns what to add to it.
-
-    A softmax of untrained scores draws by exp(value / T): for the `prophet` it is `soft-prophet`.
-    """
-
-    heuristic: Literal["prophet", "max-weight"]
-    temperature: float
-
-    def of(self, features: Tensor) -> Tensor:
-        """Return scores (B, K) of pairs, given their features (B, K, F)."""
-        value = features[..., -1]
-        if self.heuristic == "max-weight":
-            value = value - features[..., -2]
-        return value / self.temperature
 
 
 class PairFeatures(nn.Module):
@@ -210,27 +190,38 @@ class PairScore(nn.Module):
     """
 
     def __init__(
-        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | None = None
+        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | Asked | None = None
     ) -> None:
         super().__init__()
         self.features = PairFeatures(scenario)
-        self.layers = perceptron(self.features.size, hidden)
-        self._prior = prior
+        self.layers = perceptron(self.features.size + (prior.size if prior else 0), hidden)
+        self.prior = prior
         if prior is not None:
-            self.features.check_prior(prior)
             start_at_zero(self.layers)
+        if isinstance(prior, Prior):
+            self.features.check_prior(prior)
 
-    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the mask, the legal actions (B, K) and their features (B, K, F)."""
+    def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
+        """Return the mask, the legal actions (B, K) and their features (B, K, F).
+
+        Args:
+            observation: (B, D).
+            mask: (B, A).
+            gateway: (B,) which gateway decides, where the prior is asked.
+        """
         action = legal_first(mask)
-        return {"mask": mask, "action": action, "features": self.features(observation, action)}
+        features = self.features(observation, action)
+        if isinstance(self.prior, Asked):
+            shown = of_places(self.prior.shown(observation, mask, *gateway), action)
+            features = torch.cat([shown, features], dim=-1)
+        return {"mask": mask, "action": action, "features": features}
 
     def forward(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return scores (B, A), the lowest number where an action is illegal."""
         features = seen["features"]
         scores = self.layers(features).squeeze(-1)
-        if self._prior is not None:
-            scores = scores + self._prior.of(features)
+        if self.prior is not None:
+            scores = scores + self.prior.of(features)
         return all_actions(scores, seen["action"], seen["mask"])
 
 
@@ -238,14 +229,15 @@ class PairActor(SeesOnce):
     """Log-probabilities of all actions: scores through a softmax (arguments: `PairScore`)."""
 
     def __init__(
-        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | None = None
+        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | Asked | None = None
     ) -> None:
         super().__init__()
         self.score = PairScore(scenario, hidden, prior)
+        self.told = isinstance(prior, Asked)
 
-    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return what there is to see (`PairScore.see`)."""
-        return self.score.see(observation, mask)
+        return self.score.see(observation, mask, *gateway)
 
     def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return log-probabilities (B, A); illegal actions have probability 0."""

@@ -18,6 +18,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from edge_marl.agents.base import Sharing
 from edge_marl.agents.networks.features import SeesOnce
+from edge_marl.agents.networks.priors import ASKED
 from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -56,6 +57,7 @@ class Networks:
         self._sharing = sharing
         self.count = {"all": 1, "none": gateways}.get(sharing, 0)
         """How many networks there are."""
+        self._asks = getattr(config, "prior", "none") in ASKED
         if sharing == "by-role":
             self._sizes = sizes_of(scenario)
             self.count = min(MOST_ROLES, len(self._sizes))
@@ -65,12 +67,20 @@ class Networks:
                 if feature.name == "server capacity"
             )
 
+    @property
+    def told(self) -> bool:
+        """Whether rows have to say more than what is seen: see `of`."""
+        return self._asks or self.count > 1
+
     def of(self, observation: Tensor, gateway: Tensor) -> Tensor:
-        """Return which network decides (B,), for observations (B, D) and gateways (B,)."""
+        """Return what rows are told (B,), for observations (B, D) and gateways (B,).
+
+        That is which network decides, or which gateway where a heuristic is asked.
+        """
+        if self._asks or self._sharing == "none":
+            return gateway
         if self.count == 1:
             return torch.zeros_like(gateway)
-        if self._sharing == "none":
-            return gateway
         own = observation[:, self._at, None].double()
         sizes = torch.tensor(self._sizes, dtype=torch.float64) / self._sizes[-1]
         rank = (own - sizes).abs().argmin(dim=1)

@@ -32,9 +32,13 @@ class TianshouEnv(BaseVectorEnv):
         num_envs: number of rows E.
         frames: observations F that are shown, side by side: the last ones of the episode, the
             present one last, and zeros from before its start. `obs` is then (E, F * D).
+        told: whether an observation also has `which` gateway decides, int64 (E,).
     """
 
-    def __init__(self, scenario: Scenario, num_envs: int, frames: int = 1) -> None:
+    def __init__(
+        self, scenario: Scenario, num_envs: int, frames: int = 1, *, told: bool = False
+    ) -> None:
+        self._told = told
         self.envs = EdgeAIGCVectorEnv(
             num_envs, scenario=scenario.on_events(), autoreset_mode=AutoresetMode.DISABLED
         )
@@ -64,7 +68,7 @@ class TianshouEnv(BaseVectorEnv):
         observation, info = self.envs.reset(options={"reset_mask": mask}, **kwargs)
         self._frames[rows] = 0.0
         self._frames[rows] = add_frame(self._frames[rows], observation[rows])
-        return _see(self._frames[rows], info["action_mask"][rows]), _no_infos(len(rows))
+        return self._see(info)[rows], _no_infos(len(rows))
 
     def step(self, action: Any, id: Rows = None) -> tuple[Any, ...]:
         """Take one decision in every row.
@@ -79,8 +83,7 @@ class TianshouEnv(BaseVectorEnv):
             )
         observation, reward, terminated, truncated, info = self.envs.step(np.asarray(action))
         self._frames = add_frame(self._frames, observation)
-        seen = _see(self._frames, info["action_mask"])
-        return seen, reward, terminated, truncated, _no_infos(self.env_num)
+        return self._see(info), reward, terminated, truncated, _no_infos(self.env_num)
 
     def deciding(self, seen: Batch) -> int:
         """Return in how many rows there is something to decide: in all."""
@@ -104,12 +107,18 @@ class TianshouEnv(BaseVectorEnv):
         """Go on from a state; return what is seen there."""
         _, info = self.envs.restore_state(state["envs"])
         self._frames = state["frames"].copy()
-        return _see(self._frames, info["action_mask"])
+        return self._see(info)
 
     def close(self) -> None:
         """Close the environment."""
         self.envs.close()
         self.is_closed = True
+
+    def _see(self, info: dict[str, Any]) -> Batch:
+        seen = Batch(obs=self._frames, mask=info["action_mask"].astype(np.bool_))
+        if self._told:
+            seen.which = np.array(info["agent_index"])
+        return seen
 
     def _rows(self, rows: Rows) -> npt.NDArray[np.integer[Any]]:
         return np.arange(self.env_num) if rows is None else np.atleast_1d(rows)
@@ -121,10 +130,6 @@ def add_frame(
     """Return the last frames (B, F * D) with one more observation (B, D), the oldest left out."""
     size = observation.shape[1]
     return np.concatenate([frames[:, size:], observation], axis=1)
-
-
-def _see(observation: npt.NDArray[np.float32], mask: npt.NDArray[np.int8]) -> Batch:
-    return Batch(obs=observation, mask=mask.astype(np.bool_))
 
 
 def _no_infos(count: int) -> npt.NDArray[np.object_]:

@@ -58,7 +58,8 @@ def make_envs(api: Api, scenario: Scenario, config: TianshouConfig, budget: int)
     """
     if api == "single":
         frames = getattr(config, "frames", 1)
-        return TianshouEnv(scenario, min(config.num_envs, budget), frames)
+        told = Networks(scenario, config).told
+        return TianshouEnv(scenario, min(config.num_envs, budget), frames, told=told)
     clock = scenario.clock
     deciding_at_once = scenario.gateways.count if clock.slot_s > 0 else 1
     num_envs = max(1, min(config.num_envs, budget // deciding_at_once))

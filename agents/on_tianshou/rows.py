@@ -36,12 +36,12 @@ class TianshouRows(BaseVectorEnv):
     Args:
         scenario: the world, its gateways and clock.
         num_envs: number of environments E.
-        networks: which network decides; where there are several, an observation also has `which`,
+        networks: what rows are told besides (`Networks.of`): an observation then also has `which`,
             int64 (E * G,).
     """
 
     def __init__(self, scenario: Scenario, num_envs: int, networks: Networks | None = None) -> None:
-        self._networks = networks if networks and networks.count > 1 else None
+        self._networks = networks if networks and networks.told else None
         self.rows = EdgeAIGCRows(num_envs, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
         self.num_envs = num_envs
         self.env_num = num_envs * self.rows.num_gateways

@@ -18,10 +18,13 @@ class PolicyGradientConfig(BaselineConfig):
     """`flat` sees all features side by side; `pairs` scores each legal (server, service) pair by
     itself, with the same weights (`networks/pairs.py`): `hidden` are then the widths of that, for
     which (32, 32) do."""
-    prior: Literal["none", "prophet", "max-weight"] = "none"
-    """With `pairs`, in the extended model: heuristic that training starts from, drawn softly; the
-    network learns what to add to it. From nothing a policy spends half of a million decisions on a
-    world that its own random choices keep overloaded. `max-weight` is for worlds with lines."""
+    prior: Literal["none", "prophet", "max-weight", "bid-price", "hashed", "staggered"] = "none"
+    """With `pairs`: heuristic that training starts from, drawn softly; the network learns what to
+    add to it (`networks/priors.py`). From nothing a policy spends half of a million decisions on a
+    world that its own random choices keep overloaded. `prophet` and, in worlds with lines,
+    `max-weight` are made of what the extended model shows of a pair. The others are asked in any
+    world, and are shown: they know prices of capacity, and `hashed` and `staggered` whose turn it
+    is, so that gateways that see the same part ways."""
     prior_temperature: Positive = 0.05
     """Utility by which an action has to be worse to be drawn e times less often at the start."""
     temperature: Share = 0.0

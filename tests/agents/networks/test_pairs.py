@@ -21,9 +21,9 @@ from edge_marl.agents.networks.pairs import (
     PairFeatures,
     PairNetwork,
     PairValue,
-    Prior,
     legal_first,
 )
+from edge_marl.agents.networks.priors import Prior
 from edge_marl.agents.policy_gradient.ppo import PpoAgent
 from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.policy_gradient.trainers import PpoTrainer
