@@ -3,6 +3,7 @@
     from edge_marl.agents import make
     agent = make("prophet", scenario)                       # an Agent
     agent = make("adsac", scenario).train(scenario, 48_000, seed=0)   # a Trainer's
+    agent = load_pretrained("adsac", "paper")               # one of the leaderboards
 
 Importing this package loads no learning library; a trainer loads it when it trains.
 """
@@ -20,6 +21,7 @@ from edge_marl.agents import (
     value_based,
 )
 from edge_marl.agents.base import Agent, CentralAgent, Trainer, TrainProgress
+from edge_marl.agents.pretrained import fetch_pretrained, load_pretrained
 from edge_marl.agents.registry import load, make, names, register
 
 FAMILIES = (
@@ -42,7 +44,9 @@ __all__ = [
     "CentralAgent",
     "TrainProgress",
     "Trainer",
+    "fetch_pretrained",
     "load",
+    "load_pretrained",
     "make",
     "names",
     "register",

@@ -2,6 +2,7 @@
 
 Everything is written beside its place, brought to the disk and renamed: at any moment the old or
 the new one is there. The name beside is drawn anew, since two processes may write one file at once.
+What is downloaded is what was promised, by its SHA-256, or nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "new_file", "new_folder", "write_file"]
+__all__ = ["CACHE_VARIABLE", "cache_folder", "download", "new_file", "new_folder", "write_file"]
 
 CACHE_VARIABLE = "EDGE_MARL_CACHE"
 """Environment variable that names the folder of the caches."""
@@ -91,6 +92,38 @@ def new_folder(path: Path, failure: type[Exception], fix: str = "") -> Iterator[
             old.rename(path)
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def download(
+    address: str, sha256: str, place: Path, failure: type[Exception], fix: str, changed: str
+) -> None:
+    """Download a file by pooch, which checks its SHA-256 before it moves it into its place.
+
+    Args:
+        address: http or https.
+        sha256: of its content, in hexadecimal.
+        place: where to; its folder is made.
+        failure: what is raised where it cannot be had, or is another.
+        fix: what can be done without a network, for its message.
+        changed: what has happened if it stays another file, likewise.
+    """
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    get = pooch.HTTPDownloader(timeout=30)
+    try:
+        pooch.retrieve(address, f"sha256:{sha256}", place.name, place.parent, downloader=get)
+    except requests.exceptions.RequestException as error:
+        kind = type(error).__name__
+        raise failure(
+            f"{address}: cannot be downloaded ({kind}): check the network, or {fix}"
+        ) from None
+    except ValueError:
+        raise failure(
+            f"{address}: what was downloaded has another SHA-256 than {sha256}: try again; if it "
+            f"stays so, {changed}"
+        ) from None
 
 
 def _beside(path: Path) -> Path:

@@ -29,7 +29,7 @@ PACKAGES = {
         *({"checkpoint", "own_files", "streams"}, {"base"}, {"own_code"}),
         *(
             {"play", "registry"},
-            {"heuristics"},
+            {"heuristics", "pretrained"},
             {"networks"},
             {"policy_agent"},
             {"training"},

@@ -42,12 +42,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(run, report, reproduce, suites, agents, train, evaluate, robustness),
+    *(run, report, reproduce, suites, train, evaluate, robustness),
     *(submit, verify, serve, backend, bench),
 ):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (
     (scenarios.app, "scenarios"),
+    (agents, "agents"),
     (data.app, "data"),
     (season.app, "season"),
     (leaderboard.app, "leaderboard"),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge_marl.data.dataset import DataFile, Dataset, find_dataset
 from edge_marl.errors import DataError
-from edge_marl.files import CACHE_VARIABLE, cache_folder, new_folder
+from edge_marl.files import CACHE_VARIABLE, cache_folder, download, new_folder
 
 __all__ = [
     "add",
@@ -133,29 +133,11 @@ def _copy(dataset: Dataset, source: Path, target: Path, track: Track) -> None:
 
 
 def _download(dataset: Dataset, target: Path, track: Track) -> None:
-    """Download by pooch, which checks each SHA-256 before it moves a file into its place."""
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("WARNING")
-    registry = {file.path: f"sha256:{file.sha256}" for file in dataset.files}
-    files = pooch.create(path=target, base_url=dataset.url, registry=registry)
+    folder = f"get the files elsewhere and give their folder: edge-marl data add {dataset.name}"
+    changed = "upstream has changed and the registry of edge-marl has to follow"
     for file in track(dataset.files):
-        try:
-            files.fetch(file.path, downloader=pooch.HTTPDownloader(timeout=30))
-        except requests.exceptions.RequestException as error:
-            kind = type(error).__name__
-            raise DataError(
-                f"{dataset.url}{file.path}: cannot be downloaded ({kind}): check the network, or "
-                f"get the files elsewhere and give their folder: edge-marl data add "
-                f"{dataset.name} --from FOLDER"
-            ) from None
-        except ValueError:
-            raise DataError(
-                f"{dataset.url}{file.path}: what was downloaded has another SHA-256 than "
-                f"{file.sha256}: try again; if it stays so, upstream has changed and the registry "
-                "of edge-marl has to follow"
-            ) from None
+        address, copy = dataset.url + file.path, target / file.path
+        download(address, file.sha256, copy, DataError, f"{folder} --from FOLDER", changed)
 
 
 def _check(path: Path, file: DataFile, fix: str, shown: Path | None = None) -> None:

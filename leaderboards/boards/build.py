@@ -12,6 +12,7 @@ from edge_marl.errors import SubmissionError
 from edge_marl.files import new_folder, write_file
 from edge_marl.leaderboards.boards import tables as build_tables
 from edge_marl.leaderboards.boards.board import Board, read_boards
+from edge_marl.leaderboards.boards.pretrained import to_pretrained
 from edge_marl.leaderboards.boards.site import make_site
 
 __all__ = ["build", "tables"]
@@ -25,8 +26,9 @@ def build(
 ) -> list[Board]:
     """Write tables and site, and return the boards.
 
-    Below `out`: `README.md`, a page per board, `leaderboard.csv`, `leaderboard.json` and `site/`,
-    which is replaced as a whole. All is made before the first file is written.
+    Below `out`: `README.md`, a page per board, `leaderboard.csv`, `leaderboard.json`, the list of
+    trained agents `pretrained.json` and `site/`, which is replaced as a whole. All is made before
+    the first file is written.
 
     Args:
         submissions: folder with `<board>/<date>-<agent>/`.
@@ -57,6 +59,7 @@ def tables(boards: list[Board]) -> Iterable[tuple[str, str]]:
     yield "README.md", build_tables.to_markdown(boards)
     yield "leaderboard.csv", build_tables.to_csv(boards)
     yield "leaderboard.json", build_tables.to_json(boards)
+    yield "pretrained.json", to_pretrained(boards)
     for board in boards:
         yield f"{board.name}.md", build_tables.to_page(board)
 

@@ -80,8 +80,8 @@ def to_markdown(boards: list[Board]) -> str:
         "# Leaderboards",
         "",
         "Made by `edge-marl leaderboard build` from `submissions/`: do not edit. The same command "
-        "makes the site (`site/index.html`, opened from the file), `leaderboard.csv` and "
-        "`leaderboard.json`.",
+        "makes the site (`site/index.html`, opened from the file), `leaderboard.csv`, "
+        "`leaderboard.json` and the list of trained agents, `pretrained.json`.",
         "",
         *_overview([b for b in boards if not b.is_game and not b.scenario.superseded]),
     ]

@@ -145,7 +145,7 @@ def test_scenarios_show_of_another_world(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_agents(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "agents")
+    code, out, _ = run(capsys, "agents", "list")
     assert code == 0
     for name in ("random", "round-robin", "crash-avoid", "crash-avoid-best", "prophet", "adsac"):
         assert name in out
@@ -154,9 +154,9 @@ def test_agents(capsys: pytest.CaptureFixture[str]) -> None:
 def test_agents_are_listed_where_their_library_is_missing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, everything, _ = run(capsys, "agents")
+    _, everything, _ = run(capsys, "agents", "list")
     monkeypatch.setattr(settings, "find_spec", lambda module: None)
-    assert run(capsys, "agents") == (0, everything, "")
+    assert run(capsys, "agents", "list") == (0, everything, "")
 
 
 def test_table_is_made_from_records_alone(

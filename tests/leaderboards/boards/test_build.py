@@ -22,8 +22,9 @@ from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.boards import figures
-from edge_marl.leaderboards.boards.board import Board, Rank, read_boards
+from edge_marl.leaderboards.boards.board import Board, BoardRow, Rank, read_boards
 from edge_marl.leaderboards.boards.build import build, tables
+from edge_marl.leaderboards.boards.pretrained import to_pretrained
 from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION, Actions, read_actions
 from edge_marl.leaderboards.submission.schema import seal_of
 from edge_marl.scenario import list_games, list_tiers, load_scenario
@@ -150,6 +151,26 @@ def test_tables_agree_with_each_other(submissions: Path, board: Board, tmp_path:
         assert f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]" in page
     front = (tmp_path / "README.md").read_text()
     assert "prophet 0.688 and 3 not told apart from it" in front
+
+
+def test_trained_agents_are_listed_where_they_were_re_executed(board: Board) -> None:
+    def ours(row: BoardRow, name: str = "") -> BoardRow:
+        sub = row.submission
+        agent = sub.agent.model_copy(update={"registered": True, "name": name or sub.agent.name})
+        files = {"policy/seed-0/config.json": "0" * 64}
+        named = sub.model_copy(update={"agent": agent, "files": sub.files | files})
+        return replace(row, entry=replace(row.entry, submission=named))
+
+    def listed(*rows: BoardRow) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(to_pretrained([replace(board, rows=rows)]))
+        return found
+
+    assert listed(*board.rows) == []  # who has their own code
+    both = listed(*map(ours, board.rows))
+    assert [one["agent"] for one in both] == ["adsac", "adsac-plus"]
+    assert [one["files"] for one in both] == [{"seed-0/config.json": "0" * 64}] * 2
+    (best,) = listed(*(ours(row, "adsac") for row in board.rows))
+    assert best["score"] == max(one["score"] for one in both)
 
 
 def test_the_tables_in_the_repository_are_those_of_its_submissions() -> None:
