@@ -20,6 +20,7 @@ from edge_marl.agents.value_based.rainbow import support
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.training.test_training import PLAIN, utility_per_task
+from tests.worlds.learners import learnt
 
 SMOKE = load_scenario("smoke")
 VALUE_BASED = ["dqn", "drqn", "qrdqn", "rainbow"]
@@ -110,7 +111,7 @@ def test_defaults_train_in_base_and_extended_tiers(name: str) -> None:
         trainer = make(name, scenario)
         assert isinstance(trainer, LearningTrainer)
         seen: list[TrainProgress] = []
-        agent = trainer.train(scenario, 64, seed=0, progress=seen.append)
+        agent = learnt(trainer, scenario, 64, 0, seen.append)
         assert agent.name == name
         assert agent.settings == trainer.settings
         assert [now.decisions for now in seen] == [64]
@@ -297,5 +298,5 @@ def test_settings_outside_their_range() -> None:
 
 def test_published_settings_can_be_stated() -> None:
     published = {"falling": False, "weight_decay": 1e-4, "n_step": 3, "gamma": 0.95}
-    agent: Agent = small_trainer("dqn", SMOKE, **published).train(SMOKE, 64, seed=0)
+    agent: Agent = learnt(small_trainer("dqn", SMOKE, **published), SMOKE, 64)
     assert agent.settings["falling"] is False

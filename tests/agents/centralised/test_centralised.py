@@ -37,6 +37,7 @@ from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.workload import Workload
+from tests.worlds.learners import learnt
 
 if TYPE_CHECKING:
     from edge_marl.agents.centralised.mixing import MixingLearner
@@ -134,7 +135,7 @@ def small_trainer(name: str, scenario: Scenario, **settings: Any) -> Trainer:
 
 @cache
 def small_agent(name: str) -> Agent:
-    return small_trainer(name, SMOKE).train(SMOKE, 200, seed=0)
+    return learnt(small_trainer(name, SMOKE), SMOKE, 200)
 
 
 @needs_torchrl
@@ -276,7 +277,7 @@ def test_the_same_seed_gives_the_same_agent_bit_for_bit(name: str) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    runs = [small_trainer(name, SMOKE).train(SMOKE, 200, seed) for seed in (1, 1, 2)]
+    runs = [learnt(small_trainer(name, SMOKE), SMOKE, 200, seed) for seed in (1, 1, 2)]
     assert torch.equal(torch.rand(3), expected)  # the global generator is left alone
     first, again, other = (agent.actor.state_dict() for agent in runs)  # type: ignore[attr-defined]
     assert all(torch.equal(first[key], again[key]) for key in first)
@@ -288,7 +289,7 @@ def test_the_same_seed_gives_the_same_agent_bit_for_bit(name: str) -> None:
 @pytest.mark.parametrize("budget", [1, 3, 50, 203])
 def test_the_budget_is_never_exceeded(name: str, budget: int) -> None:
     seen: list[TrainProgress] = []
-    small_trainer(name, SMOKE).train(SMOKE, budget, seed=0, progress=seen.append)
+    learnt(small_trainer(name, SMOKE), SMOKE, budget, 0, seen.append)
     assert budget - 8 < seen[-1].decisions <= budget
     assert (seen[-1].updates > 0) == (budget >= 50)
     with pytest.raises(AgentError, match="budget = 0 decisions"):

@@ -33,6 +33,7 @@ from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.test_contract import play, some_observations
 from tests.agents.training.test_training import PLAIN, utility_per_task
+from tests.worlds.learners import learnt
 
 SMOKE = load_scenario("smoke")
 EVENTS = SMOKE.with_gateways(3)
@@ -56,7 +57,7 @@ def small_trainer(name: str, scenario: Scenario, **settings: Any) -> Trainer:
 @cache
 def trained(name: str) -> Agent:
     """An agent that has seen a little of `smoke`. Shared by tests: reset it before use."""
-    return small_trainer(name, SMOKE).train(SMOKE, 320, seed=0)
+    return learnt(small_trainer(name, SMOKE), SMOKE, 320)
 
 
 def weights(agent: Agent) -> dict[str, torch.Tensor]:
@@ -93,7 +94,7 @@ def test_the_same_seed_gives_the_same_agent_bit_for_bit(name: str, scenario: Sce
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
     first, again, other = (
-        weights(small_trainer(name, scenario).train(scenario, 160, seed=seed)) for seed in (1, 1, 2)
+        weights(learnt(small_trainer(name, scenario), scenario, 160, seed)) for seed in (1, 1, 2)
     )
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
@@ -105,7 +106,7 @@ def test_the_same_seed_gives_the_same_agent_bit_for_bit(name: str, scenario: Sce
 @pytest.mark.parametrize("scenario", [SMOKE, EVENTS, SLOTS], ids=["alone", "events", "slots"])
 def test_the_budget_is_never_exceeded(name: str, scenario: Scenario, budget: int) -> None:
     seen: list[TrainProgress] = []
-    small_trainer(name, scenario).train(scenario, budget, seed=0, progress=seen.append)
+    learnt(small_trainer(name, scenario), scenario, budget, 0, seen.append)
     decisions = [0, *(now.decisions for now in seen)]
     most = min(8, budget) * (3 if scenario is SLOTS else 1)
     assert max(0, budget - most) < decisions[-1] + 1 <= budget + 1
@@ -116,7 +117,7 @@ def test_the_budget_is_never_exceeded(name: str, scenario: Scenario, budget: int
 @every_learner
 def test_progress_tells_the_returns_of_whole_environments(name: str) -> None:
     seen: list[TrainProgress] = []
-    small_trainer(name, EVENTS).train(EVENTS, 800, seed=0, progress=seen.append)
+    learnt(small_trainer(name, EVENTS), EVENTS, 800, 0, seen.append)
     assert seen[0].mean_return is None
     assert seen[-1].mean_return is not None
     assert seen[-1].updates > 0

@@ -27,6 +27,7 @@ from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.testing import check_agent
+from tests.worlds.learners import learnt
 
 GATEWAYS = 3
 SLOTS = load_scenario("smoke").with_gateways(GATEWAYS).with_clock(600.0, hold=True)
@@ -174,7 +175,7 @@ def test_shared_networks_learn_from_all() -> None:
 def test_they_are_agents(name: str, sharing: str, tmp_path: Path) -> None:
     """What `check_agent` asks of agents, a saved one that is loaded included."""
     scenario = SLOTS if sharing == "none" else CITY
-    agent = small_trainer(name, scenario, sharing).train(scenario, 150, seed=0)
+    agent = learnt(small_trainer(name, scenario, sharing), scenario, 150)
     check_agent(agent, scenario)
     agent.save(tmp_path)
     loaded: Any = load(tmp_path, scenario)

@@ -17,7 +17,7 @@ from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import load_scenario
 from tests.worlds.every_part import PLAIN, world
-from tests.worlds.learners import small_trainer
+from tests.worlds.learners import learnt, small_trainer
 from tests.worlds.two_services import make_world, observe
 
 
@@ -73,14 +73,14 @@ def test_times_mean_the_same_in_every_tier() -> None:
 @pytest.mark.parametrize("name", ["sac", "adsac"])
 def test_learners_train_in_the_extended_model(name: str) -> None:
     scenario = world(arrivals={**PLAIN, "horizon_s": 120.0})
-    agent = small_trainer(name, scenario).train(scenario, 320, seed=0)
+    agent = learnt(small_trainer(name, scenario), scenario, 320)
     metrics = evaluate(agent, scenario, [draw_workload(scenario, 0)], seed=0)[0]
     assert metrics["illegal_actions"] == 0
 
 
 def test_an_agent_decides_in_scenarios_of_other_sizes(tmp_path: Path) -> None:
     campus, metro = load_scenario("campus@1"), load_scenario("metro@1")
-    small_trainer("adsac", campus).train(campus, 64, seed=0).save(tmp_path)
+    learnt(small_trainer("adsac", campus), campus, 64).save(tmp_path)
     with pytest.raises(AgentError, match=f"made for scenario '{campus.label}'"):
         load(tmp_path, metro)
     agent = load(tmp_path, metro, transfer=True)
@@ -93,6 +93,6 @@ def test_an_agent_decides_in_scenarios_of_other_sizes(tmp_path: Path) -> None:
 
 def test_an_agent_of_one_topology_does_not_move_to_another_size(tmp_path: Path) -> None:
     smoke, paper = load_scenario("smoke"), load_scenario("paper")
-    small_trainer("adsac", smoke).train(smoke, 64, seed=0).save(tmp_path)
+    learnt(small_trainer("adsac", smoke), smoke, 64).save(tmp_path)
     with pytest.raises(AgentError, match="are not those of this version's 'adsac'"):
         load(tmp_path, paper, transfer=True)

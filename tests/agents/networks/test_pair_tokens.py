@@ -20,6 +20,7 @@ from edge_marl.agents.soft_actor_critic.trainers import AdsacTrainer
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.networks.test_pairs import ROWS, own_server_first, shown, unequal
+from tests.worlds.learners import learnt
 
 TIERS = ["smoke", "paper", "campus", "metro"]
 
@@ -149,7 +150,7 @@ def test_a_trained_agent_is_loaded_and_moves_to_another_tier(tmp_path: Path) -> 
     campus, metro = load_scenario("campus@1"), load_scenario("metro@1")
     settings: dict[str, Any] = {"num_envs": 8, "decisions_per_update": 32, "batch_size": 32}
     config = AdsacConfig(network="pairs", width=16, denoiser_width=8, **settings)
-    agent = AdsacTrainer(campus, config).train(campus, 64, seed=0)
+    agent = learnt(AdsacTrainer(campus, config), campus, 64)
     agent.save(tmp_path)
     for scenario in (campus, metro):
         observation, mask = (part.numpy() for part in shown(scenario))

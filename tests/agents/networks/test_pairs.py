@@ -31,6 +31,7 @@ from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
+from tests.worlds.learners import learnt
 
 ROWS = 6
 
@@ -235,7 +236,7 @@ def test_a_trained_agent_is_loaded_and_moves_to_another_tier(tmp_path: Path) -> 
     campus, metro = load_scenario("campus@1"), load_scenario("metro@1")
     settings: dict[str, Any] = {"num_envs": 8, "decisions_per_update": 32, "batch_size": 32}
     config = PpoConfig(network="pairs", hidden=(16, 16), **settings)
-    agent = PpoTrainer(campus, config).train(campus, 64, seed=0)
+    agent = learnt(PpoTrainer(campus, config), campus, 64)
     agent.save(tmp_path)
     observation, mask = shown(campus)
     seen, info = observation.float().numpy(), {"action_mask": mask.numpy()}

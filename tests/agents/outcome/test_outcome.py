@@ -23,6 +23,7 @@ from edge_marl.testing import check_agent
 from tests.agents.test_contract import masks, play, some_observations
 from tests.agents.training.test_training import PLAIN, utility_per_task
 from tests.worlds.every_part import TERMS, world
+from tests.worlds.learners import learnt
 
 SMOKE = load_scenario("smoke")
 SLOTS = SMOKE.with_gateways(3).with_clock(600.0, hold=False)
@@ -149,7 +150,7 @@ def test_draws_by_outcome_over_temperature(temperature: float) -> None:
     ids=["greedy", "drawn", "unshared"],
 )
 def test_it_is_an_agent(settings: dict[str, Any], tmp_path: Path) -> None:
-    agent = small_trainer(SLOTS, **settings).train(SLOTS, 150, seed=0)
+    agent = learnt(small_trainer(SLOTS, **settings), SLOTS, 150)
     check_agent(agent, SLOTS)
     agent.save(tmp_path)
     loaded: Any = load(tmp_path, SLOTS)

@@ -13,7 +13,7 @@ from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
 from tests.worlds.by_hand import make_world
-from tests.worlds.learners import LEARNERS, small_trainer
+from tests.worlds.learners import LEARNERS, learnt, small_trainer
 
 SMOKE = load_scenario("smoke")
 # Room for everything, and for each type one service that pays 1 where the others pay 0.1 or less.
@@ -45,7 +45,7 @@ def utility_per_task(agent: Agent, scenario: Scenario) -> float:
 @every_learner
 def test_the_same_seed_gives_the_same_agent_bit_for_bit(name: str) -> None:
     first, again, other = (
-        weights(small_trainer(name, SMOKE).train(SMOKE, 256, seed=seed)) for seed in (1, 1, 2)
+        weights(learnt(small_trainer(name, SMOKE), SMOKE, 256, seed)) for seed in (1, 1, 2)
     )
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
@@ -63,14 +63,14 @@ def test_global_randomness_is_left_alone(name: str) -> None:
 @pytest.mark.parametrize(("budget", "decisions", "updates"), [(100, 96, 6), (3, 3, 0), (16, 16, 1)])
 def test_the_budget_is_never_exceeded(budget: int, decisions: int, updates: int) -> None:
     seen: list[TrainProgress] = []
-    small_trainer("sac", SMOKE).train(SMOKE, budget, seed=0, progress=seen.append)
+    learnt(small_trainer("sac", SMOKE), SMOKE, budget, 0, seen.append)
     assert [now.decisions for now in seen] == sorted({now.decisions for now in seen})
     assert (seen[-1].decisions, seen[-1].updates, seen[-1].budget) == (decisions, updates, budget)
 
 
 def test_progress_tells_rewards_and_returns() -> None:
     seen: list[TrainProgress] = []
-    small_trainer("sac", SMOKE).train(SMOKE, 800, seed=0, progress=seen.append)
+    learnt(small_trainer("sac", SMOKE), SMOKE, 800, 0, seen.append)
     assert seen[0].mean_return is None
     assert seen[-1].mean_return is not None
     assert all(np.isfinite(now.utility_per_task) for now in seen)
@@ -118,14 +118,14 @@ def test_defaults_train_in_every_base_tier(name: str) -> None:
         scenario = load_scenario(tier)
         trainer = make(name, scenario)
         assert not isinstance(trainer, Agent)
-        agent = trainer.train(scenario, 64, seed=0)
+        agent = learnt(trainer, scenario, 64)
         assert agent.settings == trainer.settings
         assert agent.name == name
 
 
 @every_learner
 def test_the_replayed_networks_are_in_evaluation_and_frozen(name: str) -> None:
-    agent = small_trainer(name, SMOKE).train(SMOKE, 32, seed=0)
+    agent = learnt(small_trainer(name, SMOKE), SMOKE, 32)
     assert isinstance(agent, PolicyAgent)
     assert not agent.actor.training
     assert all(p.dtype == torch.float64 and not p.requires_grad for p in agent.actor.parameters())
