@@ -1,4 +1,8 @@
-"""`edge-marl train` and `edge-marl evaluate`, end to end."""
+"""`edge-marl train` and `edge-marl evaluate`, end to end.
+
+A training and an evaluation run as a user's do, in processes of their own; other commands in this
+one, where the libraries that they need are imported already.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +19,9 @@ import pytest
 
 from edge_marl.agents import Agent, make
 from edge_marl.agents.play import play
+from edge_marl.cli import app
 from edge_marl.cli.evaluate import _rows
+from edge_marl.console import run_app
 from edge_marl.draw import draw_workload
 from edge_marl.scenario import load_scenario
 
@@ -26,18 +33,33 @@ TRAIN = (
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "my_agent.py"
 
 
-def command(*args: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+Done = subprocess.CompletedProcess[str]
+
+
+def in_a_process(*args: object, folder: Path | None = None) -> Done:
     code = "from edge_marl.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True, cwd=folder
     )
 
 
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    def run(*args: object) -> Done:
+        told = [*map(str, args)]
+        with pytest.raises(SystemExit) as end:
+            run_app(app, told)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(told, int(end.value.code or 0), said.out, said.err)
+
+    return run
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a short training of `sac`."""
     folder = tmp_path_factory.mktemp("training")
-    done = command(*TRAIN, folder=folder)
+    done = in_a_process(*TRAIN, folder=folder)
     assert done.returncode == 0, done.stderr
     assert "selected at" in done.stdout
     return folder / "results" / "train" / "smoke" / "sac" / "3"
@@ -52,14 +74,16 @@ def test_training_leaves_an_agent_a_curve_and_tensorboard(trained: Path) -> None
     assert json.loads((trained / "run.json").read_text("utf-8"))["settings"]["hidden"] == [16]
 
 
-def test_a_finished_training_is_not_done_again(trained: Path) -> None:
+def test_a_finished_training_is_not_done_again(trained: Path, command: Callable[..., Done]) -> None:
     before = (trained / "agent" / "weights.safetensors").stat().st_mtime_ns
     done = command(*TRAIN, "--out", trained)
     assert done.returncode == 0
     assert (trained / "agent" / "weights.safetensors").stat().st_mtime_ns == before
 
 
-def test_a_training_goes_by_its_scenarios_digest(trained: Path, tmp_path: Path) -> None:
+def test_a_training_goes_by_its_scenarios_digest(
+    trained: Path, tmp_path: Path, command: Callable[..., Done]
+) -> None:
     """One whose tier was called otherwise then is the same; another tier of its name is not."""
     other = {"name": "smoke", "digest": "0" * 64}
     for scenario, code in (({"name": "small", "digest": SMOKE.digest}, 0), (other, 2)):
@@ -74,7 +98,9 @@ def test_a_training_goes_by_its_scenarios_digest(trained: Path, tmp_path: Path) 
         )
 
 
-def test_an_agent_of_before_tiers_had_versions_is_evaluated_in_its_own(tmp_path: Path) -> None:
+def test_an_agent_of_before_tiers_had_versions_is_evaluated_in_its_own(
+    tmp_path: Path, command: Callable[..., Done]
+) -> None:
     scenario = load_scenario("campus@1")
     agent = make("nearest", scenario)
     assert isinstance(agent, Agent)
@@ -105,7 +131,8 @@ def test_tensorboard_has_the_curve(trained: Path) -> None:
 
 
 def test_a_checkpoint_is_evaluated_in_its_own_scenario(trained: Path) -> None:
-    done = command("evaluate", "--checkpoint", trained / "agent", "--episodes", 3, "--json")
+    args = ("evaluate", "--checkpoint", trained / "agent", "--episodes", 3)
+    done = in_a_process(*args, "--json")
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["scenario"] == "smoke"
@@ -115,7 +142,9 @@ def test_a_checkpoint_is_evaluated_in_its_own_scenario(trained: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["test", "validation"])
-def test_figures_are_those_of_the_episodes(split: Literal["test", "validation"]) -> None:
+def test_figures_are_those_of_the_episodes(
+    split: Literal["test", "validation"], command: Callable[..., Done]
+) -> None:
     agent = make("prophet", SMOKE)
     assert isinstance(agent, Agent)
     workloads = [draw_workload(SMOKE, k, split=split) for k in range(4)]
@@ -127,7 +156,7 @@ def test_figures_are_those_of_the_episodes(split: Literal["test", "validation"])
     assert f"{np.mean(expected):.4f}" in shown
 
 
-def test_an_agent_of_ones_own() -> None:
+def test_an_agent_of_ones_own(command: Callable[..., Done]) -> None:
     args = ("--agent", f"{EXAMPLE}:MostRoom", "--scenario", "smoke", "--episodes", 2)
     done = command("evaluate", *args)
     assert done.returncode == 0
@@ -146,7 +175,9 @@ def test_an_agent_of_ones_own() -> None:
         (["--checkpoint", "TRAINED", "--scenario", "paper", "--transfer"], "its sizes are those"),
     ],
 )
-def test_bad_input_is_one_message(args: list[str], message: str, trained: Path) -> None:
+def test_bad_input_is_one_message(
+    args: list[str], message: str, trained: Path, command: Callable[..., Done]
+) -> None:
     given = [str(trained / "agent") if arg == "TRAINED" else arg for arg in args]
     done = command("evaluate", *given)
     assert done.returncode == 2
@@ -165,14 +196,20 @@ def test_bad_input_is_one_message(args: list[str], message: str, trained: Path) 
     ],
 )
 def test_an_agent_that_goes_wrong_is_one_message(
-    act: str, message: str, api: str, tmp_path: Path
+    act: str,
+    message: str,
+    api: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[..., Done],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(
         "from edge_marl.agents import Agent\nclass Odd(Agent):\n    def reset(self, seed): pass\n"
         f"    def act(self, seen, info): return {act}\n"
     )
     args = ("--agent", "own.py:Odd", "--scenario", "smoke", "--episodes", 2, "--api", api)
-    done = command("evaluate", *args, folder=tmp_path)
+    done = command("evaluate", *args)
     assert done.returncode == 2
     said = " ".join(done.stderr.split())
     assert said.startswith("error: agent 'own.py:Odd', decision 1: ")
@@ -182,7 +219,9 @@ def test_an_agent_that_goes_wrong_is_one_message(
 
 
 @pytest.mark.parametrize("settings", ["null", '{"hidden": [NaN]}'])
-def test_a_damaged_checkpoint_is_one_message(settings: str, trained: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_one_message(
+    settings: str, trained: Path, tmp_path: Path, command: Callable[..., Done]
+) -> None:
     shutil.copytree(trained / "agent", tmp_path / "agent")
     path = tmp_path / "agent" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": json.loads(settings)}))
@@ -204,8 +243,15 @@ def test_a_damaged_checkpoint_is_one_message(settings: str, trained: Path, tmp_p
         (["--agent", "sac", "--scenario", "papper"], "paper"),
     ],
 )
-def test_bad_settings_are_one_message(args: list[str], message: str, tmp_path: Path) -> None:
-    done = command("train", *args, folder=tmp_path)
+def test_bad_settings_are_one_message(
+    args: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[..., Done],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command("train", *args)
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
