@@ -1,4 +1,4 @@
-"""Runs on Ray clusters on this machine: one that loses a node, and one with a GPU by name only."""
+"""Runs on a Ray cluster on this machine, which loses a node and has a GPU by name only."""
 
 import subprocess
 import sys
@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from edge_marl.benchmarks.measure.without_clock import tables_without_clock
+from edge_marl.benchmarks.run.ray_executor import RayExecutor
 from tests.benchmarks.run.test_runner import HANGS_S, command, records, run, wait_for
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
+
+WITH_GPU = {"num_cpus": 1, "num_gpus": 1}
 
 OWN_AGENTS = '''
 import os, time
@@ -64,9 +67,6 @@ class Own:
         """What was written down since the last time."""
         return self._log.read_text().splitlines() if self._log.exists() else []
 
-    def forget(self) -> None:
-        self._log.unlink()
-
 
 @pytest.fixture
 def own(tmp_path: Path) -> Own:
@@ -81,25 +81,22 @@ def _tells_nobody() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def cluster_of(*nodes: dict[str, int]) -> Iterator[tuple[Any, list[Any]]]:
-    """Give a cluster and its nodes, the first its head; nothing of it is left afterwards."""
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A cluster of two nodes, one of them with a GPU by name; nothing of it is left afterwards."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster()
+    # A node that was asked five times is given up: here after seconds, not a quarter of a minute.
+    # Its workers stand back for all else that runs (nice 15), and here the tests wait for them.
+    quick = {"health_check_period_ms": 1000, "worker_niceness": 0}
+    made = Cluster()
     try:
-        made = [cluster.add_node(wait=False, **node) for node in nodes]
-        cluster.wait_for_nodes(timeout=HANGS_S)
-        yield cluster, made
+        made.add_node(num_cpus=1, num_gpus=0, include_dashboard=False, _system_config=quick)
+        made.add_node(**WITH_GPU)
+        made.wait_for_nodes(timeout=HANGS_S)
+        yield made
     finally:
-        cluster.shutdown()
-
-
-@pytest.fixture(scope="module")
-def with_gpu() -> Iterator[Any]:
-    """A cluster of two nodes, one of them with a GPU by name."""
-    with cluster_of({"num_cpus": 1, "num_gpus": 0}, {"num_cpus": 1, "num_gpus": 1}) as (cluster, _):
-        yield cluster
+        made.shutdown()
 
 
 @contextmanager
@@ -126,7 +123,9 @@ def end_of(out: Path, agents: str, cluster: Any, *more: str) -> tuple[int, str]:
         return runner.returncode, said
 
 
-def test_a_lost_node_costs_no_cell_and_changes_no_table(tmp_path: Path, own: Own) -> None:
+def test_a_lost_node_costs_no_cell_and_changes_no_table(
+    tmp_path: Path, own: Own, cluster: Any
+) -> None:
     out, agent = tmp_path / "ray", own.agent("Waiting")
 
     def started_again() -> bool:
@@ -135,49 +134,56 @@ def test_a_lost_node_costs_no_cell_and_changes_no_table(tmp_path: Path, own: Own
     def has_failed() -> bool:
         return any(record.failure for record in records(out).values())
 
-    one = {"num_cpus": 1}
-    with cluster_of(one, one) as (cluster, nodes), started(out, agent, cluster) as runner:
+    with started(out, agent, cluster) as runner:
         wait_for(lambda: len(own.seen()) == 2, runner)  # a cell waits on each node
-        cluster.remove_node(nodes[1], allow_graceful=False)
-        cluster.add_node(wait=False, **one)
+        (lost,) = cluster.worker_nodes
+        cluster.remove_node(lost, allow_graceful=False)
+        cluster.add_node(wait=False, **WITH_GPU)
         wait_for(lambda: started_again() or has_failed(), runner)
         assert started_again()
         own.gate.touch()
         said, _ = runner.communicate(timeout=HANGS_S)
         assert runner.returncode == 0, said
+    assert "0" not in own.seen()  # what reserves no GPU is given none
     assert run(tmp_path / "local", agent, "--quiet") == 0
     assert tables_without_clock(out) == tables_without_clock(tmp_path / "local")
 
 
 def test_cells_that_reserve_a_gpu_run_where_one_is_and_are_given_it(
-    tmp_path: Path, own: Own, with_gpu: Any
+    tmp_path: Path, own: Own, cluster: Any
 ) -> None:
-    few = (own.agent("Seeing"), with_gpu, "--seeds", "1", "--episodes", "1")
-    code, said = end_of(tmp_path / "gpu", *few, "--gpus-per-cell", "1")
+    few = ("--seeds", "1", "--episodes", "1", "--gpus-per-cell", "1")
+    code, said = end_of(tmp_path / "gpu", own.agent("Seeing"), cluster, *few)
     assert code == 0, said
     assert set(own.seen()) == {"0"}
-    own.forget()
-    code, said = end_of(tmp_path / "none", *few)
-    assert code == 0, said
-    assert own.seen()
-    assert "0" not in own.seen()
+
+
+def test_what_no_node_has_is_one_message_and_no_wait(tmp_path: Path, cluster: Any) -> None:
+    code, said = end_of(tmp_path / "run", "random", cluster, "--gpus-per-cell", "2")
+    said = " ".join(said.split())
+    assert code == 2, said
+    assert "--gpus-per-cell" in said
+    assert "1 cores and 1 GPUs" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("asked", "has"),
-    [
-        (["--gpus-per-cell", "2"], "1 cores and 1 GPUs"),
-        (["--threads", "3"], "1 cores and 1 GPUs"),
-        (["--gpus-per-cell", "1.5"], "a whole number"),
-    ],
+    ("asked", "room"),
+    [((1, 0.0), 3), ((1, 1.0), 1), ((1, 0.5), 2), ((1, 2.0), 0), ((2, 0.0), 1), ((3, 0.0), 0)],
 )
-def test_what_no_node_has_is_one_message_and_no_wait(
-    tmp_path: Path, asked: list[str], has: str, with_gpu: Any
+def test_room_is_what_fits_on_single_nodes(
+    asked: tuple[int, float], room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, said = end_of(tmp_path / "run", "random", with_gpu, *asked)
-    said = " ".join(said.split())
-    assert code == 2, said
-    assert has in said
-    assert asked[0] in said
-    assert "Traceback" not in said
-    assert not (tmp_path / "run").exists()
+    executor = RayExecutor.__new__(RayExecutor)  # connected to nothing
+    executor._threads, executor._gpus = asked
+    monkeypatch.setattr(executor, "_nodes", lambda: [{"CPU": 1.0}, {"CPU": 2.0, "GPU": 1.0}])
+    assert executor._room() == room
+    told = f"reserves {asked[0]} cores (--threads)"
+    told += f" and {asked[1]:g} GPUs (--gpus-per-cell)" if asked[1] else " on one node"
+    assert told in executor._shortage()
+
+
+def test_shares_of_gpus_are_of_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path / "run", "random", "--executor", "ray", "--gpus-per-cell", "1.5") == 2
+    assert "--gpus-per-cell 1.5: must be a whole number" in capsys.readouterr().err
