@@ -52,7 +52,9 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
 
-def kill_test(rounds: int, runners: int, kills: int, seed: int, say: bool = True) -> Tally:
+def kill_test(
+    rounds: int, runners: int, kills: int, seed: int, say: bool = True, agents: str = AGENTS
+) -> Tally:
     """Do the rounds and return what happened; `wrong` is empty if all is well.
 
     Args:
@@ -61,16 +63,17 @@ def kill_test(rounds: int, runners: int, kills: int, seed: int, say: bool = True
         kills: SIGKILLs per round.
         seed: of the moments and the victims.
         say: print a line per round.
+        agents: whose cells each run has.
     """
     moments, tally = random.Random(seed), Tally()
     with tempfile.TemporaryDirectory() as place:
         start = time.monotonic()
-        calm = _Round(Path(place) / "calm")
+        calm = _Round(Path(place) / "calm", agents)
         calm.finish([calm.start()])
         length = time.monotonic() - start
         expected = tables_without_clock(calm.out)
         for number in range(rounds):
-            this = _Round(Path(place) / f"round{number}")
+            this = _Round(Path(place) / f"round{number}", agents)
             this.disturb(runners, kills, length, moments)
             this.count(expected, tally)
             if say:
@@ -82,9 +85,9 @@ def kill_test(rounds: int, runners: int, kills: int, seed: int, say: bool = True
 class _Round:
     """One run, its runners' logs of events, and the records that were there at each kill."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, agents: str) -> None:
         self.out = folder / "run"
-        self._folder = folder
+        self._folder, self._agents = folder, agents
         self._logs: list[Path] = []
         self._killed: set[Path] = set()
         self._seen: dict[str, tuple[int, int]] = {}
@@ -95,8 +98,8 @@ class _Round:
         """Start a runner; its events go to a file, which it does not take with it."""
         log = self._folder / f"events{len(self._logs)}"
         self._logs.append(log)
-        command = [sys.executable, "-m", "edge_marl", "run", "--json"]
-        command += ["--scenario", "smoke", "--agents", AGENTS, "--seeds", "2", "--episodes", "2"]
+        command = [sys.executable, "-m", "edge_marl", "run", "--json", "--agents", self._agents]
+        command += ["--scenario", "smoke", "--seeds", "2", "--episodes", "2"]
         command += ["--jobs", "1", "--out", str(self.out)]
         with log.open("wb") as events, log.with_suffix(".err").open("wb") as noise:
             return subprocess.Popen(command, stdout=events, stderr=noise), log

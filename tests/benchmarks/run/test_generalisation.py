@@ -69,7 +69,7 @@ def test_a_run_trains_once_and_tells_what_is_lost(tmp_path: Path) -> None:
     suite = Suite(
         scenarios=("town",),
         generalise=True,
-        agents=("prophet", f"ppo network=pairs {SMALL}"),
+        agents=(f"ppo network=pairs {SMALL}",),
         seeds=1,
         episodes=2,
         budget=64,
@@ -77,7 +77,7 @@ def test_a_run_trains_once_and_tells_what_is_lost(tmp_path: Path) -> None:
     plan = make_plan(suite)
     with Lines(problems()) as display:
         assert run_plan(plan, tmp_path / "run", Processes(1), display) == 0
-    learner = plan.agents[1]
+    (learner,) = plan.agents
     kept = set()
     for arena in plan.arenas:
         for cell in plan.cells(arena, learner):
