@@ -102,9 +102,8 @@ def test_there_are_enough_with_a_way_each() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_it_does_not_decide_alone_as_its_log_says(name: str, tmp_path: Path) -> None:
     folder = submitted(name, tmp_path)
-    assert verify(folder, "replayed").failure is None
     verdict = verify(folder, "re-executed", code=code_of(name), sandbox="bwrap")
-    assert verdict.level == "replayed"
+    assert verdict.level == "replayed"  # its log is sound
     found = failure(verdict)
     assert found.startswith("re-execution: ")
     assert ", gateway " in found
