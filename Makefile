@@ -44,8 +44,14 @@ performance: $(MAIN)  ## measure all of docs/performance.md, and write it
 	@rm docs/figures/speed.md docs/figures/speed.svg  # the page has the one, and shows a PNG
 	$(BIN)/python docs/make_tables.py
 
+# A worker takes whole files, which share what they set up, in their order: by default those of few
+# tests come last, which are the long ones that start processes. One thread each for torch and BLAS:
+# the other core is the other worker's.
+PYTEST := pytest -n 2 --dist loadfile --no-loadscope-reorder
+test coverage: export OMP_NUM_THREADS := 1
+
 test: check  ## lint, types and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m $(PYTEST)
 
 MINUTES ?= 60
 
@@ -55,7 +61,7 @@ fuzz: $(DEV)  ## read changed files with every reader of files for MINUTES (60)
 # Not in `test`: every line that is traced takes longer.
 coverage: $(DEV)  ## all tests, and which lines of the packages they ran
 	@rm -rf build/coverage && mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	$(BIN)/coverage run -m $(PYTEST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
