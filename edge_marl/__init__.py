@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from edge_marl.benchmarks.calls import compare, evaluate, train
     from edge_marl.draw import draw_workload
     from edge_marl.envs import (
+        COSTS,
+        REWARD_PARTS,
         EdgeAIGCAECEnv,
         EdgeAIGCEnv,
         EdgeAIGCParallelEnv,
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
     from edge_marl.workload.topology import Topology, draw_topology
 
 __all__ = [
+    "COSTS",
     "METRICS",
+    "REWARD_PARTS",
     "EdgeAIGCAECEnv",
     "EdgeAIGCEnv",
     "EdgeAIGCParallelEnv",
@@ -64,7 +68,9 @@ __all__ = [
 ]
 
 _HOME = {
+    "COSTS": "envs",
     "METRICS": "metrics",
+    "REWARD_PARTS": "envs",
     "EdgeAIGCAECEnv": "envs",
     "EdgeAIGCEnv": "envs",
     "EdgeAIGCParallelEnv": "envs",

@@ -34,6 +34,11 @@ class _FromResetOn:
         raise AttributeError("it is no agent's turn before the first reset: call reset() first")
 
 
+def _costs_in(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what an info tells of the last step's costs, which no agent has heard twice."""
+    return {name: info[name] for name in ("cost", "costs") if name in info}
+
+
 class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
     """`EdgeAIGCParallelEnv` in turns: the agents choose one by one, the last one's choice plays.
 
@@ -56,6 +61,7 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         self.possible_agents = self._game.possible_agents
         self.observation_spaces = self._game.observation_spaces
         self.action_spaces = self._game.action_spaces
+        self.reward_spaces = self._game.reward_spaces
         self.state_space = self._game.state_space
         self.agents: list[str] = []
         self._choices: dict[str, int] = {}
@@ -68,6 +74,10 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         """Return the action space of an agent."""
         return self.action_spaces[agent]
 
+    def reward_space(self, agent: str) -> gymnasium.Space[Any]:
+        """Return the space of an agent's rewards (MOMAland)."""
+        return self.reward_spaces[agent]
+
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Start an episode (see `EdgeAIGCParallelEnv.reset`)."""
         self._observations, self.infos = self._game.reset(seed=seed, options=options)
@@ -75,13 +85,19 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         self.agent_selection = self.agents[0]
         self._turn = 0
         self._choices = {}
-        self._no_rewards = dict.fromkeys(self.agents, 0.0)
+        self._no_rewards = {agent: self._nothing_paid(agent) for agent in self.agents}
         self.rewards = self._no_rewards.copy()
         self._cumulative_rewards = self._no_rewards.copy()
         self.terminations = dict.fromkeys(self.agents, False)
         self.truncations = dict.fromkeys(self.agents, False)
 
-    def last(self, observe: bool = True) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def _nothing_paid(self, agent: str) -> Any:
+        """Return a reward of nothing, to be handed out many times."""
+        nothing = np.zeros(self.reward_spaces[agent].shape)
+        nothing.flags.writeable = False
+        return nothing if nothing.ndim else 0.0
+
+    def last(self, observe: bool = True) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Return what the agent whose turn it is gets: observation, reward, ends and info.
 
         Raises:
@@ -89,7 +105,7 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         """
         if not hasattr(self, "agent_selection"):
             raise EpisodeOverError("last was called before the first reset: call reset() first")
-        found: tuple[Any, float, bool, bool, dict[str, Any]] = super().last(observe)
+        found: tuple[Any, Any, bool, bool, dict[str, Any]] = super().last(observe)
         return found
 
     def observe(self, agent: str) -> Any:
@@ -113,7 +129,7 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
             self._was_dead_step(action)
             return
         self._choices[agent] = self._game.check_choice(agent, action)
-        self._cumulative_rewards[agent] = 0.0
+        self._cumulative_rewards[agent] = self._no_rewards[agent]
         self._turn += 1
         if self._turn < len(self.agents):
             if self._turn == 1:
@@ -125,13 +141,15 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
             self._game.step(self._choices)
         )
         for name, reward in self.rewards.items():
-            self._cumulative_rewards[name] += reward
+            self._cumulative_rewards[name] = self._cumulative_rewards[name] + reward
         self.agent_selection = self.agents[0]
 
     def save_state(self) -> State:
         """Return where the game stands, also amid a turn (`EdgeAIGCEnv.save_state`)."""
         turn = {name: getattr(self, name, None) for name in OF_TURN}
-        return self._game.save_state() | {"turn": copy.deepcopy(turn)}
+        state = self._game.save_state()
+        costs = {agent: _costs_in(info) for agent, info in self.infos.items()}
+        return state | copy.deepcopy({"turn": turn, "costs": costs})
 
     def restore_state(self, state: State, *, workload: Workload | None = None) -> None:
         """Go on from a state of such an environment (`EdgeAIGCEnv.restore_state`).
@@ -149,7 +167,11 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         self._observations, infos = self._game.restore_state(state, workload=workload)
         for name, value in copy.deepcopy(state["turn"]).items():
             setattr(self, name, value)
-        self.infos = {agent: infos[agent] for agent in self.agents}
+        costs = copy.deepcopy(state.get("costs", {}))
+        self.infos = {
+            agent: infos[agent] | (costs.get(agent, {}) if _costs_in(infos[agent]) else {})
+            for agent in self.agents
+        }
 
     def clone(self, *, workload: Workload | None = None) -> Self:
         """Return an environment that stands where this one does (`EdgeAIGCEnv.clone`).

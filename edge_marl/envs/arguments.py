@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from edge_marl.errors import WorkloadError
+from edge_marl.errors import ScenarioError, WorkloadError
 
-__all__ = ["as_action", "check_options"]
+__all__ = ["as_action", "check_options", "check_reward"]
+
+R = TypeVar("R", bound=str)
 
 
 def as_action(action: Any) -> int:
@@ -25,6 +27,19 @@ def as_action(action: Any) -> int:
     if array.size != 1 or not np.issubdtype(array.dtype, np.integer):
         return -1
     return int(array.item())
+
+
+def check_reward(reward: R, known: tuple[R, ...]) -> R:
+    """Return what rewards are to be.
+
+    Raises:
+        ScenarioError: if it is none of those that are known.
+    """
+    if reward not in known:
+        raise ScenarioError(
+            f"reward = {reward!r}: must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+        )
+    return reward
 
 
 def check_options(options: Any) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.error import AlreadyPendingCallError
 
+from edge_marl.envs.accounts import Accounts
 from edge_marl.envs.copies import Copies
 from edge_marl.envs.episodes import RowEpisodes, State
 from edge_marl.kernel.batch import NEXT_STEP
@@ -41,12 +42,12 @@ class ManyEpisodes(ABC):
     _pending: Room | None = None
     """Of a step that has begun and not ended, in batches that begin steps."""
 
-    def _open(self, simulator: Simulator, restarts: int) -> None:
+    def _open(self, simulator: Simulator, restarts: int, accounts: Accounts | None) -> None:
         """Have the rows of a simulator, whose episodes follow each other by a rule of `batch`."""
-        self._simulator = simulator
-        self._episodes = RowEpisodes(simulator)
+        self._simulator, self._accounts = simulator, accounts
+        self._episodes = RowEpisodes(simulator, accounts)
         self._seen, self._legal = Copies(), Copies()
-        simulator.stepper.restart_rows(restarts)
+        simulator.stepper.restart_rows(restarts, by_caller=accounts is not None)
 
     @abstractmethod
     def _see(self) -> Any:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
+from edge_marl.envs.accounts import Accounts
 from edge_marl.envs.arguments import check_options
 from edge_marl.envs.futures import go_on_with
 from edge_marl.errors import EpisodeOverError, ScenarioError, StateError, WorkloadError, show
@@ -77,10 +78,11 @@ class RowEpisodes:
 
     Args:
         simulator: whose rows.
+        accounts: of what their steps cost, if anybody asks for it.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
-        self._simulator = simulator
+    def __init__(self, simulator: Simulator, accounts: Accounts | None = None) -> None:
+        self._simulator, self._accounts = simulator, accounts
         self._scenario = simulator.scenario
         self.num_envs = simulator.num_envs
         self._started = np.zeros(self.num_envs, dtype=np.bool_)
@@ -109,6 +111,8 @@ class RowEpisodes:
         self._reseed(seeds, rows)
         for row in rows:
             self.start(int(row), workloads[row])
+        if self._accounts is not None:
+            self._accounts.forget()
         self._started[rows] = True
         self._all_started = bool(self._started.all())
 
@@ -130,6 +134,8 @@ class RowEpisodes:
             self._simulator.start(row)
         else:
             self._simulator.load(row, workload)
+        if self._accounts is not None:
+            self._accounts.begin([row])
 
     def state(self, rows: Sequence[int] | None = None) -> State:
         """Return where rows (all) stand: text, numbers and arrays, none of which is used here.
@@ -186,6 +192,9 @@ class RowEpisodes:
         for row in chosen.tolist():
             if (future := futures[row]) is not None:
                 go_on_with(self._simulator, row, future)
+        if self._accounts is not None:
+            self._accounts.begin(chosen.tolist())
+            self._accounts.forget()
 
     def _checked_futures(
         self, workloads: Sequence[Workload | None] | None, chosen: npt.NDArray[np.int64]

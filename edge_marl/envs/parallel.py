@@ -15,18 +15,20 @@ from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 from edge_marl.envs import spaces
-from edge_marl.envs.arguments import as_action
+from edge_marl.envs.accounts import Accounts, Cost, open_accounts, reward_space
+from edge_marl.envs.arguments import as_action, check_reward
 from edge_marl.envs.episodes import RowEpisodes, State
 from edge_marl.envs.one_episode import RENDER_MODES, OneEpisode
-from edge_marl.errors import ActionError, EpisodeOverError, ScenarioError
+from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.kernel.world import GOING_ON, TERMINATED
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator.gateways import GatewaySimulator
 from edge_marl.workload.parts import check_seed
 
-__all__ = ["EdgeAIGCParallelEnv", "Reward", "game_scenario", "share_rewards"]
+__all__ = ["REWARDS", "EdgeAIGCParallelEnv", "Reward", "game_scenario", "share_rewards"]
 
-Reward = Literal["team", "local"]
+Reward = Literal["team", "local", "vector"]
+REWARDS: tuple[Reward, ...] = ("team", "local", "vector")
 
 
 def game_scenario(
@@ -52,11 +54,16 @@ def game_scenario(
     return base
 
 
-def share_rewards(own: npt.NDArray[np.float64], reward: Reward) -> npt.NDArray[np.float64]:
-    """Return what agents get of what their own dispatches paid, (..., G) -> (..., G).
+def share_rewards(
+    own: npt.NDArray[np.float64], accounts: Accounts | None, reward: Reward
+) -> npt.NDArray[np.float64]:
+    """Return what agents get of what their own dispatches paid, (E, G) -> (E, G).
 
-    `local` is that itself, `team` the mean over gateways for each of them.
+    `local` is that itself, `team` the mean over gateways for each of them; `vector` the parts of
+    what each one's own paid, (E, G, 5), of the accounts.
     """
+    if reward == "vector" and accounts is not None:
+        return accounts.parts.copy()
     if reward == "local":
         return own
     return np.repeat(own.sum(-1, keepdims=True) / own.shape[-1], own.shape[-1], axis=-1)
@@ -85,9 +92,13 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         gateways: number of gateways, or "servers" for one at each; None is the scenario's.
         slot_s: length of a slot in seconds, 0 for the event clock; None is the scenario's.
         hold: whether a gateway may keep its task for the next slot; None is the scenario's.
-        reward: "team" (mean over gateways, the same for all) or "local" (own tasks).
+        reward: "team" (mean over gateways, the same for all), "local" (own tasks), or "vector" for
+            the parts of the local one, float64 (5,), in `reward_space(agent)`
+            (`edge_marl.REWARD_PARTS`).
         action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
         render_mode: None, "ansi" (text) or "rgb_array" (picture).
+        cost: the one of `edge_marl.COSTS` that is `"cost"` in an agent's info, of its own tasks;
+            all of them are in `"costs"` then. None counts none.
 
     Raises:
         ScenarioError: unknown tier, malformed file or argument.
@@ -110,14 +121,16 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         reward: Reward = "team",
         action_mask: spaces.MaskIn = "info",
         render_mode: str | None = None,
+        cost: Cost | None = None,
     ) -> None:
         self.scenario = game_scenario(scenario, world, gateways, slot_s, hold)
-        self._reward = check_reward(reward)
+        self._reward = check_reward(reward, REWARDS)
         self._flat = action_mask == "info"
         # Not checked: PettingZoo's own test asks every environment for "human".
         self.render_mode = render_mode
         self._simulator: GatewaySimulator = GatewaySimulator(self.scenario)
-        self._episodes = RowEpisodes(self._simulator)
+        self._accounts = open_accounts(self._simulator, cost, reward == "vector")
+        self._episodes = RowEpisodes(self._simulator, self._accounts)
         self.layout = self._simulator.layout
         count = self.scenario.gateways.count
         self.possible_agents = [f"gateway_{g}" for g in range(count)]
@@ -130,6 +143,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         self.action_spaces = {
             agent: spaces.gateway_action_space(self.scenario) for agent in self.possible_agents
         }
+        self.reward_spaces = dict.fromkeys(self.possible_agents, reward_space(reward == "vector"))
         self.state_space = gym_spaces.Box(0.0, 1.0, (self._simulator.state_size,), np.float32)
         self._own_rewards = np.zeros((1, count))
         self._indices = spaces.indices_of(self.scenario)
@@ -144,6 +158,10 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
     def action_space(self, agent: str) -> gymnasium.Space[Any]:
         """Return the action space of an agent."""
         return self.action_spaces[agent]
+
+    def reward_space(self, agent: str) -> gymnasium.Space[Any]:
+        """Return the space of an agent's rewards (MOMAland)."""
+        return self.reward_spaces[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -168,7 +186,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         self, actions: Mapping[str, int]
     ) -> tuple[
         dict[str, Any],
-        dict[str, float],
+        dict[str, Any],
         dict[str, bool],
         dict[str, bool],
         dict[str, dict[str, Any]],
@@ -189,12 +207,17 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
                 "step was called where no episode is running: call reset() first, and again after "
                 "the agents are gone"
             )
-        self._simulator.play(self._choices(actions), self._own_rewards)
+        choices = self._choices(actions)
+        if self._accounts is not None:
+            self._accounts.before()
+        self._simulator.play(choices, self._own_rewards)
+        if self._accounts is not None:
+            self._accounts.after()
         done = int(self._simulator.done[0])
         agents = self.agents
-        rewards = dict(
-            zip(agents, share_rewards(self._own_rewards[0], self._reward).tolist(), strict=True)
-        )
+        shared = share_rewards(self._own_rewards, self._accounts, self._reward)[0]
+        each: Any = shared if self._reward == "vector" else shared.tolist()
+        rewards = dict(zip(agents, each, strict=True))
         terminations = dict.fromkeys(agents, done == TERMINATED)
         truncations = dict.fromkeys(agents, done not in (GOING_ON, TERMINATED))
         observations, infos = self._see()
@@ -246,6 +269,9 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
             agent: {"action_mask": mask, "agent_index": index}
             for agent, mask, index in zip(self.agents, masks, self._indices, strict=True)
         }
+        if self._accounts is not None:
+            for agent, told in zip(self.agents, self._accounts.told_of_seats(), strict=True):
+                infos[agent] |= told
         if self._flat:
             return dict(zip(self.agents, seen, strict=True)), infos
         pairs = zip(self.agents, seen, masks, strict=True)
@@ -263,16 +289,3 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         for g, agent in enumerate(self.agents):
             choices[0, g] = self.check_choice(agent, actions[agent])
         return choices
-
-
-def check_reward(reward: str) -> Reward:
-    """Return a reward mode, checked.
-
-    Raises:
-        ScenarioError: if it is none.
-    """
-    if reward == "team":
-        return "team"
-    if reward == "local":
-        return "local"
-    raise ScenarioError(f"reward = {reward!r}: must be 'team' or 'local'")

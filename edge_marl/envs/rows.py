@@ -11,9 +11,11 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from edge_marl.envs import spaces
+from edge_marl.envs.accounts import Cost, open_accounts, reward_space
+from edge_marl.envs.arguments import check_reward
 from edge_marl.envs.batch import ManyEpisodes
 from edge_marl.envs.episodes import check_batch
-from edge_marl.envs.parallel import Reward, check_reward, game_scenario, share_rewards
+from edge_marl.envs.parallel import REWARDS, Reward, game_scenario, share_rewards
 from edge_marl.errors import ActionError
 from edge_marl.kernel import batch
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
@@ -40,8 +42,9 @@ class EdgeAIGCRows(ManyEpisodes):
         gateways: see there.
         slot_s: see there.
         hold: see there.
-        reward: see there.
+        reward: see there; "vector" gives (E, G, 5).
         autoreset_mode: `SAME_STEP` or `DISABLED`.
+        cost: see there; costs in the infos are float64 (E, G), of the step, as rewards are.
 
     Raises:
         ScenarioError: unknown tier, malformed file or argument.
@@ -59,6 +62,7 @@ class EdgeAIGCRows(ManyEpisodes):
         hold: bool | None = None,
         reward: Reward = "team",
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        cost: Cost | None = None,
     ) -> None:
         modes = (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
         num_envs, mode = check_batch(num_envs, autoreset_mode, modes)
@@ -68,9 +72,11 @@ class EdgeAIGCRows(ManyEpisodes):
         self.num_gateways = self.scenario.gateways.count
         self.single_observation_space = spaces.gateway_observation_space(self.scenario, "info")
         self.single_action_space = spaces.gateway_action_space(self.scenario)
-        self._reward = check_reward(reward)
+        self._reward = check_reward(reward, REWARDS)
         restarts = batch.SAME_STEP if self._same_step else batch.NOT_BY_ITSELF
-        self._open(GatewaySimulator(self.scenario, num_envs), restarts)
+        simulator = GatewaySimulator(self.scenario, num_envs)
+        self._open(simulator, restarts, open_accounts(simulator, cost, reward == "vector"))
+        self.single_reward_space = reward_space(reward == "vector")
         self.layout = self._simulator.layout
         self._indices = np.tile(np.arange(self.num_gateways, dtype=np.int64), (num_envs, 1))
         self._indices.flags.writeable = False
@@ -99,9 +105,9 @@ class EdgeAIGCRows(ManyEpisodes):
                 whose episode is over any; of a gateway without a task they count as illegal.
 
         Returns:
-            Observations (E, G, D), rewards (E, G), terminated and truncated (E,), infos. Where an
-            environment ended with `SAME_STEP`, `infos["final_obs"]` (E, G, D) has its last
-            observations, and `infos["_final_obs"]` (E,) is set.
+            Observations (E, G, D), rewards (E, G), as a vector (E, G, 5), terminated and truncated
+            (E,), infos. Where an environment ended with `SAME_STEP`, `infos["final_obs"]`
+            (E, G, D) has its last observations, and `infos["_final_obs"]` (E,) is set.
 
         Raises:
             ActionError: wrong number or kind of choices, or one outside the action space.
@@ -111,13 +117,17 @@ class EdgeAIGCRows(ManyEpisodes):
         self._episodes.check_started()
         room = self._room(chosen.shape)
         own, seen, masks = room
+        if self._accounts is not None:
+            self._accounts.before()
         self._simulator.play(chosen, *room)
+        if self._accounts is not None:
+            self._accounts.after()
         self._start_left(room)
         ended = self._simulator.stepper.ended
         infos = self._infos_with(masks)
         if self._same_step and ended.any():
             infos |= self._finals(ended != GOING_ON)
-        rewards = share_rewards(own, self._reward)
+        rewards = share_rewards(own, self._accounts, self._reward)
         return self._by_gateway(seen), rewards, ended == TERMINATED, ended == TRUNCATED, infos
 
     def _finals(self, ended: Flags) -> dict[str, Any]:
@@ -147,7 +157,8 @@ class EdgeAIGCRows(ManyEpisodes):
         return self._infos_with(self._legal.of(self._simulator.masks))
 
     def _infos_with(self, masks: npt.NDArray[np.int8]) -> dict[str, Any]:
-        return {"action_mask": self._by_gateway(masks), "agent_index": self._indices}
+        infos = {"action_mask": self._by_gateway(masks), "agent_index": self._indices}
+        return infos if self._accounts is None else infos | self._accounts.told()
 
     def _check(self, choices: npt.ArrayLike) -> npt.NDArray[np.int64]:
         chosen = np.asarray(choices)

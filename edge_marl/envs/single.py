@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
 from edge_marl.envs import spaces
-from edge_marl.envs.arguments import as_action
+from edge_marl.envs.accounts import Cost, open_accounts, reward_space
+from edge_marl.envs.arguments import as_action, check_reward
 from edge_marl.envs.episodes import RowEpisodes, State, check_single
 from edge_marl.envs.one_episode import RENDER_MODES, OneEpisode, check_render_mode
 from edge_marl.errors import ActionError, EpisodeOverError
@@ -20,7 +21,9 @@ from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.simulator import Simulator
 from edge_marl.workload.parts import check_seed
 
-__all__ = ["EdgeAIGCEnv"]
+__all__ = ["EdgeAIGCEnv", "SingleReward"]
+
+SingleReward = Literal["scalar", "vector"]
 
 
 class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
@@ -40,6 +43,10 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         world: another published world of the tier (`paper` has 0..9).
         action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
         render_mode: None, "ansi" (text) or "rgb_array" (picture).
+        reward: "scalar", or "vector" for its parts, float64 (5,), in `reward_space`
+            (`edge_marl.REWARD_PARTS`).
+        cost: the one of `edge_marl.COSTS` that is `info["cost"]`; all of them are in
+            `info["costs"]` then. None counts none.
 
     Raises:
         ScenarioError: unknown tier, malformed file or argument.
@@ -54,14 +61,20 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         world: int | None = None,
         action_mask: spaces.MaskIn = "info",
         render_mode: str | None = None,
+        reward: SingleReward = "scalar",
+        cost: Cost | None = None,
     ) -> None:
         self.scenario = check_single(load_scenario(scenario, world))
         self._flat = action_mask == "info"
+        self._in_parts = check_reward(reward, ("scalar", "vector")) == "vector"
         self.observation_space = spaces.observation_space(self.scenario, action_mask)
         self.action_space = spaces.action_space(self.scenario)
         self.render_mode = check_render_mode(render_mode)
         self._simulator = Simulator(self.scenario)
-        self._episodes = RowEpisodes(self._simulator)
+        self._accounts = open_accounts(self._simulator, cost, self._in_parts)
+        self._episodes = RowEpisodes(self._simulator, self._accounts)
+        self.reward_space = reward_space(self._in_parts)
+        self._plain = self._flat and self._accounts is None
         self.layout = self._simulator.layout
         self._num_actions = self.scenario.num_actions
         self._gateways = spaces.indices_of(self.scenario)
@@ -107,9 +120,11 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
             "action_mask": self._copy_of_mask(),
             "agent_index": self._gateways[self._viewer[0]],
         }
+        if self._accounts is not None:
+            info |= self._accounts.told_of_seats()[0]
         return observation, info
 
-    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Take one decision.
 
         Args:
@@ -132,15 +147,28 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
                 "step was called where no episode is running: call reset() first, and again after "
                 "a step has returned terminated or truncated"
             )
+        if not self._plain:
+            return self._step_with_all(action)
         reward = self._simulator.step_row(0, action)
         done = self._done[0]
         observation: Any = self._copy_of_seen()
-        if not self._flat:
-            observation = spaces.with_mask(observation, self._mask)
         info = {
             "action_mask": self._copy_of_mask(),
             "agent_index": self._gateways[self._viewer[0]],
         }
+        return observation, reward, done == TERMINATED, done == TRUNCATED, info
+
+    def _step_with_all(self, action: int) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Take a checked decision where more is wanted than a vector, a mask and a number."""
+        accounts = self._accounts
+        if accounts is not None:
+            accounts.before()
+        reward: Any = self._simulator.step_row(0, action)
+        if accounts is not None:
+            accounts.after()
+            reward = accounts.parts[0, 0].copy() if self._in_parts else reward
+        observation, info = self._see()
+        done = self._done[0]
         return observation, reward, done == TERMINATED, done == TRUNCATED, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:

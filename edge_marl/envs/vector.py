@@ -13,8 +13,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from edge_marl.envs import spaces
+from edge_marl.envs.accounts import Cost, open_accounts, reward_space
+from edge_marl.envs.arguments import check_reward
 from edge_marl.envs.batch import ManyEpisodes, Room
 from edge_marl.envs.episodes import check_batch, check_single
+from edge_marl.envs.single import SingleReward
 from edge_marl.errors import ActionError, ScenarioError
 from edge_marl.kernel import batch
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
@@ -44,7 +47,8 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
     `reset(options={"reset_mask": rows})`.
 
     `infos["action_mask"]` int8 (E, A) and `infos["agent_index"]` int64 (E,): as the single
-    environment's.
+    environment's. With `cost`, `infos["cost"]` is float64 (E,), and so is each of
+    `infos["costs"]`: of the step, as the rewards are, also where the next episode has begun in it.
 
     Args:
         num_envs: number of rows E.
@@ -54,6 +58,8 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         autoreset_mode: `SAME_STEP`, `NEXT_STEP` or `DISABLED`.
         render_mode: must be None; render one environment instead.
         max_episode_steps: must be None; an episode ends as its scenario says.
+        reward: "scalar", or "vector" for its parts, (E, 5) (`EdgeAIGCEnv`).
+        cost: as in `EdgeAIGCEnv`.
 
     Raises:
         ScenarioError: unknown tier, malformed file or argument.
@@ -70,6 +76,8 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         render_mode: None = None,
         max_episode_steps: None = None,
+        reward: SingleReward = "scalar",
+        cost: Cost | None = None,
     ) -> None:
         num_envs, self.autoreset_mode = check_batch(num_envs, autoreset_mode, tuple(AutoresetMode))
         if render_mode is not None:
@@ -90,7 +98,12 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._flat = action_mask == "info"
-        self._open(Simulator(self.scenario, num_envs), RESTARTS[self.autoreset_mode])
+        self._in_parts = check_reward(reward, ("scalar", "vector")) == "vector"
+        simulator = Simulator(self.scenario, num_envs)
+        accounts = open_accounts(simulator, cost, self._in_parts)
+        self._open(simulator, RESTARTS[self.autoreset_mode], accounts)
+        self.single_reward_space = reward_space(self._in_parts)
+        self.reward_space = batch_space(self.single_reward_space, num_envs)
         self.layout = self._simulator.layout
         self._every_row = np.ones(num_envs, dtype=np.bool_)
         self._every_row.flags.writeable = False
@@ -169,11 +182,16 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         self._check_idle("step")
         chosen = self._check_actions(actions)
         self._episodes.check_started()
+        if self._accounts is not None:
+            self._accounts.before()
         return chosen, self._room((self.num_envs,))
 
     def _after_step(self, room: Room) -> tuple[Any, ...]:
-        self._start_left(room)
         rewards, seen, masks = room
+        if self._accounts is not None:
+            self._accounts.after()
+            rewards = self._accounts.parts[:, 0].copy() if self._in_parts else rewards
+        self._start_left(room)
         ended = self._simulator.stepper.ended
         infos = self._infos_with(masks)
         if self.autoreset_mode == AutoresetMode.SAME_STEP and np.count_nonzero(ended):
@@ -246,9 +264,15 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         return self._infos_with(self._masks())
 
     def _infos_with(self, masks: npt.NDArray[np.int8]) -> dict[str, Any]:
-        return {
+        infos = {
             "action_mask": masks,
             "_action_mask": self._every_row,
             "agent_index": self._simulator.viewers.copy(),
             "_agent_index": self._every_row,
         }
+        if self._accounts is not None and (told := self._accounts.told()):
+            costs = {name: cost[:, 0] for name, cost in told["costs"].items()}
+            of_rows = dict.fromkeys((f"_{name}" for name in costs), self._every_row)
+            infos |= {"cost": told["cost"][:, 0], "_cost": self._every_row}
+            infos |= {"costs": costs | of_rows, "_costs": self._every_row}
+        return infos

@@ -199,6 +199,11 @@ class Simulator:
         return self._world
 
     @property
+    def address(self) -> int:
+        """Where compiled code finds the arrays as they are now (`world_type.py`)."""
+        return self._address
+
+    @property
     def crashes(self) -> npt.NDArray[np.int64]:
         """(E,) view: server crashes of the episode so far."""
         return self._world.episode[:, k.CRASHES]

@@ -151,6 +151,7 @@ class Stepper:
         have begun in it: other rows are of steps before."""
         self.last_masks = np.empty((0, masks.shape[1]), dtype=np.int8)
         """What could be chosen then."""
+        self._by_caller = False
         self.when = NOT_BY_ITSELF
         """When rows whose episode is over start their next one: a rule of `kernel.batch`."""
         self._pace = Pace()
@@ -158,9 +159,14 @@ class Stepper:
         self._begun: Callable[[], None] | None = None
         self._set_job()
 
-    def restart_rows(self, when: int) -> None:
-        """Have rows whose episode is over start their next one, by a rule of `kernel.batch`."""
-        self.when = when
+    def restart_rows(self, when: int, by_caller: bool = False) -> None:
+        """Have rows whose episode is over start their next one.
+
+        Args:
+            when: a rule of `kernel.batch`.
+            by_caller: whether all of them are `left`, so that the caller sees how they ended.
+        """
+        self.when, self._by_caller = when, by_caller
         if when == SAME_STEP:
             shown, masks = self.shapes
             self.last_seen = np.zeros(shown, dtype=np.float32)
@@ -183,7 +189,7 @@ class Stepper:
             job[LAST_SEEN] = self.last_seen.ctypes.data
             job[LAST_MASKS] = self.last_masks.ctypes.data
         job[WHEN] = self.when
-        if self.when != NOT_BY_ITSELF:
+        if self.when != NOT_BY_ITSELF and not self._by_caller:
             job[SOURCE] = self._restarts.source(self._num_threads)
         self._job = job
         self.job: int = job.ctypes.data
