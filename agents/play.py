@@ -6,7 +6,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,37 @@ from edge_marl.scenario import Api, Scenario
 from edge_marl.simulator import EpisodeLog
 from edge_marl.workload import Workload
 
-__all__ = ["Gateways", "Played", "gateway_seed", "play", "play_out", "shown_to_gateways"]
+__all__ = [
+    "Decide",
+    "Decider",
+    "Gateways",
+    "Played",
+    "Rows",
+    "gateway_seed",
+    "open_rows",
+    "play",
+    "play_out",
+    "seat",
+    "shown_to_gateways",
+]
 
 Decide = Callable[[npt.NDArray[np.float32], Mapping[str, Any]], npt.NDArray[np.int64]]
+
+
+Rows = EdgeAIGCVectorEnv | EdgeAIGCRows
+"""Episodes side by side, each of which stays at its end."""
+
+
+class Steps(Protocol):
+    """What `play_out` asks of rows."""
+
+    scenario: Scenario
+
+    def reset(self, *, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Start the episodes."""
+
+    def step(self, actions: npt.NDArray[np.int64], /) -> tuple[Any, ...]:
+        """Take a step in each."""
 
 
 @dataclass(frozen=True)
@@ -64,22 +92,49 @@ def play(
     Raises:
         AgentError: the agent's code raised, or it returned something else than one action per row.
     """
-    if api == "single":
-        checked = CheckedAgent(agent)
-        checked.reset(seed)
-        envs = EdgeAIGCVectorEnv(
-            len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED
-        )
-        return _play(envs, checked, checked.act, workloads, progress)
-    rows = EdgeAIGCRows(len(workloads), scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
-    if isinstance(agent, CentralAgent):
-        checked = CheckedAgent(agent)
-        checked.reset(seed)
-        choose_all = agent.take_seats(rows.game, workloads)
-        return _play(rows, checked, lambda observation, info: choose_all(), workloads, progress)
-    policy = Gateways(agent, scenario)
-    policy.reset(seed)
-    return _play(rows, policy, policy.choose, workloads, progress)
+    envs = open_rows(scenario, len(workloads), api)
+    actions = play_out(envs, *seat(agent, envs, workloads, seed), workloads, progress)
+    metrics = [envs.metrics(row) for row in range(len(workloads))]
+    return Played(metrics, actions, envs.log(0))
+
+
+def open_rows(scenario: Scenario, rows: int, api: Api, **more: Any) -> Rows:
+    """Return environments for as many episodes, of which none starts another by itself.
+
+    Args:
+        scenario: the world.
+        rows: how many.
+        api: what the episodes are played on.
+        more: settings of both kinds of environments.
+    """
+    kind = EdgeAIGCVectorEnv if api == "single" else EdgeAIGCRows
+    return kind(rows, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED, **more)
+
+
+def seat(
+    agent: Agent, envs: Rows, workloads: Sequence[Workload], seed: int
+) -> tuple[CheckedAgent | Gateways, Decide]:
+    """Return who says what was wrong with an agent's decisions, and what decides for all rows.
+
+    Args:
+        agent: what decides; it is reset with `seed`.
+        envs: as many rows as workloads.
+        workloads: one episode each.
+        seed: seed of the agent's own randomness.
+
+    Raises:
+        AgentError: the agent's code raised.
+    """
+    if isinstance(envs, EdgeAIGCRows) and not isinstance(agent, CentralAgent):
+        policy = Gateways(agent, envs.scenario)
+        policy.reset(seed)
+        return policy, policy.choose
+    checked = CheckedAgent(agent)
+    checked.reset(seed)
+    if isinstance(envs, EdgeAIGCVectorEnv) or not isinstance(agent, CentralAgent):
+        return checked, checked.act
+    choose_all = agent.take_seats(envs.game, workloads)
+    return checked, lambda observation, info: choose_all()
 
 
 class Gateways:
@@ -215,21 +270,16 @@ def shown_to_gateways(
     return shown.reshape(-1, legal.shape[-1]), idle
 
 
-def _play(
-    envs: EdgeAIGCVectorEnv | EdgeAIGCRows,
-    agent: CheckedAgent | Gateways,
-    decide: Decide,
-    workloads: Sequence[Workload],
-    progress: Callable[[int], None],
-) -> Played:
-    actions = play_out(envs, agent, decide, workloads, progress)
-    metrics = [envs.metrics(row) for row in range(len(workloads))]
-    return Played(metrics, actions, envs.log(0))
+class Decider(Protocol):
+    """Whose decisions are played."""
+
+    def error(self, reason: str, /) -> Exception:
+        """Return the error that says what is wrong with the latest decision."""
 
 
 def play_out(
-    envs: EdgeAIGCVectorEnv | EdgeAIGCRows,
-    agent: CheckedAgent | Gateways,
+    envs: Steps,
+    agent: Decider,
     decide: Decide,
     workloads: Sequence[Workload],
     progress: Callable[[int], None] = lambda finished: None,

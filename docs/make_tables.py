@@ -11,7 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_marl import METRICS, ObservationLayout, list_games, list_tiers, load_scenario
+from edge_marl import (
+    COSTS,
+    METRICS,
+    REWARD_PARTS,
+    ObservationLayout,
+    list_games,
+    list_tiers,
+    load_scenario,
+)
 from edge_marl.benchmarks.speed.findings import read
 from edge_marl.benchmarks.speed.tables import markdown
 from edge_marl.leaderboards.submission.schema import Submission
@@ -50,6 +58,12 @@ def metrics_table() -> str:
             f"| `{metric.name}` | {metric.unit} | {metric.better} | {metric.description} |"
         )
     return "\n".join(lines)
+
+
+def names_table(named: dict[str, str], what: str) -> str:
+    """Names and what they mean."""
+    lines = [f"| {what} | |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{name}` | {meaning} |" for name, meaning in named.items())])
 
 
 OF_TIER = {
@@ -134,6 +148,8 @@ TABLES = {
     "observation paper": lambda: observation_table("paper"),
     "observation campus@1": lambda: observation_table("campus@1"),
     "metrics": metrics_table,
+    "costs": lambda: names_table(COSTS, "cost"),
+    "reward parts": lambda: names_table(REWARD_PARTS, "part"),
     "speed": lambda: markdown(read(DOCS / "figures" / "speed.json")),
     **{f"tier {tier}": partial(tier_card, tier) for tier in [*list_tiers(), *list_games()]},
 }

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode
 
 from edge_marl import draw_workload, edge_aigc_v0, load_scenario
 from edge_marl.agents import Agent, make
+from edge_marl.agents.recording import record_agent, write_dataset
 from edge_marl.benchmarks.run.evaluation import evaluate, evaluate_gateways
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
@@ -187,5 +188,36 @@ def test_the_table_lists_every_example() -> None:
     page = (EXAMPLES / "README.md").read_text("utf-8")
     listed = re.findall(r"^\| \[(\w+)\.py\]\((\w+)\.py\)", page, flags=re.MULTILINE)
     assert sorted(listed) == [(file.stem, file.stem) for file in sorted(EXAMPLES.glob("*.py"))]
-    # `my_agent` needs nothing, and runs in `test_evaluate.py` and `test_testing.py`.
-    assert {name for name, _ in listed} == {*NEEDS, "my_agent"}
+    # `my_agent` runs in `test_evaluate.py` and `test_testing.py`, the other two above.
+    others = {"my_agent", "costs_and_vectors", "clone_behaviour"}
+    assert {name for name, _ in listed} == {*NEEDS, *others}
+
+
+def test_a_constraint_is_kept_and_weights_move_what_is_learned(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    load("costs_and_vectors").main(["--steps", "40000"])
+    printed = capsys.readouterr().out
+    lost, crashes = figures(printed, "lost per decision"), figures(printed, "crashes per decision")
+    limit = 0.16
+    assert lost["constrained"] < 1.1 * limit < lost["weight_0"]
+    assert crashes["weight_1"] < 0.8 * crashes["weight_0"] < crashes["random"]
+    (price,) = re.findall(r"price (\d+\.\d+)", printed)
+    assert 0.01 < float(price) < 100
+
+
+def test_behaviour_is_cloned_from_a_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = load_scenario("smoke")
+    prophet = make("prophet", scenario)
+    assert isinstance(prophet, Agent)
+    workloads = [draw_workload(scenario, k) for k in range(40)]
+    episodes = record_agent(prophet, scenario, workloads, 0, "single")
+    facts = {"agent": "prophet", "split": "train"}
+    steps = write_dataset(tmp_path / "data", scenario, "single", episodes, facts)
+    load("clone_behaviour").main([str(tmp_path / "data"), "--passes", "20"])
+    printed = capsys.readouterr().out
+    assert f"cloned {steps} decisions of prophet on train workloads" in printed
+    utility = figures(printed, "utility per task")
+    assert utility["clone"] > utility["random"] + 0.4

@@ -27,14 +27,8 @@ PACKAGES = {
     ],
     "agents": [
         *({"checkpoint", "own_files", "streams"}, {"base"}, {"own_code"}),
-        *(
-            {"play", "registry"},
-            {"heuristics", "pretrained"},
-            {"networks"},
-            {"policy_agent"},
-            {"training"},
-            {"on_tianshou"},
-        ),
+        *({"play", "registry"}, {"heuristics", "pretrained", "recording"}, {"networks"}),
+        *({"policy_agent"}, {"training"}, {"on_tianshou"}),
         {"outcome", "policy_gradient", "soft_actor_critic", "value_based"},
         {"centralised", "independent", "published_diffusion"},
         {"planning", "references"},

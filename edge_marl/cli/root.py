@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from edge_marl.cli import data, leaderboard, scenarios, season
+from edge_marl.cli import leaderboard, scenarios, season
 from edge_marl.cli.bench import bench
+from edge_marl.cli.data import recordings
+from edge_marl.cli.data.dataset import dataset
 from edge_marl.cli.evaluate import evaluate
 from edge_marl.cli.lists import agents, suites
 from edge_marl.cli.report import report
@@ -42,14 +44,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(run, report, reproduce, suites, train, evaluate, robustness),
+    *(run, report, reproduce, suites, train, evaluate, dataset, robustness),
     *(submit, verify, serve, backend, bench),
 ):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (
     (scenarios.app, "scenarios"),
     (agents, "agents"),
-    (data.app, "data"),
+    (recordings.app, "data"),
     (season.app, "season"),
     (leaderboard.app, "leaderboard"),
 ):

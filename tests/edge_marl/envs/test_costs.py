@@ -84,7 +84,7 @@ def assert_adds_up(
     assert parts["price"] == pytest.approx(-costs["price"], rel=1e-12)
     assert parts["crash"] == pytest.approx(fsum(log.rewards[status == k.REFUSED]), rel=1e-12)
     fined = int(np.isin(status, (k.DROPPED, k.DENIED)).sum())
-    assert parts["lost"] == -scenario.overload.penalty * fined
+    assert parts["lost"] == pytest.approx(-scenario.overload.penalty * fined, rel=1e-12)
     total = fsum(parts.values())
     assert total == pytest.approx(found["utility"], abs=1e-9 * fsum(map(abs, parts.values())))
 

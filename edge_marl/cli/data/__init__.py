@@ -1,0 +1,1 @@
+"""The commands of data: recordings that are replayed, and episodes to learn from offline."""
