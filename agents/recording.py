@@ -59,13 +59,15 @@ class Recorded:
     @property
     def own_rewards(self) -> npt.NDArray[np.float64]:
         """(T + 1, (G)) what was paid for own dispatches; 0 of the reset."""
-        return self.parts.sum(-1)
+        own: npt.NDArray[np.float64] = self.parts.sum(-1)
+        return own
 
     @property
     def rewards(self) -> npt.NDArray[np.float64]:
         """(T,) the reward; of a game the team's, the mean over gateways."""
         own = self.own_rewards[1:]
-        return own if own.ndim == 1 else own.sum(-1) / own.shape[-1]
+        team: npt.NDArray[np.float64] = own if own.ndim == 1 else own.sum(-1) / own.shape[-1]
+        return team
 
 
 class Recorder:
@@ -211,24 +213,24 @@ def _environment(scenario: Scenario) -> Any:
     if find_release(scenario.label, scenario.digest) is None:
         return None
     release, world = split_label(scenario.label)
-    place = {"scenario": release} | ({} if world is None else {"world": world})
+    place: dict[str, Any] = {"scenario": release} | ({} if world is None else {"world": world})
     return gym.make("EdgeAIGC-v0", action_mask="observation", **place).spec
 
 
 def _spaces(scenario: Scenario, api: Api) -> tuple[gym_spaces.Dict, gym_spaces.Space[Any]]:
     """Return the spaces of observations, with the mask in them, and of actions."""
-    if api == "single":
-        seen = spaces.observation_space(scenario, "observation")
-        return gym_spaces.Dict(dict(seen.items())), spaces.action_space(scenario)
-    count, choices = scenario.gateways.count, scenario.num_actions + 1
-    vector = spaces.gateway_observation_space(scenario, "info").shape or ()
-    seen = gym_spaces.Dict(
-        {
-            "observation": gym_spaces.Box(0.0, 1.0, (count, *vector), np.float32),
-            "action_mask": gym_spaces.Box(0, 1, (count, choices), np.int8),
-        }
-    )
-    return seen, gym_spaces.MultiDiscrete([choices] * count)
+    size = spaces.observation_space(scenario, "info").shape or ()
+    gateways: tuple[int, ...] = ()
+    choices = scenario.num_actions
+    actions: gym_spaces.Space[Any] = spaces.action_space(scenario)
+    if api == "parallel":
+        gateways, choices = (scenario.gateways.count,), choices + 1
+        actions = gym_spaces.MultiDiscrete([choices] * scenario.gateways.count)
+    seen = {
+        "observation": gym_spaces.Box(0.0, 1.0, (*gateways, *size), np.float32),
+        "action_mask": gym_spaces.Box(0, 1, (*gateways, choices), np.int8),
+    }
+    return gym_spaces.Dict(seen), actions
 
 
 def _arrays(episode: Recorded) -> dict[str, Any]:

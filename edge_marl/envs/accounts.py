@@ -70,8 +70,8 @@ class Book(NamedTuple):
     decides: Ints
     """(E, G) the task that each decides on, or NOWHERE."""
     unsettled: Ints
-    """(E, N) in the first `count`: tasks that were sent, whose fate is open."""
-    count: Ints
+    """(E, N) in the first `open`: tasks that were sent, whose fate is open."""
+    open: Ints
     """(E,)."""
     costs: Floats
     """(E, G, 5), as `COSTS`."""
@@ -99,7 +99,7 @@ class Accounts:
             steps=np.zeros(rows, dtype=np.bool_),
             decides=np.full((rows, seats), k.NOWHERE),
             unsettled=np.zeros((rows, 0), dtype=np.int64),
-            count=np.zeros(rows, dtype=np.int64),
+            open=np.zeros(rows, dtype=np.int64),
             costs=self.costs,
             parts=self.parts,
         )
@@ -115,7 +115,7 @@ class Accounts:
                 back = back + w.details[row, : len(tasks), k.RETURN]
             sent = np.equal(tasks[:, k.STATUS], k.ADMITTED)
             unsettled = np.flatnonzero(sent & (back > w.episode[row, k.CLOCK]))
-            self._book.count[row] = len(unsettled)
+            self._book.open[row] = len(unsettled)
             self._book.unsettled[row, : len(unsettled)] = unsettled
 
     def _make_room(self, tasks: int) -> None:
@@ -196,7 +196,7 @@ def is_late(w: k.World, e: int, task: int, back: int) -> bool:
 def note_fates(w: k.World, book: Book, e: int, in_game: bool) -> None:
     """Write which tasks were lost by now, and which came back late; keep those that are open."""
     kept = 0
-    for at in range(book.count[e]):
+    for at in range(book.open[e]):
         task = book.unsettled[e, at]
         seat = w.tasks[e, task, k.GATEWAY] if in_game else 0
         back = w.tasks[e, task, k.END]
@@ -209,7 +209,7 @@ def note_fates(w: k.World, book: Book, e: int, in_game: bool) -> None:
             kept += 1
         elif len(w.details) > 0 and is_late(w, e, task, back):
             book.costs[e, seat, LATE] += 1.0
-    book.count[e] = kept
+    book.open[e] = kept
 
 
 @part
@@ -246,8 +246,8 @@ def note_decision(w: k.World, book: Book, e: int, seat: int) -> None:
         costs[PRICE] = -paid
         parts[OF_PRICE] = paid
     else:
-        book.unsettled[e, book.count[e]] = task
-        book.count[e] += 1
+        book.unsettled[e, book.open[e]] = task
+        book.open[e] += 1
         if len(w.details) == 0:
             parts[OF_UTILITY] = paid
         else:

@@ -264,7 +264,7 @@ class EdgeAIGCVectorEnv(ManyEpisodes, VectorEnv[Any, npt.NDArray[np.int64], npt.
         return self._infos_with(self._masks())
 
     def _infos_with(self, masks: npt.NDArray[np.int8]) -> dict[str, Any]:
-        infos = {
+        infos: dict[str, Any] = {
             "action_mask": masks,
             "_action_mask": self._every_row,
             "agent_index": self._simulator.viewers.copy(),

@@ -50,11 +50,13 @@ def dataset(
     ] = None,
     transfer: Transfer = False,
 ) -> None:
-    """Write a policy's episodes, masks and costs included, as a data set of Minari's.
+    """Write a policy's episodes, with masks and costs, as a Minari data set.
 
-    An agent plays training workloads. A submission's recorded decisions are of test workloads: they
-    have to be asked for by `--split test`, and what learns from them has seen the test. To have its
-    policy play training workloads, give `--checkpoint SUBMISSION/policy/seed-0`.
+    A submission's decisions are of test workloads: ask for them by `--split test`.
+
+    To have its policy play others, give `--checkpoint SUBMISSION/policy/seed-0`.
+
+    For example: `edge-marl dataset --scenario smoke --agent prophet --out data/prophet`
     """
     from edge_marl.agents.recording import write_dataset
 

@@ -247,7 +247,7 @@ def test_costs_go_on_from_a_state() -> None:
     twin = env.clone()
     _, info = other.restore_state(state)
     assert not any(info["costs"].values())
-    told = [[], [], []]
+    told: list[list[Any]] = [[], [], []]
     for action in Choices(5)(np.ones((60, scenario.num_actions), np.int8)):
         for each, heard in zip((env, twin, other), told, strict=True):
             _, reward, *_, info = each.step(action)
