@@ -119,6 +119,7 @@ class Facts(Section):
         sections = (self.network, self.residency, self.cloud, self.outages)
         return bool(
             isinstance(self.servers, DeviceServers)
+            or (isinstance(self.servers, GivenServers) and self.servers.slowdown)
             or any(sections)
             or self.gateways.neighbourhood
             or self.telemetry.period_ms
@@ -205,6 +206,8 @@ class Facts(Section):
         if isinstance(self.servers, DeviceServers):
             devices = [device.slowdown for device in self.servers.devices]
             models = [model.slowdown for model in self.servers.models]
+        elif isinstance(self.servers, GivenServers) and self.servers.slowdown:
+            models = [factor for row in self.servers.slowdown for factor in row]
         if self.cloud:
             devices.append(self.cloud.slowdown)
         return max(1, round(1000 * max(devices) * max(models)))

@@ -50,6 +50,8 @@ class GivenServers(Section):
     """Quality of each (server, service, task type)."""
     curve: tuple[tuple[tuple[Coordinate, Quality, Coordinate, Quality], ...], ...]
     """Quality over steps of each (server, service): ax, ay, bx, by, with bx > ax."""
+    slowdown: tuple[tuple[Factor, ...], ...] = ()
+    """Run time of each (server, service) against that of `tasks.run_time_minutes`; empty is 1."""
 
     @property
     def world(self) -> int:
@@ -75,6 +77,11 @@ class GivenServers(Section):
             )
         if {len(server) for server in (*self.baseline, *self.curve)} != {self.services}:
             raise ValueError("each server needs the same number of services in baseline and curve")
+        if self.slowdown and [len(row) for row in self.slowdown] != [self.services] * self.count:
+            raise ValueError(
+                f"slowdown: give each of {self.count} servers one number for each of "
+                f"{self.services} services, or leave it out"
+            )
         if self.services == 0 or len({len(kinds) for row in self.baseline for kinds in row}) != 1:
             raise ValueError("each service needs one baseline per task type, and at least one")
         for row in self.curve:

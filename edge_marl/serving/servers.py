@@ -11,7 +11,7 @@ import numpy as np
 from edge_marl.errors import ServingError
 from edge_marl.kernel.world import Ints
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.servers import DeviceServers
+from edge_marl.scenario.servers import DeviceServers, GivenServers
 from edge_marl.serving.config import Backend, Config
 from edge_marl.workload.topology import Topology, draw_topology
 
@@ -98,12 +98,16 @@ def _capacity_of(backend: Backend, scenario: Scenario) -> int:
 
 
 def _slowdowns(config: Config, scenario: Scenario) -> Ints:
-    """Run times against the reference, (S, V) in thousandths."""
-    model = [1.0] * scenario.num_services
-    if isinstance(scenario.servers, DeviceServers):
-        model = [one.slowdown for one in scenario.servers.models]
-    rows = [[round(NOMINAL * one.slowdown * own) for own in model] for one in config.backends]
-    return np.maximum(1, np.array(rows, dtype=np.int64))
+    """Run times against the reference, (S, V) in thousandths; the cloud's models are server 0's."""
+    servers = scenario.servers
+    models = np.ones((len(config.backends), scenario.num_services))
+    if isinstance(servers, DeviceServers):
+        models[:] = [one.slowdown for one in servers.models]
+    elif isinstance(servers, GivenServers) and servers.slowdown:
+        models[:] = servers.slowdown[0]
+        models[: servers.count] = servers.slowdown
+    own = np.array([[one.slowdown] for one in config.backends])
+    return np.maximum(1, np.rint(NOMINAL * own * models)).astype(np.int64)
 
 
 def _energy(config: Config, scenario: Scenario) -> Ints:

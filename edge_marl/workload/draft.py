@@ -16,7 +16,7 @@ from edge_marl.kernel.world import (
     NUM_TASK_FIELDS,
 )
 from edge_marl.scenario import Scenario
-from edge_marl.scenario.servers import DeviceServers
+from edge_marl.scenario.servers import DeviceServers, GivenServers
 from edge_marl.workload.topology import Topology, draw_topology
 from edge_marl.workload.workload import Workload
 
@@ -206,10 +206,11 @@ def _shapes(scenario: Scenario, num_tasks: int, num_outages: int, num_sleeps: in
         shapes["weights"] = (num_tasks,)
     if scenario.outages:
         shapes["outages"] = (num_outages, NUM_OUTAGE_COLUMNS)
-    devices = isinstance(scenario.servers, DeviceServers)
+    servers = scenario.servers
+    devices = isinstance(servers, DeviceServers)
     if devices:
         shapes |= {"hosted": (s, v), "energy": (s, v)}
-    if devices or scenario.cloud:
+    if devices or scenario.cloud or (isinstance(servers, GivenServers) and servers.slowdown):
         shapes["slowdown"] = (s, v)
     if scenario.residency:
         shapes |= {"memory": (s,), "model_memory": (v,)}

@@ -74,7 +74,10 @@ CLASS_BEGINS, CLASS_WEIGHTS = range(101, 105, 2)
 
 # Sleeps of gateways, all floats: share of the time, means of the time awake and of a sleep (ms).
 ASLEEP_SHARE, AWAKE_MS, ASLEEP_MS = range(105, 108)
-NUM_ENTRIES = 108
+
+# Table of servers that are the same in each episode: slowdown; none where all have the reference's.
+OWN_SLOWDOWN = 108
+NUM_ENTRIES = 110
 
 
 @part

@@ -84,9 +84,11 @@ def copy_servers(recipe: Ints, draft: Ints) -> None:
         values = table(recipe, source)
         for k in range(len(values)):
             draft[draft[target] + k] = values[k]
-    if recipe[r.CLOUD] == 1:
+    if draft[SLOWDOWN_AT] > 0:
+        slowdowns = table(recipe, r.OWN_SLOWDOWN)
         for place in range(recipe[r.SERVERS] * recipe[r.SERVICES]):
-            draft[draft[SLOWDOWN_AT] + place] = NOMINAL
+            own = slowdowns[place] if len(slowdowns) > 0 else NOMINAL
+            draft[draft[SLOWDOWN_AT] + place] = own
 
 
 @part

@@ -212,6 +212,9 @@ def _of_servers(scenario: Scenario) -> Entries:
         own = draw_topology(scenario)
         entries |= {r.OWN_CAPACITY: own.capacity, r.OWN_BASELINE: own.baseline}
         entries |= {r.OWN_CURVE: own.curve}
+        if own.slowdown is not None:
+            entries[r.OWN_SLOWDOWN] = own.slowdown
+            factors = [float(factor) for factor in own.slowdown[0] / NOMINAL]
     if cloud:
         entries[r.CLOUD_SLOWDOWN] = _slowdowns(cloud.slowdown * factor for factor in factors)
     return entries

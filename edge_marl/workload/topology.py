@@ -158,6 +158,7 @@ def draw_topology(scenario: Scenario) -> Topology:
             capacity=np.array(servers.capacity, dtype=np.int64),
             baseline=np.array(servers.baseline, dtype=np.float64),
             curve=np.array(servers.curve, dtype=np.float64),
+            slowdown=_slowdowns(servers),
         )
     if isinstance(servers, DeviceServers):
         raise WorkloadError(
@@ -167,6 +168,14 @@ def draw_topology(scenario: Scenario) -> Topology:
     if servers.law == "adsac":
         return _draw_adsac(servers, scenario.num_types)
     return _draw_agod(servers, scenario.num_types)
+
+
+def _slowdowns(servers: GivenServers) -> npt.NDArray[np.int64] | None:
+    """Return what servers that are written out say of their run times, in thousandths."""
+    if not servers.slowdown:
+        return None
+    rows = [[max(1, round(1000 * factor)) for factor in row] for row in servers.slowdown]
+    return np.array(rows, dtype=np.int64)
 
 
 def offered_load(scenario: Scenario) -> float:
@@ -189,7 +198,9 @@ def _mean_server(scenario: Scenario) -> tuple[float, float]:
     """Mean capacity of an edge server, and mean slowdown of the models that one may have."""
     servers = scenario.servers
     if not isinstance(servers, DeviceServers):
-        return float(draw_topology(scenario).capacity.mean()), 1.0
+        own = draw_topology(scenario)
+        slowdown = 1.0 if own.slowdown is None else float(own.slowdown.mean()) / 1000
+        return float(own.capacity.mean()), slowdown
     capacity = slowdown = 0.0
     for device in servers.devices:
         models = [

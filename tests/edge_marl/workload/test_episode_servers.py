@@ -9,11 +9,16 @@ import pytest
 from scipy import stats
 
 from edge_marl import Topology, draw_topology, load_scenario
+from edge_marl.draw import draw_workload
 from edge_marl.errors import WorkloadError
-from edge_marl.scenario import Scenario
+from edge_marl.kernel import world as k
+from edge_marl.scenario import Scenario, parse_scenario
+from edge_marl.scenario.writing import as_toml
+from edge_marl.simulator import Simulator
 from edge_marl.workload.sampling import SERVER_PLACE_STREAM, Streams
 from edge_marl.workload.topology import offered_load
 from tests.edge_marl.workload.pieces import draw_gateway_places, draw_places, draw_topology_of
+from tests.worlds.by_hand import make_world
 from tests.worlds.every_part import FULL, OFF, world
 
 LEAST = 0.001
@@ -244,3 +249,32 @@ def test_offered_load_is_the_mean_over_episodes(change: dict[str, Any]) -> None:
         slowdown.append(((hosted * slow).sum(axis=1) / hosted.sum(axis=1)).mean())
     expected = 0.5 * stages * work * np.mean(slowdown) / (12 * np.mean(capacity))
     assert offered_load(scenario) == pytest.approx(expected, rel=0.02)
+
+
+SLOW = ((1.0, 2.5), (0.5, 1.25))
+
+
+@pytest.mark.parametrize("cloud", [None, {"price_per_step": 0.0, "slowdown": 3.0}])
+def test_servers_that_are_written_out_have_their_own_speeds(cloud: dict[str, float] | None) -> None:
+    facts = make_world([[[0.5], [0.5]]] * 2, [900, 900]).model_dump()
+    facts["servers"]["slowdown"] = SLOW
+    scenario = Scenario.model_validate(facts | {"cloud": cloud})
+    assert scenario.extended
+    assert scenario.max_slowdown == (7500 if cloud else 2500)
+    workload = draw_workload(scenario, 0)
+    assert workload.topology.slowdown is not None
+    rows = [[1000, 2500], [500, 1250]] + ([[3000, 7500]] if cloud else [])
+    assert workload.topology.slowdown.tolist() == rows
+    simulator = Simulator(scenario)
+    simulator.load(0, workload)
+    run_time = workload.tasks[0, 1]
+    simulator.step_row(0, 1)
+    assert simulator.log(0).tasks[0, k.END] == workload.tasks[0, 0] + math.ceil(2.5 * run_time)
+    assert parse_scenario(as_toml(scenario), "mine.toml").digest == scenario.digest
+
+
+def test_each_server_says_all_of_its_speeds_or_none_does() -> None:
+    facts = make_world([[[0.5], [0.5]]] * 2, [900, 900]).model_dump()
+    facts["servers"]["slowdown"] = SLOW[:1]
+    with pytest.raises(ValueError, match="give each of 2 servers one number for each of 2 services"):
+        Scenario.model_validate(facts)
