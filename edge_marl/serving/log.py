@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -33,7 +34,7 @@ from edge_marl.serving.world import Choice, Request
 from edge_marl.workload import Workload
 from edge_marl.workload.topology import Topology
 
-__all__ = ["EventLog", "History", "read_logs"]
+__all__ = ["EventLog", "Fate", "History", "read_logs"]
 
 LONGEST = 2**26
 """Bytes of a line: that of the largest topology."""
@@ -79,9 +80,9 @@ class Sent(Section):
     event: Literal["send"] = "send"
     t: Time
     id: int
-    server: int
-    service: int
-    steps: int
+    server: Annotated[int, Field(ge=0, lt=2**20)]
+    service: Annotated[int, Field(ge=0, lt=64)]
+    steps: Annotated[int, Field(ge=1, lt=2**31)]
     by: str
     """`policy`, or why the default action was taken."""
     utility: float
@@ -196,6 +197,15 @@ def _cut_torn_line(path: Path) -> None:
         file.truncate(0)
 
 
+class Fate(NamedTuple):
+    """What became of a request."""
+
+    sent: Sent | None = None
+    """Where it was sent, the last time if there were several; None: nowhere."""
+    ended: Ended | None = None
+    """None: the log ends before it."""
+
+
 @dataclass(frozen=True, eq=False)
 class History:
     """Requests that were served, of all gateways, in order of arrival."""
@@ -204,8 +214,15 @@ class History:
     """The servers, as the last run has them."""
     arrived: tuple[tuple[int, int, Arrived], ...]
     """Time since the first request (ms), gateway and what was asked for."""
-    outcomes: dict[Outcome, int]
-    """How many ended how."""
+    fates: tuple[Fate, ...]
+    """What became of each."""
+    downs: int
+    """How often a server went down."""
+
+    @property
+    def outcomes(self) -> dict[Outcome, int]:
+        """How many ended how."""
+        return dict(Counter(fate.ended.outcome for fate in self.fates if fate.ended))
 
     def workload(self, scenario: Scenario, start_s: float = 0.0) -> Workload:
         """Return what was asked for as a workload, as much as an episode of a scenario holds.
@@ -269,25 +286,38 @@ def read_logs(paths: Sequence[Path]) -> History:
         ServingError: a file cannot be read, or a line is none of a log's, or there is no request.
     """
     arrived: list[tuple[int, int, Arrived]] = []
-    outcomes: dict[Outcome, int] = {}
+    fates: list[Fate] = []
+    downs = 0
     begin: Begin | None = None
     for path in paths:
         begin = None
+        places: dict[int, int] = {}  # of the requests of a run in the list, by number
         for number, event in _events(path):
             if isinstance(event, Begin):
-                begin = event
+                begin, places = event, {}
             elif begin is None:
                 raise ServingError(f"{path}, line {number}: '{event.event}' before any 'begin'")
             elif isinstance(event, Arrived):
+                places[event.id] = len(arrived)
                 arrived.append((begin.started_ms + event.t, begin.gateway, event))
-            elif isinstance(event, Ended):
-                outcomes[event.outcome] = outcomes.get(event.outcome, 0) + 1
+                fates.append(Fate())
+            elif isinstance(event, Sent | Ended) and event.id in places:
+                fate = fates[places[event.id]]
+                fates[places[event.id]] = (
+                    Fate(event, fate.ended) if isinstance(event, Sent) else Fate(fate.sent, event)
+                )
+            elif isinstance(event, Server):
+                downs += event.event == "down"
     if not arrived or begin is None:
         raise ServingError(f"{', '.join(map(str, paths))}: holds no request")
-    arrived.sort(key=lambda row: row[:2])
-    first = arrived[0][0]
-    moved = tuple((time_ms - first, gateway, asked) for time_ms, gateway, asked in arrived)
-    return History(_topology(begin), moved, outcomes)
+    order = sorted(range(len(arrived)), key=lambda place: arrived[place][:2])
+    first = arrived[order[0]][0]
+    return History(
+        topology=_topology(begin),
+        arrived=tuple((arrived[k][0] - first, *arrived[k][1:]) for k in order),
+        fates=tuple(fates[k] for k in order),
+        downs=downs,
+    )
 
 
 def _events(path: Path) -> Iterator[tuple[int, Event]]:

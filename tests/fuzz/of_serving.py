@@ -11,6 +11,7 @@ from edge_marl.draw import draw_workload
 from edge_marl.scenario import Scenario
 from edge_marl.serving.config import Config, load_config
 from edge_marl.serving.log import EventLog, History, read_logs
+from edge_marl.serving.replay import as_measured, as_simulated, beside, fitting
 from edge_marl.serving.servers import topology_of
 from edge_marl.serving.world import Choice, Request
 from tests.fuzz.mutators import change
@@ -67,6 +68,8 @@ def make_again(history: History) -> None:
     """Make of a log what others read."""
     history.trace(SMOKE)
     history.workload(SMOKE)
+    part = fitting(history, SMOKE)
+    beside(as_measured(part), as_simulated(part, SMOKE))
 
 
 ENTRIES = (

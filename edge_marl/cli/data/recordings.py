@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edge_marl.console import problems, results
+from edge_marl.console import print_rows, problems, results
 from edge_marl.data.dataset import DataFile
 from edge_marl.errors import DataError
+
+if TYPE_CHECKING:
+    from edge_marl.scenario import Scenario
+    from edge_marl.serving.log import History
 
 __all__ = ["app"]
 
@@ -103,6 +107,9 @@ def served(
     start_s: Annotated[
         float, typer.Option(min=0, help="Where the workload begins, after the first request.")
     ] = 0.0,
+    beside: Annotated[
+        bool, typer.Option("--beside", help="Show what the simulator makes of the same decisions.")
+    ] = False,
 ) -> None:
     """Make a workload, or a trace, of what gateways served; several logs are several gateways'."""
     from edge_marl.errors import ServingError
@@ -117,6 +124,18 @@ def served(
         write_file(csv, history.trace(world_of), ServingError)
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(history.outcomes.items()))
     typer.echo(f"{len(history.arrived)} requests: {outcomes or 'none is over'}")
+    if beside:
+        _show_beside(history, world_of)
+
+
+def _show_beside(history: History, scenario: Scenario) -> None:
+    """Print what was measured beside what is simulated."""
+    from edge_marl.serving.replay import as_measured, as_simulated, beside, fitting
+
+    part = fitting(history, scenario)
+    table = beside(as_measured(part), as_simulated(part, scenario))
+    typer.echo(table.title)
+    print_rows(table.rows)
 
 
 def _progress(files: Iterable[DataFile]) -> Iterable[DataFile]:

@@ -276,5 +276,7 @@ def test_servers_that_are_written_out_have_their_own_speeds(cloud: dict[str, flo
 def test_each_server_says_all_of_its_speeds_or_none_does() -> None:
     facts = make_world([[[0.5], [0.5]]] * 2, [900, 900]).model_dump()
     facts["servers"]["slowdown"] = SLOW[:1]
-    with pytest.raises(ValueError, match="give each of 2 servers one number for each of 2 services"):
+    with pytest.raises(
+        ValueError, match="give each of 2 servers one number for each of 2 services"
+    ):
         Scenario.model_validate(facts)
