@@ -8,10 +8,13 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.client import HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Semaphore, Thread
+from urllib.error import HTTPError, URLError
 
 import numpy as np
 import pytest
@@ -24,11 +27,19 @@ from edge_marl.workload import load_workload
 pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
 
 
+HELD = 120
+"""Demand of requests that are not answered before `let_go` is set."""
+let_go, held = Event(), Semaphore(0)
+
+
 class Always(BaseHTTPRequestHandler):
-    """A backend that answers everything."""
+    """A backend that answers everything, if not at once."""
 
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if body and json.loads(body)["steps"] == HELD:
+            held.release()
+            let_go.wait(60)
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -42,7 +53,8 @@ class Always(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def config(tmp_path: Path) -> Iterator[Path]:
-    server = HTTPServer(("127.0.0.1", 0), Always)
+    let_go.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Always)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     path = tmp_path / "serve.toml"
@@ -56,6 +68,7 @@ def config(tmp_path: Path) -> Iterator[Path]:
         "utf-8",
     )
     yield path
+    let_go.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -81,15 +94,33 @@ def ask(url: str, demand: int) -> int:
         return int(answer.status)
 
 
-def test_what_was_served_survives_a_kill_and_the_log_goes_on(config: Path, tmp_path: Path) -> None:
+def is_well(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=30) as answer:
+            return bool(answer.status == 200)
+    except HTTPError:
+        return False
+
+
+def test_what_was_served_survives_a_kill_and_the_log_goes_on(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from edge_marl.cli import app
     from edge_marl.console import run_app
 
     log = tmp_path / "served.jsonl"
     with started(config, log) as (process, url):
         assert ask(url, 100) == 200
-        process.send_signal(signal.SIGKILL)
-    assert [asked.demand for _, _, asked in read_logs([log]).arrived] == [100]
+        with ThreadPoolExecutor(1) as pool:
+            under_way = pool.submit(ask, url, HELD)
+            assert held.acquire(timeout=60)
+            process.send_signal(signal.SIGKILL)
+            assert isinstance(under_way.exception(60), URLError | OSError | HTTPException)
+    killed = read_logs([log])
+    assert [asked.demand for _, _, asked in killed.arrived] == [100, HELD]
+    assert [fate.sent is not None for fate in killed.fates] == [True, True]
+    assert killed.outcomes == {"served": 1}
+    let_go.set()
     with log.open("a", encoding="utf-8") as file:
         file.write('{"event": "requ')  # as a kill in the midst of a write leaves it
     with started(config, log) as (process, url):
@@ -97,15 +128,39 @@ def test_what_was_served_survives_a_kill_and_the_log_goes_on(config: Path, tmp_p
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     history = read_logs([log])
-    assert [asked.demand for _, _, asked in history.arrived] == [100, 110]
+    assert [asked.demand for _, _, asked in history.arrived] == [100, HELD, 110]
     made = tmp_path / "served.npz"
-    told = ("data", "served", log, "--scenario", "smoke", "--workload", made)
+    told = ("data", "served", log, "--scenario", "smoke", "--workload", made, "--beside")
     with pytest.raises(SystemExit) as end:
         run_app(app, list(map(str, told)))
     assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert "3 requests: 2 served" in shown
+    assert [line.split() for line in shown.splitlines() if "served (%)" in line] == [
+        ["served", "(%)", "66.7", "100.0"]
+    ]
     smoke = load_scenario("smoke")
     assert load_workload(made).digest == history.workload(smoke).digest
-    assert np.array_equal(load_workload(made).tasks[:, 2], [100, 110])
+    assert np.array_equal(load_workload(made).tasks[:, 2], [100, HELD, 110])
+
+
+def test_a_signal_to_stop_under_load_loses_nothing(config: Path, tmp_path: Path) -> None:
+    log = tmp_path / "served.jsonl"
+    with started(config, log) as (process, url), ThreadPoolExecutor(8) as pool:
+        under_way = [pool.submit(ask, url, HELD) for _ in range(8)]
+        for _ in under_way:
+            assert held.acquire(timeout=60)
+        process.send_signal(signal.SIGTERM)
+        while is_well(url):
+            pass
+        with pytest.raises(HTTPError, match="503"):
+            ask(url, 100)
+        let_go.set()
+        assert [one.result(60) for one in under_way] == [200] * 8
+        assert process.wait(60) == 0
+    history = read_logs([log])
+    assert history.outcomes == {"served": 8}
+    assert '"event":"stop"' in log.read_text("utf-8").splitlines()[-1]
 
 
 @pytest.mark.parametrize(
