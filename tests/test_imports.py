@@ -34,7 +34,8 @@ PACKAGES = {
         {"planning", "references"},
     ],
     "benchmarks": [
-        *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"speed"}, {"robustness"}),
+        *({"suites"}, {"plan"}, {"records"}, {"run", "report"}, {"speed"}),
+        {"robustness", "calibration"},
         {"release", "study", "measure"},
     ],
     "leaderboards": [{"submission"}, {"policies"}, {"verification", "boards"}],

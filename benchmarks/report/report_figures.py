@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Drawing", "draw_aggregate", "draw_all", "draw_generalisation"]
+__all__ = ["Drawing", "draw_aggregate", "draw_all", "draw_generalisation", "to_svg"]
 
 MOST_LINES = 8
 """Lines that one pair of axes can hold; more get a panel each, the others in grey behind."""
@@ -82,7 +82,7 @@ def draw_aggregate(over: Aggregate) -> list[Drawing]:
         "single scenarios."
     )
     with canvas():
-        return [Drawing("scores", "Scores", caption, _to_svg(figure, file_part(over.label)))]
+        return [Drawing("scores", "Scores", caption, to_svg(figure, file_part(over.label)))]
 
 
 def draw_generalisation(over: Generalisation) -> list[Drawing]:
@@ -95,7 +95,7 @@ def draw_generalisation(over: Generalisation) -> list[Drawing]:
     with canvas():
         figure = _moved(over, shown)
         return [
-            Drawing("moved", "On the test sets", caption, _to_svg(figure, file_part(over.label)))
+            Drawing("moved", "On the test sets", caption, to_svg(figure, file_part(over.label)))
         ]
 
 
@@ -140,7 +140,7 @@ def _drawings(analysis: Analysis) -> Iterator[Drawing]:
         tail += f" {FEW_RUNS}: too few to show how often a run fails."
     with canvas():
         for name, title, caption, figure in _figures(analysis):
-            svg = _to_svg(figure, f"{name}-{analysis.table.scenario.digest[:8]}")
+            svg = to_svg(figure, f"{name}-{analysis.table.scenario.digest[:8]}")
             yield Drawing(name, title, caption + tail, svg)
 
 
@@ -357,7 +357,7 @@ def _load(rows: list[Row]) -> Figure:
     return figure
 
 
-def _to_svg(figure: Figure, name: str) -> str:
+def to_svg(figure: Figure, name: str) -> str:
     """Return a figure as an SVG element for a page, its ids apart from other figures'."""
     from matplotlib import rc_context
 

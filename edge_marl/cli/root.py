@@ -18,6 +18,7 @@ from edge_marl.cli.reproduce import reproduce
 from edge_marl.cli.robustness import robustness
 from edge_marl.cli.run import run
 from edge_marl.cli.serving.backend import backend
+from edge_marl.cli.serving.calibrate import calibrate
 from edge_marl.cli.serving.serve import serve
 from edge_marl.cli.submit import submit
 from edge_marl.cli.train import train
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 for command in (
     *(run, report, reproduce, suites, train, evaluate, dataset, robustness),
-    *(submit, verify, serve, backend, bench),
+    *(submit, verify, serve, backend, calibrate, bench),
 ):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (

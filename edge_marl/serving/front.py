@@ -206,6 +206,7 @@ class _Call:
                     "X-Edge-Marl-Server": backend.name,
                     "X-Edge-Marl-Model": model,
                     "X-Edge-Marl-Steps": str(sending.choice.steps),
+                    "X-Edge-Marl-Request": str(sending.number),
                 }
                 if self._asked.streams and found.status == 200:
                     await self._stream(found, told)

@@ -311,7 +311,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_table(
         raise RuntimeError("no font here")
 
     fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
-    monkeypatch.setattr(report_figures, "_to_svg", fail)
+    monkeypatch.setattr(report_figures, "to_svg", fail)
     make_report(tmp_path, show=False)
     for name in ("table.md", "table.csv", "report.json"):
         assert (tmp_path / name).stat().st_size
