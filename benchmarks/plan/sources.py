@@ -14,12 +14,13 @@ __all__ = ["agent_code", "code_digest", "code_now"]
 
 BESIDE = {
     *("agents", "benchmarks", "leaderboards"),  # found below `edge_marl` where it is installed
-    *("cli", "__main__.py", "console.py", "render.py", "testing.py"),
+    *("cli", "__main__.py", "console.py", "testing.py"),
 }
 """What lies beside the sources in the package: no result depends on it."""
 
-EVIDENCE = ("tiers", "evidence")
-"""Likewise what results are written to, tier after tier, while others are still played."""
+FOLDERS_BESIDE = {("tiers", "evidence"), ("envs", "render")}
+"""Likewise what results are written to, tier after tier, while others are still played; and what
+people are shown of an episode."""
 
 
 def agent_code(name: str) -> str:
@@ -82,7 +83,7 @@ def _sources() -> dict[str, Path]:
             for path in root.rglob("*"):
                 inside = path.relative_to(root)
                 # .json: the tiers' anchors and prices, and the presets of agents.
-                beside = inside.parts[0] in BESIDE or inside.parts[:2] == EVIDENCE
+                beside = inside.parts[0] in BESIDE or inside.parts[:2] in FOLDERS_BESIDE
                 if path.suffix in (".py", ".json") and not beside:
                     found[f"{package}/{inside.as_posix()}"] = path
     return found

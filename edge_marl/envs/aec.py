@@ -194,8 +194,9 @@ class EdgeAIGCAECEnv(AECEnv[str, Any, Any]):
         return self._game.metrics()
 
     def render(self) -> Any:
-        """Return the servers' load as text or as a picture, by render mode."""
+        """Return what there is to see, by render mode (`EdgeAIGCEnv.render`)."""
         return self._game.render()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Close the window, if there is one."""
+        self._game.close()

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from edge_marl.envs.arguments import check_options
 from edge_marl.envs.episodes import RowEpisodes, State
-from edge_marl.envs.render import draw_frame, write_text
+from edge_marl.envs.render import Window, draw_frame, scene_of, write_text
 from edge_marl.errors import ScenarioError
 from edge_marl.kernel.world import GOING_ON
 from edge_marl.metrics import episode_metrics
@@ -17,9 +17,10 @@ from edge_marl.scenario import Scenario
 from edge_marl.simulator import EpisodeLog, Simulator
 from edge_marl.workload import Workload
 
-__all__ = ["RENDER_MODES", "OneEpisode", "check_render_mode"]
+__all__ = ["RENDER_FPS", "RENDER_MODES", "OneEpisode"]
 
-RENDER_MODES = ("ansi", "rgb_array")
+RENDER_MODES = ("human", "rgb_array", "ansi")
+RENDER_FPS = 10
 
 
 def check_render_mode(mode: str | None) -> str | None:
@@ -41,6 +42,7 @@ class OneEpisode(ABC):
     scenario: Scenario
     render_mode: str | None
     _simulator: Simulator
+    _window: Window | None
     _episodes: RowEpisodes
 
     @abstractmethod
@@ -134,9 +136,31 @@ class OneEpisode(ABC):
         return episode_metrics(self.log())
 
     def render(self) -> Any:
-        """Return the servers' load as text or as a picture (uint8, H x W x 3), by render mode."""
+        """Return what there is to see as text or as a picture (uint8, H x W x 3), by render mode.
+
+        With "human" it is shown in a window, as by every reset and step, and None is returned.
+        """
+        self._episodes.check_row(0)
         if self.render_mode == "ansi":
-            return write_text(self.scenario, self.log())
+            return write_text(scene_of(self._simulator))
         if self.render_mode == "rgb_array":
-            return draw_frame(self.scenario, self.log())
+            return draw_frame(scene_of(self._simulator))
+        if self._window is not None and not self._window.closed:
+            self._window.show(draw_frame(scene_of(self._simulator)))
         return None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+
+    def _set_render_mode(self, mode: str | None) -> None:
+        """Take the render mode.
+
+        Raises:
+            ScenarioError: if there is no such mode.
+        """
+        self.render_mode = check_render_mode(mode)
+        self._window = None
+        if mode == "human":
+            self._window = Window(f"edge-marl: {self.scenario.label}", RENDER_FPS)

@@ -18,7 +18,7 @@ from edge_marl.envs import spaces
 from edge_marl.envs.accounts import Accounts, Cost, open_accounts, reward_space
 from edge_marl.envs.arguments import as_action, check_reward
 from edge_marl.envs.episodes import RowEpisodes, State
-from edge_marl.envs.one_episode import RENDER_MODES, OneEpisode
+from edge_marl.envs.one_episode import RENDER_FPS, RENDER_MODES, OneEpisode
 from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.kernel.world import GOING_ON, TERMINATED
 from edge_marl.scenario import Scenario, load_scenario
@@ -96,7 +96,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
             the parts of the local one, float64 (5,), in `reward_space(agent)`
             (`edge_marl.REWARD_PARTS`).
         action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
-        render_mode: None, "ansi" (text) or "rgb_array" (picture).
+        render_mode: None, "ansi" (text), "rgb_array" (picture) or "human" (window).
         cost: the one of `edge_marl.COSTS` that is `"cost"` in an agent's info, of its own tasks;
             all of them are in `"costs"` then. None counts none.
 
@@ -108,7 +108,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         "name": "edge_aigc_v0",
         "render_modes": list(RENDER_MODES),
         "is_parallelizable": True,
-        "render_fps": 10,
+        "render_fps": RENDER_FPS,
     }
 
     def __init__(
@@ -126,8 +126,7 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         self.scenario = game_scenario(scenario, world, gateways, slot_s, hold)
         self._reward = check_reward(reward, REWARDS)
         self._flat = action_mask == "info"
-        # Not checked: PettingZoo's own test asks every environment for "human".
-        self.render_mode = render_mode
+        self._set_render_mode(render_mode)
         self._simulator: GatewaySimulator = GatewaySimulator(self.scenario)
         self._accounts = open_accounts(self._simulator, cost, reward == "vector")
         self._episodes = RowEpisodes(self._simulator, self._accounts)
@@ -260,10 +259,9 @@ class EdgeAIGCParallelEnv(OneEpisode, ParallelEnv[str, Any, int]):
         self._episodes.check_row(0)
         return self._simulator.state(0)
 
-    def close(self) -> None:
-        """Nothing is open."""
-
     def _see(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        if self._window is not None:
+            self.render()
         seen, masks = self._simulator.seen.copy(), self._simulator.masks.copy()
         infos = {
             agent: {"action_mask": mask, "agent_index": index}

@@ -14,7 +14,7 @@ from edge_marl.envs import spaces
 from edge_marl.envs.accounts import Cost, open_accounts, reward_space
 from edge_marl.envs.arguments import as_action, check_reward
 from edge_marl.envs.episodes import RowEpisodes, State, check_single
-from edge_marl.envs.one_episode import RENDER_MODES, OneEpisode, check_render_mode
+from edge_marl.envs.one_episode import RENDER_FPS, RENDER_MODES, OneEpisode
 from edge_marl.errors import ActionError, EpisodeOverError
 from edge_marl.kernel.world import GOING_ON, TERMINATED, TRUNCATED
 from edge_marl.scenario import Scenario, load_scenario
@@ -42,7 +42,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         scenario: a tier's name, the path of a scenario file, or a `Scenario`; none in slots.
         world: another published world of the tier (`paper` has 0..9).
         action_mask: where the mask is: "info", or "observation" for a dict of vector and mask.
-        render_mode: None, "ansi" (text) or "rgb_array" (picture).
+        render_mode: None, "ansi" (text), "rgb_array" (picture) or "human" (window).
         reward: "scalar", or "vector" for its parts, float64 (5,), in `reward_space`
             (`edge_marl.REWARD_PARTS`).
         cost: the one of `edge_marl.COSTS` that is `info["cost"]`; all of them are in
@@ -53,7 +53,7 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
     """
 
     # Gymnasium declares this an instance variable: no ClassVar.
-    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 10}  # noqa: RUF012
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}  # noqa: RUF012
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         self._in_parts = check_reward(reward, ("scalar", "vector")) == "vector"
         self.observation_space = spaces.observation_space(self.scenario, action_mask)
         self.action_space = spaces.action_space(self.scenario)
-        self.render_mode = check_render_mode(render_mode)
+        self._set_render_mode(render_mode)
         self._simulator = Simulator(self.scenario)
         self._accounts = open_accounts(self._simulator, cost, self._in_parts)
         self._episodes = RowEpisodes(self._simulator, self._accounts)
         self.reward_space = reward_space(self._in_parts)
-        self._plain = self._flat and self._accounts is None
+        self._plain = self._flat and self._accounts is None and self._window is None
         self.layout = self._simulator.layout
         self._num_actions = self.scenario.num_actions
         self._gateways = spaces.indices_of(self.scenario)
@@ -106,9 +106,13 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         self._start(seed, options)
         if seed is not None:
             super().reset(seed=check_seed(seed))
+        if self._window is not None:
+            self.render()
         return self._see()
 
     def _go_on(self, state: State) -> tuple[Any, dict[str, Any]]:
+        if self._window is not None:
+            self.render()
         return self._see()
 
     def _see(self) -> tuple[Any, dict[str, Any]]:
@@ -167,6 +171,8 @@ class EdgeAIGCEnv(OneEpisode, gymnasium.Env[Any, Any]):
         if accounts is not None:
             accounts.after()
             reward = accounts.parts[0, 0].copy() if self._in_parts else reward
+        if self._window is not None:
+            self.render()
         observation, info = self._see()
         done = self._done[0]
         return observation, reward, done == TERMINATED, done == TRUNCATED, info

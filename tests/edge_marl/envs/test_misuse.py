@@ -19,14 +19,15 @@ from edge_marl.scenario import load_scenario
 SMOKE = load_scenario("smoke")
 
 
-def test_unknown_render_mode() -> None:
-    with pytest.raises(ScenarioError, match=r"'human': must be None or one of 'ansi', 'rgb_array'"):
-        EdgeAIGCEnv(scenario="smoke", render_mode="human")
+@pytest.mark.parametrize("make", [EdgeAIGCEnv, edge_aigc_v0.parallel_env, edge_aigc_v0.env])
+def test_unknown_render_mode(make: Any) -> None:
+    with pytest.raises(ScenarioError, match=r"'gif': must be None or one of 'human', 'rgb_array'"):
+        make(scenario="smoke", render_mode="gif")
 
 
 def test_gymnasium_knows_the_modes() -> None:
     env = gymnasium.make("EdgeAIGC-v0", scenario="smoke", render_mode="ansi")
-    assert env.metadata["render_modes"] == ["ansi", "rgb_array"]
+    assert env.metadata["render_modes"] == ["human", "rgb_array", "ansi"]
 
 
 def test_last_before_the_first_reset() -> None:
