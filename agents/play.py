@@ -6,7 +6,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,13 @@ __all__ = [
     "Gateways",
     "Played",
     "Rows",
+    "Seat",
     "gateway_seed",
     "open_rows",
     "play",
     "play_out",
-    "seat",
     "shown_to_gateways",
+    "take_seat",
 ]
 
 Decide = Callable[[npt.NDArray[np.float32], Mapping[str, Any]], npt.NDArray[np.int64]]
@@ -52,6 +53,23 @@ class Steps(Protocol):
 
     def step(self, actions: npt.NDArray[np.int64], /) -> tuple[Any, ...]:
         """Take a step in each."""
+
+
+class Decider(Protocol):
+    """Whose decisions are played."""
+
+    def error(self, reason: str, /) -> Exception:
+        """Return the error that says what is wrong with the latest decision."""
+
+
+class Seat(NamedTuple):
+    """An agent before the episodes that it is going to play."""
+
+    envs: Rows
+    agent: Decider
+    """Says what is wrong with its decisions."""
+    decide: Decide
+    """For all rows at once."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +111,7 @@ def play(
         AgentError: the agent's code raised, or it returned something else than one action per row.
     """
     envs = open_rows(scenario, len(workloads), api)
-    actions = play_out(envs, *seat(agent, envs, workloads, seed), workloads, progress)
+    actions = play_out(*take_seat(agent, envs, workloads, seed), workloads, progress)
     metrics = [envs.metrics(row) for row in range(len(workloads))]
     return Played(metrics, actions, envs.log(0))
 
@@ -111,10 +129,8 @@ def open_rows(scenario: Scenario, rows: int, api: Api, **more: Any) -> Rows:
     return kind(rows, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED, **more)
 
 
-def seat(
-    agent: Agent, envs: Rows, workloads: Sequence[Workload], seed: int
-) -> tuple[CheckedAgent | Gateways, Decide]:
-    """Return who says what was wrong with an agent's decisions, and what decides for all rows.
+def take_seat(agent: Agent, envs: Rows, workloads: Sequence[Workload], seed: int) -> Seat:
+    """Return an agent before the episodes of environments, none of which has begun.
 
     Args:
         agent: what decides; it is reset with `seed`.
@@ -128,13 +144,13 @@ def seat(
     if isinstance(envs, EdgeAIGCRows) and not isinstance(agent, CentralAgent):
         policy = Gateways(agent, envs.scenario)
         policy.reset(seed)
-        return policy, policy.choose
+        return Seat(envs, policy, policy.choose)
     checked = CheckedAgent(agent)
     checked.reset(seed)
     if isinstance(envs, EdgeAIGCVectorEnv) or not isinstance(agent, CentralAgent):
-        return checked, checked.act
+        return Seat(envs, checked, checked.act)
     choose_all = agent.take_seats(envs.game, workloads)
-    return checked, lambda observation, info: choose_all()
+    return Seat(envs, checked, lambda observation, info: choose_all())
 
 
 class Gateways:
@@ -268,13 +284,6 @@ def shown_to_gateways(
     idle = legal.sum(-1) == 0
     shown = np.where(idle[..., None], np.int8(1), legal)
     return shown.reshape(-1, legal.shape[-1]), idle
-
-
-class Decider(Protocol):
-    """Whose decisions are played."""
-
-    def error(self, reason: str, /) -> Exception:
-        """Return the error that says what is wrong with the latest decision."""
 
 
 def play_out(

@@ -21,7 +21,7 @@ from gymnasium import spaces as gym_spaces
 
 from edge_marl._version import __version__
 from edge_marl.agents.base import Agent
-from edge_marl.agents.play import Decide, Decider, Rows, open_rows, play_out, seat
+from edge_marl.agents.play import Decide, Decider, Rows, open_rows, play_out, take_seat
 from edge_marl.envs import COSTS, spaces
 from edge_marl.errors import AgentError
 from edge_marl.files import new_folder
@@ -152,7 +152,7 @@ def record_agent(
     for part, first in enumerate(range(0, len(workloads), AT_ONCE)):
         some = workloads[first : first + AT_ONCE]
         envs = open_recorded(scenario, len(some), api)
-        yield from record(envs, *seat(agent, envs, some, seed + part), some)
+        yield from record(*take_seat(agent, envs, some, seed + part), some)
 
 
 def write_dataset(

@@ -17,6 +17,9 @@ from edge_marl.cli.report import report
 from edge_marl.cli.reproduce import reproduce
 from edge_marl.cli.robustness import robustness
 from edge_marl.cli.run import run
+from edge_marl.cli.seeing.play import play
+from edge_marl.cli.seeing.replay import replay
+from edge_marl.cli.seeing.watch import watch
 from edge_marl.cli.serving.backend import backend
 from edge_marl.cli.serving.calibrate import calibrate
 from edge_marl.cli.serving.serve import serve
@@ -46,7 +49,7 @@ app = typer.Typer(
 )
 for command in (
     *(run, report, reproduce, suites, train, evaluate, dataset, robustness),
-    *(submit, verify, serve, backend, calibrate, bench),
+    *(watch, replay, play, submit, verify, serve, backend, calibrate, bench),
 ):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (

@@ -31,7 +31,7 @@ def height_of_bars(scene: Scene) -> float:
 def draw_bars(canvas: Canvas, scene: Scene, area: Area) -> None:
     """Draw the servers in order of their numbers, or where there is no room for all the fullest."""
     left, top, right, bottom = area
-    shown = _shown(scene, int((bottom - top - TITLE) // LEAST))
+    shown = scene.fullest(int((bottom - top - TITLE) // LEAST))
     everyone = len(shown) == scene.num_servers
     title = "servers" if everyone else f"the fullest {len(shown)} of {scene.num_servers:,} servers"
     canvas.text(left, top + TITLE / 2 - 3, title, 11, EDGE)
@@ -44,15 +44,6 @@ def draw_bars(canvas: Canvas, scene: Scene, area: Area) -> None:
     for at, server in enumerate(shown.tolist()):
         y = top + TITLE + row * at
         _draw_server(canvas, scene, server, tasks_of[server], (left, y, right, y + row), scale)
-
-
-def _shown(scene: Scene, most: int) -> npt.NDArray[np.int64]:
-    """Return the servers to show: all, or the fullest, those with a line first."""
-    everyone = np.arange(scene.num_servers)
-    if len(everyone) <= most:
-        return everyone
-    fullness = scene.load + scene.waiting
-    return np.argsort(-fullness[: scene.cloud], kind="stable")[:most]
 
 
 def _tasks_by_server(scene: Scene) -> list[npt.NDArray[np.int64]]:

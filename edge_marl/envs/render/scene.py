@@ -131,6 +131,13 @@ class Scene:
         rows = self.lost & since & (self.server_of >= 0)
         return np.bincount(self.server_of[rows], minlength=self.num_servers)
 
+    def fullest(self, most: int) -> Ints:
+        """Return servers to show, at most so many: all in order, or the fullest first."""
+        if self.num_servers <= most:
+            return np.arange(self.num_servers)
+        fullness = (self.load + self.waiting)[: self.cloud]
+        return np.argsort(-fullness, kind="stable")[:most]
+
     @property
     def services(self) -> tuple[str, ...]:
         """Names of the services, or numbers where they have none."""
@@ -144,23 +151,23 @@ class Scene:
         return "cloud" if server == self.cloud else str(server)
 
 
-def scene_of(simulator: Simulator) -> Scene:
-    """Return what there is to see of the episode in row 0."""
+def scene_of(simulator: Simulator, row: int = 0) -> Scene:
+    """Return what there is to see of the episode in a row."""
     scenario, w = simulator.scenario, simulator.world
-    log = simulator.log(0)
+    log = simulator.log(row)
     nothing = np.zeros(len(log.capacity), dtype=np.int64)
     extended = scenario.extended
-    down_ms = np.maximum(w.sites[0, :, k.DOWN_UNTIL] - log.clock_ms, 0) if extended else nothing
+    down_ms = np.maximum(w.sites[row, :, k.DOWN_UNTIL] - log.clock_ms, 0) if extended else nothing
     bits = np.arange(log.num_services)
-    resident = (w.sites[0, :, k.RESIDENT, None] >> bits) & 1 if scenario.residency else None
+    resident = (w.sites[row, :, k.RESIDENT, None] >> bits) & 1 if scenario.residency else None
     neighbours = None
     if extended:
-        neighbours = w.links[w.episode[0, k.TOPOLOGY], :, :, k.SERVER].astype(np.int64)
+        neighbours = w.links[w.episode[row, k.TOPOLOGY], :, :, k.SERVER].astype(np.int64)
     return Scene(
         scenario=scenario,
         log=log,
-        used=w.servers[0, :, k.USED].astype(np.int64),
-        waiting=w.lines[0, :, k.WAIT].copy() if scenario.has_terms else nothing,
+        used=w.servers[row, :, k.USED].astype(np.int64),
+        waiting=w.lines[row, :, k.WAIT].copy() if scenario.has_terms else nothing,
         down_ms=down_ms,
         resident=None if resident is None else resident.astype(np.bool_),
         neighbours=neighbours,

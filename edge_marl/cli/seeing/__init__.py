@@ -1,0 +1,1 @@
+"""Commands to see episodes: `watch` and `replay` one, or `play` one oneself."""
