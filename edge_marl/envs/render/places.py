@@ -118,7 +118,8 @@ def _relaxed(at: Floats, links: coo_array) -> Floats:
         push = away * ((length - apart) / (2 * apart))[:, None]
         moves = [np.bincount(ends[0], push[:, axis], len(at)) for axis in range(2)]
         at = at + np.stack(moves, axis=1) / degree
-    return at - at.min(axis=0)
+    from_zero: Floats = at - at.min(axis=0)
+    return from_zero
 
 
 def _in_a_square(at: Floats) -> Floats:
