@@ -65,7 +65,9 @@ class Film:
         if self._path.suffix == ".gif":
             from PIL import Image
 
-            self._pictures.append(Image.fromarray(frame).quantize(COLOURS, dither=Image.Dither.NONE))
+            self._pictures.append(
+                Image.fromarray(frame).quantize(COLOURS, dither=Image.Dither.NONE)
+            )
             return
         if self._to_ffmpeg is None:
             import imageio_ffmpeg

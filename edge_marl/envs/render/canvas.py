@@ -112,9 +112,15 @@ class Canvas:
         halo: bool = False,
     ) -> None:
         """Write a line; the anchor says which of its points is at (x, y), as Pillow has it."""
-        edge = {"stroke_width": SCALE, "stroke_fill": WHITE} if halo else {}
-        place = (x * SCALE, y * SCALE)
-        self._draw.text(place, text, fill=colour, font=_font(size), anchor=anchor, **edge)
+        self._draw.text(
+            (x * SCALE, y * SCALE),
+            text,
+            fill=colour,
+            font=_font(size),
+            anchor=anchor,
+            stroke_width=SCALE if halo else 0,
+            stroke_fill=WHITE,
+        )
 
     @staticmethod
     def width_of(text: str, size: int = 11) -> float:

@@ -100,7 +100,8 @@ class Scene:
         """(N,) share of its time on the server that each task has behind it."""
         tasks = self.log.tasks
         length = np.maximum(tasks[:, k.END] - tasks[:, k.START], 1)
-        return np.clip((self.clock_ms - tasks[:, k.START]) / length, 0.0, 1.0)
+        share: npt.NDArray[np.float64] = (self.clock_ms - tasks[:, k.START]) / length
+        return np.clip(share, 0.0, 1.0)
 
     @cached_property
     def at_gateways(self) -> Ints:

@@ -14,6 +14,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from edge_marl.benchmarks.plan.make_plan import make_plan
+from edge_marl.benchmarks.records.records import NOBODYS, CellResult, Record, write_record
+from edge_marl.benchmarks.run.task import Task
+from edge_marl.benchmarks.run.worker import _run_cell
+from edge_marl.benchmarks.suites import DEFAULT
 from edge_marl.cli import app
 from edge_marl.cli.seeing.films import Film
 from edge_marl.cli.seeing.logged import seat_of_log
@@ -38,11 +43,12 @@ def command(*args: object) -> int:
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of an agent that draws lots, on three workloads."""
-    folder = tmp_path_factory.mktemp("run")
-    named = ("--scenario", "smoke", "--agents", "random", "--seeds", 1, "--episodes", 3)
-    assert command("run", *named, "--jobs", 1, "--quiet", "--out", folder) == 0
-    (path,) = folder.glob("cells/*random_s0*.json")
-    return path
+    axes = {"scenarios": ("smoke",), "agents": ("random",), "seeds": 1, "episodes": 3}
+    plan = make_plan(DEFAULT.replaced(axes))
+    (cell,) = plan.cells(plan.arenas[0], plan.agents[0])
+    found = _run_cell(cell, Task(job=cell), lambda *told: None)["result"]
+    record = Record(job=cell, result=CellResult.model_validate(found), provenance=NOBODYS)
+    return write_record(tmp_path_factory.mktemp("run"), record)
 
 
 def test_watch_tells_the_end_where_there_is_no_terminal(capsys: Any) -> None:

@@ -17,12 +17,6 @@ from edge_marl.envs import EdgeAIGCEnv
 from edge_marl.envs.render.window import Window
 
 
-@pytest.fixture(autouse=True)
-def _no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setattr("edge_marl.envs.one_episode.RENDER_FPS", 1000)
-
-
 def window_of(env: Any) -> Any:
     window = getattr(env.unwrapped, "_game", env.unwrapped)._window
     assert isinstance(window, Window)
