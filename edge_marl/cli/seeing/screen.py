@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edge_marl.console import results
 from edge_marl.envs.render import Scene, write_text
-from edge_marl.envs.render.text import headline, tell_counts, tell_time
+from edge_marl.envs.render.text import counted, headline, tell_counts, tell_time
 
 __all__ = ["FPS", "Screen", "view_of"]
 
@@ -79,7 +79,8 @@ def _counts(scene: Scene) -> list[int]:
 def _row(scene: Scene, server: int, tasks: int) -> tuple[Text, ...]:
     name = scene.name_of(server)
     if server == scene.cloud:
-        return Text(name, justify="right"), Text(), Text(), Text(f"{tasks} tasks"), Text(), Text()
+        told = Text(counted(tasks, "task", "tasks"))
+        return Text(name, justify="right"), Text(), Text(), told, Text(), Text()
     full = round(BAR * min(float(scene.load[server]), 1.0))
     down = int(scene.down_ms[server])
     bar = Text("█" * full, style="blue") + Text("─" * (BAR - full), style="dim")
@@ -91,7 +92,7 @@ def _row(scene: Scene, server: int, tasks: int) -> tuple[Text, ...]:
         Text(name, justify="right"),
         bar,
         Text(f"{int(scene.used[server])}/{int(scene.log.capacity[server])}", justify="right"),
-        Text(f"{tasks} tasks" + (f", {waiting} in line" if waiting else "")),
+        Text(counted(tasks, "task", "tasks") + (f", {waiting} in line" if waiting else "")),
         Text(f"lost {lost}" if lost else "", style="red"),
-        Text(f"{crashes} crashes" if crashes else "", style="dim"),
+        Text(counted(crashes, "crash", "crashes") if crashes else "", style="dim"),
     )

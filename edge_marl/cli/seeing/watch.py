@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Lasts", "watch", "watch_episode"]
 
-Lasts = Annotated[float, typer.Option(min=0.1, help="About how many seconds it is to take.")]
+Lasts = Annotated[
+    float, typer.Option(min=0.1, help="In a terminal: about how many seconds to take.")
+]
 
 TOLD = ("utility", "utility_per_task", "server_crash_rate", "task_loss_rate")
 """Metrics that are told at the end."""

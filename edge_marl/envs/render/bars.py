@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from edge_marl.envs.render.canvas import ALARM, EDGE, FAINT, INK, LINE, SERVICES, Canvas
 from edge_marl.envs.render.scene import Scene
+from edge_marl.envs.render.text import counted
 
 __all__ = ["Area", "draw_bars", "height_of_bars"]
 
@@ -67,7 +68,7 @@ def _draw_server(
     size = 8 if bottom - top < 12 else 11
     canvas.text(bar - 5, middle, scene.name_of(server), size, INK, "rm")
     if server == scene.cloud:
-        canvas.text(bar, middle, f"{len(tasks)} tasks", size, INK)
+        canvas.text(bar, middle, counted(len(tasks), "task", "tasks"), size, INK)
         return
     gap = max((bottom - top) * 0.12, 1.0)
     top, bottom = top + gap, bottom - gap

@@ -7,7 +7,7 @@ import numpy as np
 from edge_marl.envs.render.scene import Scene
 from edge_marl.kernel import world as k
 
-__all__ = ["headline", "tell_counts", "tell_time", "write_text"]
+__all__ = ["counted", "headline", "tell_counts", "tell_time", "write_text"]
 
 UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
 
@@ -27,6 +27,11 @@ def tell_time(time_ms: int) -> str:
             rest = time_ms % size // part
             return f"{time_ms // size} {unit}" + (f" {rest} {below}" if rest else "")
     raise AssertionError("a minute has a unit")
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """Return a number and of what, such as `1 task`."""
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def headline(scene: Scene) -> str:
@@ -59,12 +64,12 @@ def write_text(scene: Scene) -> str:
         name = "cloud " if server == scene.cloud else f"server {server:>4}"
         used = int(scene.used[server])
         bar = "#" * round(BAR * used / capacity)
-        parts = [f"{running[server]} tasks"]
+        parts = [counted(int(running[server]), "task", "tasks")]
         if scene.waiting[server]:
             parts.append(f"{scene.waiting[server]} of them in line")
         if scene.down_ms[server]:
             parts.append(f"down for {tell_time(int(scene.down_ms[server]))}")
-        parts.append(f"{scene.log.server_crashes[server]} crashes")
+        parts.append(counted(int(scene.log.server_crashes[server]), "crash", "crashes"))
         room = "" if server == scene.cloud else f"{used:>5}/{capacity:<5}"
         lines.append(f"{name:<11} |{bar:<{BAR}}| {room:<11} {', '.join(parts)}")
     return "\n".join(lines) + "\n"
