@@ -9,10 +9,15 @@ from edge_marl.errors import ServingError
 __all__ = ["check_installed", "stop_asked"]
 
 
-def check_installed() -> None:
-    """Raise ServingError unless the library for HTTP is there, which is an extra."""
-    if find_spec("aiohttp") is None:
-        raise ServingError("aiohttp is not installed: pip install 'edge-marl[serve]'")
+NEEDS = {"serve": {"aiohttp": "aiohttp"}, "epp": {"grpc": "grpcio", "xds": "xds-protos"}}
+"""Packages of each extra by a module of theirs; Envoy's messages have more than one owner."""
+
+
+def check_installed(extra: str = "serve") -> None:
+    """Raise ServingError unless what an extra brings is there."""
+    for module, package in NEEDS[extra].items():
+        if find_spec(module) is None:
+            raise ServingError(f"{package} is not installed: pip install 'edge-marl[{extra}]'")
 
 
 def stop_asked() -> asyncio.Event:

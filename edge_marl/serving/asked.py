@@ -14,9 +14,10 @@ from edge_marl.scenario.section import ms
 from edge_marl.serving.config import Config
 from edge_marl.serving.world import Request
 
-__all__ = ["PATHS", "Asked", "read_request"]
+__all__ = ["OWN_PATH", "PATHS", "Asked", "asked_in", "read_request"]
 
-PATHS = ("/v1/images/generations", "/v1/completions", "/v1/tasks")
+OWN_PATH = "/v1/tasks"
+PATHS = ("/v1/images/generations", "/v1/completions", OWN_PATH)
 """What is served: OpenAI-style images and completions, and the small JSON of one's own."""
 
 MOST_IMAGES = 64
@@ -39,8 +40,8 @@ class Asked:
         """Whether the answer is to come in parts."""
         return self.body.get("stream") is True
 
-    def passed_on(self, model: str, steps: int) -> bytes:
-        """Return the body that a backend gets.
+    def passed_on(self, model: str, steps: int) -> dict[str, Any]:
+        """Return the body that a backend gets, which is JSON if what came was.
 
         Args:
             model: what the backend calls the model.
@@ -56,7 +57,7 @@ class Asked:
         else:
             body["steps"] = steps
             body.pop("demand", None)
-        return json.dumps(body).encode()
+        return body
 
 
 def read_request(path: str, content: bytes, config: Config, scenario: Scenario) -> Asked:
@@ -77,7 +78,25 @@ def read_request(path: str, content: bytes, config: Config, scenario: Scenario) 
         raise ServingError(f"the body is not JSON ({type(error).__name__})") from None
     if not isinstance(body, dict):
         raise ServingError("the body is no JSON object")
-    facts = dict(body) if path == "/v1/tasks" else body.pop("task", {})
+    return asked_in(path, body, len(content), config, scenario)
+
+
+def asked_in(
+    path: str, body: dict[str, Any], size: int, config: Config, scenario: Scenario
+) -> Asked:
+    """Return what a body asks for.
+
+    Args:
+        path: one of `PATHS`.
+        body: of the request; `task` is taken out.
+        size: bytes that it came in.
+        config: the gateway's.
+        scenario: whose tasks it is one of.
+
+    Raises:
+        ServingError: it is no such body.
+    """
+    facts = dict(body) if path == OWN_PATH else body.pop("task", {})
     if not isinstance(facts, dict):
         raise ServingError(f"task = {show(facts)}: must be an object")
     demand = {PATHS[0]: _images, PATHS[1]: _tokens, PATHS[2]: _steps}[path](body, config, scenario)
@@ -97,7 +116,7 @@ def read_request(path: str, content: bytes, config: Config, scenario: Scenario) 
             demand=demand,
             run_time_ms=min(max(1, law.run_time_ms(demand)), law.max_run_time_ms),
             deadline_ms=stated if deadline is None else _deadline(deadline),
-            upload_kb=min(-(-len(content) // 1024), law.upload_kb[1]),
+            upload_kb=min(-(-size // 1024), law.upload_kb[1]),
             download_kb=sum(law.download_kb) // 2,
             load_ms=_load_ms(config),
             weight=_weight(facts.pop("class", None), scenario),

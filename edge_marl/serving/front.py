@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import json
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from aiohttp import web
 
 from edge_marl.errors import ServingError
+from edge_marl.serving.answers import REFUSALS, TRY_ELSEWHERE, Problem, answered_by
 from edge_marl.serving.asked import PATHS, Asked, read_request
 from edge_marl.serving.config import Backend
-from edge_marl.serving.gateway import BackendError, Busy, Declined, Gateway, NoServer, Sending
+from edge_marl.serving.gateway import BackendError, Gateway, Refused, Sending
 from edge_marl.serving.log import Outcome
 from edge_marl.serving.reports import read_report
 
@@ -23,8 +24,6 @@ PASSED = ("Authorization",)
 """Headers of a client's that a backend gets; they are written nowhere."""
 IDLE_S = 2.0
 """Time that an unused connection is kept: less than servers do, so that none is closed under us."""
-TRY_ELSEWHERE = {429, *range(500, 600)}
-"""Answers of a backend that are none to the request."""
 
 
 class Front:
@@ -39,7 +38,6 @@ class Front:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway, self._config = gateway, gateway.config
-        self._run = secrets.token_hex(4)  # tells its requests from other gateways' at a backend
         self.port = self._config.port
 
     async def __aenter__(self) -> Self:
@@ -105,23 +103,19 @@ class Front:
             async with asyncio.timeout(self._config.limits.body_s):
                 content = await request.read()
         except TimeoutError:
-            return _problem(408, "slow", "the body did not come in time")
+            return _told(Problem(408, "slow", "the body did not come in time"))
         except web.HTTPRequestEntityTooLarge:
             most = self._config.limits.body_kb
-            return _problem(413, "too_large", f"the body is larger than {most} kB")
+            return _told(Problem(413, "too_large", f"the body is larger than {most} kB"))
         try:
             asked = read_request(request.path, content, self._config, self._gateway.scenario)
         except ServingError as error:
-            return _problem(400, "invalid", str(error))
+            return _told(Problem(400, "invalid", str(error)))
         call = _Call(self, request, asked)
         try:
             await self._gateway.serve(asked.request, call.ask)
-        except Busy:
-            return _problem(503, "busy", "as many requests are here as are taken; try again")
-        except Declined:
-            return _problem(429, "declined", "the policy declined the request")
-        except NoServer:
-            return _problem(503, "no_server", "no server takes the request now; try again")
+        except Refused as refused:
+            return _told(REFUSALS[type(refused)])
         except BackendError:
             assert call.answer is not None
             call.answer.force_close()  # what has gone of it cannot be taken back: it ends short
@@ -132,10 +126,10 @@ class Front:
 
     # What backends are asked.
 
-    def headers(self, request: web.Request, number: int) -> dict[str, str]:
+    def headers(self, request: web.Request, name: str) -> dict[str, str]:
         """Return the headers that go with a request to a backend."""
         passed = {name: request.headers[name] for name in PASSED if name in request.headers}
-        own = {"Content-Type": "application/json", "X-Request-Id": f"{self._run}-{number}"}
+        own = {"Content-Type": "application/json", "X-Request-Id": name}
         return passed | own
 
     @property
@@ -171,7 +165,7 @@ class Front:
         if not up:
             self._gateway.is_down(server)
         elif backend.report:
-            self._gateway.is_up(server, *read_report(content, backend.models, self._run))
+            self._gateway.is_up(server, *read_report(content, backend.models, self._gateway.run))
         else:
             self._gateway.is_up(server)
 
@@ -190,23 +184,21 @@ class _Call:
         Raises:
             BackendError: it does not.
         """
-        backend = self._front.gateway.config.backends[sending.choice.server]
-        model = backend.models[sending.choice.service]
+        gateway = self._front.gateway
+        backend = gateway.config.backends[sending.choice.server]
+        model = gateway.model_of(sending.choice)
         try:
             async with self._front.session.post(
                 backend.address + self._asked.path,
-                data=self._asked.passed_on(model, sending.choice.steps),
-                headers=self._front.headers(self._request, sending.number),
+                data=json.dumps(self._asked.passed_on(model, sending.choice.steps)).encode(),
+                headers=self._front.headers(self._request, gateway.id_of(sending)),
                 allow_redirects=False,
             ) as found:
                 if found.status in TRY_ELSEWHERE:
                     raise BackendError(f"status {found.status}", down=False)
                 told = {
                     "Content-Type": found.headers.get("Content-Type", "application/json"),
-                    "X-Edge-Marl-Server": backend.name,
-                    "X-Edge-Marl-Model": model,
-                    "X-Edge-Marl-Steps": str(sending.choice.steps),
-                    "X-Edge-Marl-Request": str(sending.number),
+                    **answered_by(gateway, sending),
                 }
                 if self._asked.streams and found.status == 200:
                     await self._stream(found, told)
@@ -231,7 +223,7 @@ class _Call:
                 raise BackendError("too large", down=False)
         return bytes(content)
 
-    async def _stream(self, found: aiohttp.ClientResponse, told: dict[str, Any]) -> None:
+    async def _stream(self, found: aiohttp.ClientResponse, told: dict[str, str]) -> None:
         """Pass an answer on as it comes; a client that has gone does not stop the backend."""
         async for part in found.content.iter_any():
             if self.answer is None:
@@ -249,8 +241,6 @@ class _Call:
             return
 
 
-def _problem(status: int, kind: str, message: str) -> web.Response:
-    """Return an error as OpenAI's clients read it."""
-    headers = {"Retry-After": "1"} if status in (429, 503) else None
-    error = {"error": {"message": message, "type": kind}}
-    return web.json_response(error, status=status, headers=headers)
+def _told(problem: Problem) -> web.Response:
+    """Return a problem as an answer."""
+    return web.json_response(problem.content, status=problem.status, headers=problem.headers)

@@ -7,30 +7,35 @@ event loop; one decision is taken after the other, in order of arrival.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count, islice
 
 from edge_marl.scenario import Scenario
 from edge_marl.serving.config import Config
 from edge_marl.serving.counters import Counters
 from edge_marl.serving.log import EventLog, Outcome
-from edge_marl.serving.policy import Policy, PolicyLateError, default_action
+from edge_marl.serving.policy import Policy, PolicyLateError, default_action, instead_of
 from edge_marl.serving.world import Choice, LiveWorld, Other, Request
 
-__all__ = ["BackendError", "Busy", "Declined", "Gateway", "NoServer", "Sending"]
+__all__ = ["BackendError", "Busy", "Declined", "Gateway", "NoServer", "Refused", "Sending"]
 
 
-class Busy(Exception):
+class Refused(Exception):
+    """A request is not sent, or not sent again."""
+
+
+class Busy(Refused):
     """As many requests are there as the gateway takes, or it is stopping."""
 
 
-class Declined(Exception):
+class Declined(Refused):
     """The policy said no to the request."""
 
 
-class NoServer(Exception):
+class NoServer(Refused):
     """No server has room for the request now, or none that was tried answered."""
 
 
@@ -41,11 +46,14 @@ class BackendError(Exception):
         how: what happened, for the counters.
         down: whether the backend itself is gone, and all that it had.
         again: whether another one may be asked: nothing of an answer has gone to the client.
+        server: which one it was, if not the one that the request was sent to (`went_to`).
     """
 
-    def __init__(self, how: str, *, down: bool, again: bool = True) -> None:
+    def __init__(
+        self, how: str, *, down: bool, again: bool = True, server: int | None = None
+    ) -> None:
         super().__init__(how)
-        self.how, self.down, self.again = how, down, again
+        self.how, self.down, self.again, self.server = how, down, again, server
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,24 @@ class Sending:
     choice: Choice
     number: int
     """Of the request, in this run."""
+    row: int
+    """Of the request, in the live world."""
+    action: int
+    others: tuple[Sending, ...] = ()
+    """Where else it may go as it is, best first, if this server does not answer."""
+
+
+@dataclass
+class _Held:
+    """A request that is there."""
+
+    row: int
+    """In the live world."""
+    number: int
+    barred: set[int] = field(default_factory=set)
+    """Servers that it may not go to, or that have failed it."""
+    others: int = 0
+    """Servers at most that a sending names beside its own."""
 
 
 Ask = Callable[[Sending], Awaitable[Outcome]]
@@ -84,6 +110,8 @@ class Gateway:
     ) -> None:
         self.config, self.scenario, self.world = config, scenario, world
         self.counters = Counters()
+        self.run = secrets.token_hex(4)
+        """What the ids of its requests begin with, as those of no other run."""
         self._policy, self._log = policy, log
         self._clock, self._began = clock, clock()
         self._turn = asyncio.Lock()
@@ -103,12 +131,16 @@ class Gateway:
         """Whether it takes no more requests."""
         return self._stopping
 
-    async def serve(self, request: Request, ask: Ask) -> Outcome:
+    async def serve(
+        self, request: Request, ask: Ask, *, among: Collection[int] | None = None, others: int = 0
+    ) -> Outcome:
         """Decide on a request and have it answered; return what became of it.
 
         Args:
             request: what is asked for.
             ask: has a backend answer.
+            among: servers that it may go to; None is all.
+            others: servers at most that a sending is to name for the case that its own fails.
 
         Raises:
             Busy: it was not taken.
@@ -126,7 +158,10 @@ class Gateway:
         outcome: Outcome = "failed"
         try:
             self._note(lambda: self._log.arrived(self.now, number, request))
-            outcome = await self._answered(row, number, ask)
+            held = _Held(row, number, others=others)
+            if among is not None:
+                held.barred.update(set(range(self.scenario.num_servers)) - set(among))
+            outcome = await self._answered(held, ask)
             return outcome
         except Declined:
             outcome = "declined"
@@ -143,63 +178,89 @@ class Gateway:
             if self._there == 0:
                 self._none_left.set()
 
-    async def _answered(self, row: int, number: int, ask: Ask) -> Outcome:
+    async def _answered(self, held: _Held, ask: Ask) -> Outcome:
         """Send a request, and again by the default action where a backend fails."""
-        tried: set[int] = set()
-        for _ in range(self.config.limits.attempts):
-            sending = await self._send(row, number, tried)
+        for attempt in range(self.config.limits.attempts):
+            sending = await self._send(held, again=attempt > 0)
             try:
                 return await ask(sending)
             except BackendError as error:
-                server = sending.choice.server
-                tried.add(server)
+                server = sending.choice.server if error.server is None else error.server
+                held.barred.add(server)
                 self.counters.count("failures", self._name(server), error.how)
-                self.world.take_back(row, self.now)
+                self.world.take_back(held.row, self.now)
                 if error.down:
                     self.is_down(server)
                 if not error.again:
                     raise
         raise NoServer
 
-    async def _send(self, row: int, number: int, tried: set[int]) -> Sending:
+    async def _send(self, held: _Held, *, again: bool) -> Sending:
         """Decide where a request goes, in its turn, and note that it does."""
         async with self._turn:
-            if tried:
-                action, by = self._default(row, tried), "failed"
+            if again:
+                action, by = self._default(held), "failed"
             else:
-                action, by = await self._decide(row)
+                action, by = await self._decide(held)
             self.counters.count("decisions", by)
             if action is None:
                 raise NoServer
             if self.world.declines(action):
                 raise Declined
-            choice, now = self.world.chosen(row, action), self.now
-            utility = self.world.send(row, action, now)
-        self.counters.count("sent", self._name(choice.server))
-        self._note(lambda: self._log.sent(now, number, choice, by, utility))
-        return Sending(choice, number)
+            others = tuple(islice(self._others(held, action), held.others))
+            choice = self.world.chosen(held.row, action)
+            sending = Sending(choice, held.number, held.row, action, others)
+            self._sent(sending, by)
+        return sending
 
-    async def _decide(self, row: int) -> tuple[int | None, str]:
+    def _others(self, held: _Held, action: int) -> Iterator[Sending]:
+        """Yield where else a request may go just as an action sends it, under the same name."""
+        model = self.model_of(self.world.chosen(held.row, action))
+        observation, _ = self.world.look(held.row, self.now)
+        for other in instead_of(self.world, held.row, observation, action, held.barred):
+            choice = self.world.chosen(held.row, other)
+            if self.model_of(choice) == model:
+                yield Sending(choice, held.number, held.row, other)
+
+    def _sent(self, sending: Sending, by: str) -> None:
+        """Note that a request is sent."""
+        choice, now = sending.choice, self.now
+        utility = self.world.send(sending.row, sending.action, now)
+        self.counters.count("sent", self._name(choice.server))
+        self._note(lambda: self._log.sent(now, sending.number, choice, by, utility))
+
+    async def _decide(self, held: _Held) -> tuple[int | None, str]:
         """Return the policy's choice, or the default and why: late, raised, or closed to it."""
+        row = held.row
         observation, mask = self.world.look(row, self.now)
+        if held.barred:
+            mask = self.world.without(mask, held.barred)
+            if all(self.world.declines(int(action)) for action in mask.nonzero()[0]):
+                return None, "closed"
         began = self._clock()
         try:
             action = await self._policy.decide(observation, mask, self.config.gateway)
         except PolicyLateError:
-            return self._default(row), "late"
+            return self._default(held), "late"
         except Exception:  # whatever the agent's code raised
-            return self._default(row), "raised"
+            return self._default(held), "raised"
         finally:
             self.counters.time("decision", self._clock() - began)
         if self.world.is_closed(row, action):
-            return self._default(row), "closed"
+            return self._default(held), "closed"
         return action, "policy"
 
-    def _default(self, row: int, tried: Collection[int] = ()) -> int | None:
-        observation, _ = self.world.look(row, self.now)
-        return default_action(self.world, row, observation, tried)
+    def _default(self, held: _Held) -> int | None:
+        observation, _ = self.world.look(held.row, self.now)
+        return default_action(self.world, held.row, observation, held.barred)
 
-    # What becomes known of servers.
+    # What becomes known.
+
+    def went_to(self, other: Sending, sending: Sending) -> None:
+        """A request has gone to another server that its sending named, which has it now."""
+        self.counters.count("failures", self._name(sending.choice.server), "passed over")
+        self.world.take_back(sending.row, self.now)
+        self._sent(other, "failed")
 
     def is_down(self, server: int) -> None:
         """A server does not answer."""
@@ -238,6 +299,14 @@ class Gateway:
             for server in range(self.scenario.num_servers)
         }
         return self.counters.text({"in_flight": {"": self._there}, "server_up": servers})
+
+    def model_of(self, choice: Choice) -> str:
+        """Return what its backend calls the model of a choice."""
+        return self.config.backends[choice.server].models[choice.service]
+
+    def id_of(self, sending: Sending) -> str:
+        """Return what a backend is told the request is called: no other of any run is."""
+        return f"{self.run}-{sending.number}"
 
     def _name(self, server: int) -> str:
         return self.config.backends[server].name

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_marl.serving.world import LiveWorld
 
-__all__ = ["Act", "Policy", "PolicyLateError", "default_action"]
+__all__ = ["Act", "Policy", "PolicyLateError", "default_action", "instead_of"]
 
 Act = Callable[[npt.NDArray[np.float32], Mapping[str, Any]], Any]
 """(observation (1, D), info) -> one action: `Agent.act`."""
@@ -139,3 +139,31 @@ def default_action(
             if world.has_room(number, action):
                 return action
     return None
+
+
+def instead_of(
+    world: LiveWorld,
+    number: int,
+    observation: npt.NDArray[np.float32],
+    action: int,
+    barred: Collection[int],
+) -> list[int]:
+    """Return actions that do the same on other servers with room for it, most free share first.
+
+    Args:
+        world: which knows what is closed.
+        number: of the request.
+        observation: (D,) what the gateway sees of it.
+        action: that sends it to a server.
+        barred: servers that are out of the question.
+    """
+    free = world.layout.feature("server free share", observation)
+    link_of_it, choice = divmod(action, world.layout.num_choices)
+    found = []
+    for link in np.argsort(-free, kind="stable"):
+        other = int(link) * world.layout.num_choices + choice
+        if link == link_of_it or world.is_closed(number, other):
+            continue
+        if world.chosen(number, other).server not in barred and world.has_room(number, other):
+            found.append(other)
+    return found

@@ -7,7 +7,7 @@ ends, whose turn it is, which model leaves), and its own code writes the observa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numba
@@ -143,6 +143,14 @@ class LiveWorld(Simulator):
             self._look()
         return self.observations[0].copy(), self.feasible[0].copy()
 
+    def without(self, mask: npt.NDArray[np.int8], servers: Collection[int]) -> npt.NDArray[np.int8]:
+        """Return a mask (A,) that forbids some servers as well; to decline stays as it was."""
+        mask, choices = mask.copy(), self.layout.num_choices
+        for link in range(self.layout.num_servers):
+            if self._server_of(link) in servers:
+                mask[link * choices : (link + 1) * choices] = 0
+        return mask
+
     def send(self, number: int, action: int, now: int) -> float:
         """A request is sent by an action that is not closed; return the utility expected of it.
 
@@ -266,6 +274,13 @@ class LiveWorld(Simulator):
         return fits(self._world, 0, number, choice.server, choice.service)
 
     # How it is kept.
+
+    def _server_of(self, link: int) -> int:
+        """Return the server that the actions of a link lead to."""
+        if not self._extended:
+            return link
+        w = self._world
+        return int(w.links[w.episode[0, k.TOPOLOGY], self.gateway, link, k.SERVER])
 
     def _pass(self, told: int, now: int) -> None:
         """The clock goes on; telemetry shows what was there at its last tick up to `told`."""

@@ -1,21 +1,19 @@
-"""The command `edge-marl serve`: a gateway over HTTP that any agent decides for."""
+"""The command `edge-marl serve`: a gateway that any agent decides for, over HTTP or a proxy's."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_marl.cli.evaluate import AgentName, Checkpoint, OwnSeed, Transfer, chosen_agent
+from edge_marl.cli.evaluate import AgentName, Checkpoint, OwnSeed, Transfer
 from edge_marl.console import problems
 
 if TYPE_CHECKING:
-    from edge_marl.agents import Agent
     from edge_marl.serving.gateway import Gateway
-    from edge_marl.serving.world import LiveWorld
 
 __all__ = ["serve"]
 
@@ -28,6 +26,17 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="In place of the file's; 0 is a free one.")
     ] = None,
+    epp: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port to answer proxies on as well (Endpoint Picker protocol); 0 is a free one.",
+        ),
+    ] = None,
+    write_envoy: Annotated[
+        Path | None, typer.Option(help="With --epp: file to write Envoy's configuration to.")
+    ] = None,
     seed: OwnSeed = 0,
     transfer: Transfer = False,
 ) -> None:
@@ -36,63 +45,53 @@ def serve(
     SIGTERM and SIGINT let what is in flight end. What happens is in the log, which
     `edge-marl data served` makes a workload of.
     """
-    from edge_marl.errors import AgentError
+    from edge_marl.cli.serving.made import made_gateway
+    from edge_marl.errors import ServingError
     from edge_marl.serving import check_installed
-    from edge_marl.serving.config import load_config
-    from edge_marl.serving.gateway import Gateway
-    from edge_marl.serving.log import EventLog
-    from edge_marl.serving.policy import Policy
-    from edge_marl.serving.servers import topology_of
-    from edge_marl.serving.world import LiveWorld
 
     check_installed()
-    told, scenario = load_config(config)
-    if port is not None:
-        told = told.model_copy(update={"port": port})
-    _, decides = chosen_agent(checkpoint, agent, scenario, None, transfer)
-    if decides.central:
-        raise AgentError(
-            f"agent '{decides.name}' decides for all gateways together, on what none of them sees: "
-            "serve one that decides alone"
-        )
-    topology = topology_of(told, scenario)
-    world = LiveWorld(scenario, topology, told.gateway, told.limits.in_flight)
-    _warm_up(world, decides)
-    decides.reset(seed)
-    names = [backend.name for backend in told.backends]
-    events = EventLog(log, scenario, topology, told.gateway, names)
-    policy = Policy(decides.act, told.limits.decide_s)
+    if epp is not None:
+        check_installed("epp")
+    elif write_envoy:
+        raise ServingError("--write-envoy: there is nobody for Envoy to ask; give --epp PORT too")
+    gateway = made_gateway(config, checkpoint, agent, log, port=port, seed=seed, transfer=transfer)
+    told = gateway.config
     if not told.on_loopback:
         problems().print(
             f"warning: {told.host} is open to the network, and whoever reaches it may use it",
             markup=False,
             highlight=False,
         )
-    asyncio.run(_until_stopped(Gateway(told, scenario, world, policy, events)))
+    asyncio.run(_until_stopped(gateway, config.name, epp, write_envoy))
 
 
-def _warm_up(world: LiveWorld, agent: Agent) -> None:
-    """Have an agent decide once: its first decision may take many times as long as the others."""
-    import numpy as np
-
-    from edge_marl.serving.world import Request
-
-    demand = min(world.scenario.tasks.demand)
-    number = world.arrive(Request(0, demand, world.scenario.tasks.run_time_ms(demand)), 0)
-    seen, mask = world.look(number, 0)
-    world.leave(number, 0)
-    with suppress(Exception):  # it may raise whatever it likes, and is asked again
-        agent.reset(0)
-        agent.act(seen[None], {"action_mask": mask[None], "agent_index": np.array([world.gateway])})
-
-
-async def _until_stopped(gateway: Gateway) -> None:
+async def _until_stopped(
+    gateway: Gateway, name: str, epp: int | None, write_envoy: Path | None
+) -> None:
     """Listen until a signal to stop."""
     from edge_marl.serving import stop_asked
     from edge_marl.serving.front import Front
 
-    stop = stop_asked()
-    async with Front(gateway) as front:
-        typer.echo(f"serving on http://{gateway.config.host}:{front.port}")
+    stop, host = stop_asked(), gateway.config.host
+    async with AsyncExitStack() as fronts:
+        front = await fronts.enter_async_context(Front(gateway))
+        if epp is not None:
+            from edge_marl.serving.picker import Picker
+
+            picker = await fronts.enter_async_context(Picker(gateway, epp))
+            typer.echo(f"picking for proxies on {host}:{picker.port}")
+            if write_envoy:
+                _write_envoy(write_envoy, gateway, name, picker.port)
+        typer.echo(f"serving on http://{host}:{front.port}")
         await stop.wait()
         problems().print("stopping", markup=False)
+
+
+def _write_envoy(path: Path, gateway: Gateway, name: str, picker: int) -> None:
+    """Write what Envoy is to be started with."""
+    from edge_marl.errors import ServingError
+    from edge_marl.files import write_file
+    from edge_marl.serving.envoy import PORT, envoy_config
+
+    write_file(path, envoy_config(name, gateway.config, picker), ServingError)
+    typer.echo(f"{path} has Envoy listen on port {PORT}: envoy -c {path}")

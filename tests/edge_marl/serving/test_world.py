@@ -11,7 +11,7 @@ import pytest
 from edge_marl.draw import draw_workload
 from edge_marl.kernel import world as k
 from edge_marl.scenario import Scenario, load_scenario
-from edge_marl.serving.policy import default_action
+from edge_marl.serving.policy import default_action, instead_of
 from edge_marl.serving.world import LiveWorld, Other, Request
 from edge_marl.simulator import Simulator
 from edge_marl.workload import Workload
@@ -179,6 +179,30 @@ def test_the_default_action_goes_where_there_is_room_or_nowhere() -> None:
     assert default_action(world, number, world.look(number, 2)[0]) is None
     world.leave(last, 3)
     assert default_action(world, number, world.look(number, 3)[0]) == 4
+
+
+def test_a_server_that_is_out_of_the_question_is_masked_and_stands_in_for_none() -> None:
+    world = small(WORLDS["every part"])
+    number = world.arrive(Request(0, 20, 1000), 0)
+    observation, mask = world.look(number, 0)
+    servers = {
+        int(action): world.chosen(number, int(action)).server
+        for action in np.flatnonzero(mask)
+        if not world.declines(int(action))
+    }
+    first = min(servers)
+    barred = {servers[first]}
+    left = set(np.flatnonzero(world.without(mask, barred)).tolist())
+    assert left == {a for a in np.flatnonzero(mask).tolist() if servers.get(a) not in barred}
+    others = instead_of(world, number, observation, first, barred)
+    assert others
+    same = world.chosen(number, first)
+    for other in others:
+        choice = world.chosen(number, other)
+        assert (choice.service, choice.steps) == (same.service, same.steps)
+        assert choice.server not in barred
+    every = set(servers.values())
+    assert instead_of(world, number, observation, first, every) == []
 
 
 def test_a_server_that_is_only_slow_has_what_was_sent_there() -> None:
