@@ -1,5 +1,9 @@
-"""Runs on a Ray cluster on this machine, which loses a node and has a GPU by name only."""
+"""Runs on a Ray cluster on this machine, which loses a node and has a GPU by name only.
 
+And an agent as a router of Ray Serve, on the latter.
+"""
+
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +15,7 @@ import pytest
 
 from edge_marl.benchmarks.measure.without_clock import tables_without_clock
 from edge_marl.benchmarks.run.ray_executor import RayExecutor
+from edge_marl.serving.log import read_logs
 from tests.benchmarks.run.test_runner import HANGS_S, command, records, run, wait_for
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
@@ -187,3 +192,45 @@ def test_room_is_what_fits_on_single_nodes(
 def test_shares_of_gpus_are_of_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "run", "random", "--executor", "ray", "--gpus-per-cell", "1.5") == 2
     assert "--gpus-per-cell 1.5: must be a whole number" in capsys.readouterr().err
+
+
+ALWAYS = """
+import numpy as np
+from edge_marl.agents.base import Agent
+
+class Always(Agent):
+    name = "always"
+    deterministic = True
+
+    def reset(self, seed):
+        pass
+
+    def act(self, observation, info):
+        return np.ones(len(observation), dtype=np.int64)
+"""
+
+
+def test_an_agent_routes_the_calls_of_ray_serve(tmp_path: Path, cluster: Any) -> None:
+    """Of `edge_marl.cli.serving.ray_router`; here, for a cluster takes its time."""
+    (tmp_path / "own.py").write_text(ALWAYS, "utf-8")
+    backends = "".join(
+        f'[[backends]]\nname = "{name}"\naddress = "http://127.0.0.1:9"\nmodels = ["x", "y"]\n'
+        for name in "abc"
+    )
+    (tmp_path / "serve.toml").write_text(f'scenario = "smoke"\n{backends}', "utf-8")
+    app = Path(__file__).parents[2] / "edge_marl" / "serving" / "ray_app.py"
+    told = [sys.executable, app, cluster.address, tmp_path]
+    subprocess.run(told, timeout=HANGS_S, check=True)
+    found = json.loads((tmp_path / "found.json").read_text("utf-8"))
+    got = {"type": 1, "model": "y", "steps": 100}
+    assert found["alone"] == [got | {"k": k} for k in range(3)]
+    (large, status), (no_dict, _) = found["wrong"]
+    assert (large, status) == ("it asks for 1000 steps: scenario 'smoke' has at most 240", 400)
+    assert no_dict.startswith("the first argument of the call is no dict but int: ")
+    assert found["crowd"] == [got | {"k": k, "work_s": 0.1} for k in range(6)]
+    assert found["asked"] < 200  # Ray waits for a replica that is full, and does not spin
+    assert "what a replica may raise" in found["told"]
+    (log,) = (tmp_path / "logs").iterdir()
+    history = read_logs([log])
+    assert history.outcomes == {"served": 10}  # what it raised is an answer too
+    assert [asked.demand for _, _, asked in history.arrived] == [100] * 10
