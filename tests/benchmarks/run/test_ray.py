@@ -1,6 +1,6 @@
 """Runs on a Ray cluster on this machine, which loses a node and has a GPU by name only.
 
-And an agent as a router of Ray Serve, on the latter.
+And an agent as a router of Ray Serve, on the same.
 """
 
 import json
