@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 STATED := pyproject.toml requirements/constraints.txt
 
 .PHONY: help install bench benchmark performance test fuzz coverage check lint types format build check-build \
-	rllib-example clean
+	docs rllib-example clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:[^#]*##/\t/' | expand -t 16
@@ -64,6 +64,12 @@ coverage: $(DEV)  ## all tests, and which lines of the packages they ran
 	$(BIN)/coverage run -m $(PYTEST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The hooks of the site refuse what MkDocs does not: a page that asks the network for something.
+docs: $(MAIN)  ## build the documentation into build/docs: every warning is an error
+	$(INSTALL) -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "build/docs/index.html; with search: $(BIN)/python -m http.server -d build/docs"
 
 check: lint types
 
