@@ -17,8 +17,19 @@ ROOT = Path(__file__).parents[1]
 PAGES = [path for part in ("*.md", "docs/**/*.md", "leaderboards/*.md") for path in ROOT.glob(part)]
 
 
-def code_blocks(page: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+def code_blocks(page: Path) -> list[tuple[str, str]]:
+    """Return a page's Python: of each block the file that it is to be saved as, and the code."""
+    blocks = r"```python(?: title=\"([\w.]+)\")?\n(.*?)```"
+    return re.findall(blocks, page.read_text("utf-8"), flags=re.DOTALL)
+
+
+def blocks_to_save(page: Path) -> list[tuple[str, str]]:
+    return [(name, block) for name, block in code_blocks(page) if name]
+
+
+def commands(page: Path) -> list[str]:
+    """Return the blocks of a page that a shell runs."""
+    return re.findall(r"```bash\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
 
 
 def load_make_tables() -> ModuleType:
@@ -32,7 +43,7 @@ def load_make_tables() -> ModuleType:
 
 def test_tables_are_those_of_the_code() -> None:
     make_tables = load_make_tables()
-    for page in (ROOT / "docs").glob("*.md"):
+    for page in (ROOT / "docs").rglob("*.md"):
         text = page.read_text("utf-8")
         assert make_tables.with_tables(text) == text, f"{page}: run python docs/make_tables.py"
     schema = make_tables.SCHEMA.read_text("utf-8")
@@ -48,7 +59,9 @@ def test_a_card_says_what_is_left_without_each_part(monkeypatch: pytest.MonkeyPa
     lines = card.split("Without each part:\n\n")[1].splitlines()
     assert {line.count("|") for line in lines[:-2]} == {7}
     assert len(lines) == 2 + 1 + len(found["parts"]) + 2
-    assert lines[-1] == f"![What each part does](figures/parts-{load_scenario('metro').label}.png)"
+    assert (
+        lines[-1] == f"![What each part does](../figures/parts-{load_scenario('metro').label}.png)"
+    )
 
 
 def test_sections_of_the_extended_model_can_be_added_to_a_tier() -> None:
@@ -63,7 +76,9 @@ def test_sections_of_the_extended_model_can_be_added_to_a_tier() -> None:
 def test_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"env": gymnasium.make("EdgeAIGC-v0", scenario="paper")}
-    for block in code_blocks(page):
+    for name, block in code_blocks(page):
+        if name:
+            Path(name).write_text(block, "utf-8")
         exec(compile(block, str(page), "exec"), names)
 
 
