@@ -22,7 +22,10 @@ from edge_marl import (
 )
 from edge_marl.benchmarks.speed.findings import read
 from edge_marl.benchmarks.speed.tables import markdown
+from edge_marl.data.dataset import datasets
+from edge_marl.data.recordings import TRACES
 from edge_marl.leaderboards.submission.schema import Submission
+from edge_marl.scenario import Scenario
 from edge_marl.scenario.evidence import (
     by_utility,
     gap_told,
@@ -140,19 +143,132 @@ def _without(tier: str, evidence: dict[str, Any]) -> list[str]:
 
 
 def figure_of(tier: str) -> str:
-    """Return the path of the figure of a tier's parts, from this folder."""
-    return f"figures/parts-{load_scenario(tier).label}.png"
+    """Return the path of the figure of a tier's parts, from the tier's page."""
+    return f"../figures/parts-{load_scenario(tier).label}.png"
 
 
+def world_table(label: str) -> str:
+    """How a world is made, who decides in it, and its sizes."""
+    scenario = load_scenario(label)
+    size = f"`Box(0, 1, ({ObservationLayout(scenario).size},), float32)`"
+    if scenario.clock.slot_ms:
+        make = f'`edge_aigc_v0.parallel_env("{scenario.name}")`'
+        agents = f"`gateway_0` to `gateway_{scenario.gateways.count - 1}`, all at once"
+        actions = scenario.num_actions + 1
+    else:
+        make = f'`gymnasium.make("EdgeAIGC-v0", scenario="{scenario.name}")`'
+        agents, actions = "one orchestrator", scenario.num_actions
+    known = {"summary", "actions", "digest"}  # the page says these elsewhere
+    sizes = [row for row in scenario.as_table().rows if row[0] not in known]
+    rows = [
+        ("make it", make),
+        ("who decides", agents),
+        ("observation", size),
+        ("action", f"`Discrete({actions})`"),
+        *sizes,
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def actions_table(label: str) -> str:
+    """What each action of a world is."""
+    scenario = load_scenario(label)
+    layout = ObservationLayout(scenario)
+    servers, services, levels = layout.num_servers, layout.num_services, scenario.num_levels
+    place = f"server n of 0..{servers - 1}"
+    if scenario.gateways.neighbourhood:
+        place = f"the gateway's n-th nearest server, n of 0..{servers - 1}"
+    to, number = f"send to {place}, service v of 0..{services - 1}", f"`n * {services} + v`"
+    if scenario.levels is not None:
+        shares = ", ".join(f"{share * 100:g} %" for share in scenario.levels.shares)
+        to += f", with a share of the steps: l of 0..{levels - 1} is {shares}"
+        number = f"`(n * {services} + v) * {levels} + l`"
+    rows = [(number, to)]
+    if layout.may_decline:
+        rows.append((f"`{scenario.num_actions - 1}`", "say no"))
+    if scenario.clock.slot_ms:
+        rows.append(
+            (f"`{scenario.num_actions}`", "nothing: all that a gateway without a task may do")
+        )
+    lines = ["| action | what it does |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {number} | {what} |" for number, what in rows)])
+
+
+def versions_of(name: str) -> list[str]:
+    """Return the labels of a tier's or game's versions, the newest first."""
+    labels = [label for label in [*list_tiers(), *list_games()] if label.split("@")[0] == name]
+    return sorted(labels, key=lambda label: -load_scenario(label).version)
+
+
+def versions_table(name: str) -> str:
+    """Every version of a tier or game, with its digest and board."""
+    lines = ["| version | what it is | digest | board |", "|---|---|---|---|"]
+    for label in versions_of(name):
+        scenario = load_scenario(label)
+        board = f"[{label}-v0](../../leaderboards/{label}-v0.md)"
+        lines.append(f"| `{label}` | {scenario.summary} | `{scenario.digest[:16]}` | {board} |")
+    return "\n".join(lines)
+
+
+def cite_told(name: str) -> str:
+    """What to cite with a world: this package, and whose environment or recordings it is."""
+    tier = name.removesuffix("-game")
+    lines = ["[CITATION.cff](../../CITATION.cff) has what to cite for edge-marl."]
+    papers = re.split(r"^  - type: ", (DOCS.parent / "CITATION.cff").read_text("utf-8"), flags=re.M)
+    for paper in papers[1:]:
+        if f"environment is the tier `{tier}`" in paper:
+            fields = dict(re.findall(r"^    (\w+): \"?(.*?)\"?$", paper, flags=re.M))
+            where = f"https://doi.org/{fields['doi']}" if "doi" in fields else fields["url"]
+            source = f"[{fields['title']}]({where}), {fields['journal']}, {fields['year']}"
+            lines.append(f"Its environment is that of {source}: cite that paper too.")
+    replay = load_scenario(name).replay
+    if replay is not None:
+        used = [TRACES[replay.trace][0], *([replay.places] if replay.places else [])]
+        cited = "; ".join(datasets()[name].citation for name in used)
+        lines.append(f"Its recordings are of others, [on their terms](../data.md): cite {cited}.")
+    return "\n".join(lines)
+
+
+def index_table(labels: list[str], folder: str) -> str:
+    """The newest version of each tier or game, with what the best heuristic gets there."""
+    lines = ["| | what it is | best heuristic | score |", "|---|---|---|---:|"]
+    names = dict.fromkeys(label.split("@")[0] for label in labels)
+    for name in sorted(names, key=lambda name: _size(load_scenario(name))):
+        scenario = load_scenario(name)
+        agents = (read_evidence(scenario) or {"agents": {}})["agents"]
+        best = next(iter(by_utility(agents)), "")
+        score = with_interval(agents[best]["score"]) if best else ""
+        lines.append(f"| [{name}]({folder}/{name}.md) | {scenario.summary} | {best} | {score} |")
+    return "\n".join(lines)
+
+
+def _size(scenario: Scenario) -> tuple[bool, bool, int, int]:
+    """Order by how much there is to it: recordings last, published worlds first."""
+    return (
+        scenario.replay is not None,
+        scenario.extended,
+        scenario.num_servers,
+        scenario.num_actions,
+    )
+
+
+WORLDS = [*list_tiers(), *list_games()]
+NAMES = list(dict.fromkeys(label.split("@")[0] for label in WORLDS))
 TABLES = {
-    "observation paper": lambda: observation_table("paper"),
-    "observation campus@1": lambda: observation_table("campus@1"),
     "metrics": metrics_table,
     "costs": lambda: names_table(COSTS, "cost"),
     "reward parts": lambda: names_table(REWARD_PARTS, "part"),
     "speed": lambda: markdown(read(DOCS / "figures" / "speed.json")),
-    **{f"tier {tier}": partial(tier_card, tier) for tier in [*list_tiers(), *list_games()]},
+    "tiers": lambda: index_table(list_tiers(), "tiers"),
+    "games": lambda: index_table(list_games(), "games"),
+    **{f"world {label}": partial(world_table, label) for label in WORLDS},
+    **{f"observation {label}": partial(observation_table, label) for label in WORLDS},
+    **{f"actions {label}": partial(actions_table, label) for label in WORLDS},
+    **{f"tier {label}": partial(tier_card, label) for label in WORLDS},
+    **{f"versions {name}": partial(versions_table, name) for name in NAMES},
+    **{f"cite {name}": partial(cite_told, name) for name in NAMES},
 }
+"""What writes each table, by the name that pages call it."""
 
 
 def with_tables(text: str) -> str:
@@ -176,7 +292,7 @@ def submission_schema() -> str:
 def main() -> None:
     """Make the tables of every page, and the schema, anew."""
     SCHEMA.write_text(submission_schema(), "utf-8")
-    for page in DOCS.glob("*.md"):
+    for page in DOCS.rglob("*.md"):
         page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
 
 

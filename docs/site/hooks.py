@@ -1,8 +1,8 @@
 """What `mkdocs.yml` asks for beside MkDocs: pages from the whole repository, at their own paths.
 
 MkDocs takes one folder. Ours lie in several, beside what they are about, and link to each other and
-to files by relative paths, as GitHub follows them. So the site has the repository's paths: pages are
-those of `PAGES`, and whatever file a page links to is copied.
+to files by relative paths, as GitHub follows them. So the site has the repository's paths: its pages
+are those of `PAGES`, and whatever file a page links to is copied.
 """
 
 from __future__ import annotations
