@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import edge_marl
 from edge_marl import list_games, list_tiers
 
 ROOT = Path(__file__).parents[1]
@@ -23,3 +24,11 @@ def test_every_tier_and_game_has_a_page_with_all_of_its_versions() -> None:
         assert set(pages) == {label.split("@")[0] for label in labels}
         for label in labels:
             assert f"<!-- table: tier {label} -->" in pages[label.split("@")[0]]
+
+
+def test_the_reference_has_every_public_name() -> None:
+    pages = (ROOT / "docs" / "reference").iterdir()
+    told = re.findall(r"^::: (\S+)$", "\n".join(map(Path.read_text, pages)), flags=re.MULTILINE)
+    assert len(told) == len(set(told))
+    public = {f"edge_marl.{name}" for name in edge_marl.__all__} - {"edge_marl.__version__"}
+    assert public <= set(told)

@@ -8,6 +8,7 @@ are those of `PAGES`, and whatever file a page links to is copied.
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -15,7 +16,11 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "build" / "docs-sources"
 PAGES = ("*.md", "docs/**/*.md", "leaderboards/*.md", "benchmarks/study/*.md")
+
+BELOW = ("agents", "benchmarks", "leaderboards")
+"""Folders that are imported below `edge_marl` (`pyproject.toml` maps them)."""
 
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 ASKED_OUTSIDE = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=[\"']?https?://[^>]*>")
@@ -31,6 +36,18 @@ def linked(page: Path) -> set[Path]:
     targets = {target for target in LINK.findall(page.read_text("utf-8")) if "://" not in target}
     files = {(page.parent / target).resolve() for target in targets}
     return {file for file in files if file.is_file() and file.suffix != ".md"}
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Lay the packages out as they are imported, which is where mkdocstrings looks for them."""
+    shutil.rmtree(SOURCES, ignore_errors=True)
+    package = SOURCES / "edge_marl"
+    homes = {ROOT / "edge_marl": package} | {ROOT / name: package / name for name in BELOW}
+    for folder, home in homes.items():
+        for file in folder.rglob("*.py"):
+            copy = home / file.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
