@@ -1,12 +1,14 @@
-"""What `mkdocs.yml` asks for beside MkDocs: pages from the whole repository, at their own paths.
+"""What `mkdocs.yml` asks for beside MkDocs: pages from the whole repository, notebooks among them.
 
 MkDocs takes one folder. Ours lie in several, beside what they are about, and link to each other and
-to files by relative paths, as GitHub follows them. So the site has the repository's paths: its pages
-are those of `PAGES`, and whatever file a page links to is copied.
+to files by relative paths, as GitHub follows them. So the site has the repository's paths: its
+pages are those of `PAGES`, and whatever file a page links to is copied. A notebook becomes a page
+beside it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -17,10 +19,14 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "build" / "docs-sources"
+STYLE = Path(__file__).with_name("style.css")
 PAGES = ("*.md", "docs/**/*.md", "leaderboards/*.md", "benchmarks/study/*.md")
 
 BELOW = ("agents", "benchmarks", "leaderboards")
 """Folders that are imported below `edge_marl` (`pyproject.toml` maps them)."""
+NOTEBOOKS = "docs/notebooks/*.ipynb"
+BASH = "%%bash\n"
+"""How a cell of commands begins."""
 
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 ASKED_OUTSIDE = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=[\"']?https?://[^>]*>")
@@ -55,7 +61,27 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     theme = [file for file in files if file.src_dir != config.docs_dir]
     sources = pages()
     sources += sorted({file for page in sources for file in linked(page)})
-    return Files([*theme, *(_file(source, config) for source in sources)])
+    sources.append(STYLE)
+    made = []
+    for notebook in sorted(ROOT.glob(NOTEBOOKS)):
+        sources.append(notebook)
+        path = notebook.relative_to(ROOT).with_suffix(".md").as_posix()
+        made.append(File.generated(config, path, content=as_page(notebook)))
+    return Files([*theme, *made, *(_file(source, config) for source in sources)])
+
+
+def as_page(notebook: Path) -> str:
+    """Return a notebook's cells as Markdown, with a link to the notebook below its title."""
+    texts = []
+    for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            language = "bash" if text.startswith(BASH) else "python"
+            text = f"```{language}\n{text.removeprefix(BASH)}\n```"
+        texts.append(text)
+    title, first = texts[0].split("\n", 1)
+    link = f"*A notebook: [{notebook.name}]({notebook.name}), to be run cell by cell.*"
+    return "\n\n".join([title, link, first, *texts[1:]])
 
 
 def _file(source: Path, config: MkDocsConfig) -> File:
