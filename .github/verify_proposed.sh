@@ -22,7 +22,7 @@ done < <(git -C "$proposed" diff --no-renames --name-status -z "$since" HEAD)
 # Among the base's submissions, so that duplicates are found, and that the ledger is the base's.
 mkdir -p "$base/$root"
 for entry in "${!folders[@]}"; do
-  if [[ ! $entry =~ ^[a-z0-9.@-]+/[a-z0-9.-]+$ || $entry == *..* ]]; then
+  if [[ ! $entry =~ ^[a-z0-9.@-]+/[a-z0-9.,_=-]+$ || $entry == *..* ]]; then
     printf 'FAIL  %q: no name of a submission\n' "$entry"; exit 1
   fi
   if [[ -L $proposed/$root || -L $proposed/$root/${entry%/*} || -e $base/$root/$entry ]]; then

@@ -89,8 +89,8 @@ class BoardRow:
     ranks: dict[BudgetClass, Rank] = field(default_factory=dict)
     """By budget: of a learner in its own class, of what does not learn in every one."""
     earlier: tuple[BoardRow, ...] = ()
-    """Those that it supersedes, of the same authors, agent and classes, the newest first: they have
-    no ranks."""
+    """Those that it supersedes, of the same authors, agent, settings and classes, the newest first:
+    they have no ranks."""
 
     @property
     def submission(self) -> Submission:
@@ -300,8 +300,7 @@ def _newest(rows: Sequence[BoardRow]) -> list[BoardRow]:
     """Return the rows of a class, those that a newer one supersedes folded under it."""
     lines: dict[tuple[object, ...], list[BoardRow]] = {}
     for row in sorted(rows, key=lambda row: row.submission.date, reverse=True):
-        sub = row.submission
-        lines.setdefault((sub.author_names, sub.agent.name, sub.budget_class), []).append(row)
+        lines.setdefault(row.submission.line, []).append(row)
     return [replace(newest, earlier=tuple(rest)) for newest, *rest in lines.values()]
 
 

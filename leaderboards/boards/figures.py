@@ -114,7 +114,7 @@ def trade_off(board: Board) -> Markup:
     for row, c, u in reversed(list(zip(rows, crashes, utility, strict=True))):  # the best on top
         parts.append(_point(row, (c, across), (u, up), (x, y)))
     for row, (px, py) in list(zip(rows, points, strict=True))[:LABELS]:
-        parts.append(_label(row.submission.agent.name, px, py, width, boxes))
+        parts.append(_label(row.submission.agent.full_name, px, py, width, boxes))
     return Markup(
         f'<svg class="figure" viewBox="0 0 {width:g} {height:g}" role="img" '
         'aria-labelledby="trade-off-title"><title id="trade-off-title">Utility per task against '
@@ -137,7 +137,7 @@ def _point(
         f"M{px:g} {y(u.low * up.scale):g}V{y(u.high * up.scale):g}"
     )
     text = (
-        f"{row.submission.agent.name}: utility {up.text(u.value)}, "
+        f"{row.submission.agent.full_name}: utility {up.text(u.value)}, "
         f"{across.text(c.value)} crashes per 100 tasks, {row.level}"
     )
     return (

@@ -39,7 +39,8 @@ SCORE_NOTE = (
 )
 RANK_NOTE = (
     "Rank: the places that the intervals allow. Submissions whose intervals overlap cannot be told "
-    "apart, and share places. Of entries of the same authors, agent and class the newest is ranked."
+    "apart, and share places. Of entries of the same authors, agent, settings and class the newest "
+    "is ranked."
 )
 BUDGET_NOTE = (
     "Budget: decisions that a training took. Learners are ranked among those of their class, "
@@ -165,7 +166,7 @@ def to_json(boards: list[Board]) -> str:
 
 
 def _facts_names() -> list[str]:
-    names = ["board", "scenario_digest", *_rank_names(), "agent", "kind", "authors"]
+    names = ["board", "scenario_digest", *_rank_names(), "agent", "settings", "kind", "authors"]
     names += [
         "date",
         "superseded_by",
@@ -202,6 +203,7 @@ def _facts(board: Board, row: BoardRow, newest: BoardRow) -> dict[str, Any]:
         **{f"rank_{one}_low": rank.best for one, rank in row.ranks.items()},
         **{f"rank_{one}_high": rank.worst for one, rank in row.ranks.items()},
         "agent": sub.agent.name,
+        "settings": sub.agent.chosen_text or None,
         "kind": sub.agent.kind,
         "authors": list(sub.about.authors),
         "date": sub.date.isoformat(),
@@ -232,8 +234,9 @@ def _facts(board: Board, row: BoardRow, newest: BoardRow) -> dict[str, Any]:
 
 def _cells(board: Board, row: BoardRow) -> list[str]:
     sub = row.submission
-    dagger = " †" if row.is_marked else ""
-    cells = [f"**{_escape(sub.agent.name)}**{dagger}", row.level]
+    name = [f"**{_escape(sub.agent.name)}**", _escape(sub.agent.chosen_text)]
+    name += ["†"] if row.is_marked else []
+    cells = [" ".join(part for part in name if part), row.level]
     for column in board.columns:
         estimate = row.estimates.get(column.name)
         cells.append("-" if estimate is None else column.interval(estimate))
@@ -270,9 +273,8 @@ def _leading(board: Board) -> str:
 
 def _leader(board: Board, leaders: Sequence[BoardRow]) -> str:
     first, column = leaders[0], board.ranked_by
-    text = (
-        f"{_escape(first.submission.agent.name)} {column.text(first.estimates[column.name].value)}"
-    )
+    value = column.text(first.estimates[column.name].value)
+    text = f"{_escape(first.submission.agent.full_name)} {value}"
     others = len(leaders) - 1
     return text + (f" and {others} not told apart from it" if others else "")
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_marl.agents import Agent, make
 from edge_marl.agents.registry import find
@@ -25,7 +26,14 @@ from edge_marl.leaderboards.submission.facts import is_released, kind_of
 from edge_marl.leaderboards.submission.schema import FEWER_RUNS, RUNS, WORKLOADS
 from edge_marl.scenario import load_scenario
 
-__all__ = ["FinishedCell", "arena_of", "command_for_all", "finished_cells", "load_agents"]
+__all__ = [
+    "FinishedCell",
+    "arena_of",
+    "chosen_settings",
+    "command_for_all",
+    "finished_cells",
+    "load_agents",
+]
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,32 @@ def _finished(run_dir: Path, cell: Cell) -> FinishedCell:
             f"{record_path(run_dir, cell)}: {cell.label} {state}: run it to its end first"
         )
     return FinishedCell(cell, record.result, record.provenance)
+
+
+def chosen_settings(cell: Cell) -> dict[str, Any]:
+    """Return what of a cell's settings tells its agent from the one that nothing is asked of.
+
+    A setting that the agent would have anyway is none of them, nor is one that comes with another.
+    """
+    name, asked = parse_spec(cell.agent)
+    place = cell.train_on or cell.scenario
+
+    def resolved(settings: dict[str, Any]) -> dict[str, Any] | None:
+        made = make(name, place)
+        try:
+            configure(made, settings)
+        except AgentError:  # they do not go without what was left out
+            return None
+        return made.settings
+
+    every = resolved(asked) if asked else {}
+    if every is None:
+        raise AgentError(f"agent '{cell.agent}': takes these settings no more: run it again")
+    for one in sorted(asked):
+        rest = {name: value for name, value in asked.items() if name != one}
+        if resolved(rest) == every:
+            asked = rest
+    return {name: every[name] for name in sorted(asked)}
 
 
 def load_agents(

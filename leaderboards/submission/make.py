@@ -48,6 +48,7 @@ from edge_marl.leaderboards.submission.files import (
 from edge_marl.leaderboards.submission.finished_run import (
     FinishedCell,
     arena_of,
+    chosen_settings,
     finished_cells,
     load_agents,
 )
@@ -208,6 +209,7 @@ def _agent(done: FinishedCell, asked: str | None) -> AgentFacts:
         kind=kind_of(class_name),
         registered=registered,
         settings=done.result.settings,
+        chosen=json.loads(json.dumps(chosen_settings(done.cell))),
         code_sha256=None if registered else code_sha256(class_name),
     )
 

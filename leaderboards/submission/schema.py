@@ -1,6 +1,8 @@
 """Models of a submission's files, `submission.json` and `chain.json`.
 
-A submission is a folder `<board>/<date>-<agent>/` below `leaderboards/submissions`:
+A submission is a folder `<board>/<date>-<agent>/` below `leaderboards/submissions`; where there is
+more to tell, `<date>-<agent>,<class>,<settings>`: a learner's class from *standard* on, and the
+settings that were chosen, such as `2026-12-01-ippo,standard,network=pairs`:
 
     submission.json   who, with what, in which world, and the claimed metrics (`Submission`)
     actions.npz       every decision of every run on every test workload (`files.Actions`); of a
@@ -24,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from edge_marl.benchmarks.plan.budgets import BudgetClass, budget_class
+from edge_marl.benchmarks.plan.budgets import BUDGETS, BudgetClass, budget_class
 from edge_marl.benchmarks.plan.cells import canonical_json
 from edge_marl.leaderboards.submission.game_facts import (
     Count,
@@ -81,6 +83,9 @@ Level = Literal["claimed", "replayed", "re-executed", "held-out"]
 LEVELS: tuple[Level, ...] = ("claimed", "replayed", "re-executed", "held-out")
 """How far a submission was checked, each level with all before it."""
 
+SMALLEST = next(iter(BUDGETS))
+"""The class of which a folder's name says nothing."""
+
 ENVIRONMENT_VERSION = 0
 """Of the id EdgeAIGC-v0: a change of the dynamics, or of a tier, opens new boards."""
 
@@ -94,6 +99,10 @@ Place = Annotated[
 ]
 """A file of a submission besides `submission.json`; there are no others."""
 Amount = Annotated[float, Field(ge=0.0)]
+
+TOLD_SETTING = re.compile(r"[a-z_][a-z0-9_]*=-?[a-z0-9]+([._-][a-z0-9]+)*")
+LONGEST_TOLD = 60
+"""Characters of the settings in a folder's name; longer ones are a digest there."""
 
 
 class Training(SparseFacts):
@@ -131,8 +140,10 @@ class About(Facts):
     training: Training
 
 
-class AgentFacts(Facts):
+class AgentFacts(SparseFacts):
     """Which agent."""
+
+    sparse: ClassVar[frozenset[str]] = frozenset({"chosen"})
 
     name: Slug
     """A registered name, or one for an agent of the authors' own."""
@@ -141,8 +152,31 @@ class AgentFacts(Facts):
     """Whether it is one of the package's; else its code is elsewhere."""
     settings: Settings
     """As they were resolved."""
+    chosen: Settings | None = None
+    """Those of them that its run asked for, and that are not what the agent takes by itself; None
+    in submissions of before this was said, which are taken for the agent as it is by itself."""
     code_sha256: Sha256 | None = None
     """Of the file that holds its class, where it is not registered."""
+
+    @model_validator(mode="after")
+    def _chosen_are_settings(self) -> Self:
+        for name, value in (self.chosen or {}).items():
+            if name not in self.settings or self.settings[name] != value:
+                has = _told_value(self.settings.get(name, "no such setting"))
+                told = f"chosen has {name}={_told_value(value)}, settings has {has}"
+                raise PydanticCustomError("chosen", "{told}", {"told": told})
+        return self
+
+    @property
+    def chosen_text(self) -> str:
+        """The settings that were chosen as people read them, `network=pairs`; empty if none."""
+        chosen = sorted((self.chosen or {}).items())
+        return " ".join(f"{name}={_told_value(value)}" for name, value in chosen)
+
+    @property
+    def full_name(self) -> str:
+        """The name with the settings that were chosen: what tells entries of one agent apart."""
+        return f"{self.name} {self.chosen_text}".rstrip()
 
 
 class ScenarioFacts(Facts):
@@ -216,8 +250,18 @@ class Submission(SparseFacts):
 
     @property
     def folder_name(self) -> str:
-        """Name of its own folder."""
-        return f"{self.date.isoformat()}-{self.agent.name}"
+        """Name of its own folder, which tells all that entries of one agent are told apart by."""
+        parts = [f"{self.date.isoformat()}-{self.agent.name}"]
+        if self.agent.chosen is not None:  # else its name was made when date and agent were all
+            parts += [one for one in [self.budget_class] if one not in (None, SMALLEST)]
+            parts += _told_settings(self.agent.chosen)
+        return ",".join(parts)
+
+    @property
+    def line(self) -> tuple[object, ...]:
+        """What it has in common with entries that it supersedes, or that supersede it."""
+        chosen = canonical_json(self.agent.chosen or {})
+        return self.author_names, self.agent.name, chosen, self.budget_class
 
     @property
     def entry(self) -> str:
@@ -308,6 +352,21 @@ def slug_of(agent: str) -> str:
     own = agent.rpartition(":")[2]
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", own).lower()
     return re.sub(r"[^a-z0-9.]+", "-", words).strip("-.")[:60].strip("-.")
+
+
+def _told_settings(chosen: dict[str, Any]) -> list[str]:
+    """Return settings as parts of a folder's name, legal on every system; of many a digest."""
+    told = [f"{name}={_told_value(value)}" for name, value in sorted(chosen.items())]
+    if len(",".join(told)) <= LONGEST_TOLD and all(map(TOLD_SETTING.fullmatch, told)):
+        return told
+    return [_digest(chosen)[:12]]
+
+
+def _told_value(value: object) -> str:
+    """Return the value of a setting without quotes and brackets: `pairs`, `0.97`, `64x64`."""
+    if isinstance(value, list | tuple):
+        return "x".join(map(_told_value, value))
+    return value if isinstance(value, str) else canonical_json(value)
 
 
 def problem_of(error: ValidationError) -> tuple[str, str]:

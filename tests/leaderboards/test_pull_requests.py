@@ -78,6 +78,12 @@ def of_a_version(checkout: Path) -> None:
     folder.rename(board / folder.name)
 
 
+def of_settings(checkout: Path) -> None:
+    """A folder may tell class and settings; this submission has none to tell."""
+    folder = copy_of_good(checkout / SUBMISSIONS)
+    folder.rename(folder.with_name(f"{folder.name},standard,network=pairs"))
+
+
 def odd_name(checkout: Path) -> None:
     folder = copy_of_good(checkout / SUBMISSIONS)
     folder.parent.rename(checkout / SUBMISSIONS / "campus@1-v0$")
@@ -87,6 +93,7 @@ def odd_name(checkout: Path) -> None:
     ("change", "says"),
     [
         (of_a_version, "folder of the board: expected smoke-v0, found campus@1-v0"),
+        (of_settings, f"folder: expected {GOOD.name}, found {GOOD.name},standard,network=pairs"),
         (odd_name, "no name of a submission"),
         (inflate, "sums: "),
         (link, "policy: a link: a submission holds files only"),

@@ -89,6 +89,7 @@ def write_submission(
     about: dict[str, Any] | None = None,
     seeds: int | None = None,
     budget: int = 200_000,
+    chosen: dict[str, Any] | None = None,
 ) -> Submission:
     """Write a submission below a folder, without its chain, which no page shows."""
     runs = [played(tier, agent, lots, seed) for seed in range(seeds or RUNS[kind])]
@@ -99,7 +100,13 @@ def write_submission(
     facts: dict[str, Any] = {
         "schema_version": 1,
         "date": on.isoformat(),
-        "agent": {"name": name, "kind": kind, "registered": False, "settings": {"lots": lots}},
+        "agent": {
+            "name": name,
+            "kind": kind,
+            "registered": False,
+            "settings": {"lots": lots, **(chosen or {})},
+            **({} if chosen is None else {"chosen": chosen}),
+        },
         "about": about or _about(tier, lots, budget if kind == "learner" else 0),
         **_world(tier),
         **MACHINE,

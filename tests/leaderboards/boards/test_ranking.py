@@ -198,6 +198,42 @@ def test_of_the_same_authors_agent_and_class_the_newest_is_ranked(tmp_path: Path
     assert 'Superseded by <a href="../smoke-v0/2026-11-03-mine.html">2026-11-03-mine</a>' in own
 
 
+def test_other_settings_are_another_entry_of_the_same_day(tmp_path: Path) -> None:
+    own: dict[str, Any] = {"kind": "learner", "seeds": 3, "lots": 0.1}
+    made_up.write_submission(tmp_path, "smoke", "mine", **own, on=date(2026, 10, 1))
+    for chosen in ({}, {"network": "pairs"}, {"network": "pairs", "hidden": [64, 64]}):
+        made_up.write_submission(tmp_path, "smoke", "mine", **own, chosen=chosen)
+    later = {"network": "pairs"}
+    made_up.write_submission(
+        tmp_path, "smoke", "mine", **own, chosen=later, on=date(2026, 11, 2), budget=1
+    )
+    made_up.write_submission(
+        tmp_path, "smoke", "mine", **own, chosen=later, on=date(2026, 11, 3), budget=10**6
+    )
+    [board] = [board for board in build(tmp_path, tmp_path / "out") if board.rows]
+    folded = {
+        row.entry.folder.name: [e.entry.folder.name for e in row.earlier] for row in board.rows
+    }
+    assert folded == {
+        "2026-11-01-mine,standard": ["2026-10-01-mine"],  # of before settings were declared
+        "2026-11-01-mine,standard,hidden=64x64,network=pairs": [],
+        "2026-11-02-mine,network=pairs": [],
+        "2026-11-03-mine,standard,network=pairs": ["2026-11-01-mine,standard,network=pairs"],
+    }
+    out = tmp_path / "out"
+    page = (out / "smoke-v0.md").read_text()
+    assert r"| **mine** hidden=64x64 network=pairs † |" in page
+    facts = json.loads((out / "leaderboard.json").read_text())
+    assert {fact["settings"] for fact in facts} == {
+        None,
+        "network=pairs",
+        "hidden=64x64 network=pairs",
+    }
+    for name in folded:
+        assert (out / "site" / "smoke-v0" / f"{name}.html").is_file()
+        assert f'href="smoke-v0/{name}.html"' in (out / "site" / "smoke-v0.html").read_text()
+
+
 def test_times_of_training_are_means_and_nothing_where_a_run_lacks_one() -> None:
     assert (mean_of([3.0, 5.0]), mean_of([3.0, None]), mean_of([])) == (4.0, None, None)
 
