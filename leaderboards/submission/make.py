@@ -288,6 +288,7 @@ def _run(replay: _Replay) -> Run:
         decision_latency_us=done.result.decision_latency_us,
         train_s=done.result.train_s if done.cell.budget else None,
         train_cpu_s=done.result.train_cpu_s if done.cell.budget else None,
+        curve=tuple((at.decisions, at.utility_per_task) for at in done.result.curve) or None,
     )
 
 

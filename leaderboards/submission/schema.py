@@ -203,7 +203,7 @@ class Hardware(Facts):
 class Run(SparseFacts):
     """One training seed's results, workload by workload."""
 
-    sparse: ClassVar[frozenset[str]] = frozenset({"train_cpu_s"})
+    sparse: ClassVar[frozenset[str]] = frozenset({"train_cpu_s", "curve"})
 
     seed: Count
     metrics: dict[
@@ -216,6 +216,12 @@ class Run(SparseFacts):
     """Seconds of training, by the wall clock."""
     train_cpu_s: Amount | None = None
     """Processor time of training in seconds; None where the run did not measure it."""
+    curve: (
+        Annotated[tuple[tuple[Count, float | None], ...], Field(min_length=1, max_length=100)]
+        | None
+    ) = None
+    """Of its training: decisions so far, and utility per task on validation workloads then (None
+    where that is undefined). Reported, never ranked. None where there is none, or none was kept."""
 
 
 class Submission(SparseFacts):

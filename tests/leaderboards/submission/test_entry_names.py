@@ -12,7 +12,13 @@ from edge_marl import load_scenario
 from edge_marl.agents.training.settings_text import parse_spec
 from edge_marl.benchmarks.plan.cells import Cell
 from edge_marl.leaderboards.submission.finished_run import chosen_settings
-from edge_marl.leaderboards.submission.schema import About, AgentFacts, Submission, Training
+from edge_marl.leaderboards.submission.schema import (
+    About,
+    AgentFacts,
+    Submission,
+    Training,
+    slug_of,
+)
 
 PAPER = load_scenario("paper")
 FACTS: dict[str, Any] = {"name": "mine", "kind": "learner", "registered": False}
@@ -65,3 +71,12 @@ def test_a_folder_says_class_and_settings(chosen: dict[str, Any] | None, folder:
 def test_what_was_chosen_is_among_the_settings(chosen: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=f"chosen has {says}"):
         AgentFacts.model_validate(FACTS | {"settings": {"gamma": 0.9}, "chosen": chosen})
+
+
+@pytest.mark.parametrize(
+    ("agent", "slug"),
+    [("adsac-published", "adsac-published"), ("x/my_agent.py:MyAgent", "my-agent"),
+     ("pkg.mod:DQN2", "dqn2"), ("a:_Odd__Name_", "odd-name")],
+)  # fmt: skip
+def test_names_on_the_boards(agent: str, slug: str) -> None:
+    assert slug_of(agent) == slug

@@ -42,8 +42,8 @@ from edge_marl.leaderboards.submission.files import (
     sha256_of,
 )
 from edge_marl.leaderboards.submission.ledger import Ledger, Verification
-from edge_marl.leaderboards.submission.make import make_submission, read_about
-from edge_marl.leaderboards.submission.schema import Run, slug_of
+from edge_marl.leaderboards.submission.make import make_submission
+from edge_marl.leaderboards.submission.schema import Run
 from edge_marl.leaderboards.verification import season as seasons
 from edge_marl.leaderboards.verification.ledger import record_verdict
 from edge_marl.leaderboards.verification.verify import verify
@@ -119,6 +119,7 @@ def test_an_agent_of_ones_own_goes_all_the_way(run_dir: Path, tmp_path: Path) ->
 
 def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", (entry(LEARNER, learns=True, deterministic=False),), seeds=5)
+    with_curve(run)
     folder = make_submission(run, LEARNER, ABOUT, tmp_path / "a", with_policy=True)
     assert verify(folder, "replayed").failure is None
     assert (
@@ -129,6 +130,7 @@ def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> No
     assert (sub.about.training.budget, sub.about.training.budget_class) == (40, "small")
     assert (sub.runs[0].train_s or 0) > 0
     assert sub.runs[0].train_cpu_s is not None  # of so short a training it may be 0
+    assert [r.curve for r in sub.runs] == [((20, 0.5), (40, None)), None, None, None, None]
     with policies_of(folder, SMOKE, usable_sandbox(), LEARNER)(2, WORKLOADS) as ask:
         decided = play_episodes(SMOKE, WORKLOADS, ask)
     assert [e.head for e in decided] == list(read_chain(folder).runs[2].heads)
@@ -149,6 +151,19 @@ def test_a_learner_by_what_the_run_kept_and_by_checkpoints(tmp_path: Path) -> No
     with pytest.raises(SubmissionError, match="it is not the one of the run"):
         make_submission(run, LEARNER, ABOUT, tmp_path / "c", trained=[moved[1]] * 5)
     assert not (tmp_path / "c").exists()
+
+
+def with_curve(run: Path) -> None:
+    """Give the first training of a run the curve that our own trainers have."""
+    plan = read_plan(run)
+    record = read_record(run, cell := plan.cells(plan.arenas[0], plan.agents[0])[0])
+    assert record is not None
+    facts = record.model_dump(mode="json")
+    names = ("updates", "training_utility_per_task", "utility", "server_crash_rate")
+    point = dict.fromkeys((*names, "distinct_actions"), 1)
+    curve = [(20, 0.5), (40, None)]
+    facts["result"]["curve"] = [point | {"decisions": at, "utility_per_task": u} for at, u in curve]
+    write_record(run, Record.model_validate(facts | {"job": cell}))
 
 
 def test_a_learner_has_ten_seeds_or_five_with_a_mark(
@@ -341,23 +356,6 @@ def test_a_beacon_is_long_enough() -> None:
         seasons.from_beacon("lucky 7")
     with pytest.raises(SubmissionError, match=r"beacon .*holds U\+202E"):
         seasons.from_beacon("4f3c9a51e0b2d786\u202e0")
-
-
-@pytest.mark.parametrize(
-    ("agent", "slug"),
-    [("adsac-published", "adsac-published"), ("x/my_agent.py:MyAgent", "my-agent"),
-     ("pkg.mod:DQN2", "dqn2"), ("a:_Odd__Name_", "odd-name")],
-)  # fmt: skip
-def test_names_on_the_boards(agent: str, slug: str) -> None:
-    assert slug_of(agent) == slug
-
-
-def test_what_authors_say_is_read_from_toml(tmp_path: Path) -> None:
-    (tmp_path / "a.toml").write_text('authors = ["Ada"]\n[training]\ndata = "logs"\nbudget = 0\n')
-    assert read_about(tmp_path / "a.toml")["training"] == {"data": "logs", "budget": 0}
-    (tmp_path / "b.toml").write_text("authors =")
-    with pytest.raises(SubmissionError, match="not TOML"):
-        read_about(tmp_path / "b.toml")
 
 
 def command(*args: object, **env: str) -> subprocess.CompletedProcess[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from edge_marl.errors import SubmissionError
+from edge_marl.leaderboards.submission.make import read_about
 from edge_marl.leaderboards.submission.texts import Link, LongText, Settings, Text
 
 DEEP: Any = [[[[[[[[[1]]]]]]]]]
@@ -126,3 +129,11 @@ def test_links_to_no_host_or_to_another_than_is_seen_are_refused(link: str) -> N
 def test_settings_are_bounded(settings: dict[str, Any], says: str) -> None:
     found = problem(Settings, settings)
     assert (says in found) if says else not found
+
+
+def test_what_authors_say_is_read_from_toml(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('authors = ["Ada"]\n[training]\ndata = "logs"\nbudget = 0\n')
+    assert read_about(tmp_path / "a.toml")["training"] == {"data": "logs", "budget": 0}
+    (tmp_path / "b.toml").write_text("authors =")
+    with pytest.raises(SubmissionError, match="not TOML"):
+        read_about(tmp_path / "b.toml")
