@@ -15,7 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from edge_marl.benchmarks.report import overall
-from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column, columns_of
+from edge_marl.benchmarks.report.columns import COLUMNS, SCORE, Column, columns_of, fitting
 from edge_marl.benchmarks.report.comparisons import Report
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.overall import (
@@ -73,7 +73,7 @@ def sheet_of(table: Table | Aggregate | Generalisation) -> Sheet:
 
 
 def _of_table(table: Table) -> Sheet:
-    columns = columns_of(table.scenario)
+    columns = fitting(columns_of(table.scenario), (row.estimates for row in table.rows))
     headings = ("agent", *(column.heading for column in columns), "decision (µs)", "runs")
     rows = tuple(_texts(row, columns) for row in table.rows)
     keys = tuple(_keys(row, columns) for row in table.rows)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from edge_marl.benchmarks.report.intervals import Estimate, FloatArray, Statistic, iqm, mean
 from edge_marl.benchmarks.report.stats import estimate
 from edge_marl.scenario import Scenario
 
-__all__ = ["COLUMNS", "GAME_COLUMNS", "PRICE", "PRICE_NOTE", "SCORE", "Column", "columns_of"]
+__all__ = [
+    "COLUMNS",
+    "GAME_COLUMNS",
+    "PRICE",
+    "PRICE_NOTE",
+    "SCORE",
+    "Column",
+    "columns_of",
+    "duration",
+    "fitting",
+]
 
 SCORE = "normalised_score"
 PRICE = "price_of_decentralisation"
@@ -54,6 +65,16 @@ class Column:
     def interval(self, found: Estimate) -> str:
         """Return an estimate as it is shown: `1.318 [1.312, 1.323]`."""
         return f"{self.text(found.value)} [{self.text(found.low)}, {self.text(found.high)}]"
+
+    def spread(self, found: Estimate) -> str:
+        """Return an interval as it is shown below its value: `± 0.006`, or its ends where it does
+        not reach as far on both sides."""
+        below, above = self.text(found.value - found.low), self.text(found.high - found.value)
+        return f"± {above}" if below == above else self.ends(found)
+
+    def ends(self, found: Estimate) -> str:
+        """Return an interval by its ends: `1.312 to 1.323`."""
+        return f"{self.text(found.low)} to {self.text(found.high)}"
 
 
 COLUMNS = (
@@ -110,3 +131,40 @@ def columns_of(*scenarios: Scenario) -> tuple[Column, ...]:
     """Return the columns that tables of some scenarios have."""
     in_slots = any(scenario.clock.slot_ms for scenario in scenarios)
     return COLUMNS + GAME_COLUMNS if in_slots else COLUMNS
+
+
+TIMES = (("h", 3600.0), ("min", 60.0), ("s", 1.0))
+"""Units of columns of times, in seconds; one is taken from two of it on."""
+
+
+def fitting(
+    columns: Iterable[Column], rows: Iterable[Mapping[str, Estimate]]
+) -> tuple[Column, ...]:
+    """Return columns, those of times in the one unit that fits the largest value of some rows.
+
+    Args:
+        columns: of times are those whose name ends in `_s`.
+        rows: estimates by column name.
+    """
+    found = list(rows)
+
+    def fit(column: Column) -> Column:
+        values = [row[column.name].value for row in found if column.name in row]
+        return _in_unit(column, max(values)) if values and column.name.endswith("_s") else column
+
+    return tuple(map(fit, columns))
+
+
+def _in_unit(column: Column, largest: float) -> Column:
+    unit, length = next((one for one in TIMES if largest >= 2 * one[1]), TIMES[-1])
+    shown = largest / length
+    digits = 2 if shown < 100 else 1 if shown < 1000 else 0
+    heading = column.heading.replace("(s)", f"({unit})")
+    return replace(column, heading=heading, note=unit, scale=1 / length, digits=digits)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that fits it: `41 s`, `12 min`, `1.3 h`."""
+    unit, length = next((one for one in TIMES if seconds >= 1.5 * one[1]), TIMES[-1])
+    shown = seconds / length
+    return f"{shown:.1f} {unit}" if shown < 9.95 else f"{shown:,.0f} {unit}"

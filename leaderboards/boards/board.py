@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from edge_marl.benchmarks.plan.budgets import BUDGETS, BudgetClass
-from edge_marl.benchmarks.report.columns import COLUMNS, Column, columns_of
+from edge_marl.benchmarks.report.columns import COLUMNS, Column, columns_of, fitting
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.errors import SubmissionError
@@ -144,6 +144,12 @@ class Board:
         """Every row, and the ranked one that it is folded under: itself where it is ranked."""
         return tuple((one, row) for row in self.rows for one in (row, *row.earlier))
 
+    def label_of(self, row: BoardRow) -> str:
+        """Return the name of a ranked row in a figure or a list, told apart from the others'."""
+        name, size = row.submission.agent.full_name, row.submission.budget_class
+        same = sum(other.submission.agent.full_name == name for other in self.rows)
+        return f"{name}, {size}" if same > 1 and size else name
+
     @property
     def is_game(self) -> bool:
         """Whether it is of a game of gateways."""
@@ -157,7 +163,8 @@ class Board:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns that the board has values for."""
-        columns = columns_of(self.scenario)
+        estimates = (row.estimates for row, _ in self.entries)
+        columns = fitting(columns_of(self.scenario), estimates)
         return columns if self.ranked_by is COLUMNS[0] else columns[1:]
 
     @property

@@ -1,198 +1,70 @@
-"""Figures of the site as SVG: drawn in the page, so that they follow its colours, light and dark.
-
-Only attributes and classes, no styles: the pages' content security policy allows none in line.
-"""
+"""Figures of a submission's row and page: its interval, its workloads, its learning curve."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from edge_marl.benchmarks.report import style
-from edge_marl.benchmarks.report.columns import COLUMNS, Column
-from edge_marl.benchmarks.report.intervals import Estimate
+from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
 from edge_marl.leaderboards.boards.board import Board, BoardRow
+from edge_marl.leaderboards.boards.drawing import Frame, grid, kind_of, mark, path, picture, text
+from edge_marl.leaderboards.boards.scales import Scale, bulk, scale_of
 
-__all__ = ["Scale", "interval", "score_scale", "trade_off", "workload_scores"]
+__all__ = ["interval", "learning_curve", "learning_curves", "score_scale", "workload_scores"]
 
-LABELS = 8
-"""Points of the scatter plot that get their name, as far as there is room."""
-BESIDE = (
-    *((9, 4, "start"), (-9, 4, "end"), (9, -9, "start")),
-    *((9, 17, "start"), (-9, -9, "end"), (-9, 17, "end")),
-)
-"""Where a point's name may stand, in order of preference."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """A linear axis from values to pixels."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        """Return the place of a value, to a tenth of a pixel; at an end if it is beyond."""
-        share = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self, most: int) -> list[float]:
-        """Return round values between the ends, at most so many."""
-        rough = (self.high - self.low) / most
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
-        first = math.ceil(self.low / step - 1e-9)
-        last = math.floor(self.high / step + 1e-9)
-        return [round(k * step, 10) for k in range(first, last + 1)]
+FRAME = Frame(58.0, 706.0, 204.0, 12.0)
+WITH_NAMES = Frame(58.0, 700.0, 324.0, 12.0, margin=200.0)
+SERIES = 8
+"""Looks of curves that share a figure, colour and dashes together."""
+LINE_HEIGHT = 14.0
+ACROSS = ("decisions of training", "utility per task, validation")
+LONGEST = 27
+"""Characters of a curve's name."""
 
 
-def _scale(values: Sequence[float], start: float, end: float) -> Scale:
-    low, high = min(values), max(values)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
-    return Scale(low - margin, high + margin, start, end)
-
-
-def _shown(estimates: Sequence[Estimate], factor: float = 1.0) -> list[float]:
-    """Return the ends of intervals that an axis has room for; those beyond are cut at its ends."""
-    reach = style.reach([e.value for e in estimates])
-    cut = [e.within(*reach) for e in estimates]
-    return [factor * x for e in cut for x in (e.low, e.high)]
-
-
-def score_scale(board: Board, width: float = 170.0) -> Scale:
+def score_scale(board: Board, width: float = 96.0) -> Scale:
     """Return the common axis of a board's intervals."""
     estimates = [row.estimates[board.ranked_by.name] for row in board.rows]
-    return _scale(_shown(estimates), 4.0, width - 4.0)
+    return scale_of(bulk(estimates), 8.0, width - 8.0)
 
 
 def interval(estimate: Estimate, scale: Scale, learned: bool) -> Markup:
-    """Return one row of a forest plot, an interval with its point."""
+    """Return one row of a forest plot, an interval with its point; an arrow where it goes on."""
     low, value, high = scale(estimate.low), scale(estimate.value), scale(estimate.high)
     width = scale.end + scale.start
+    if way := scale.beyond(estimate.value):
+        drawn, point = f"M{value:g} 8h{8 * -way}{_end(value, way, way)}", ""
+    else:
+        ends = ((low, -1, estimate.low), (high, 1, estimate.high))
+        drawn = f"M{low:g} 8H{high:g}" + "".join(_end(x, s, scale.beyond(e)) for x, s, e in ends)
+        point = mark(value, 8, learned, 2.8)
     return Markup(
         f'<svg class="interval" viewBox="0 0 {width:g} 16" width="{width:g}" height="16" '
         'aria-hidden="true" focusable="false">'
         f'<line class="axis" x1="0" y1="8" x2="{width:g}" y2="8"/>'
-        f'<g class="{_kind(learned)}"><path class="whisker" d="M{low:g} 8H{high:g}M{low:g} 4.5v7'
-        f'M{high:g} 4.5v7"/>{_mark(value, 8, learned, 2.8)}</g></svg>'
+        f'<g class="{kind_of(learned)}"><path class="whisker" d="{drawn}"/>{point}</g></svg>'
     )
 
 
-def _kind(learned: bool) -> str:
-    return "learned" if learned else "heuristic"
-
-
-def _mark(x: float, y: float, learned: bool, size: float = 4.0) -> str:
-    """A disc for what is learned, a hollow square for heuristics: no colour is needed to tell."""
-    if learned:
-        return f'<circle cx="{x:g}" cy="{y:g}" r="{size:g}"/>'
-    half = size - 0.5
-    return f'<rect x="{x - half:g}" y="{y - half:g}" width="{2 * half:g}" height="{2 * half:g}"/>'
-
-
-def trade_off(board: Board) -> Markup:
-    """Return the scatter plot of utility against crashes, with both intervals."""
-    rows = [r for r in board.rows if {"utility_per_task", "server_crash_rate"} <= set(r.estimates)]
-    up, across = COLUMNS[1:3]
-    width, height = 720.0, 380.0
-    crashes = [r.estimates[across.name] for r in rows]
-    utility = [r.estimates[up.name] for r in rows]
-    x = _scale(_shown(crashes, across.scale), 58, width - 24)
-    y = _scale(_shown(utility, up.scale), height - 46, 16)
-    parts = [_grid(x, y, "server crashes per 100 tasks (fewer is better)", "utility per task")]
-    points = [
-        (x(c.value * across.scale), y(u.value * up.scale))
-        for c, u in zip(crashes, utility, strict=True)
-    ]
-    boxes = [(px - 5, py - 5, px + 5, py + 5) for px, py in points]
-    for row, c, u in reversed(list(zip(rows, crashes, utility, strict=True))):  # the best on top
-        parts.append(_point(row, (c, across), (u, up), (x, y)))
-    for row, (px, py) in list(zip(rows, points, strict=True))[:LABELS]:
-        parts.append(_label(row.submission.agent.full_name, px, py, width, boxes))
-    return Markup(
-        f'<svg class="figure" viewBox="0 0 {width:g} {height:g}" role="img" '
-        'aria-labelledby="trade-off-title"><title id="trade-off-title">Utility per task against '
-        f"server crashes of {len(rows)} submissions; the table above has the numbers</title>"
-        f"{''.join(parts)}</svg>"
-    )
-
-
-def _point(
-    row: BoardRow,
-    crashes: tuple[Estimate, Column],
-    utility: tuple[Estimate, Column],
-    axes: tuple[Scale, Scale],
-) -> str:
-    (c, across), (u, up), (x, y) = crashes, utility, axes
-    px, py = x(c.value * across.scale), y(u.value * up.scale)
-    learned = row.submission.agent.kind == "learner"
-    cross = (
-        f"M{x(c.low * across.scale):g} {py:g}H{x(c.high * across.scale):g}"
-        f"M{px:g} {y(u.low * up.scale):g}V{y(u.high * up.scale):g}"
-    )
-    text = (
-        f"{row.submission.agent.full_name}: utility {up.text(u.value)}, "
-        f"{across.text(c.value)} crashes per 100 tasks, {row.level}"
-    )
-    return (
-        f'<g class="{_kind(learned)}"><title>{escape(text)}</title>'
-        f'<path class="whisker thin" d="{cross}"/>{_mark(px, py, learned)}</g>'
-    )
-
-
-def _label(
-    name: str, px: float, py: float, width: float, taken: list[tuple[float, float, float, float]]
-) -> str:
-    """Return a point's name beside it, or nothing where there is no room."""
-    name = name if len(name) <= 24 else name[:23] + "…"
-    length = 6.7 * len(name)
-    for dx, dy, anchor in BESIDE:
-        left = px + dx if anchor == "start" else px + dx - length
-        box = (left, py + dy - 10, left + length, py + dy + 3)
-        free = all(box[2] < b[0] or box[0] > b[2] or box[3] < b[1] or box[1] > b[3] for b in taken)
-        if free and left > 58 and box[2] < width:
-            taken.append(box)
-            return _text("name", px + dx, py + dy, anchor, name)
-    return ""
-
-
-def _text(kind: str, x: float, y: float, anchor: str, text: object) -> str:
-    place = f'x="{x:g}" y="{y:g}" text-anchor="{anchor}"'
-    return f'<text class="{kind}" {place}>{escape(text)}</text>'
-
-
-def _grid(x: Scale, y: Scale, across: str, up: str) -> str:
-    parts = []
-    for tick in y.ticks(6):
-        ends = f'x1="{x.start:g}" x2="{x.end:g}" y1="{y(tick):g}" y2="{y(tick):g}"'
-        parts.append(f'<line class="grid" {ends}/>')
-        parts.append(_text("tick", x.start - 7, y(tick) + 4, "end", f"{tick:g}"))
-    for tick in x.ticks(8):
-        ends = f'x1="{x(tick):g}" x2="{x(tick):g}" y1="{y.end:g}" y2="{y.start:g}"'
-        parts.append(f'<line class="grid" {ends}/>')
-        parts.append(_text("tick", x(tick), y.start + 17, "middle", f"{tick:g}"))
-    parts.append(_text("axis-name", (x.start + x.end) / 2, y.start + 37, "middle", across))
-    turned = f'transform="translate(13 {(y.start + y.end) / 2:g}) rotate(-90)"'
-    parts.append(f"<g {turned}>{_text('axis-name', 0, 0, 'middle', up)}</g>")
-    return "".join(parts)
+def _end(x: float, side: int, beyond: int) -> str:
+    """Return an end of an interval: a bar, or an arrow to where it is beyond the axis."""
+    if not beyond:
+        return f"M{x:g} 4.5v7"
+    return f"M{x:g} 4.5l{5 * side} 3.5l{-5 * side} 3.5"
 
 
 def workload_scores(board: Board, row: BoardRow) -> Markup:
     """Return every workload's result, sorted; a dot per run, a line through the means."""
     values = row.result.values(board.ranked_by)
     values = values[:, np.argsort(values.mean(axis=0), kind="stable")]
-    width, height = 720.0, 250.0
-    x = Scale(0.0, values.shape[1] - 1.0, 58, width - 14)
-    y = _scale([float(values.min()), float(values.max())], height - 46, 12)
+    x = Scale(0.0, values.shape[1] - 1.0, FRAME.left, FRAME.right)
+    y = scale_of([float(values.min()), float(values.max())], FRAME.bottom, FRAME.top)
     name = board.ranked_by.name.replace("_", " ")
-    parts = [_grid(x, y, f"{row.workloads} workloads, from the hardest to the easiest", name)]
-    learned = row.submission.agent.kind == "learner"
+    across = f"{row.workloads} workloads, from the hardest to the easiest"
+    parts = [grid(FRAME, x, y, (across, name))]
     if len(values) > 1:
         dots = "".join(
             f'<circle cx="{x(k):g}" cy="{y(float(v)):g}" r="2"/>'
@@ -201,11 +73,81 @@ def workload_scores(board: Board, row: BoardRow) -> Markup:
         )
         parts.append(f'<g class="dots">{dots}</g>')
     means = [float(v) for v in values.mean(axis=0)]
-    line = "L".join(f"{x(k):g} {y(v):g}" for k, v in enumerate(means))
-    parts.append(f'<g class="{_kind(learned)}"><path class="line" d="M{line}"/></g>')
-    return Markup(
-        f'<svg class="figure" viewBox="0 0 {width:g} {height:g}" role="img" '
-        f'aria-labelledby="workloads-title"><title id="workloads-title">{name} on each '
-        f"{row.workloads} workload, from {min(means):.3f} to {max(means):.3f}; the table below has "
-        f"the numbers</title>{''.join(parts)}</svg>"
+    learned = row.submission.agent.kind == "learner"
+    line = path("line", ((x(k), y(v)) for k, v in enumerate(means)))
+    parts.append(f'<g class="{kind_of(learned)}">{line}</g>')
+    title = (
+        f"{name} on each {row.workloads} workload, from {min(means):.3f} to {max(means):.3f}; the "
+        "table below has the numbers"
     )
+    return picture(FRAME, "workloads-title", title, parts)
+
+
+class _Curve(NamedTuple):
+    """The trainings of an entry, as far as all of them go."""
+
+    row: BoardRow
+    decisions: FloatArray
+    """(points,)."""
+    utility: FloatArray
+    """(runs, points), per task on validation workloads."""
+
+
+def _curve_of(row: BoardRow) -> _Curve | None:
+    """Return an entry's learning curve; None where it has none, or an undefined value."""
+    curves = [run.curve or () for run in row.submission.runs]
+    points = min(map(len, curves))
+    utility = [[value for _, value in curve[:points]] for curve in curves]
+    known = [[value for value in one if value is not None] for one in utility]
+    if points == 0 or known != utility:
+        return None
+    decisions = np.array([[at for at, _ in curve[:points]] for curve in curves]).mean(axis=0)
+    return _Curve(row, decisions, np.array(known))
+
+
+def learning_curve(row: BoardRow) -> Markup | None:
+    """Return the trainings of one entry: a thin line each, a strong one for their mean."""
+    curve = _curve_of(row)
+    if curve is None:
+        return None
+    x = Scale(0.0, float(curve.decisions.max()), FRAME.left, FRAME.right)
+    y = scale_of([float(v) for v in curve.utility.ravel()], FRAME.bottom, FRAME.top)
+    runs = [_line_of("run", curve.decisions, one, x, y) for one in curve.utility]
+    mean = _line_of("line", curve.decisions, curve.utility.mean(axis=0), x, y)
+    parts = [grid(FRAME, x, y, ACROSS, _thousands), f'<g class="learned">{"".join(runs)}{mean}</g>']
+    return picture(FRAME, "curve-title", f"Learning curves of {len(runs)} runs", parts)
+
+
+def learning_curves(rows: Sequence[BoardRow]) -> Markup | None:
+    """Return the mean learning curves of several entries with their names; None where fewer than
+    two have one."""
+    curves = [curve for row in rows if (curve := _curve_of(row)) is not None]
+    if len(curves) < 2:
+        return None
+    means = [curve.utility.mean(axis=0) for curve in curves]
+    x = Scale(0.0, max(float(c.decisions.max()) for c in curves), WITH_NAMES.left, WITH_NAMES.right)
+    values = [float(v) for mean in means for v in mean]
+    y = scale_of(bulk([Estimate(v, v, v) for v in values]), WITH_NAMES.bottom, WITH_NAMES.top)
+    parts = [grid(WITH_NAMES, x, y, ACROSS, _thousands)]
+    ends = sorted((y(float(mean[-1])), k) for k, mean in enumerate(means))
+    free = WITH_NAMES.top
+    for end, k in ends:
+        at = max(end + 4, free)
+        free = at + LINE_HEIGHT
+        line = _line_of("line", curves[k].decisions, means[k], x, y)
+        name = curves[k].row.submission.agent.full_name
+        name = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+        label = text("name", WITH_NAMES.right + 10, at, "start", name)
+        parts.append(f'<g class="series-{k % SERIES}">{line}{label}</g>')
+    size = curves[0].row.submission.budget_class
+    title = f"Mean learning curves of {len(curves)} entries of class {size}"
+    return picture(WITH_NAMES, f"curves-{size}", title, parts)
+
+
+def _line_of(kind: str, decisions: FloatArray, values: FloatArray, x: Scale, y: Scale) -> str:
+    places = zip(decisions, values, strict=True)
+    return path(kind, ((x(float(at)), y(float(v))) for at, v in places))
+
+
+def _thousands(decisions: float) -> str:
+    return f"{decisions:g}" if decisions < 1000 else f"{decisions / 1000:g}k"

@@ -11,11 +11,14 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from edge_marl.benchmarks.plan.budgets import BUDGETS
+from edge_marl.benchmarks.report.columns import duration
 from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.kernel import world as k
-from edge_marl.leaderboards.boards import figures
+from edge_marl.leaderboards.boards import figures, scatter
 from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns, six_digits
+from edge_marl.leaderboards.boards.comparison import compared
 from edge_marl.leaderboards.boards.player_episodes import episodes_of
 from edge_marl.leaderboards.boards.tables import (
     BASIS_NOTE,
@@ -28,11 +31,18 @@ from edge_marl.leaderboards.boards.tables import (
     price_note,
 )
 from edge_marl.leaderboards.submission.schema import LEVELS
+from edge_marl.metrics import METRICS
 
 __all__ = ["make_site"]
 
 PACKAGE = "edge_marl.leaderboards.boards"
-ASSETS = ("site.css", "theme.js", "tables.js", "player.js")
+ASSETS = ("site.css", "theme.js", "tables.js", "compare.js", "player.js")
+COMPARE = "compare.html"
+"""Beside the pages of a board's submissions, none of which has this name."""
+COORDINATION = {
+    name: METRICS[name].description for name in ("load_imbalance", "idle_share", "gateway_fairness")
+}
+"""Means of a game's log that an entry's page shows besides the board's columns."""
 FATES = {
     k.ADMITTED: "served",
     k.CRASHED: "lost in a crash",
@@ -62,12 +72,16 @@ def make_site(
     index = environment.get_template("index.html.j2")
     yield "index.html", index.render(boards=boards, board=None, root="").encode()
     one_board = environment.get_template("board.html.j2")
+    two_entries = environment.get_template("compare.html.j2")
     submission = environment.get_template("submission.html.j2")
     done = 0
     for board in boards:
         facts = {"boards": boards, "board": board}
         scale = figures.score_scale(board) if board.rows else None
         yield f"{board.name}.html", one_board.render(facts, root="", scale=scale).encode()
+        if len(board.rows) > 1:
+            page = two_entries.render(facts, root="../", compared=compared(board))
+            yield f"{board.name}/{COMPARE}", page.encode()
         for row, newest in board.entries:
             page = submission.render(
                 facts,
@@ -93,8 +107,12 @@ def _environment() -> Environment:
     )
     environment.filters["embedded"] = _embedded
     environment.filters["web"] = _web
+    environment.filters["duration"] = duration
     environment.globals.update(
         figures=figures,
+        scatter=scatter,
+        BUDGETS=BUDGETS,
+        COORDINATION=COORDINATION,
         LEVELS=LEVELS,
         LEVEL_NOTES=LEVEL_NOTES,
         SCORE_NOTE=SCORE_NOTE,

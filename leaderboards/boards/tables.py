@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_marl.benchmarks.plan.budgets import BUDGETS
-from edge_marl.benchmarks.report.columns import COLUMNS, GAME_COLUMNS, PRICE_NOTE, Column
+from edge_marl.benchmarks.report.columns import COLUMNS, GAME_COLUMNS, PRICE_NOTE, Column, duration
 from edge_marl.benchmarks.report.stats import METHOD, coverage_note
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns, six_digits
@@ -96,13 +96,21 @@ def to_markdown(boards: list[Board]) -> str:
 
 
 def _overview(boards: list[Board]) -> list[str]:
-    lines = ["| board | world | submissions | leading |", "| :--- | :--- | ---: | :--- |"]
-    for board in boards:
-        name = f"[{board.name}]({board.name}.md)"
-        lines.append(
-            _line([name, board.scenario.summary, str(len(board.entries)), _leading(board)])
-        )
-    return lines
+    lines = [
+        _line([_linked(board), board.scenario.summary, str(len(board.entries)), _leading(board)])
+        for board in boards
+        if board.rows
+    ]
+    if lines:
+        head = ["| board | world | submissions | leading |", "| :--- | :--- | ---: | :--- |"]
+        lines = [*head, *lines, ""]
+    if empty := [_linked(board) for board in boards if not board.rows]:
+        return [*lines, f"No submissions yet: {', '.join(empty)}."]
+    return lines[:-1]
+
+
+def _linked(board: Board) -> str:
+    return f"[{board.name}]({board.name}.md)"
 
 
 def to_page(board: Board) -> str:
@@ -139,7 +147,7 @@ def _table(board: Board, rows: Sequence[BoardRow]) -> list[str]:
     headings += [f"{c.short.lower()} ({c.note})" for c in board.columns]
     headings += ["public score", "basis"] if board.has_public_column else []
     headings += ["sharing", "trained on", "parameters"] if board.is_game else []
-    headings += ["budget", "training (s)", "processor (s)", "runs", "date"]
+    headings += ["budget", "training", "processor", "runs", "date"]
     lines = [_line(headings), _line([":---"] * left + ["---:"] * (len(headings) - left))]
     for row in rows:
         own = [row.ranks[one].text if one in row.ranks else "" for one in ranks]
@@ -245,7 +253,7 @@ def _cells(board: Board, row: BoardRow) -> list[str]:
     if sub.game is not None:
         cells += [sub.game.sharing, sub.game.information, f"{sub.game.parameters:,}"]
     budget = "-" if sub.budget_class is None else f"{sub.about.training.budget:,}"
-    cells += [budget, *("-" if s is None else f"{s:,.0f}" for s in (row.train_s, row.train_cpu_s))]
+    cells += [budget, *("-" if s is None else duration(s) for s in (row.train_s, row.train_cpu_s))]
     return [*cells, str(len(sub.runs)), _dates(board, row)]
 
 
@@ -263,8 +271,6 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _leading(board: Board) -> str:
-    if not board.rows:
-        return "-"
     told = {one: _leader(board, rows) for one, rows in board.leaders.items()}
     if len(told) == 1:
         return next(iter(told.values()))

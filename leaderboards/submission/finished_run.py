@@ -102,6 +102,9 @@ def finished_cells(run_dir: Path, agent: str, arena: Arena) -> list[FinishedCell
     """
     plan = read_plan(run_dir)
     entries = {entry.name: entry for entry in plan.agents}
+    if agent not in entries:  # perhaps with its settings as they were typed
+        asked = parse_spec(agent)
+        agent = next((name for name in entries if parse_spec(name) == asked), agent)
     if agent not in entries:
         raise SubmissionError(f"{run_dir}: has no agent '{agent}', only {', '.join(entries)}")
     if (plan.split, plan.episodes) != ("test", WORKLOADS):

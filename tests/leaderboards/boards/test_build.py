@@ -25,6 +25,7 @@ from edge_marl.leaderboards.boards import figures
 from edge_marl.leaderboards.boards.board import Board, BoardRow, Rank, read_boards
 from edge_marl.leaderboards.boards.build import build, tables
 from edge_marl.leaderboards.boards.pretrained import to_pretrained
+from edge_marl.leaderboards.boards.scales import Scale
 from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION, Actions, read_actions
 from edge_marl.leaderboards.submission.schema import seal_of
 from edge_marl.scenario import list_games, list_tiers, load_scenario
@@ -102,6 +103,8 @@ def test_a_very_wide_interval_leaves_room_for_the_others(board: Board) -> None:
     scale = figures.score_scale(replace(board, rows=(first, *board.rows[1:])))
     assert -1.0 < scale.low < scale.high < 2.0
     assert (scale(wide.low), scale(wide.high)) == (scale.start, scale.end)  # cut at the ends
+    drawn = figures.interval(wide, scale, learned=True)
+    assert drawn.count("l-5 3.5l5 3.5") == drawn.count("l5 3.5l-5 3.5") == 1  # an arrow at each
 
 
 def test_few_runs_are_marked_where_runs_count(board: Board) -> None:
@@ -191,6 +194,14 @@ def test_empty_boards_say_so(tmp_path: Path) -> None:
     assert "No submissions yet" in page
     assert "<table" not in page
     assert "No submissions yet." in (tmp_path / "out" / "paper-v0.md").read_text()
+    first = (tmp_path / "out" / "README.md").read_text()
+    assert "| board |" not in first
+    assert "No submissions yet: [agod-v0](agod-v0.md), [campus@2-v0](campus@2-v0.md)" in first
+    index = (tmp_path / "out" / "site" / "index.html").read_text()
+    assert (
+        index.count("No submissions yet: ") == 2
+    )  # of newest and of earlier versions, a line each
+    assert "<li>" not in index
     assert json.loads((tmp_path / "out" / "leaderboard.json").read_text()) == []
 
 
@@ -226,6 +237,7 @@ def test_a_page_asks_for_nothing_from_elsewhere(submissions: Path, tmp_path: Pat
         for found in re.findall(r'(?:src|href)="([^"]+)"', content.decode()):
             if found.startswith("https://example.org") or found.startswith("#"):
                 continue  # a link of a submission, for the reader to follow; a place in the page
+            found = found.partition("#")[0]
             assert ((tmp_path / "site" / name).parent / found).is_file(), (name, found)
 
 
@@ -327,7 +339,7 @@ def test_the_players_facts_give_the_metrics(board: Board, submissions: Path) -> 
     most=st.integers(2, 12),
 )
 def test_ticks_are_round_few_and_inside(low: float, width: float, most: int) -> None:
-    scale = figures.Scale(low, low + width, 0.0, 100.0)
+    scale = Scale(low, low + width, 0.0, 100.0)
     ticks = scale.ticks(most)
     slack = 1e-6 * width + 1e-9 * max(abs(low), 1.0)
     assert len(ticks) <= most + 1

@@ -158,7 +158,7 @@ def test_learners_are_ranked_in_their_class_and_heuristics_in_every_one(tmp_path
         for one, rank in ranks[fact["agent"]].items():
             assert (fact[f"rank_{one}_low"], fact[f"rank_{one}_high"]) == (rank.best, rank.worst)
     site = (tmp_path / "out" / "site" / "smoke-v0.html").read_text()
-    assert "Rank, standard" in site
+    assert '<span class="sort">Rank</span><small>standard</small>' in site
     assert "48,001<small>standard</small>" in site
     own = (tmp_path / "out" / "site" / "smoke-v0" / "2026-11-01-few.html").read_text()
     assert "Rank, small: 2 of 2." in own

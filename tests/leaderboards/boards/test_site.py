@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge_marl.benchmarks.plan.budgets import BudgetClass
+from edge_marl.leaderboards.boards.board import Rank, read_boards
 from edge_marl.leaderboards.boards.build import build
+from edge_marl.leaderboards.boards.site import make_site
 from tests.worlds import made_up_submissions
 
 CHROMIUM = shutil.which("chromium")
@@ -21,6 +26,8 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium here: apt-get install chromium"
 )
 BOARD, ENTRY = "smoke-v0.html", "smoke-v0/2026-11-01-adsac.html"
+COMPARE = "smoke-v0/compare.html"
+PAGES = ["index.html", BOARD, ENTRY, COMPARE]
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +200,96 @@ def test_with_the_keyboard_alone(site: str, page: Any) -> None:
     assert number(page, "decided") > before
 
 
-@pytest.mark.parametrize("path", ["index.html", BOARD, ENTRY])
+def test_compare_two_entries_and_pass_it_on(site: str, page: Any) -> None:
+    page.goto(f"{site}/{ENTRY}")
+    page.get_by_role("link", name="Compare with another entry").click()
+    first, second = page.get_by_label("First"), page.get_by_label("Second")
+    assert (first.input_value(), second.input_value()) == ("2026-11-01-adsac", "2026-11-01-prophet")
+    facts = page.evaluate("JSON.parse(document.getElementById('compared').textContent)")
+    names = [entry["name"] for entry in facts["entries"]]
+    second.select_option("2026-11-01-random")
+    one, two = (facts["entries"][names.index(name)]["values"] for name in ("adsac", "random"))
+    [value, low, high] = facts["pairs"][f"{names.index('adsac')},{names.index('random')}"]
+    ahead = sum(a > b for a, b in zip(one, two, strict=True))
+    told = page.get_by_role("status").inner_text()
+    assert told.startswith(
+        f"adsac less random: {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
+    )
+    assert f": adsac is better. adsac is ahead on {ahead} of 100 workloads." in told
+    assert page.locator(".bar").count() == 100
+    address = page.url
+    page.get_by_role("button", name="Exchange").press("Enter")
+    told = page.get_by_role("status").inner_text()
+    assert told.startswith(f"random less adsac: {-value:.3f} ")
+    assert ": adsac is better. random is ahead on " in told
+    page.goto("about:blank")
+    page.goto(address)
+    page.locator("summary").click()
+    page.get_by_role("button", name="Difference").click()
+    rows = page.locator("tbody tr").evaluate_all(
+        "(rows) => rows.map((row) => [...row.cells].map((cell) => Number(cell.dataset.value)))"
+    )
+    differences = [row[3] for row in rows]
+    assert differences == sorted(differences, reverse=True)
+    assert [row[1] - row[2] for row in rows] == pytest.approx(differences)
+    assert sorted(row[0] for row in rows) == list(range(100))
+
+
+@pytest.fixture(scope="module")
+def widest(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A board with every column that there is: of a game, of the repository's entries."""
+    root = Path(__file__).parents[3] / "leaderboards" / "submissions"
+    boards = [board for board in read_boards(root) if board.is_game and board.rows]
+    sizes: list[BudgetClass] = ["small", "standard", "open"]
+    ranks = dict.fromkeys(sizes, Rank(17, 16, 18, 19))
+    rows = []
+    budgets = itertools.cycle((10**4, 10**5, 10**7))
+    for row in boards[0].rows:
+        about = row.submission.about
+        budget = next(budgets) if row.submission.budget_class else 0
+        training = about.training.model_copy(update={"budget": budget})
+        about = about.model_copy(update={"training": training})
+        entry = replace(row.entry, submission=row.submission.model_copy(update={"about": about}))
+        rows.append(replace(row, entry=entry, ranks=ranks, result=replace(row.result)))
+    board = replace(boards[0], rows=tuple(rows))
+    folder = tmp_path_factory.mktemp("widest")
+    for name, content in make_site([board]):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+        if name == f"{board.name}.html":
+            return (folder / name).as_uri()
+    raise AssertionError("the board has no page")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_column_is_cut_off_on_a_screen_of_1280(widest: str, page: Any, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(widest)
+    headings = page.locator("table").first.locator("thead th:visible .sort").all_inner_texts()
+    assert headings[:4] == ["Rank", "Rank", "Rank", "Agent"]
+    assert headings[-3:] == ["Weights", "Training", "Date"]
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('.scroll')].map((e) => e.scrollWidth - e.clientWidth)"
+        )
+        == [0] * page.locator(".scroll").count()
+    )
+
+
+def test_a_printed_board_is_light_whole_and_without_controls(site: str, page: Any) -> None:
+    page.emulate_media(color_scheme="dark", media="print")
+    page.set_viewport_size({"width": 1030, "height": 720})  # A4, landscape
+    page.goto(f"{site}/{BOARD}")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    assert not page.locator(".filter:visible, .theme:visible, nav:visible, .button:visible").count()
+    assert page.locator(".notes .note").is_visible()
+    scroll = page.locator(".scroll").first
+    assert scroll.evaluate("(e) => getComputedStyle(e).overflowX") == "visible"
+    assert scroll.evaluate("(e) => e.scrollWidth <= 1030")
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_on_a_phone_nothing_is_wider_than_the_screen(site: str, page: Any, path: str) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(f"{site}/{path}")
@@ -201,7 +297,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(site: str, page: Any, path:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.parametrize("path", ["index.html", BOARD, ENTRY])
+@pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast(site: str, page: Any, path: str, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
