@@ -215,7 +215,8 @@ def _behaviour(rows: tuple[Row, ...]) -> Iterator[tuple[str, str, str, Figure]]:
             "trade-off",
             "Utility against crashes",
             "Mean utility per task and server crashes per 100 tasks, with 95 % intervals; up and "
-            "left is better. Below one crash in 100 tasks the scale is linear, above logarithmic.",
+            "left is better. Below one crash in 100 tasks the scale is linear, above logarithmic. "
+            "An arrow at the rim: further out, at the utility beside the name.",
             _trade_off(both),
         )
     loaded = [row for row in rows if row.runs.load.share]
@@ -319,18 +320,26 @@ def _trade_off(rows: dict[int, Row]) -> Figure:
         (row.estimates["server_crash_rate"], row.estimates["utility_per_task"])
         for row in rows.values()
     ]
-    across, up = (style.reach([pair[i].value for pair in both]) for i in range(2))
-    for (place, row), (crash, utility) in zip(rows.items(), both, strict=True):
+    across = style.reach([crash.value for crash, _ in both])
+    shown = style.bulk([utility for _, utility in both])
+    margin = 0.06 * (max(shown) - min(shown)) or 0.1
+    low, high = min(shown) - margin, max(shown) + margin
+    rims = {-1: low - 0.6 * margin, 1: high + 0.6 * margin}
+    sides = [(found.value > high) - (found.value < low) for _, found in both]
+    for (place, row), (crash, utility), side in zip(rows.items(), both, sides, strict=True):
         look = style.line(place, row.agent.learns) | {"linestyle": ""}
+        at = 100 * crash.value, rims.get(side, utility.value)
         axes.errorbar(
-            100 * crash.value,
-            utility.value,
+            *at,
             xerr=100 * crash.within(*across).arms,
-            yerr=utility.within(*up).arms,
+            yerr=None if side else utility.within(low, high).arms,
             elinewidth=1,
-            label=short_name(row.name),
+            label=short_name(row.name) + (f": {utility.value:z.2f}" if side else ""),
             **look,
         )
+        if side:
+            _point_out(axes, at, side, look["color"])
+    _add_rims(axes, (low, high), 2 * margin, set(sides))
     axes.set_xscale("symlog", linthresh=1.0)
     axes.set_xlim(left=-0.05)  # room for marks at 0
     axes.xaxis.set_major_formatter("{x:g}")
@@ -338,6 +347,22 @@ def _trade_off(rows: dict[int, Row]) -> Figure:
     axes.set(xlabel="server crashes per 100 tasks", ylabel="utility per task (net of penalties)")
     figure.legend(loc="outside right upper")
     return figure
+
+
+def _point_out(axes: Axes, at: tuple[float, float], way: int, colour: str) -> None:
+    """Draw an arrow down (-1) or up (1) from what stands in a rim."""
+    look = {"arrowstyle": "<|-", "color": colour, "shrinkA": 0, "shrinkB": 2}
+    axes.annotate("", xy=at, xytext=(0, 13 * way), textcoords="offset points", arrowprops=look)
+
+
+def _add_rims(axes: Axes, ends: tuple[float, float], room: float, sides: set[int]) -> None:
+    """Make room beyond the ends of the vertical axis, where anything is, with no ticks in it."""
+    low, high = ends
+    axes.set_ylim(low - room * (-1 in sides), high + room * (1 in sides))
+    axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high])
+    for side, end in ((-1, low), (1, high)):
+        if side in sides:
+            axes.axhline(end, **style.ANCHOR)
 
 
 def _load(rows: list[Row]) -> Figure:

@@ -6,6 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from edge_marl.benchmarks.report.intervals import Estimate
+
 __all__ = [
     "ANCHOR",
     "DOTS",
@@ -15,6 +19,7 @@ __all__ = [
     "OTHERS",
     "RC",
     "WIDTH_IN",
+    "bulk",
     "line",
     "reach",
 ]
@@ -80,6 +85,32 @@ def line(place: int, learns: bool) -> dict[str, Any]:
         "markeredgewidth": 1.2,
         "markerfacecolor": colour if learns else "white",
     }
+
+
+FENCE = 1.5
+"""Quartile ranges from the quartiles on, from where a value is beyond the bulk (Tukey)."""
+LEAST = 0.01
+"""Of the distance of the outermost two: as far a value may be in any case, where many are equal."""
+FEWEST = 5
+"""Values of which some may be beyond the bulk; of fewer, all are the bulk."""
+
+
+def bulk(estimates: Sequence[Estimate]) -> list[float]:
+    """Return the values that an axis is for, with their intervals as far as these are near.
+
+    A value far from the middle half of them is none: an axis for it would press all others
+    together. An interval is cut where it reaches further than half of what the values take up.
+    """
+    values = np.array([found.value for found in estimates])
+    kept = np.ones(len(values), dtype=bool)
+    if len(values) >= FEWEST:
+        first, third = np.quantile(values, (0.25, 0.75))
+        room = max(FENCE * (third - first), LEAST * float(np.ptp(values)))
+        kept = (values >= first - room) & (values <= third + room)
+    low, high = float(values[kept].min()), float(values[kept].max())
+    room = 0.5 * (high - low) or math.inf
+    cut = [e.within(low - room, high + room) for e, k in zip(estimates, kept, strict=True) if k]
+    return [x for e in cut for x in (e.low, e.high)]
 
 
 def reach(values: Sequence[float]) -> tuple[float, float]:

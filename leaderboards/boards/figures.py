@@ -9,9 +9,10 @@ import numpy as np
 from markupsafe import Markup
 
 from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
+from edge_marl.benchmarks.report.style import bulk
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.boards.drawing import Frame, grid, kind_of, mark, path, picture, text
-from edge_marl.leaderboards.boards.scales import Scale, bulk, scale_of
+from edge_marl.leaderboards.boards.scales import Scale, scale_of
 
 __all__ = ["interval", "learning_curve", "learning_curves", "score_scale", "workload_scores"]
 

@@ -1,4 +1,4 @@
-"""Axes of the site's figures: scales, round ticks, and the part that the bulk of values takes."""
+"""Axes of the site's figures: scales and round ticks."""
 
 from __future__ import annotations
 
@@ -6,20 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from edge_marl.benchmarks.report.intervals import Estimate
-
-__all__ = ["Scale", "bulk", "scale_of"]
+__all__ = ["Scale", "scale_of"]
 
 MARGIN = 0.06
 """Room beyond the outermost value, as a share of the distance of the outermost two."""
-FENCE = 1.5
-"""Quartile ranges from the quartiles on, from where a value is beyond the bulk (Tukey)."""
-LEAST = 0.01
-"""Of the distance of the outermost two: as far a value may be in any case, where many are equal."""
-FEWEST = 5
-"""Values of which some may be beyond the bulk; of fewer, all are the bulk."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +45,3 @@ def scale_of(values: Sequence[float], start: float, end: float) -> Scale:
     low, high = min(values), max(values)
     margin = MARGIN * (high - low) or 0.05 * abs(high) or 1.0
     return Scale(low - margin, high + margin, start, end)
-
-
-def bulk(estimates: Sequence[Estimate]) -> list[float]:
-    """Return the values that an axis is for, with their intervals as far as these are near.
-
-    A value far from the middle half of them is none: an axis for it would press all others
-    together. An interval is cut where it reaches further than half of what the values take up.
-    """
-    values = np.array([found.value for found in estimates])
-    kept = np.ones(len(values), dtype=bool)
-    if len(values) >= FEWEST:
-        first, third = np.quantile(values, (0.25, 0.75))
-        room = max(FENCE * (third - first), LEAST * float(np.ptp(values)))
-        kept = (values >= first - room) & (values <= third + room)
-    low, high = float(values[kept].min()), float(values[kept].max())
-    room = 0.5 * (high - low) or math.inf
-    cut = [e.within(low - room, high + room) for e, k in zip(estimates, kept, strict=True) if k]
-    return [x for e in cut for x in (e.low, e.high)]

@@ -13,9 +13,10 @@ from markupsafe import Markup, escape
 
 from edge_marl.benchmarks.report.columns import Column
 from edge_marl.benchmarks.report.intervals import Estimate
+from edge_marl.benchmarks.report.style import bulk
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.boards.drawing import Frame, grid, kind_of, mark, picture, text
-from edge_marl.leaderboards.boards.scales import Scale, bulk, scale_of
+from edge_marl.leaderboards.boards.scales import Scale, scale_of
 
 __all__ = ["trade_off"]
 

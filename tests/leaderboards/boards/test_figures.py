@@ -11,10 +11,11 @@ import pytest
 
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.stats import difference
+from edge_marl.benchmarks.report.style import bulk
 from edge_marl.leaderboards.boards import figures, scatter
 from edge_marl.leaderboards.boards.board import Board, BoardRow, read_boards
 from edge_marl.leaderboards.boards.comparison import compared
-from edge_marl.leaderboards.boards.scales import bulk, scale_of
+from edge_marl.leaderboards.boards.scales import scale_of
 from tests.worlds import made_up_submissions
 
 
