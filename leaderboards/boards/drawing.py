@@ -99,8 +99,8 @@ def grid(
     for tick in x.ticks(8):
         parts.append(_line("grid", x(tick), top, x(tick), bottom))
         parts.append(text("tick", x(tick), bottom + 17, "middle", tick_of(tick)))
-    parts += [_line("rim", at, top, at, bottom) for at in {x.start, x.end} - {left, right}]
-    parts += [_line("rim", left, at, right, at) for at in {y.start, y.end} - {bottom, top}]
+    parts += [_line("rim", at, top, at, bottom) for at in sorted({x.start, x.end} - {left, right})]
+    parts += [_line("rim", left, at, right, at) for at in sorted({y.start, y.end} - {bottom, top})]
     parts.append(text("axis-name", (left + right) / 2, bottom + 37, "middle", names[0]))
     turned = f'transform="translate(13 {(bottom + top) / 2:g}) rotate(-90)"'
     parts.append(f"<g {turned}>{text('axis-name', 0, 0, 'middle', names[1])}</g>")
