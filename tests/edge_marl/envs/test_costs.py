@@ -296,7 +296,7 @@ def test_without_the_compiler_it_is_the_same() -> None:
         "import numpy as np; from edge_marl import EdgeAIGCRows\n"
         "rows = EdgeAIGCRows(2, 'smoke-game', reward='vector', cost='lost')\n"
         "rows.reset(seed=0); rng = np.random.default_rng(0)\n"
-        "for _ in range(150):\n"
+        "for _ in range(70):\n"
         "    _, reward, *_, infos = rows.step(rng.integers(7, size=(2, rows.num_gateways)))\n"
         "    print(reward.tolist(), infos['costs'])\n"
     )
