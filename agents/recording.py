@@ -226,7 +226,7 @@ def _spaces(scenario: Scenario, api: Api) -> tuple[gym_spaces.Dict, gym_spaces.S
     if api == "parallel":
         gateways, choices = (scenario.gateways.count,), choices + 1
         actions = gym_spaces.MultiDiscrete([choices] * scenario.gateways.count)
-    seen = {
+    seen: dict[str, gym_spaces.Space[Any]] = {
         "observation": gym_spaces.Box(0.0, 1.0, (*gateways, *size), np.float32),
         "action_mask": gym_spaces.Box(0, 1, (*gateways, choices), np.int8),
     }
