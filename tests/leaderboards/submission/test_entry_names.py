@@ -55,11 +55,13 @@ def test_settings_that_tell_an_entry_from_its_agent(agent: str, names: list[str]
 )
 def test_a_folder_says_class_and_settings(chosen: dict[str, Any] | None, folder: str) -> None:
     agent = AgentFacts.model_validate(FACTS | {"settings": chosen or {}, "chosen": chosen})
-    sub = Submission.model_construct(
-        date=date(2026, 11, 1),
-        agent=agent,
-        about=About.model_construct(training=Training(data="t", budget=200_000)),
-    )
+    about: dict[str, Any] = {"training": Training(data="t", budget=200_000)}
+    facts: dict[str, Any] = {
+        "date": date(2026, 11, 1),
+        "agent": agent,
+        "about": About.model_construct(**about),
+    }
+    sub = Submission.model_construct(**facts)
     assert sub.folder_name == f"2026-11-01-{folder}"
     assert ("chosen" in agent.model_dump()) == (chosen is not None)
 
