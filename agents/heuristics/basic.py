@@ -89,7 +89,8 @@ class Ranking(Heuristic):
             info: what came with it; see `Agent.act`.
         """
         view = View(self._known, observation, info)
-        allowed, worth = (part.reshape(view.rows, -1) for part in self.rank(view))
+        found, values = self.rank(view)
+        allowed, worth = found.reshape(view.rows, -1), values.reshape(view.rows, -1)
         if self.scenario.decline is None:
             return allowed, worth
         price = -self.scenario.decline.price * view.weight[:, :, 0]

@@ -43,9 +43,18 @@ class PPOApart(OncePerUpdate, PPO):
 
     @staticmethod
     def compute_episodic_return(
-        batch: Any, buffer: Any, indices: Any, v_s_: Any = None, v_s: Any = None, **_: Any
+        batch: Any,
+        buffer: Any,
+        indices: Any,
+        v_s_: Any = None,
+        v_s: Any = None,
+        gamma: float = 0.0,
+        gae_lambda: float = 0.0,
     ) -> tuple[Any, Any]:
-        """Return what the critic shall say, and the advantages, (n,) each, of `Decisions`."""
+        """Return what the critic shall say, and the advantages, (n,) each, of `Decisions`.
+
+        They know the discounts: `gamma` and `gae_lambda` are passed over.
+        """
         advantages = buffer.advantages(batch, v_s, v_s_)
         return advantages + v_s, advantages
 
@@ -54,7 +63,7 @@ class PPOApart(OncePerUpdate, PPO):
         which = torch.zeros(len(prepared.adv))
         if self._several:
             which = torch.as_tensor(prepared.obs.which)
-        for network in which.unique():
+        for network in set(which.tolist()):
             own = which == network
             advantages = prepared.adv[own]
             if len(advantages) > 1:

@@ -123,7 +123,7 @@ class Decisions:
             following: (n,) the critic's of what was seen next.
         """
         later = np.where(decided.terminated, 0.0, self._gamma**decided.steps * following)
-        gained = decided.rew + later - value
+        gained: Floats = decided.rew + later - value
         fading = self._fades**decided.steps
         fading[decided.terminated | decided.truncated] = 0.0
         fading[self._unfinished] = 0.0

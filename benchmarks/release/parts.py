@@ -37,8 +37,9 @@ from edge_marl.scenario.evidence import by_utility
 
 __all__ = ["LEADING", "earns", "plan_without_anchors", "play_parts", "rounded", "with_learners"]
 
-LEADING = 5
-"""Agents that play on without a part: the best of the tier as it is."""
+LEADING = 8
+"""Agents that play on without a part: the best of the tier as it is. Without refunds there is no
+bound, and those whose prices come from it cannot play: enough have to be left to rank."""
 
 LOWEST = "random"
 """Plays as well."""
