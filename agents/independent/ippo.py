@@ -105,13 +105,7 @@ def make_learner(
 ) -> Learner:
     """Return an untrained learner (see `on_tianshou/loop.py:MakeLearner`)."""
     actor = IppoAgent.build_actor(scenario, config)
-    replay = Decisions(
-        config.decisions_per_update,
-        rows,
-        config.gamma,
-        config.gae_lambda,
-        team=scenario.gateways.count if config.reward == "team" else 1,
-    )
+    replay = Decisions(config.decisions_per_update, rows, config.gamma, config.gae_lambda)
     learner = GatewayLearner(scenario, actor, replay, config)
     parts = actor_critic(learner.policy, scenario, config, budget)
     learner.algorithm = PPOApart(

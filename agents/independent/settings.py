@@ -21,10 +21,10 @@ __all__ = ["IadsacConfig", "IppoConfig"]
 class IppoConfig(PpoConfig, SharingConfig):
     """Settings of `ippo`. Discounts are per step of the game."""
 
-    reward: Literal["own", "team"] = "own"
-    """Whose rewards a gateway learns from. What a task costs other gateways, by a line that grows
-    or a server that fails, is not among its `own`; those of the `team` have more that it has no
-    part in."""
+    reward: Literal["team", "local"] = "team"
+    """What a gateway learns from: the mean over all gateways, or what its own tasks earn. What a
+    task costs other gateways, by a line that grows or a server that fails, is not among the latter;
+    the former has more that the gateway has no part in."""
 
 
 @dataclass(frozen=True, kw_only=True)

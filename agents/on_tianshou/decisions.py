@@ -40,13 +40,10 @@ class Decisions:
         slots: E * G.
         gamma: discount per step.
         gae_lambda: of the advantage.
-        team: gateways whose rewards each of them is given: 1, so its own, or all G.
     """
 
-    def __init__(
-        self, most: int, slots: int, gamma: float, gae_lambda: float, team: int = 1
-    ) -> None:
-        self._gamma, self._fades, self._team = gamma, gamma * gae_lambda, team
+    def __init__(self, most: int, slots: int, gamma: float, gae_lambda: float) -> None:
+        self._gamma, self._fades = gamma, gamma * gae_lambda
         self._room = most + slots  # an update comes after the step that has crossed `most`
         self._made: Any = Batch()  # by place; room for all once there is one
         self._last = np.full(slots, NOWHERE)  # each slot's last decision of its episode
@@ -67,8 +64,7 @@ class Decisions:
         slots = np.flatnonzero(self._last != NOWHERE)
         places, made = self._last[slots], self._made
         over = (step.terminated | step.truncated)[slots]
-        reward = step.rew.reshape(-1, self._team).sum(axis=1).repeat(self._team)
-        made.rew[places] += self._fades ** made.steps[places] * reward[slots]
+        made.rew[places] += self._fades ** made.steps[places] * step.rew[slots]
         made.steps[places] += 1
         made.terminated[places] = step.terminated[slots]
         made.truncated[places] = step.truncated[slots]

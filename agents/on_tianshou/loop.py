@@ -64,7 +64,8 @@ def make_envs(api: Api, scenario: Scenario, config: TianshouConfig, budget: int)
     deciding_at_once = scenario.gateways.count if clock.slot_s > 0 else 1
     num_envs = max(1, min(config.num_envs, budget // deciding_at_once))
     networks = Networks(scenario, config)
-    return TianshouRows(scenario.with_clock(clock.slot_s, hold=False), num_envs, networks)
+    game = scenario.with_clock(clock.slot_s, hold=False)
+    return TianshouRows(game, num_envs, networks, getattr(config, "reward", "team"))
 
 
 class TianshouTraining(Training):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,11 +38,23 @@ class TianshouRows(BaseVectorEnv):
         num_envs: number of environments E.
         networks: what rows are told besides (`Networks.of`): an observation then also has `which`,
             int64 (E * G,).
+        reward: "team", the mean over gateways, or "local", of a gateway's own tasks.
     """
 
-    def __init__(self, scenario: Scenario, num_envs: int, networks: Networks | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        num_envs: int,
+        networks: Networks | None = None,
+        reward: Literal["team", "local"] = "team",
+    ) -> None:
         self._networks = networks if networks and networks.told else None
-        self.rows = EdgeAIGCRows(num_envs, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+        self.rows = EdgeAIGCRows(
+            num_envs,
+            scenario=scenario,
+            reward=reward,
+            autoreset_mode=AutoresetMode.DISABLED,
+        )
         self.num_envs = num_envs
         self.env_num = num_envs * self.rows.num_gateways
         slotted = self.rows.scenario.clock.slot_ms > 0

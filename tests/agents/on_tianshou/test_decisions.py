@@ -131,20 +131,6 @@ def test_advantages_are_those_of_all_steps_where_idle_ones_are_worth_the_next_de
     np.testing.assert_allclose(advantages, expected)
 
 
-def test_rewards_of_the_team_are_those_of_all_gateways_of_an_environment() -> None:
-    played, team = Played(2), Decisions(1000, SLOTS, 1.0, 1.0, GATEWAYS)
-    steps = [played.step() for _ in range(10)]
-    for step in steps:
-        team.add(step)
-        step.rew = step.rew.reshape(ENVS, GATEWAYS).sum(axis=1).repeat(GATEWAYS)
-    own = Decisions(1000, SLOTS, 1.0, 1.0)
-    for step in steps:
-        own.add(step)
-    (left, _), (right, _) = own.sample(0), team.sample(0)
-    assert len(left) > SLOTS
-    np.testing.assert_allclose(left.rew, right.rew)
-
-
 def test_it_goes_on_where_it_was() -> None:
     played, first, second = Played(1), rollout(), rollout()
     second.restore(deepcopy(first.state()))

@@ -158,3 +158,19 @@ def test_spaces_are_given_per_slot() -> None:
     assert env.action_space == [choices] * ENVS * GATEWAYS
     env.close()
     assert env.is_closed
+
+
+def test_rewards_are_the_teams_mean_or_of_own_tasks() -> None:
+    """Both in one game, with the same choices: the same in all, and not the same for each."""
+    team, local = TianshouRows(SLOTS, ENVS), TianshouRows(SLOTS, ENVS, reward="local")
+    seen, _ = team.reset(seed=SEED)
+    local.reset(seed=SEED)
+    shared, own = [], []
+    for _ in range(STEPS):
+        choices = seen.mask.argmax(axis=1)
+        seen, reward, *_ = team.step(choices)
+        shared.append(reward.reshape(ENVS, GATEWAYS))
+        own.append(local.step(choices)[1].reshape(ENVS, GATEWAYS))
+    np.testing.assert_allclose(np.sum(own, axis=-1), np.sum(shared, axis=-1), atol=1e-9)
+    assert np.ptp(shared, axis=-1).max() == 0
+    assert np.ptp(own, axis=-1).max() > 0.1
