@@ -247,7 +247,10 @@ class _Call:
             async for message in self._messages:
                 kind = message.WhichOneof("request")
                 if kind == "response_headers":
-                    status, taken = await self._answered(sending, message)
+                    # Noted before anything is awaited: the stream may end once it is answered.
+                    status = int(headers_of(message.response_headers).get(":status", 0))
+                    taken = self._taken_by(sending, message.metadata_context.filter_metadata)
+                    await self._tell_whose(status, taken)
                 else:
                     await self._context.write(self._unchanged(kind, message))
         except asyncio.CancelledError:  # as a stream ends that the proxy has no more use for
@@ -290,13 +293,10 @@ class _Call:
         if self._trailers:
             await self._context.write(ProcessingResponse(request_trailers={}))
 
-    async def _answered(self, sending: Sending, message: Any) -> tuple[int, Sending]:
-        """Have the headers of an answer say whose it is; return its status, and who took it."""
-        status = int(headers_of(message.response_headers).get(":status", 0))
-        taken = self._taken_by(sending, message.metadata_context.filter_metadata)
+    async def _tell_whose(self, status: int, taken: Sending) -> None:
+        """Have the headers of an answer say whose it is."""
         told = {} if status in TRY_ELSEWHERE else answered_by(self._gateway, taken)
         await self._context.write(ProcessingResponse(response_headers={"response": setting(told)}))
-        return status, taken
 
     def _taken_by(self, sending: Sending, metadata: Mapping[str, Any]) -> Sending:
         """Return which one of those that were named has taken it, as far as the proxy says."""

