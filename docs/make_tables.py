@@ -30,6 +30,7 @@ from edge_marl.scenario.evidence import (
     by_utility,
     gap_told,
     learner_told,
+    parts_told,
     read_evidence,
     references_of_game,
     rows_of_game,
@@ -136,7 +137,7 @@ def _without(tier: str, evidence: dict[str, Any]) -> list[str]:
     rows = rows_without(evidence)
     if not rows:
         return lines
-    lines += ["", "Without each part:", "", f"| {' | '.join(rows[0])} |"]
+    lines += ["", parts_told(evidence), "", f"| {' | '.join(rows[0])} |"]
     lines.append(f"|{'---|' * len(rows[0])}")
     lines += [f"| {' | '.join(row)} |" for row in rows[1:]]
     return [*lines, "", f"![What each part does]({figure_of(tier)})"]

@@ -45,7 +45,13 @@ from edge_marl.files import write_file
 from edge_marl.kernel.world import STAGE
 from edge_marl.scenario import Scenario, list_tiers, load_scenario
 from edge_marl.scenario.ablation import parts_of
-from edge_marl.scenario.evidence import by_utility, read_evidence, rows_without, with_interval
+from edge_marl.scenario.evidence import (
+    by_utility,
+    parts_told,
+    read_evidence,
+    rows_without,
+    with_interval,
+)
 from edge_marl.tiers import FOLDER
 from edge_marl.workload import Workload
 from edge_marl.workload.parts import PUBLIC_SEEDS
@@ -115,6 +121,7 @@ def release(
             if parts and parts_of(scenario):
                 draw_test_workloads(scenario, 1)
                 played = play_parts(scenario, evidence, keep / scenario.label)
+                evidence.pop("after_parts", None)
                 evidence = written(scenario, evidence | {"parts": played}, out)
             if learner:
                 evidence = written(scenario, with_learners(scenario, evidence, learner), out)
@@ -156,7 +163,10 @@ def _with_missing(scenario: Scenario, evidence: dict[str, Any]) -> dict[str, Any
         return evidence
     rows, _ = _played(scenario, evidence["workloads"], agents)
     rows = {name: rows[name] for name in agents}
-    return evidence | {"agents": dict(sorted((evidence["agents"] | rows).items()))}
+    later = {}
+    if "parts" in evidence:  # which these have not played without
+        later = {"after_parts": [*evidence.get("after_parts", ()), *agents]}
+    return evidence | later | {"agents": dict(sorted((evidence["agents"] | rows).items()))}
 
 
 def written(scenario: Scenario, evidence: dict[str, Any], out: Path | None) -> dict[str, Any]:
@@ -206,7 +216,7 @@ def _print_table(scenario: Scenario, evidence: dict[str, Any]) -> None:
         rows.append((name, *figures, f"{row['utilisation']:.3f}"))
     print_rows(rows)
     if without := rows_without(evidence):
-        results().print("\nWithout each part:", markup=False)
+        results().print(f"\n{parts_told(evidence)}", markup=False)
         print_rows(without)
 
 

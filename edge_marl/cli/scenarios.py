@@ -129,6 +129,7 @@ def _show_evidence(found: Scenario) -> None:
         by_utility,
         gap_told,
         learner_told,
+        parts_told,
         read_evidence,
         references_of_game,
         rows_of_game,
@@ -162,5 +163,5 @@ def _show_evidence(found: Scenario) -> None:
     if "learner" in evidence:
         results().print(f"\nA learner: {learner_told(evidence['learner'])}", markup=False)
     if parts := rows_without(evidence):
-        results().print("\nWithout each part:", highlight=False)
+        results().print(f"\n{parts_told(evidence)}", highlight=False)
         print_rows(parts)

@@ -12,6 +12,7 @@ __all__ = [
     "by_utility",
     "gap_told",
     "learner_told",
+    "parts_told",
     "read_evidence",
     "reference_of",
     "references_of_game",
@@ -58,7 +59,7 @@ def rows_without(evidence: Evidence) -> list[tuple[str, ...]]:
     if "parts" not in evidence:
         return []
     agents, parts = evidence["agents"], evidence["parts"]
-    ranked = by_utility(agents)
+    ranked = [name for name in by_utility(agents) if name not in evidence.get("after_parts", ())]
     whole = {"best": ranked[0], "first_three": ranked[:3], "learner": evidence.get("learner")}
     whole["utility_per_task"] = agents[ranked[0]]["utility_per_task"]
     rows: list[tuple[str, ...]] = [
@@ -75,6 +76,13 @@ def rows_without(evidence: Evidence) -> list[tuple[str, ...]]:
         return rows
     learners = [_learner(whole), *(_learner(parts[row[0]]) for row in rows[2:])]
     return [(*row, told) for row, told in zip(rows, ["learner", *learners], strict=True)]
+
+
+def parts_told(evidence: Evidence) -> str:
+    """Return the heading of that table."""
+    if not (later := evidence.get("after_parts")):
+        return "Without each part:"
+    return f"Without each part, before there was {' and '.join(later)}:"
 
 
 def references_of_game(evidence: Evidence) -> dict[str, Any]:

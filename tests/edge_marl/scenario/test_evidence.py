@@ -1,6 +1,12 @@
 """The tables of evidence, from numbers made by hand."""
 
-from edge_marl.scenario.evidence import by_utility, learner_told, rows_without, with_interval
+from edge_marl.scenario.evidence import (
+    by_utility,
+    learner_told,
+    parts_told,
+    rows_without,
+    with_interval,
+)
 from tests.worlds.made_up_evidence import evidence, learner
 
 
@@ -26,6 +32,16 @@ def test_the_table_has_the_tier_first_and_then_the_largest_difference() -> None:
         ),
         ("neighbourhood", "-", "-", "-", "too many actions", "-"),
     ]
+
+
+def test_who_came_after_the_parts_were_played_is_left_out_and_named() -> None:
+    found = evidence()
+    found["agents"]["hashed"] = found["agents"]["prophet"] | {"utility_per_task": [0.9, 0.89, 0.91]}
+    assert parts_told(found) == "Without each part:"
+    assert rows_without(found)[1][1] == "hashed"
+    found["after_parts"] = ["hashed"]
+    assert parts_told(found) == "Without each part, before there was hashed:"
+    assert rows_without(found) == rows_without(evidence())
 
 
 def test_learners_stand_beside_where_one_played_without_a_part() -> None:
