@@ -21,7 +21,7 @@ from edge_marl.console import results, run_command
 from edge_marl.errors import RecordError
 from edge_marl.files import new_file
 from edge_marl.scenario import list_tiers, load_scenario
-from edge_marl.scenario.evidence import by_utility, read_evidence
+from edge_marl.scenario.evidence import played_parts, read_evidence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def draw(label: str, evidence: Evidence, path: Path) -> None:
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         _draw_bars(axes, evidence, parts)
-        best = by_utility(evidence["agents"])[0]
+        best = played_parts(evidence)[0]
         value = evidence["agents"][best]["utility_per_task"][0]
         axes.set_title(f"{label}: without each part")
         told = f"{value:.3f}, {best}, with all"
@@ -100,7 +100,7 @@ def _draw_bars(axes: Axes, evidence: Evidence, parts: dict[str, Evidence]) -> No
     import seaborn as sns
 
     names = sorted(parts, key=lambda name: -abs(parts[name]["difference"][0]))
-    best = by_utility(evidence["agents"])[0]
+    best = played_parts(evidence)[0]
     _, low, high = evidence["agents"][best]["utility_per_task"]
     half = (high - low) / 2
     axes.axvspan(-half, half, **BAND)

@@ -13,6 +13,7 @@ __all__ = [
     "gap_told",
     "learner_told",
     "parts_told",
+    "played_parts",
     "read_evidence",
     "reference_of",
     "references_of_game",
@@ -59,7 +60,7 @@ def rows_without(evidence: Evidence) -> list[tuple[str, ...]]:
     if "parts" not in evidence:
         return []
     agents, parts = evidence["agents"], evidence["parts"]
-    ranked = [name for name in by_utility(agents) if name not in evidence.get("after_parts", ())]
+    ranked = played_parts(evidence)
     whole = {"best": ranked[0], "first_three": ranked[:3], "learner": evidence.get("learner")}
     whole["utility_per_task"] = agents[ranked[0]]["utility_per_task"]
     rows: list[tuple[str, ...]] = [
@@ -76,6 +77,12 @@ def rows_without(evidence: Evidence) -> list[tuple[str, ...]]:
         return rows
     learners = [_learner(whole), *(_learner(parts[row[0]]) for row in rows[2:])]
     return [(*row, told) for row, told in zip(rows, ["learner", *learners], strict=True)]
+
+
+def played_parts(evidence: Evidence) -> list[str]:
+    """Return the agents that were there when parts were switched off, the best first."""
+    later = evidence.get("after_parts", ())
+    return [name for name in by_utility(evidence["agents"]) if name not in later]
 
 
 def parts_told(evidence: Evidence) -> str:
