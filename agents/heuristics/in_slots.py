@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_marl.agents.heuristics.basic import Actions
+from edge_marl.agents.heuristics.basic import Ranking
 from edge_marl.agents.heuristics.bid_price import BidPrice
 from edge_marl.agents.heuristics.queueing import outstanding_share, pressure
 from edge_marl.agents.heuristics.view import Bools, View, best_action, first_that_has_any
@@ -38,9 +38,7 @@ class InSlots(BidPrice):
         AgentError: if there is no bound for the scenario, and so no prices.
     """
 
-    def choose(self, view: View) -> Actions:
-        """Return one action per row."""
-        return best_action(*self.rank(view))
+    choose = Ranking.choose  # and not of `bid-price`, which says no for a price
 
     def rank(self, view: View) -> tuple[Bools, Floats]:
         """Return which places a gateway would take, and what each is worth, (B, N, V) both."""
@@ -110,22 +108,24 @@ class Staggered(InSlots):
     def prefer(self, view: View, allowed: Bools, left: Floats) -> tuple[Bools, Floats]:
         """Return the places that are open when it is the gateway's turn, and their worth then."""
         first = view.gateway % (1 + math.ceil(self._known.rivals))
-        rows = np.arange(view.rows)
+        rows, queue = np.arange(view.rows), outstanding_share(view)
         taken = np.zeros(view.free.shape, dtype=np.int64)
-        found = open_still, worth = self._after(view, allowed, left, taken)
+        found = open_still, worth = self._after(view, allowed, left, queue, taken)
         for turn in range(int(first.max(initial=0))):
             server = best_action(open_still, worth) // view.legal.shape[2]
             taken[rows, server] += np.where(turn < first, view.demand, 0)
-            open_still, worth = self._after(view, allowed, left, taken)
+            open_still, worth = self._after(view, allowed, left, queue, taken)
             later = (turn < first)[:, None, None]
             found = np.where(later, open_still, found[0]), np.where(later, worth, found[1])
         return found
 
-    def _after(self, view: View, allowed: Bools, left: Floats, taken: Ints) -> tuple[Bools, Floats]:
+    def _after(
+        self, view: View, allowed: Bools, left: Floats, queue: Floats, taken: Ints
+    ) -> tuple[Bools, Floats]:
         """Return the same where servers have lost some steps, (B, N)."""
         open_still = allowed
         if not self._known.max_waiting:
             room = view.steps <= (view.free - taken)[..., None]
             open_still = first_that_has_any(allowed & (room | view.cloud), allowed)
-        queue = outstanding_share(view) + taken / np.maximum(view.capacity, 1)
+        queue = queue + taken / np.maximum(view.capacity, 1)
         return open_still, left - pressure(view, open_still, queue)

@@ -28,7 +28,6 @@ from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
 __all__ = [
-    "CentresRewards",
     "MaskedPolicy",
     "MaskedPolicyAgent",
     "OnPolicyLearner",
@@ -76,30 +75,21 @@ class MaskedPolicy(DiscreteActorPolicy):
         return Batch(dist=self.dist_fn(logits))
 
 
-class CentresRewards:
-    """For Tianshou's on-policy algorithms: rewards less their mean, where that is set."""
-
-    centred: bool = False
-    """As the setting of that name."""
-
-    def centre(self, batch: Any) -> None:
-        """Take the mean off the rewards of what an update was collected for; what is kept stays."""
-        if self.centred:
-            batch.rew = batch.rew - batch.rew.mean()
-
-
-class OncePerUpdate(CentresRewards):
+class OncePerUpdate:
     """For Tianshou's A2C and PPO: what has no weights is computed once per update.
 
     The policy's log-probabilities are those that its actions were drawn with.
     """
 
+    centred: bool = False
+    """Whether rewards are taken less their mean, as the setting of that name."""
     policy: Any
     critic: Any
     _add_returns_and_advantages: Any
 
     def _preprocess_batch(self, batch: Any, buffer: Any, indices: Any) -> Any:
-        self.centre(batch)
+        if self.centred:
+            batch.rew = batch.rew - batch.rew.mean()  # what is kept stays
         batch.obs = seen_once(batch.obs, self.policy.actor, self.critic)
         batch.obs_next = seen_once(batch.obs_next, self.critic)
         prepared = self._add_returns_and_advantages(batch, buffer, indices)

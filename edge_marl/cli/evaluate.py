@@ -14,13 +14,38 @@ if TYPE_CHECKING:
     from edge_marl.agents import Agent
     from edge_marl.scenario import Scenario
 
-__all__ = ["AgentName", "Checkpoint", "OwnSeed", "Transfer", "chosen_agent", "evaluate"]
+__all__ = [
+    "AgentName",
+    "Checkpoint",
+    "OwnSeed",
+    "PlayedIn",
+    "PlayedOn",
+    "Transfer",
+    "World",
+    "chosen_agent",
+    "evaluate",
+]
 
 Checkpoint = Annotated[
     Path | None, typer.Option(help="Folder of a trained agent (`agent` of a training's).")
 ]
 AgentName = Annotated[
     str | None, typer.Option(help="Instead: a name, module:Class or file.py:Class.")
+]
+PlayedIn = Annotated[
+    str | None,
+    typer.Option(
+        help="A tier, a game, or the path of a .toml file.",
+        show_default="the checkpoint's, else paper",
+    ),
+]
+World = Annotated[int | None, typer.Option(min=0, help="World of the scenario.")]
+PlayedOn = Annotated[
+    Literal["single", "parallel"] | None,
+    typer.Option(
+        help="On the Gymnasium environment, or as policy of all gateways.",
+        show_default="parallel for games in slots, else single",
+    ),
 ]
 OwnSeed = Annotated[int, typer.Option(min=0, help="Of the agent's own randomness.")]
 Transfer = Annotated[
@@ -31,14 +56,8 @@ Transfer = Annotated[
 def evaluate(
     checkpoint: Checkpoint = None,
     agent: AgentName = None,
-    scenario: Annotated[
-        str | None,
-        typer.Option(
-            help="A tier, or the path of a .toml file.",
-            show_default="the checkpoint's, else paper",
-        ),
-    ] = None,
-    world: Annotated[int | None, typer.Option(min=0, help="World of the scenario.")] = None,
+    scenario: PlayedIn = None,
+    world: World = None,
     split: Annotated[
         Literal["test", "validation", "train"], typer.Option(help="Workloads to play.")
     ] = "test",
@@ -47,13 +66,7 @@ def evaluate(
         list[Path] | None, typer.Option(help="A workload's file (.npz) instead; repeatable.")
     ] = None,
     seed: OwnSeed = 0,
-    api: Annotated[
-        Literal["single", "parallel"] | None,
-        typer.Option(
-            help="On the Gymnasium environment, or as policy of all gateways.",
-            show_default="parallel for games in slots, else single",
-        ),
-    ] = None,
+    api: PlayedOn = None,
     transfer: Transfer = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -24,24 +24,11 @@ from ray.serve.request_router import PendingRequest, ReplicaID
 
 from edge_marl.cli.serving.ray_router import AgentRouter, RequestRefusedError
 from edge_marl.serving.log import read_logs
+from tests.edge_marl.serving.routed import write_routed
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
 DEPLOYMENT = DeploymentID("model", "app")
-ALWAYS = """
-import numpy as np
-from edge_marl.agents.base import Agent
-
-class Always(Agent):
-    name = "always"
-    deterministic = True
-
-    def reset(self, seed):
-        pass
-
-    def act(self, observation, info):
-        return np.ones(len(observation), dtype=np.int64)
-"""
 
 
 class Replica:
@@ -65,12 +52,7 @@ class Result:
 
 
 def router_of(folder: Path, **kwargs: Any) -> AgentRouter:
-    (folder / "own.py").write_text(ALWAYS, "utf-8")
-    backends = "".join(
-        f'[[backends]]\nname = "{name}"\naddress = "http://127.0.0.1:9"\nmodels = ["x", "y"]\n'
-        for name in "abc"
-    )
-    (folder / "serve.toml").write_text(f'scenario = "smoke"\n{backends}', "utf-8")
+    write_routed(folder)
     router = AgentRouter(DEPLOYMENT, DeploymentHandleSource.REPLICA)
     told: dict[str, Any] = {
         "config": str(folder / "serve.toml"),
@@ -146,7 +128,7 @@ def test_a_call_that_nobody_takes_raises_why(tmp_path: Path) -> None:
         assert message.startswith("the router cannot serve: ")
         assert "nobody" in message
         assert status == 503
-        router._gateway.world.declines = lambda action: True  # type: ignore[method-assign]
+        router._gateway.world.declines = lambda action: True  # type: ignore[method-assign]  # for this test
         assert (await told(router, {"demand": 100}))[1] == 429
         router._gateway.close()
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edge_marl.cli.evaluate import AgentName, Checkpoint, OwnSeed, Transfer, chosen_agent
+from edge_marl.cli.evaluate import (
+    AgentName,
+    Checkpoint,
+    OwnSeed,
+    PlayedIn,
+    PlayedOn,
+    Transfer,
+    World,
+    chosen_agent,
+)
 from edge_marl.console import print_rows, problems
 
 if TYPE_CHECKING:
@@ -27,27 +36,15 @@ def dataset(
         Path | None,
         typer.Option(help="Instead: a submission's folder. Its decisions are of test workloads."),
     ] = None,
-    scenario: Annotated[
-        str | None,
-        typer.Option(
-            help="A tier, or the path of a .toml file.",
-            show_default="the checkpoint's, else paper",
-        ),
-    ] = None,
-    world: Annotated[int | None, typer.Option(min=0, help="World of the scenario.")] = None,
+    scenario: PlayedIn = None,
+    world: World = None,
     workloads: Annotated[int, typer.Option(min=1, help="Workloads 0 to N - 1.")] = 100,
     split: Annotated[
         Literal["train", "validation", "test"],
         typer.Option(help="Of which workloads; `test` for a submission only."),
     ] = "train",
     seed: OwnSeed = 0,
-    api: Annotated[
-        Literal["single", "parallel"] | None,
-        typer.Option(
-            help="On the Gymnasium environment, or as policy of all gateways.",
-            show_default="parallel for games in slots, else single",
-        ),
-    ] = None,
+    api: PlayedOn = None,
     transfer: Transfer = False,
 ) -> None:
     """Write a policy's episodes, with masks and costs, as a Minari data set.

@@ -82,7 +82,7 @@ class Film:
 
 def _check_ffmpeg() -> None:
     try:
-        import imageio_ffmpeg  # noqa: F401
+        import imageio_ffmpeg  # noqa: F401 (only whether it is there)
     except ImportError:
         raise DataError(
             "an MP4 needs ffmpeg: pip install 'edge-marl[render]', or take --gif"

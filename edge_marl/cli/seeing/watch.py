@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edge_marl.cli.evaluate import AgentName, Checkpoint, OwnSeed, Transfer, chosen_agent
+from edge_marl.cli.evaluate import (
+    AgentName,
+    Checkpoint,
+    OwnSeed,
+    PlayedIn,
+    Transfer,
+    World,
+    chosen_agent,
+)
 from edge_marl.console import INTERRUPTED, print_rows, problems
 
 if TYPE_CHECKING:
@@ -26,14 +34,8 @@ TOLD = ("utility", "utility_per_task", "server_crash_rate", "task_loss_rate")
 def watch(
     checkpoint: Checkpoint = None,
     agent: AgentName = None,
-    scenario: Annotated[
-        str | None,
-        typer.Option(
-            help="A tier, a game, or the path of a .toml file.",
-            show_default="the checkpoint's, else paper",
-        ),
-    ] = None,
-    world: Annotated[int | None, typer.Option(min=0, help="World of the scenario.")] = None,
+    scenario: PlayedIn = None,
+    world: World = None,
     split: Annotated[
         Literal["test", "validation", "train"], typer.Option(help="Whose workload to play.")
     ] = "validation",

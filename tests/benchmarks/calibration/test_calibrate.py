@@ -100,7 +100,7 @@ def test_what_is_served_is_simulated_and_told(
     calibrate(tmp_path, "--runs", "1")
     assert Dummies.asked == 24
     log = tmp_path / "logs/line-0/0-prophet.jsonl"
-    assert set(read_observed(log).quality.values()) == {0.75}  # type: ignore[union-attr]
+    assert set(read_observed(log).quality.values()) == {0.75}  # type: ignore[union-attr]  # it is there
     log.with_suffix(".json").unlink()  # as if it had been stopped there
     calibrate(tmp_path, "--runs", "2")
     assert Dummies.asked == 24 + 12 + 24
@@ -114,7 +114,7 @@ def test_what_is_served_is_simulated_and_told(
     } == {0.75}
     assert load_scenario(tmp_path / "line-0.toml").digest == found["scenarios"]["0"]
     config, scenario = load_config(tmp_path / "serve-0.toml")
-    assert topology_of(config, scenario).slowdown.tolist() == [[1000, 2500]] * 3  # type: ignore[union-attr]
+    assert topology_of(config, scenario).slowdown.tolist() == [[1000, 2500]] * 3  # type: ignore[union-attr]  # it is there
     page = (tmp_path / "calibration.html").read_text("utf-8")
     assert page.count("<svg") == 2
     assert page.count("<table") == 4

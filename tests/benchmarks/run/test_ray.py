@@ -17,6 +17,7 @@ from edge_marl.benchmarks.measure.without_clock import tables_without_clock
 from edge_marl.benchmarks.run.ray_executor import RayExecutor
 from edge_marl.serving.log import read_logs
 from tests.benchmarks.run.test_runner import HANGS_S, command, records, run, wait_for
+from tests.edge_marl.serving.routed import write_routed
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra `ray`)")
 
@@ -194,30 +195,9 @@ def test_shares_of_gpus_are_of_one(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "--gpus-per-cell 1.5: must be a whole number" in capsys.readouterr().err
 
 
-ALWAYS = """
-import numpy as np
-from edge_marl.agents.base import Agent
-
-class Always(Agent):
-    name = "always"
-    deterministic = True
-
-    def reset(self, seed):
-        pass
-
-    def act(self, observation, info):
-        return np.ones(len(observation), dtype=np.int64)
-"""
-
-
 def test_an_agent_routes_the_calls_of_ray_serve(tmp_path: Path, cluster: Any) -> None:
     """Of `edge_marl.cli.serving.ray_router`; here, for a cluster takes its time."""
-    (tmp_path / "own.py").write_text(ALWAYS, "utf-8")
-    backends = "".join(
-        f'[[backends]]\nname = "{name}"\naddress = "http://127.0.0.1:9"\nmodels = ["x", "y"]\n'
-        for name in "abc"
-    )
-    (tmp_path / "serve.toml").write_text(f'scenario = "smoke"\n{backends}', "utf-8")
+    write_routed(tmp_path)
     app = Path(__file__).parents[2] / "edge_marl" / "serving" / "ray_app.py"
     told = [sys.executable, app, cluster.address, tmp_path]
     subprocess.run(told, timeout=HANGS_S, check=True)

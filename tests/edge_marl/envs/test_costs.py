@@ -284,11 +284,11 @@ def test_who_asks_for_nothing_is_told_nothing() -> None:
 
 def test_wrong_names_are_told() -> None:
     with pytest.raises(ScenarioError, match="cost = 'crashes': did you mean 'crash'"):
-        EdgeAIGCEnv("smoke", cost="crashes")  # type: ignore[arg-type]
+        EdgeAIGCEnv("smoke", cost="crashes")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(ScenarioError, match="reward = 'team': must be 'scalar' or 'vector'"):
-        EdgeAIGCEnv("smoke", reward="team")  # type: ignore[arg-type]
+        EdgeAIGCEnv("smoke", reward="team")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(ScenarioError, match="must be 'team', 'local' or 'vector'"):
-        EdgeAIGCRows(2, "smoke-game", reward="scalar")  # type: ignore[arg-type]
+        EdgeAIGCRows(2, "smoke-game", reward="scalar")  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_without_the_compiler_it_is_the_same() -> None:

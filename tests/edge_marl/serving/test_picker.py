@@ -179,7 +179,7 @@ def test_a_request_goes_where_the_policy_says(tmp_path: Path, change: Change | N
                     assert answer.status == status, await answer.text()
             async with live.session.get(live.url + "/v1/tasks") as answer:
                 assert (await answer.json())["error"]["message"] == "there is no body; post JSON"
-            live.gateway.world.declines = lambda action: True  # type: ignore[method-assign]
+            live.gateway.world.declines = lambda action: True  # type: ignore[method-assign]  # for this test
             assert (await live.post(TASK))[0] == 429
             del live.gateway.world.declines
             dummies[0].answer = held
@@ -234,7 +234,7 @@ def test_a_hint_of_the_proxy_is_a_mask(tmp_path: Path) -> None:
             assert (await live.post(TASK))[1]["by"] == "c"
             assert masks == [[0, 0, 0, 0, 1, 1]]
             # Where nothing but to decline is left, nobody is there.
-            live.gateway.world.declines = lambda action: True  # type: ignore[method-assign]
+            live.gateway.world.declines = lambda action: True  # type: ignore[method-assign]  # for this test
             status, answer = await live.post(TASK)
             assert (status, answer["error"]["type"]) == (503, "no_server")
 
@@ -333,6 +333,6 @@ def test_a_stream_that_ends_while_it_is_answered_was_served() -> None:
         call: Any = _Call(picker, context)
         call._messages = messages()
         call._asked = SimpleNamespace(passed_on=lambda model, steps: {})
-        return await call.ask(sending)  # type: ignore[no-any-return]
+        return await call.ask(sending)  # type: ignore[no-any-return]  # call: Any
 
     assert asyncio.run(run()) == "served"

@@ -49,7 +49,7 @@ def played(scenario: Scenario, path: Path) -> tuple[History, Simulator]:
     for row, task in enumerate(ended.tasks):
         back = 0 if ended.details is None else int(ended.details[row, k.RETURN])
         outcome = "served" if task[k.STATUS] == k.ADMITTED else "failed"
-        log.ended(int(task[k.END]) + back, row, outcome)  # type: ignore[arg-type]
+        log.ended(int(task[k.END]) + back, row, outcome)  # type: ignore[arg-type]  # a str, not the literal
     log.close(int(ended.clock_ms))
     return read_logs([path]), simulator
 
