@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from edge_marl.agents.independent.settings import IadsacConfig
 from edge_marl.agents.networks.attention import TokenCritic
 from edge_marl.agents.networks.pair_tokens import PairTokenCritic
+from edge_marl.agents.networks.priors import Prior, prior_of
 from edge_marl.agents.networks.sharing import ForEach, Networks, network_for
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
@@ -65,8 +66,8 @@ class IadsacAgent(AdsacAgent):
 
     def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return log-probabilities (B, A) of the policy in evaluation."""
-        if not which:
-            return super().log_probabilities(observation, mask)
+        if not isinstance(self.actor, ForEach):
+            return super().log_probabilities(observation, mask, *which)
         values: Tensor = self.actor(observation, mask, *which, common=(self._noise,))
         return values
 
@@ -97,17 +98,20 @@ class GatewayPairCritic(PairTokenCritic):
         scenario: the world.
         width: of the tokens.
         attention: whether tokens see each other.
+        prior: what Q of the team begins with.
     """
 
     sees = ""
 
-    def __init__(self, scenario: Scenario, width: int, *, attention: bool) -> None:
-        super().__init__(scenario, width, attention=attention)
+    def __init__(
+        self, scenario: Scenario, width: int, *, attention: bool, prior: Prior | None
+    ) -> None:
+        super().__init__(scenario, width, attention=attention, prior=prior)
         self._gateways = scenario.gateways.count
 
-    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return what there is to see, given the mask (B, A + 1) of a gateway's choices."""
-        return super().see(observation, mask[:, :-1])
+        return super().see(observation, mask[:, :-1], *gateway)
 
     def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return (B, A + 1)."""
@@ -147,7 +151,10 @@ def make_learner(
 
     def make_critic() -> nn.Module:
         if config.network == "pairs":
-            return GatewayPairCritic(scenario, config.width, attention=config.attention)
+            prior = prior_of(scenario, config, temperature=1.0)
+            return GatewayPairCritic(
+                scenario, config.width, attention=config.attention, prior=prior
+            )
         return GatewayCritic(ObservationLayout(scenario), config.width, gateways)
 
     actor = IadsacAgent.build_actor(scenario, config)

@@ -32,7 +32,8 @@ from torch.nn.functional import silu
 from edge_marl.agents.networks.attention import PairHead, TokenEncoder
 from edge_marl.agents.networks.features import SeesOnce
 from edge_marl.agents.networks.pair_tokens import PairTokens
-from edge_marl.agents.networks.pairs import all_actions
+from edge_marl.agents.networks.places import all_actions
+from edge_marl.agents.networks.priors import Prior
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
@@ -233,6 +234,8 @@ class DiffusionActor(Diffusion):
 class PairDiffusionActor(SeesOnce, Diffusion):
     """The same over legal pairs only: their states and their noise stand side by side.
 
+    With a prior its scores are added to each draw's x_0, which begins at 0.
+
     Args:
         scenario: the world.
         width: of the tokens.
@@ -240,6 +243,7 @@ class PairDiffusionActor(SeesOnce, Diffusion):
         denoiser_width: of the denoiser's hidden layer.
         noise_draws: draws M whose probabilities are averaged.
         attention: whether tokens see each other; without it each server is judged alone.
+        prior: what logits begin with.
     """
 
     sees = "pair tokens"
@@ -253,17 +257,25 @@ class PairDiffusionActor(SeesOnce, Diffusion):
         denoiser_width: int,
         noise_draws: int,
         attention: bool = True,
+        prior: Prior | None = None,
     ) -> None:
         Diffusion.__init__(self, scenario.num_actions, schedule, noise_draws)
-        self.pairs = PairTokens(scenario, width, denoiser_width, attention=attention)
+        self.pairs = PairTokens(scenario, width, denoiser_width, attention=attention, prior=prior)
         self.denoiser = Denoiser(len(schedule.noise), denoiser_width)
+        self.told = prior is not None and prior.told
+        if prior is not None:
+            nn.init.zeros_(self.denoiser.out)
 
-    def see(
-        self, observation: Tensor, mask: Tensor, noise: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Return what there is to see (`PairTokens.see`); arguments as of `DiffusionActor`."""
-        seen = self.pairs.see(observation, mask)
-        return seen if noise is None else {"noise": noise, **seen}
+    def forward(
+        self, observation: Tensor, mask: Tensor, *gateway: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
+        """Return log-probabilities (B, A); arguments: `PairTokens.see` and `DiffusionActor`."""
+        seen = self.see(observation, mask, *gateway)
+        return self.judge(seen if noise is None else {"noise": noise, **seen})
+
+    def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
+        """Return what there is to see (`PairTokens.see`)."""
+        return self.pairs.see(observation, mask, *gateway)
 
     def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return log-probabilities (B, A)."""
@@ -274,5 +286,8 @@ class PairDiffusionActor(SeesOnce, Diffusion):
             shape = (*noise.shape[:2], *action.shape)
             noise = noise.expand(-1, -1, len(action), -1).gather(-1, action.expand(shape))
         _, state = self.pairs(seen)
-        own = self.mixture(self.chain(state, noise), mask.gather(1, action))
+        logits = self.chain(state, noise)
+        if self.pairs.prior is not None:
+            logits = logits + self.pairs.prior.of(seen["own"])
+        own = self.mixture(logits, mask.gather(1, action))
         return all_actions(own, action, mask)

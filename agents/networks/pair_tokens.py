@@ -14,7 +14,9 @@ from torch.nn.functional import relu
 
 from edge_marl.agents.networks.attention import TokenEncoder
 from edge_marl.agents.networks.features import SeesOnce
-from edge_marl.agents.networks.pairs import PairFeatures, all_actions, legal_first, of_places
+from edge_marl.agents.networks.pairs import PairFeatures
+from edge_marl.agents.networks.places import all_actions, legal_first, of_places
+from edge_marl.agents.networks.priors import Prior
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
@@ -34,10 +36,17 @@ class PairTokens(nn.Module):
         width: of the tokens and of the hidden layer.
         outputs: numbers per pair.
         attention: whether tokens see each other.
+        prior: what is shown besides, if it is asked.
     """
 
     def __init__(
-        self, scenario: Scenario, width: int, outputs: int, *, attention: bool = True
+        self,
+        scenario: Scenario,
+        width: int,
+        outputs: int,
+        *,
+        attention: bool = True,
+        prior: Prior | None = None,
     ) -> None:
         super().__init__()
         layout = ObservationLayout(scenario)
@@ -45,21 +54,34 @@ class PairTokens(nn.Module):
         shown = 2 * self.features.tokens.service_size
         self.encoder = TokenEncoder(layout, width, attention=attention, shown=shown)
         self.of_token = nn.Linear(width, width)
-        self.of_pair = nn.Linear(self.features.own_size, width, bias=False)
+        own_size = self.features.own_size + (prior.size if prior else 0)
+        self.of_pair = nn.Linear(own_size, width, bias=False)
         self.out = nn.Linear(width, outputs)
+        self.prior = prior
+        if prior is not None:
+            self.features.check_prior(prior)
 
-    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the mask, the legal actions (B, K) and the features of tokens and pairs."""
+    def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
+        """Return the mask, the legal actions (B, K) and the features of tokens and pairs.
+
+        Args:
+            observation: (B, D).
+            mask: (B, A).
+            gateway: (B,) which gateway decides, where the prior is told.
+        """
         action = legal_first(mask)
         tokens = self.features.tokens(observation)
         task, servers, services = tokens
+        own = self.features.own(observation, tokens, action)
+        if self.prior is not None:
+            own = self.prior.beside(own, action, observation, mask, *gateway)
         return {
             "mask": mask,
             "action": action,
             "task": task,
             "servers": servers,
             "services": torch.cat([services.mean(dim=2), services.amax(dim=2)], dim=-1),
-            "own": self.features.own(observation, tokens, action),
+            "own": own,
         }
 
     def forward(self, seen: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -77,25 +99,33 @@ class PairTokens(nn.Module):
 class PairTokenCritic(SeesOnce):
     """Q(s, a) of legal actions: a value from the task's token, plus each pair's part.
 
-    In the extended model that part comes on top of what the heuristics take the pair to be worth at
-    once (`heuristics/view.py`, `View.value`): what is left to learn are crashes and what follows.
+    That part comes on top of what a prior says; without one, in the extended model, on top of what
+    the heuristics take the pair to be worth at once (`heuristics/view.py`, `View.value`): what is
+    left to learn are crashes and what follows.
 
     Args:
         scenario: the world.
         width: of the tokens.
         attention: whether tokens see each other.
+        prior: what Q begins with, in utility; the pairs' parts then begin at 0.
     """
 
     masked, sees = True, "pair tokens"
 
-    def __init__(self, scenario: Scenario, width: int, *, attention: bool = True) -> None:
+    def __init__(
+        self, scenario: Scenario, width: int, *, attention: bool = True, prior: Prior | None = None
+    ) -> None:
         super().__init__()
-        self.pairs = PairTokens(scenario, width, 1, attention=attention)
+        self.pairs = PairTokens(scenario, width, 1, attention=attention, prior=prior)
         self.value = nn.Linear(width, 1)
+        self.told = prior is not None and prior.told
+        if prior is not None:
+            nn.init.zeros_(self.pairs.out.weight)
+            nn.init.zeros_(self.pairs.out.bias)
 
-    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return what there is to see (`PairTokens.see`)."""
-        return self.pairs.see(observation, mask)
+        return self.pairs.see(observation, mask, *gateway)
 
     def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return (B, A), the lowest number where an action is illegal."""
@@ -106,6 +136,8 @@ class PairTokenCritic(SeesOnce):
         task, pairs = self.pairs(seen)
         value: Tensor = self.value(task)
         values = pairs.squeeze(-1) + value
-        if self.pairs.features.shows_worth:
+        if self.pairs.prior is not None:
+            values = values + self.pairs.prior.of(seen["own"])
+        elif self.pairs.features.shows_worth:
             values = values + seen["own"][..., -1]
         return value, all_actions(values, seen["action"], seen["mask"])

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
 from edge_marl.agents.networks.features import PRESSURE, WAIT, SeesOnce, TokenFeatures, longest_ms
-from edge_marl.agents.networks.priors import Asked, Prior
+from edge_marl.agents.networks.places import all_actions, legal_first, of_places
+from edge_marl.agents.networks.priors import Prior
 from edge_marl.errors import AgentError
 from edge_marl.kernel.world import EXTENDED_TASK_FEATURES, NOWHERE
 from edge_marl.layout import ObservationLayout
@@ -32,8 +33,6 @@ __all__ = [
     "PairNetwork",
     "PairScore",
     "PairValue",
-    "all_actions",
-    "legal_first",
     "perceptron",
     "start_at_zero",
 ]
@@ -83,15 +82,15 @@ class PairFeatures(nn.Module):
 
     def check_prior(self, prior: Prior) -> None:
         """Raise AgentError if the features do not show what a prior is made of."""
-        if not self.shows_worth:
+        if prior.needs_worth and not self.shows_worth:
             raise AgentError(
                 f"prior = {prior.heuristic}: services of the base model do not show what they are "
                 "worth; leave it out"
             )
-        if prior.heuristic == "max-weight" and not self.tokens.has_lines:
+        if prior.needs_lines and not self.tokens.has_lines:
             raise AgentError(
-                "prior = max-weight: servers of this scenario have no lines; take prophet, or "
-                "leave it out"
+                f"prior = {prior.heuristic}: servers of this scenario have no lines; take prophet, "
+                "or leave it out"
             )
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
@@ -190,16 +189,15 @@ class PairScore(nn.Module):
     """
 
     def __init__(
-        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | Asked | None = None
+        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | None = None
     ) -> None:
         super().__init__()
         self.features = PairFeatures(scenario)
         self.layers = perceptron(self.features.size + (prior.size if prior else 0), hidden)
         self.prior = prior
         if prior is not None:
-            start_at_zero(self.layers)
-        if isinstance(prior, Prior):
             self.features.check_prior(prior)
+            start_at_zero(self.layers)
 
     def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return the mask, the legal actions (B, K) and their features (B, K, F).
@@ -207,13 +205,12 @@ class PairScore(nn.Module):
         Args:
             observation: (B, D).
             mask: (B, A).
-            gateway: (B,) which gateway decides, where the prior is asked.
+            gateway: (B,) which gateway decides, where the prior is told.
         """
         action = legal_first(mask)
         features = self.features(observation, action)
-        if isinstance(self.prior, Asked):
-            shown = of_places(self.prior.shown(observation, mask, *gateway), action)
-            features = torch.cat([shown, features], dim=-1)
+        if self.prior is not None:
+            features = self.prior.beside(features, action, observation, mask, *gateway)
         return {"mask": mask, "action": action, "features": features}
 
     def forward(self, seen: Mapping[str, Tensor]) -> Tensor:
@@ -229,11 +226,11 @@ class PairActor(SeesOnce):
     """Log-probabilities of all actions: scores through a softmax (arguments: `PairScore`)."""
 
     def __init__(
-        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | Asked | None = None
+        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | None = None
     ) -> None:
         super().__init__()
         self.score = PairScore(scenario, hidden, prior)
-        self.told = isinstance(prior, Asked)
+        self.told = prior is not None and prior.told
 
     def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return what there is to see (`PairScore.see`)."""
@@ -268,19 +265,22 @@ class PairValue(SeesOnce):
 
 
 class PairCritic(SeesOnce):
-    """Q of legal actions: a state's value, plus each pair's part."""
+    """Q of legal actions: a state's value, plus each pair's part (arguments: `PairScore`)."""
 
     masked = True
 
-    def __init__(self, scenario: Scenario, hidden: tuple[int, ...]) -> None:
+    def __init__(
+        self, scenario: Scenario, hidden: tuple[int, ...], prior: Prior | None = None
+    ) -> None:
         super().__init__()
-        self.score = PairScore(scenario, hidden)
+        self.score = PairScore(scenario, hidden, prior)
         self.value = PairValue(ObservationLayout(scenario), hidden)
+        self.told = prior is not None and prior.told
 
-    def see(self, observation: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return what there is to see of pairs (`PairScore.see`) and of the state."""
         state = self.value.see(observation)["features"]
-        return {"state": state, **self.score.see(observation, mask)}
+        return {"state": state, **self.score.see(observation, mask, *gateway)}
 
     def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return (B, A), about the lowest number where an action is illegal."""
@@ -312,36 +312,6 @@ class PairNetwork(nn.Module):
         value = self.value(observation)
         values: Tensor = scores + value
         return torch.cat([values, value], dim=1) if self._nothing else values
-
-
-def all_actions(of_pairs: Tensor, action: Tensor, mask: Tensor) -> Tensor:
-    """Return numbers (B, A) of all actions, given those (B, K) of some: the lowest of illegal ones.
-
-    Args:
-        of_pairs: (B, K).
-        action: (B, K) the actions that they are of.
-        mask: (B, A), true where an action is legal.
-    """
-    # finfo.min and not -inf: p log p of an illegal action then is 0, with a gradient of 0.
-    lowest = torch.finfo(of_pairs.dtype).min
-    padded = torch.full(mask.shape, lowest, dtype=of_pairs.dtype).scatter(1, action, of_pairs)
-    return padded.masked_fill(~mask, lowest)
-
-
-def of_places(items: Tensor, place: Tensor) -> Tensor:
-    """Return items (B, K, F) at places (B, K), out of (B, N, F)."""
-    first = torch.arange(0, place.shape[0] * items.shape[1], items.shape[1])[:, None]
-    found = items.flatten(0, 1).index_select(0, (first + place).flatten())
-    return found.view(*place.shape, -1)
-
-
-def legal_first(mask: Tensor) -> Tensor:
-    """Return (B, K): the legal actions of each row, in order; where there are fewer, others too."""
-    count = mask.sum(dim=1)
-    most = int(count.max())
-    if int(count.min()) == most:  # as in every tier: four times as fast
-        return mask.nonzero()[:, 1].view(-1, most)
-    return mask.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
 
 
 def perceptron(inputs: int, hidden: tuple[int, ...]) -> nn.Sequential:

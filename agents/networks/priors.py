@@ -8,8 +8,8 @@ asked, and what they say is then shown as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from torch import Tensor
 from edge_marl.agents.heuristics.basic import Ranking
 from edge_marl.agents.heuristics.bid_price import BidPrice
 from edge_marl.agents.heuristics.in_slots import Hashed, Staggered
+from edge_marl.agents.networks.places import of_places
 from edge_marl.scenario import Scenario
 
-__all__ = ["ASKED", "Asked", "Prior"]
+__all__ = ["ASKED", "Asked", "Prior", "Shown", "prior_of"]
 
 ASKED: dict[str, type[Ranking]] = {
     "bid-price": BidPrice,
@@ -36,26 +37,67 @@ MOST = 3.0
 """Worths are cut to this: the most that any tier pays for a request is less."""
 
 
-@dataclass(frozen=True)
-class Prior:
-    """A heuristic that scores begin with, made of the last features of a pair."""
+class Prior(ABC):
+    """A heuristic that scores begin with.
 
-    heuristic: Literal["prophet", "max-weight"]
-    temperature: float
+    Args:
+        heuristic: its name.
+        temperature: utility by which a place has to be worse to be drawn e times less often.
+    """
 
     size = 0
     """Features of a pair that come with it."""
+    told = False
+    """Whether it has to know which gateway decides."""
+    needs_worth = needs_lines = False
+    """Whether it is made of what a pair shows of its worth, and of its server's line."""
+
+    def __init__(self, heuristic: str, temperature: float) -> None:
+        self.heuristic, self.temperature = heuristic, temperature
+
+    def beside(
+        self,
+        features: Tensor,
+        action: Tensor,
+        observation: Tensor,
+        mask: Tensor,
+        *gateway: Tensor,
+    ) -> Tensor:
+        """Return features (B, K, F) of pairs with those that come with the heuristic.
+
+        Args:
+            features: (B, K, F).
+            action: (B, K) which actions the pairs are.
+            observation: (B, D).
+            mask: (B, A).
+            gateway: (B,) which gateway decides, where it is told.
+        """
+        return features
+
+    @abstractmethod
+    def worth(self, features: Tensor) -> Tensor:
+        """Return what it takes pairs to be worth (B, K), given their features (B, K, F)."""
 
     def of(self, features: Tensor) -> Tensor:
         """Return scores (B, K) of pairs, given their features (B, K, F)."""
+        return self.worth(features) / self.temperature
+
+
+class Shown(Prior):
+    """One that is made of the last features of a pair: `prophet` or `max-weight`."""
+
+    def __init__(self, heuristic: str, temperature: float) -> None:
+        super().__init__(heuristic, temperature)
+        self.needs_worth, self.needs_lines = True, heuristic == "max-weight"
+
+    def worth(self, features: Tensor) -> Tensor:
+        """Return (B, K): see `Prior.worth`."""
         value = features[..., -1]
-        if self.heuristic == "max-weight":
-            value = value - features[..., -2]
-        return value / self.temperature
+        return value - features[..., -2] if self.needs_lines else value
 
 
-class Asked:
-    """A heuristic that scores begin with, which is asked what it thinks of each place.
+class Asked(Prior):
+    """One that is asked what it thinks of each place.
 
     Args:
         scenario: the world.
@@ -63,12 +105,12 @@ class Asked:
         temperature: see `Prior`.
     """
 
-    size = 2
+    size, told = 2, True
 
     def __init__(self, scenario: Scenario, heuristic: str, temperature: float) -> None:
-        self._heuristic = ASKED[heuristic](scenario)
-        self._heuristic.reset(0)
-        self._temperature = temperature
+        super().__init__(heuristic, temperature)
+        self._asked = ASKED[heuristic](scenario)
+        self._asked.reset(0)
 
     def shown(self, observation: Tensor, mask: Tensor, gateway: Tensor) -> Tensor:
         """Return whether each action is allowed, and what it is worth, (B, A, 2).
@@ -79,11 +121,39 @@ class Asked:
             gateway: (B,) which gateway decides.
         """
         info = {"action_mask": mask.numpy(), "agent_index": gateway.numpy()}
-        allowed, worth = self._heuristic.opinion(observation.float().numpy(), info)
+        allowed, worth = self._asked.opinion(observation.float().numpy(), info)
         both = np.stack([allowed, worth.clip(-MOST, MOST)], axis=-1)
         return torch.from_numpy(both).to(observation.dtype)
 
-    def of(self, features: Tensor) -> Tensor:
-        """Return scores (B, K) of pairs, whose first features (B, K, F) are those of `shown`."""
-        worth = features[..., 1] - NOT_ALLOWED * (1.0 - features[..., 0])
-        return worth / self._temperature
+    def beside(
+        self,
+        features: Tensor,
+        action: Tensor,
+        observation: Tensor,
+        mask: Tensor,
+        *gateway: Tensor,
+    ) -> Tensor:
+        """Return (B, K, F + 2), what it says first: see `Prior.beside`."""
+        said = of_places(self.shown(observation, mask, *gateway), action)
+        return torch.cat([said, features], dim=-1)
+
+    def worth(self, features: Tensor) -> Tensor:
+        """Return (B, K), a place that it would not take for less: see `Prior.worth`."""
+        return features[..., 1] - NOT_ALLOWED * (1.0 - features[..., 0])
+
+
+def prior_of(scenario: Scenario, config: Any, temperature: float | None = None) -> Prior | None:
+    """Return what scores begin with, as the settings `prior` and `prior_temperature` say.
+
+    Args:
+        scenario: the world.
+        config: settings.
+        temperature: another one: with 1 scores are utility, as a critic's are.
+    """
+    heuristic: str = config.prior
+    temperature = temperature or config.prior_temperature
+    if heuristic == "none":
+        return None
+    if heuristic in ASKED:
+        return Asked(scenario, heuristic, temperature)
+    return Shown(heuristic, temperature)

@@ -40,13 +40,8 @@ from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
 from tianshou.data import Batch
 from torch import Tensor, nn
 
-from edge_marl.agents.networks.pairs import (
-    PairFeatures,
-    all_actions,
-    legal_first,
-    perceptron,
-    start_at_zero,
-)
+from edge_marl.agents.networks.pairs import PairFeatures, perceptron, start_at_zero
+from edge_marl.agents.networks.places import all_actions, legal_first
 from edge_marl.agents.networks.sharing import ForEach, Networks
 from edge_marl.agents.on_tianshou.learner import Environments, Learner
 from edge_marl.agents.on_tianshou.optimisers import adam, falling

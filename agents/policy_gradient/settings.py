@@ -5,28 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_marl.agents.training.settings import BaselineConfig, Count, Positive, Share
+from edge_marl.agents.training.settings import (
+    BaselineConfig,
+    Count,
+    Positive,
+    PriorConfig,
+    Share,
+)
 
 __all__ = ["A2cConfig", "PolicyGradientConfig", "PpoConfig", "ReinforceConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyGradientConfig(BaselineConfig):
+class PolicyGradientConfig(BaselineConfig, PriorConfig):
     """Settings of all policy gradients."""
 
     network: Literal["flat", "pairs"] = "flat"
     """`flat` sees all features side by side; `pairs` scores each legal (server, service) pair by
     itself, with the same weights (`networks/pairs.py`): `hidden` are then the widths of that, for
     which (32, 32) do."""
-    prior: Literal["none", "prophet", "max-weight", "bid-price", "hashed", "staggered"] = "none"
-    """With `pairs`: heuristic that training starts from, drawn softly; the network learns what to
-    add to it (`networks/priors.py`). From nothing a policy spends half of a million decisions on a
-    world that its own random choices keep overloaded. `prophet` and, in worlds with lines,
-    `max-weight` are made of what the extended model shows of a pair. The others are asked in any
-    world, and are shown: they know prices of capacity, and `hashed` and `staggered` whose turn it
-    is, so that gateways that see the same part ways."""
-    prior_temperature: Positive = 0.05
-    """Utility by which an action has to be worse to be drawn e times less often at the start."""
     temperature: Share = 0.0
     """Of the trained agent: 1 draws actions with their probabilities, 0 takes the most probable
     one. Where telemetry is old, or all decide at once, a mixed policy is better: gateways that know

@@ -15,7 +15,7 @@ from torch.distributions import Categorical
 
 from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
 from edge_marl.agents.networks.pairs import PairActor, PairValue
-from edge_marl.agents.networks.priors import Asked, Prior
+from edge_marl.agents.networks.priors import prior_of
 from edge_marl.agents.networks.sharing import ForEach, network_for
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.on_batch import OnBatch, seen_once
@@ -52,15 +52,6 @@ class MaskedPolicyAgent(DrawingAgent[Any]):
             return FlatActor(ObservationLayout(scenario), config.hidden)
 
         return network_for(scenario, config, make)
-
-
-def prior_of(scenario: Scenario, config: PolicyGradientConfig) -> Prior | Asked | None:
-    """Return what scores begin with, as the settings say."""
-    if config.prior == "none":
-        return None
-    if config.prior == "prophet" or config.prior == "max-weight":
-        return Prior(config.prior, config.prior_temperature)
-    return Asked(scenario, config.prior, config.prior_temperature)
 
 
 class MaskedPolicy(DiscreteActorPolicy):

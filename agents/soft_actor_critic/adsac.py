@@ -22,6 +22,7 @@ from edge_marl.agents.networks.diffusion import (
     make_schedule,
 )
 from edge_marl.agents.networks.pair_tokens import PairTokenCritic
+from edge_marl.agents.networks.priors import prior_of
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.soft_actor_critic.losses import SacLearner
@@ -56,7 +57,7 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
             "attention": config.attention,
         }
         if config.network == "pairs":
-            return PairDiffusionActor(scenario, **parts)
+            return PairDiffusionActor(scenario, **parts, prior=prior_of(scenario, config))
         return DiffusionActor(ObservationLayout(scenario), **parts)
 
     def reset(self, seed: int) -> None:
@@ -66,7 +67,7 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
 
     def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return log-probabilities (B, A) of the policy in evaluation."""
-        values: Tensor = self.actor(observation, mask, self._noise)
+        values: Tensor = self.actor(observation, mask, *which, noise=self._noise)
         return values
 
 
@@ -81,7 +82,8 @@ def make_learner(
 
     def make_critic() -> nn.Module:
         if config.network == "pairs":
-            return PairTokenCritic(scenario, config.width, attention=config.attention)
+            prior = prior_of(scenario, config, temperature=1.0)
+            return PairTokenCritic(scenario, config.width, attention=config.attention, prior=prior)
         layout = ObservationLayout(scenario)
         return TokenCritic(layout, config.width, attention=config.attention)
 

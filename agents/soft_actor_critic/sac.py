@@ -9,6 +9,7 @@ from torch import nn
 
 from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
 from edge_marl.agents.networks.pairs import PairActor, PairCritic
+from edge_marl.agents.networks.priors import prior_of
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.soft_actor_critic.losses import SacLearner
@@ -31,7 +32,7 @@ class SacAgent(PolicyAgent[SacConfig]):
     def build_actor(cls, scenario: Scenario, config: SacConfig) -> nn.Module:
         """Return an untrained actor."""
         if config.network == "pairs":
-            return PairActor(scenario, config.hidden)
+            return PairActor(scenario, config.hidden, prior_of(scenario, config))
         return FlatActor(ObservationLayout(scenario), config.hidden)
 
 
@@ -46,7 +47,8 @@ def make_learner(
 
     def make_critic() -> nn.Module:
         if config.network == "pairs":
-            return PairCritic(scenario, config.hidden)
+            prior = prior_of(scenario, config, temperature=1.0)
+            return PairCritic(scenario, config.hidden, prior)
         return FlatNetwork(ObservationLayout(scenario), config.hidden)
 
     return SacLearner(

@@ -10,6 +10,7 @@ from edge_marl.agents.training.settings import (
     DiffusionConfig,
     DiscountConfig,
     Positive,
+    PriorConfig,
     Share,
     TianshouConfig,
 )
@@ -18,7 +19,7 @@ __all__ = ["AdsacConfig", "SacConfig", "SoftActorCriticConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftActorCriticConfig(TianshouConfig, DiscountConfig):
+class SoftActorCriticConfig(TianshouConfig, DiscountConfig, PriorConfig):
     """Settings of discrete soft actor-critic, whatever its networks.
 
     Chosen on `train` and `validation` workloads of `paper`, world 0, never on test workloads.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from edge_marl.agents.base import Sharing
 from edge_marl.errors import AgentError
@@ -22,6 +22,7 @@ __all__ = [
     "DiscountConfig",
     "LearningConfig",
     "Positive",
+    "PriorConfig",
     "Range",
     "Share",
     "SharingConfig",
@@ -93,6 +94,31 @@ class TianshouConfig(LearningConfig):
     """Decisions collected per update; those of all gateways together."""
     batch_size: Count
     """Transitions per gradient step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorConfig(LearningConfig):
+    """Settings of agents that may begin with what a heuristic says."""
+
+    prior: Literal["none", "prophet", "max-weight", "bid-price", "hashed", "staggered"] = "none"
+    """With `pairs`: heuristic that training starts from, drawn softly; the network learns what to
+    add to it (`networks/priors.py`). From nothing a policy spends half of a million decisions on a
+    world that its own random choices keep overloaded. `prophet` and, in worlds with lines,
+    `max-weight` are made of what the extended model shows of a pair. The others are asked in any
+    world, and are shown: they know prices of capacity, and `hashed` and `staggered` whose turn it
+    is, so that gateways that see the same part ways."""
+    prior_temperature: Positive = 0.05
+    """Utility by which an action has to be worse to be drawn e times less often at the start."""
+
+    def __post_init__(self) -> None:
+        """Raise AgentError for a value outside its range, or a prior that nothing is added to."""
+        super().__post_init__()
+        network = getattr(self, "network", None)
+        if self.prior != "none" and network != "pairs":
+            raise AgentError(
+                f"prior = {self.prior}: not with network={network}, which does not score places "
+                "one by one; take network=pairs, or leave the prior out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,9 +60,9 @@ def test_a_draws_probabilities_are_those_of_all_pairs_but_for_their_sum(tier: st
     legal = unequal(mask)
     actor = actor_of(scenario, draws=1)
     noise = noise_of(actor)
-    every = actor(observation, torch.ones_like(mask), noise)
+    every = actor(observation, torch.ones_like(mask), noise=noise)
     expected = every.masked_fill(~legal, -torch.inf).log_softmax(dim=1)
-    own = actor(observation, legal, noise)
+    own = actor(observation, legal, noise=noise)
     torch.testing.assert_close(own[legal], expected[legal])
     assert (own[~legal].exp() == 0).all()
 
@@ -72,8 +72,8 @@ def test_the_policy_is_the_mean_of_the_draws_probabilities() -> None:
     observation, mask = shown(scenario)
     actor = actor_of(scenario, draws=3)
     noise = noise_of(actor)
-    each = [actor(observation, mask, noise[:, [m]]).exp() for m in range(3)]
-    torch.testing.assert_close(actor(observation, mask, noise).exp(), sum(each) / 3)
+    each = [actor(observation, mask, noise=noise[:, [m]]).exp() for m in range(3)]
+    torch.testing.assert_close(actor(observation, mask, noise=noise).exp(), sum(each) / 3)
 
 
 def test_fresh_noise_differs_between_rows_and_given_noise_is_shared() -> None:
@@ -82,7 +82,7 @@ def test_fresh_noise_differs_between_rows_and_given_noise_is_shared() -> None:
     actor = actor_of(scenario)
     fresh = actor(observation, mask)
     assert not torch.allclose(fresh[0], fresh[1])
-    shared = actor(observation, mask, noise_of(actor))
+    shared = actor(observation, mask, noise=noise_of(actor))
     torch.testing.assert_close(shared, shared[:1].expand(4, -1))
 
 
@@ -143,7 +143,7 @@ def test_what_an_actor_and_critics_both_see_is_computed_once() -> None:
     noise = noise_of(actor.network)
     once["pair tokens"]["noise"] = noise
     own, _ = actor(once)
-    torch.testing.assert_close(own, actor.network(observation, mask, noise))
+    torch.testing.assert_close(own, actor.network(observation, mask, noise=noise))
 
 
 def test_a_trained_agent_is_loaded_and_moves_to_another_tier(tmp_path: Path) -> None:

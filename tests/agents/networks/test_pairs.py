@@ -21,9 +21,9 @@ from edge_marl.agents.networks.pairs import (
     PairFeatures,
     PairNetwork,
     PairValue,
-    legal_first,
 )
-from edge_marl.agents.networks.priors import Prior
+from edge_marl.agents.networks.places import legal_first
+from edge_marl.agents.networks.priors import Shown
 from edge_marl.agents.policy_gradient.ppo import PpoAgent
 from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.policy_gradient.trainers import PpoTrainer
@@ -195,7 +195,7 @@ def test_untrained_scores_are_those_of_the_heuristic_that_they_begin_with(
 ) -> None:
     scenario = load_scenario(tier)
     observation, mask = shown(scenario)
-    actor = PairActor(scenario, (16, 16), Prior(heuristic, 0.05)).double()
+    actor = PairActor(scenario, (16, 16), Shown(heuristic, 0.05)).double()
     features = PairFeatures(scenario)(observation, legal_first(mask))
     value = features[..., -1] - (features[..., -2] if heuristic == "max-weight" else 0.0)
     found = actor(observation, mask).gather(1, legal_first(mask))
@@ -211,7 +211,7 @@ def test_untrained_scores_are_those_of_the_heuristic_that_they_begin_with(
 )
 def test_a_prior_that_is_not_seen_is_refused(tier: str, prior: Any, message: str) -> None:
     with pytest.raises(AgentError, match=f"prior = {prior}: {message}"):
-        PairActor(load_scenario(tier), (16, 16), Prior(prior, 0.05))
+        PairActor(load_scenario(tier), (16, 16), Shown(prior, 0.05))
 
 
 def test_a_policy_may_be_drawn_from() -> None:

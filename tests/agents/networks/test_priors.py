@@ -12,17 +12,15 @@ import torch
 from edge_marl.agents import Agent, load, make
 from edge_marl.agents.independent.ippo import IppoAgent
 from edge_marl.agents.independent.settings import IppoConfig
-from edge_marl.agents.independent.trainers import IppoTrainer
 from edge_marl.agents.networks.priors import ASKED, Asked
-from edge_marl.agents.policy_gradient.ppo import PpoAgent
-from edge_marl.agents.policy_gradient.settings import PpoConfig
-from edge_marl.agents.policy_gradient.trainers import PpoTrainer
+from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.registry import find
 from edge_marl.envs import EdgeAIGCRows, EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.testing import check_agent
 
-SETTINGS: dict[str, Any] = {"network": "pairs", "hidden": (8, 8), "num_envs": 4}
+SETTINGS: dict[str, Any] = {"network": "pairs", "num_envs": 4}
 SETTINGS |= {"decisions_per_update": 32, "batch_size": 32}
 
 
@@ -48,12 +46,32 @@ def seen_in(scenario: Scenario, steps: int = 40) -> tuple[Any, dict[str, Any]]:
     }
 
 
+def untrained(name: str, scenario: Scenario, **settings: Any) -> Any:
+    """An agent of a kind before its training."""
+    kind: Any = find(name)
+    agent_class = kind._recipe().agent
+    config = kind.config_class(network="pairs", **settings)
+    return agent_class(scenario, config, agent_class.build_actor(scenario, config))
+
+
 @pytest.mark.parametrize("heuristic", ASKED)
-@pytest.mark.parametrize("tier", ["paper", "metro@2", "paper-game", "metro-game"])
-def test_an_untrained_policy_takes_what_the_heuristic_takes(tier: str, heuristic: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "tier"),
+    [
+        ("ippo", "paper"),
+        ("ippo", "metro@2"),
+        ("ippo", "paper-game"),
+        ("iadsac", "metro-game"),
+        ("adsac", "paper"),
+        ("adsac", "metro@2"),
+        ("sac", "campus@2"),
+    ],
+)
+def test_an_untrained_policy_takes_what_the_heuristic_takes(
+    name: str, tier: str, heuristic: Any
+) -> None:
     scenario = load_scenario(tier)
-    config = IppoConfig(network="pairs", hidden=(8, 8), prior=heuristic)
-    agent = IppoAgent(scenario, config, IppoAgent.build_actor(scenario, config))
+    agent = untrained(name, scenario, prior=heuristic)
     asked = make(heuristic, scenario)
     assert isinstance(asked, Agent)
     asked.reset(0)
@@ -91,23 +109,42 @@ def test_gateways_that_see_the_same_part_ways() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "tier"), [("ppo", "smoke"), ("ppo", "campus@2"), ("ippo", "smoke-game")]
+    ("name", "tier", "heuristic"),
+    [
+        ("ppo", "smoke", "hashed"),
+        ("ppo", "campus@2", "bid-price"),
+        ("ippo", "smoke-game", "staggered"),
+        ("sac", "smoke", "bid-price"),
+        ("adsac", "campus@2", "staggered"),
+        ("iadsac", "smoke-game", "hashed"),
+    ],
 )
 def test_a_trained_one_is_an_agent_that_is_loaded_as_it_was(
-    name: str, tier: str, tmp_path: Path
+    name: str, tier: str, heuristic: str, tmp_path: Path
 ) -> None:
     scenario = load_scenario(tier)
-    if name == "ppo":
-        trainer: Any = PpoTrainer(scenario, PpoConfig(prior="hashed", **SETTINGS))
-    else:
-        trainer = IppoTrainer(scenario, IppoConfig(prior="staggered", **SETTINGS))
-    agent = trainer.train(scenario, 200, seed=0)
+    kind: Any = find(name)
+    small = {"width": 8, "denoiser_width": 4} if "adsac" in name else {"hidden": (8, 8)}
+    config = kind.config_class(prior=heuristic, **small, **SETTINGS)
+    training = kind(scenario, config).start(scenario, 200, seed=0)
+    while not training.done:
+        training.advance()
+    agent = training.agent()  # and not the best on the way, which may be that of the start
     check_agent(agent, scenario)
     agent.save(tmp_path)
     loaded = load(tmp_path, scenario)
-    assert isinstance(loaded, PpoAgent | IppoAgent)
+    assert isinstance(loaded, PolicyAgent)
     observation, info = seen_in(scenario)
     np.testing.assert_array_equal(loaded.act(observation, info), agent.act(observation, info))
     before = type(loaded).build_actor(scenario, loaded.config).state_dict()
     after = loaded.actor.state_dict()
-    assert any((after[name] != before[name]).any() for name in after if "layers" in name)
+    of_places = [name for name in after if "layers" in name or "denoiser.out" in name]
+    assert of_places
+    assert any((after[name] != before[name]).any() for name in of_places)
+
+
+@pytest.mark.parametrize("name", ["ppo", "ippo", "sac", "adsac"])
+def test_a_prior_without_scores_of_places_is_refused(name: str) -> None:
+    kind: Any = find(name)
+    with pytest.raises(AgentError, match=r"prior = hashed: not with network=(flat|tokens), which"):
+        kind.config_class(prior="hashed")
