@@ -81,11 +81,14 @@ def read_lines(path: Path = RUNS) -> list[Line]:
     return [_line(text) for text in _texts(path)]
 
 
-DRAWN = {"prior": "none", "prior_temperature": 0.05, "temperature": 0.0}
+NO_PRIOR = {"prior": "none", "prior_temperature": 0.05}
+DRAWN = NO_PRIOR | {"temperature": 0.0}
 LATER: dict[str, dict[str, Any]] = {
     "a2c": {"centred": False} | DRAWN,
+    "adsac": NO_PRIOR,
     "ppo": {"centred": False} | DRAWN,
     "reinforce": DRAWN,
+    "sac": NO_PRIOR,
 }
 """By agent the settings that older lines do not have, as they were before there were any."""
 
