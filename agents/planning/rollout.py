@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,44 +14,14 @@ from edge_marl.agents.heuristics.bid_price import BidPrice
 from edge_marl.agents.heuristics.view import View, best_action
 from edge_marl.agents.planning.futures import Law
 from edge_marl.agents.planning.playing import play_out
+from edge_marl.agents.planning.settings import RolloutConfig
 from edge_marl.agents.registry import register
 from edge_marl.agents.streams import RowStreams
 from edge_marl.errors import AgentError
 from edge_marl.kernel.world import Floats, Ints
 from edge_marl.scenario import Scenario
 
-__all__ = ["Rollout", "RolloutConfig"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RolloutConfig:
-    """Settings of `rollout`.
-
-    Raises:
-        AgentError: if a value is outside its range.
-    """
-
-    candidates: int = 3
-    """Servers that are tried: the best by `bid-price`, each with its best service."""
-    futures: int = 64
-    """Futures that all candidates are played out in."""
-    decisions: int = 6000
-    """Decisions that may be simulated for one that is taken: they say how far a future goes."""
-    sure: float = 1.0
-    """Standard errors by which a candidate has to be better than what `bid-price` takes."""
-
-    def __post_init__(self) -> None:
-        """Raise AgentError for a value outside its range."""
-        for name in ("candidates", "futures", "decisions"):
-            if getattr(self, name) < 1:
-                raise AgentError(f"{name} = {getattr(self, name)}: must be at least 1")
-        if not 0.0 <= self.sure < np.inf:
-            raise AgentError(f"sure = {self.sure}: must be a number of at least 0")
-
-    @property
-    def horizon(self) -> int:
-        """Tasks of a future."""
-        return max(1, self.decisions // (self.candidates * self.futures))
+__all__ = ["Rollout"]
 
 
 @register("rollout")

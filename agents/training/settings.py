@@ -1,7 +1,7 @@
-"""The root of all learning agents' settings, and the one check that they pass.
+"""The root of all agents' settings, and the one check that they pass.
 
-A setting's type says its range: `Count`, `Share` or `Positive`; others take any value. No learning
-library is loaded here.
+A setting's type says its range, such as `Count`, `Share` or `Positive`; others take any value. No
+learning library is loaded here.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from edge_marl.errors import AgentError
 
 __all__ = [
     "BaselineConfig",
+    "Config",
     "Count",
     "DiffusionConfig",
     "DiscountConfig",
     "LearningConfig",
+    "NotNegative",
     "Positive",
     "PriorConfig",
     "Range",
@@ -44,18 +46,16 @@ Count = Annotated[
 ]
 Share = Annotated[float, Range("from 0 to 1", lambda value: 0.0 <= value <= 1.0)]
 Positive = Annotated[float, Range("above 0", lambda value: value > 0.0)]
+NotNegative = Annotated[float, Range("at least 0", lambda value: value >= 0.0)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearningConfig:
-    """Settings of every agent that learns.
+class Config:
+    """Settings of an agent.
 
     Raises:
         AgentError: if a value is outside its range.
     """
-
-    num_envs: Count = 64
-    """Environments that training decides in at once."""
 
     def __post_init__(self) -> None:
         """Raise AgentError for a value outside its range, and for a number that is none."""
@@ -66,6 +66,14 @@ class LearningConfig:
                     raise AgentError(f"{name} = {value}: must be {part.words}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise AgentError(f"{name} = {value}: must be a finite number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningConfig(Config):
+    """Settings of every agent that learns."""
+
+    num_envs: Count = 64
+    """Environments that training decides in at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,10 +141,3 @@ def test_a_trained_one_is_an_agent_that_is_loaded_as_it_was(
     of_places = [name for name in after if "layers" in name or "denoiser.out" in name]
     assert of_places
     assert any((after[name] != before[name]).any() for name in of_places)
-
-
-@pytest.mark.parametrize("name", ["ppo", "ippo", "sac", "adsac"])
-def test_a_prior_without_scores_of_places_is_refused(name: str) -> None:
-    kind: Any = find(name)
-    with pytest.raises(AgentError, match=r"prior = hashed: not with network=(flat|tokens), which"):
-        kind.config_class(prior="hashed")

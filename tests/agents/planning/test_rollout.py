@@ -24,7 +24,8 @@ from edge_marl.agents.planning.playing import (
     loads_by_use,
     play_out,
 )
-from edge_marl.agents.planning.rollout import Rollout, RolloutConfig
+from edge_marl.agents.planning.rollout import Rollout
+from edge_marl.agents.planning.settings import RolloutConfig
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.errors import AgentError
 from edge_marl.kernel.world import ADMITTED, ARRIVAL, DEMAND, END, PLACE, STATUS, TYPE, Floats
@@ -199,7 +200,9 @@ def test_its_settings_are_saved_and_checked(tmp_path: Path) -> None:
     loaded = load(tmp_path, SMOKE)
     assert isinstance(loaded, Rollout)
     assert loaded.config == SMALL
-    with pytest.raises(AgentError, match="futures = 0: must be at least 1"):
+    with pytest.raises(AgentError, match="futures = 0: must be a whole number of at least 1"):
         RolloutConfig(futures=0)
-    with pytest.raises(AgentError, match=r"sure = -1\.0: must be a number of at least 0"):
+    with pytest.raises(AgentError, match=r"sure = -1\.0: must be at least 0"):
         RolloutConfig(sure=-1.0)
+    with pytest.raises(AgentError, match="sure = inf: must be a finite number"):
+        RolloutConfig(sure=float("inf"))

@@ -59,6 +59,14 @@ def test_an_infinite_number_is_an_error(name: str) -> None:
                 kind(**{field: wrong})
 
 
+@pytest.mark.parametrize("name", ["ppo", "a2c", "reinforce", "ippo", "sac", "adsac", "iadsac"])
+def test_a_prior_that_nothing_would_use_is_an_error(name: str) -> None:
+    kind: Any = CONFIGS[name]
+    with pytest.raises(AgentError, match=r"^prior = hashed: not with network=(flat|tokens), which"):
+        kind(prior="hashed")
+    assert kind(prior="hashed", network="pairs").prior == "hashed"
+
+
 @pytest.mark.parametrize("name", ["adsac", "adsac-published", "d2sac", "iadsac"])
 def test_a_noise_schedule_that_falls_is_an_error(name: str) -> None:
     kind: Any = CONFIGS[name]
