@@ -7,9 +7,9 @@ from typing import Any
 from edge_marl.benchmarks.calibration.compare import Pair, latencies
 from edge_marl.benchmarks.calibration.fit import Parts
 from edge_marl.benchmarks.calibration.tables import kind_of
-from edge_marl.benchmarks.report import style
-from edge_marl.benchmarks.report.report_figures import Drawing, to_svg
-from edge_marl.benchmarks.report.score_figure import canvas, short_name
+from edge_marl.benchmarks.report.figures import style
+from edge_marl.benchmarks.report.figures.drawings import Drawing, to_svg
+from edge_marl.benchmarks.report.figures.scores import canvas, short_name
 
 __all__ = ["Pairs", "draw"]
 

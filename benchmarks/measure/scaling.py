@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from edge_marl import Simulator, Workload, draw_workload, load_scenario
-from edge_marl.benchmarks.report import style
+from edge_marl.benchmarks.report.figures import style
 from edge_marl.console import results, run_command
 from edge_marl.scenario import Scenario
 

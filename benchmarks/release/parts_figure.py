@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_marl.benchmarks.report import style
-from edge_marl.benchmarks.report.score_figure import canvas
+from edge_marl.benchmarks.report.figures import style
+from edge_marl.benchmarks.report.figures.scores import canvas
 from edge_marl.console import results, run_command
 from edge_marl.errors import RecordError
 from edge_marl.files import new_file

@@ -11,7 +11,7 @@ from edge_marl.benchmarks.report.comparisons import Report
 from edge_marl.benchmarks.report.intervals import Estimate
 
 if TYPE_CHECKING:
-    from edge_marl.benchmarks.report.report_figures import Drawing
+    from edge_marl.benchmarks.report.figures.drawings import Drawing
 
 __all__ = ["to_html"]
 
@@ -20,7 +20,7 @@ def to_html(made: Report) -> bytes:
     """Return the report as one page that needs nothing else: figures and style are inside."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from edge_marl.benchmarks.report.report_figures import (
+    from edge_marl.benchmarks.report.figures.drawings import (
         draw_aggregate,
         draw_all,
         draw_generalisation,

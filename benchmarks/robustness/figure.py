@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_marl.benchmarks.report import style
+from edge_marl.benchmarks.report.figures import style
 from edge_marl.benchmarks.robustness.findings import SHEETS, Findings, Point, Sheet
 from edge_marl.errors import RecordError
 from edge_marl.files import new_file

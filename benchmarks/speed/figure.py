@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_marl.benchmarks.report import style
+from edge_marl.benchmarks.report.figures import style
 from edge_marl.benchmarks.speed.drives import NATIVE
 from edge_marl.benchmarks.speed.findings import Findings, TierRow
 from edge_marl.benchmarks.speed.tables import number

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge_marl.benchmarks.report import style
-from edge_marl.benchmarks.report.score_figure import canvas, panels_of
+from edge_marl.benchmarks.report.figures import style
+from edge_marl.benchmarks.report.figures.scores import canvas, panels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

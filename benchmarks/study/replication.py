@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_marl.benchmarks.report.figures.scores import canvas
 from edge_marl.benchmarks.report.intervals import Estimate, iqm
-from edge_marl.benchmarks.report.score_figure import canvas
 from edge_marl.benchmarks.report.stats import MIN_RUNS, estimate, probability_of_improvement, ratio
 from edge_marl.benchmarks.study.curves import curves_figure
 from edge_marl.benchmarks.study.keep import BUDGETS, RUNS, Line, read_lines

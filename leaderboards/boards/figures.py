@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
+from edge_marl.benchmarks.report.figures.style import bulk
 from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
-from edge_marl.benchmarks.report.style import bulk
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.boards.drawing import Frame, grid, kind_of, mark, path, picture, text
 from edge_marl.leaderboards.boards.scales import Scale, scale_of

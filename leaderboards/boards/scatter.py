@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from edge_marl.benchmarks.report.columns import Column
+from edge_marl.benchmarks.report.figures.style import bulk
 from edge_marl.benchmarks.report.intervals import Estimate
-from edge_marl.benchmarks.report.style import bulk
 from edge_marl.leaderboards.boards.board import Board, BoardRow
 from edge_marl.leaderboards.boards.drawing import Frame, grid, kind_of, mark, picture, text
 from edge_marl.leaderboards.boards.scales import Scale, scale_of

@@ -4,10 +4,10 @@ import numpy as np
 
 from edge_marl.benchmarks.plan.cells import AgentEntry
 from edge_marl.benchmarks.records.records import Load
-from edge_marl.benchmarks.report import report_figures, style
+from edge_marl.benchmarks.report.figures import drawings, style
+from edge_marl.benchmarks.report.figures.scores import ScoreLine, score_figure
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.results import Runs
-from edge_marl.benchmarks.report.score_figure import ScoreLine, score_figure
 from edge_marl.benchmarks.report.tables import Row
 
 
@@ -36,7 +36,7 @@ def test_an_agent_that_collapsed_is_at_the_rim_and_the_others_have_the_figure() 
         return Row(agent, runs, np.empty((0, 0)), exact, ())
 
     rows = {k: row(f"agent-{k}", 1.0 + 0.1 * k) for k in range(6)} | {6: row("collapsed", -400.0)}
-    figure = report_figures._trade_off(rows)
+    figure = drawings._trade_off(rows)
     low, high = figure.axes[0].get_ylim()
     assert 0.5 < low < 1.0 < 1.5 < high < 2.0
     names = [text.get_text() for legend in figure.legends for text in legend.get_texts()]

@@ -16,8 +16,8 @@ from edge_marl.benchmarks.report.as_json import to_json
 from edge_marl.benchmarks.report.as_page import to_html
 from edge_marl.benchmarks.report.as_text import print_sheets, sheets_of, to_csv, to_markdown
 from edge_marl.benchmarks.report.comparisons import Report
+from edge_marl.benchmarks.report.figures.drawings import draw_aggregate
 from edge_marl.benchmarks.report.intervals import iqm
-from edge_marl.benchmarks.report.report_figures import draw_aggregate
 from edge_marl.benchmarks.report.tables import build_tables
 from tests.worlds import fakes
 

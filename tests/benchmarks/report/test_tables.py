@@ -14,15 +14,15 @@ from rich.console import Console
 
 from edge_marl.benchmarks.plan.cells import Arena, Cell
 from edge_marl.benchmarks.records.records import record_path, write_record
-from edge_marl.benchmarks.report import report_figures
 from edge_marl.benchmarks.report.as_json import to_json
 from edge_marl.benchmarks.report.as_page import to_html
 from edge_marl.benchmarks.report.as_text import print_sheets, sheets_of, to_csv, to_markdown
 from edge_marl.benchmarks.report.columns import PRICE
 from edge_marl.benchmarks.report.comparisons import Analysis, Report
+from edge_marl.benchmarks.report.figures import drawings
+from edge_marl.benchmarks.report.figures.drawings import draw_all
 from edge_marl.benchmarks.report.intervals import iqm
 from edge_marl.benchmarks.report.report import make_report
-from edge_marl.benchmarks.report.report_figures import draw_all
 from edge_marl.benchmarks.report.stats import COVERAGE, estimate
 from edge_marl.benchmarks.report.tables import build_tables
 from edge_marl.errors import RecordError
@@ -311,7 +311,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_table(
         raise RuntimeError("no font here")
 
     fakes.make_run(tmp_path, fakes.plan(), {"greedy": 20.0, "student": 50.0})
-    monkeypatch.setattr(report_figures, "to_svg", fail)
+    monkeypatch.setattr(drawings, "to_svg", fail)
     make_report(tmp_path, show=False)
     for name in ("table.md", "table.csv", "report.json"):
         assert (tmp_path / name).stat().st_size
@@ -323,7 +323,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_table(
 def test_the_harness_loads_nothing_heavy_until_it_is_used() -> None:
     code = (
         "import sys, edge_marl.benchmarks.report.tables, edge_marl.benchmarks.run.runner, "
-        "edge_marl.cli, edge_marl.benchmarks.report.report_figures, "
+        "edge_marl.cli, edge_marl.benchmarks.report.figures.drawings, "
         "edge_marl.benchmarks.report.report\n"
         "print([m for m in ('torch', 'tianshou', 'pandas', 'matplotlib', 'seaborn', 'numba') "
         "if m in sys.modules])"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from edge_marl.benchmarks.report.figures.style import bulk
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.benchmarks.report.stats import difference
-from edge_marl.benchmarks.report.style import bulk
 from edge_marl.leaderboards.boards import figures, scatter
 from edge_marl.leaderboards.boards.board import Board, BoardRow, read_boards
 from edge_marl.leaderboards.boards.comparison import compared

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge_marl.benchmarks.report import style
 from edge_marl.benchmarks.report.columns import SCORE
+from edge_marl.benchmarks.report.figures import style
 from edge_marl.benchmarks.report.intervals import Estimate, FloatArray
 from edge_marl.benchmarks.report.tables import Row, Table
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_marl.benchmarks.plan.cells import file_part
-from edge_marl.benchmarks.report import style
 from edge_marl.benchmarks.report.columns import SCORE
 from edge_marl.benchmarks.report.comparisons import (
     THRESHOLDS,
@@ -19,9 +18,8 @@ from edge_marl.benchmarks.report.comparisons import (
     learning_curve,
     performance_profile,
 )
-from edge_marl.benchmarks.report.intervals import Band
-from edge_marl.benchmarks.report.overall import Aggregate, Generalisation, GeneralisationRow
-from edge_marl.benchmarks.report.score_figure import (
+from edge_marl.benchmarks.report.figures import style
+from edge_marl.benchmarks.report.figures.scores import (
     ScoreLine,
     canvas,
     panels_of,
@@ -29,6 +27,8 @@ from edge_marl.benchmarks.report.score_figure import (
     short_name,
     with_score,
 )
+from edge_marl.benchmarks.report.intervals import Band
+from edge_marl.benchmarks.report.overall import Aggregate, Generalisation, GeneralisationRow
 from edge_marl.benchmarks.report.stats import MIN_RUNS
 from edge_marl.benchmarks.report.tables import Row
 
