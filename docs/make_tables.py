@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,15 @@ from edge_marl.benchmarks.speed.findings import read
 from edge_marl.benchmarks.speed.tables import markdown
 from edge_marl.data.dataset import datasets
 from edge_marl.data.recordings import TRACES
+from edge_marl.leaderboards.boards.board import Board, read_boards
+from edge_marl.leaderboards.boards.game_table import GAME_NOTE, game_rows, game_told
 from edge_marl.leaderboards.submission.schema import Submission
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.evidence import (
     by_utility,
-    gap_told,
     learner_told,
     parts_told,
     read_evidence,
-    references_of_game,
     rows_of_game,
     rows_without,
     with_interval,
@@ -81,19 +81,12 @@ OF_TIER = {
 }
 """Columns of a tier's card, and what of the evidence they show."""
 
-OF_GAME = {
-    "utility per request": "utility_per_task",
-    "score": "score",
-    "price": "price",
-    "herding": "herding",
-    "fairness": "gateway_fairness",
-    "idle": "idle_share",
-    "use": "utilisation",
-    "lost": "lost_fraction",
-    "crashes": "server_crash_rate",
-    "on time": "on_time_rate",
-}
-"""The same of a game's."""
+
+@cache
+def boards() -> dict[str, Board]:
+    """Return the leaderboards, by the label of what they are of."""
+    found = read_boards(DOCS.parent / "leaderboards" / "submissions")
+    return {board.scenario.label: board for board in found}
 
 
 def tier_card(tier: str) -> str:
@@ -106,27 +99,27 @@ def tier_card(tier: str) -> str:
     count, bound = evidence["workloads"], evidence["bound_per_task"]
     lines[0] += f" {count} test workloads"
     lines[0] += "." if bound is None else f"; bound {bound:.3f} per request."
-    in_game = references_of_game(evidence)
-    columns = OF_GAME if in_game else OF_TIER
-    lines += ["", f"| agent | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    if scenario.clock.slot_ms:
+        return "\n".join([*lines, *_in_slots(boards()[tier], evidence)])
+    lines += ["", f"| agent | {' | '.join(OF_TIER)} |", f"|---|{'---:|' * len(OF_TIER)}"]
     agents = evidence["agents"]
-    played = {name: agents[name] for name in by_utility(agents)}
-    played |= {f"*{name}*": row for name, row in in_game.items()}
-    for name, row in played.items():
-        figures = [row[metric] for metric in columns.values()]
+    for name in by_utility(agents):
+        figures = [agents[name][metric] for metric in OF_TIER.values()]
         told = [f"{f:.3f}" if isinstance(f, float) else with_interval(f) for f in figures]
         lines.append(f"| {name} | {' | '.join(told)} |")
-    return "\n".join([*lines, *_in_slots(evidence), *_without(tier, evidence)])
+    return "\n".join([*lines, *_without(tier, evidence)])
 
 
-def _in_slots(evidence: dict[str, Any]) -> list[str]:
-    """What agents of a game get at once, on the event clock and in turn."""
-    rows = rows_of_game(evidence)
-    if not rows:
-        return []
-    lines = ["", gap_told(evidence), "", f"| {' | '.join(rows[0])} |"]
-    lines.append(f"|---|{'---:|' * (len(rows[0]) - 1)}")
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows[1:])]
+def _in_slots(board: Board, evidence: dict[str, Any]) -> list[str]:
+    """What agents of a game get, and heuristics at once, on the event clock and in turn."""
+    lines = ["", *_rows(game_rows(board), left=3), "", GAME_NOTE, "", game_told(board)]
+    return [*lines, "", *_rows(rows_of_game(evidence))]
+
+
+def _rows(rows: list[tuple[str, ...]], left: int = 1) -> list[str]:
+    """A table, its head first, with so many columns of words before those of numbers."""
+    head, *others = (f"| {' | '.join(row)} |" for row in rows)
+    return [head, f"|{'---|' * left}{'---:|' * (len(rows[0]) - left)}", *others]
 
 
 def _without(tier: str, evidence: dict[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """`edge-marl leaderboard build`: every page and table, made of the submissions and nothing else.
 
-No dates of today, no machine, no network: the same submissions give the same bytes.
+No dates of today, no machine, no network: the same submissions give the same bytes. Pages of games
+show the evidence that ships with them beside the entries.
 """
 
 from __future__ import annotations

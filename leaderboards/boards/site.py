@@ -19,7 +19,9 @@ from edge_marl.kernel import world as k
 from edge_marl.leaderboards.boards import figures, scatter
 from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns, six_digits
 from edge_marl.leaderboards.boards.comparison import compared
+from edge_marl.leaderboards.boards.game_table import GAME_NOTE, game_rows, game_told
 from edge_marl.leaderboards.boards.player_episodes import episodes_of
+from edge_marl.leaderboards.boards.separation import separation_note
 from edge_marl.leaderboards.boards.tables import (
     BASIS_NOTE,
     BUDGET_NOTE,
@@ -123,7 +125,11 @@ def _environment() -> Environment:
         CLASS_NOTES=CLASS_NOTES,
         FEW_RUNS=FEW_RUNS,
         MIN_RUNS=MIN_RUNS,
+        GAME_NOTE=GAME_NOTE,
+        game_rows=game_rows,
+        game_told=game_told,
         price_note=price_note,
+        separation_note=separation_note,
         rank_columns=rank_columns,
         FATES=FATES,
     )

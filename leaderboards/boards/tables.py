@@ -14,6 +14,8 @@ from edge_marl.benchmarks.report.columns import COLUMNS, GAME_COLUMNS, PRICE_NOT
 from edge_marl.benchmarks.report.stats import METHOD, coverage_note
 from edge_marl.benchmarks.report.tables import FEW_RUNS
 from edge_marl.leaderboards.boards.board import Board, BoardRow, rank_columns, six_digits
+from edge_marl.leaderboards.boards.game_table import GAME_NOTE, game_rows, game_told
+from edge_marl.leaderboards.boards.separation import separation_note
 from edge_marl.leaderboards.submission.schema import Execution
 from edge_marl.scenario.evidence import reference_of
 
@@ -118,13 +120,13 @@ def to_page(board: Board) -> str:
     lines = [f"# {board.name}", "", f"{board.scenario.summary}.", ""]
     lines += [f"Scenario `{board.scenario.digest[:12]}`. [All boards](README.md).", ""]
     if not board.rows:
-        lines.append("No submissions yet.")
+        lines += ["No submissions yet.", *_game(board)]
         return "\n".join(lines) + "\n"
     for execution, rows in board.classes.items():
         if execution is not None:
             lines += [f"## {CLASS_NAMES[execution]}", "", CLASS_NOTES[execution], ""]
         lines += [*_table(board, rows), ""]
-    del lines[-1]
+    lines += [separation_note(board), *_game(board)]
     notes = [SCORE_NOTE, RANK_NOTE, BUDGET_NOTE]
     notes += [price_note(board)] if board.is_game else []
     notes += [BASIS_NOTE] if board.has_public_column else []
@@ -132,6 +134,15 @@ def to_page(board: Board) -> str:
     notes += [FEW_RUNS] if any(row.has_few_runs for row in board.rows) else []
     lines += [text for note in notes for text in ("", note)]
     return "\n".join(lines) + "\n"
+
+
+def _game(board: Board) -> list[str]:
+    """Return a game's heuristics, references and learners side by side; nothing of a tier."""
+    if not (rows := game_rows(board) if board.is_game else []):
+        return []
+    head = [_line(list(rows[0])), _line([":---"] * 3 + ["---:"] * (len(rows[0]) - 3))]
+    cells = [_line([_escape(row[0]), *row[1:]]) for row in rows[1:]]
+    return ["", "## The game", "", game_told(board), "", *head, *cells, "", GAME_NOTE]
 
 
 def price_note(board: Board) -> str:
