@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from csv import DictReader
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,13 @@ from edge_marl import (
 )
 from edge_marl.benchmarks.speed.findings import read
 from edge_marl.benchmarks.speed.tables import markdown
+from edge_marl.benchmarks.study.keep import read_lines
 from edge_marl.data.dataset import datasets
 from edge_marl.data.recordings import TRACES
 from edge_marl.leaderboards.boards.board import Board, read_boards
 from edge_marl.leaderboards.boards.game_table import GAME_NOTE, game_rows, game_told
+from edge_marl.leaderboards.findings.page import BLOCKS
+from edge_marl.leaderboards.findings.sources import Sources
 from edge_marl.leaderboards.submission.schema import Submission
 from edge_marl.scenario import Scenario
 from edge_marl.scenario.evidence import (
@@ -83,10 +87,14 @@ OF_TIER = {
 
 
 @cache
-def boards() -> dict[str, Board]:
-    """Return the leaderboards, by the label of what they are of."""
-    found = read_boards(DOCS.parent / "leaderboards" / "submissions")
-    return {board.scenario.label: board for board in found}
+def sources() -> Sources:
+    """Return the leaderboards and what the study has kept."""
+    return Sources(read_boards(DOCS.parent / "leaderboards" / "submissions"), read_lines())
+
+
+def board_of(label: str) -> Board:
+    """Return the board of a tier or game."""
+    return next(board for board in sources().boards if board.scenario.label == label)
 
 
 def tier_card(tier: str) -> str:
@@ -100,7 +108,7 @@ def tier_card(tier: str) -> str:
     lines[0] += f" {count} test workloads"
     lines[0] += "." if bound is None else f"; bound {bound:.3f} per request."
     if scenario.clock.slot_ms:
-        return "\n".join([*lines, *_in_slots(boards()[tier], evidence)])
+        return "\n".join([*lines, *_in_slots(board_of(tier), evidence)])
     lines += ["", f"| agent | {' | '.join(OF_TIER)} |", f"|---|{'---:|' * len(OF_TIER)}"]
     agents = evidence["agents"]
     for name in by_utility(agents):
@@ -134,6 +142,49 @@ def _without(tier: str, evidence: dict[str, Any]) -> list[str]:
     lines.append(f"|{'---|' * len(rows[0])}")
     lines += [f"| {' | '.join(row)} |" for row in rows[1:]]
     return [*lines, "", f"![What each part does]({figure_of(tier)})"]
+
+
+BEFORE = DOCS / "figures" / "parts-version-1.csv"
+"""What `prophet` got on version 1 of some tiers with one thing changed, and as they are."""
+
+
+def parts_table() -> str:
+    """What it changed to take a tier's version 1 apart, beside the parts of version 2."""
+    with BEFORE.open(encoding="utf-8", newline="") as file:
+        lines = list(DictReader(file))
+    rows = [("tier", "without", "version 1", "difference", "version 2, difference", "earns")]
+    for tier in dict.fromkeys(line["tier"] for line in lines):
+        before = {x["without"]: float(x["utility"]) for x in lines if x["tier"] == tier}
+        whole = before.pop("")
+        rows.append((tier, "nothing", f"{whole:.3f}", *["-"] * 3))
+        later = _differences(f"{tier}@2")
+        for name in [*before, *(name for name in later if name not in before)]:
+            was = before.get(name)
+            cells = ("-", "-") if was is None else (f"{was:.3f}", f"{was - whole:+.3f}")
+            rows.append((tier, name, *cells, *later.get(name, ("-", "-"))))
+    return "\n".join(_rows(rows, left=2))
+
+
+def _differences(tier: str) -> dict[str, tuple[str, str]]:
+    """What each part of a tier changes and whether it earns its place, the largest first."""
+    parts = (read_evidence(load_scenario(tier)) or {}).get("parts", {})
+    played = {name: part for name, part in parts.items() if "difference" in part}
+    return {
+        name: (with_interval(part["difference"], "+"), "yes" if part["earns"] else "no")
+        for name, part in sorted(played.items(), key=lambda p: -abs(p[1]["difference"][0]))
+    }
+
+
+def use_table() -> str:
+    """How much of a tier's capacity the best heuristic uses in each version."""
+    rows = [("tier", "version", "best heuristic", "capacity in use")]
+    for label in list_tiers():
+        name, _, version = label.partition("@")
+        agents = (read_evidence(load_scenario(label)) or {"agents": {}})["agents"]
+        if version and agents:
+            best = by_utility(agents)[0]
+            rows.append((name, version, best, f"{100 * agents[best]['utilisation']:.0f} %"))
+    return "\n".join(_rows(rows, left=3))
 
 
 def figure_of(tier: str) -> str:
@@ -254,12 +305,15 @@ TABLES = {
     "reward parts": lambda: names_table(REWARD_PARTS, "part"),
     "speed": lambda: markdown(read(DOCS / "figures" / "speed.json")),
     "tiers": lambda: index_table(list_tiers(), "tiers"),
+    "parts": parts_table,
+    "use": use_table,
     "games": lambda: index_table(list_games(), "games"),
     **{f"world {label}": partial(world_table, label) for label in WORLDS},
     **{f"observation {label}": partial(observation_table, label) for label in WORLDS},
     **{f"actions {label}": partial(actions_table, label) for label in WORLDS},
     **{f"tier {label}": partial(tier_card, label) for label in WORLDS},
     **{f"versions {name}": partial(versions_table, name) for name in NAMES},
+    **{f"finding {name}": partial(lambda block: block(sources()), b) for name, b in BLOCKS.items()},
     **{f"cite {name}": partial(cite_told, name) for name in NAMES},
 }
 """What writes each table, by the name that pages call it."""

@@ -38,7 +38,7 @@ PACKAGES = {
         {"robustness", "calibration"},
         {"release", "study", "measure"},
     ],
-    "leaderboards": [{"submission"}, {"policies"}, {"verification", "boards"}],
+    "leaderboards": [{"submission"}, {"policies"}, {"verification", "boards"}, {"findings"}],
 }
 """The four packages and their parts, from what is used by all to what uses all. Each part may
 import those before it, and each package those before it."""
@@ -50,6 +50,7 @@ COMPOSITION_ROOT = (
 """What knows all parts, by path: it may import anything, and only what lies above imports it."""
 
 MAINTAINERS = {f"edge_marl.benchmarks.{name}" for name in ("measure", "release", "study")}
+MAINTAINERS |= {"edge_marl.leaderboards.findings"}
 """Tools of a checkout."""
 
 ABOVE = ("benchmarks/run_benchmark.py",)

@@ -51,6 +51,11 @@ class Standing:
     """By name as evidence has them; a mean without an interval has NaN for its ends."""
 
     @property
+    def agent(self) -> str:
+        """Its name alone."""
+        return self.name.split()[0]
+
+    @property
     def utility(self) -> Estimate:
         """Per task, the one figure that all have."""
         return self.figures["utility_per_task"]
@@ -69,12 +74,17 @@ class Standing:
 def standings(board: Board) -> list[Standing]:
     """Return what is known of a world, the best utility first; nothing where nothing is.
 
-    A heuristic, reference or learner that has an entry is known by it and not by the evidence.
+    An agent that has an entry is known by it and not by the evidence: a learner by that of its
+    class, whatever settings were chosen.
     """
-    found = {(one.name, one.budget): one for one in map(_of_row, board.rows)}
-    for one in _of_evidence(board):
-        found.setdefault((one.name, one.budget), one)
-    return sorted(found.values(), key=lambda one: (-one.utility.value, one.name))
+    found = list(map(_of_row, board.rows))
+    entered = {(one.agent if one.budget else one.name, one.budget) for one in found}
+    found += [
+        one
+        for one in _of_evidence(board)
+        if (one.agent if one.budget else one.name, one.budget) not in entered
+    ]
+    return sorted(found, key=lambda one: (-one.utility.value, one.name))
 
 
 def best_of(
@@ -92,9 +102,7 @@ def best_of(
         (
             one
             for one in found
-            if one.kind == kind
-            and budget in (None, one.budget)
-            and agent in ("", one.name.split()[0])
+            if one.kind == kind and budget in (None, one.budget) and agent in ("", one.agent)
         ),
         None,
     )

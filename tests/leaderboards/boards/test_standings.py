@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from edge_marl.benchmarks.report.intervals import Estimate
-from edge_marl.leaderboards.boards.board import Board, BoardRow, read_boards
+from edge_marl.leaderboards.boards.board import Board, BoardRow, Rank, read_boards
 from edge_marl.leaderboards.boards.game_table import game_rows, game_told
 from edge_marl.leaderboards.boards.separation import Separation, separation, separation_note
 from edge_marl.leaderboards.boards.standings import Standing, best_of, compared, standings
 from edge_marl.leaderboards.boards.tables import to_page
-from tests.worlds import forging, made_up_submissions
+from tests.worlds import forging
+
+SUBMISSIONS = Path(__file__).parents[3] / "leaderboards" / "submissions"
 
 
 @pytest.fixture(scope="module")
 def boards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Board]:
+    """Those of the repository, of which `agod` has many entries, and an entry on a small game."""
     root = tmp_path_factory.mktemp("submissions")
-    made_up_submissions.write_board(root)
     forging.good_game(root)
-    return {board.name: board for board in read_boards(root)}
+    found = {board.name: board for board in read_boards(root)}
+    known = {board.name: board for board in read_boards(SUBMISSIONS) if board.name == "agod-v0"}
+    return found | known
 
 
 def with_scores(row: BoardRow, value: float, arm: float) -> BoardRow:
@@ -29,14 +34,17 @@ def with_scores(row: BoardRow, value: float, arm: float) -> BoardRow:
 
 
 def test_a_board_says_whether_it_tells_enough_apart(boards: dict[str, Board]) -> None:
-    board = boards["smoke-v0"]
+    board = boards["agod-v0"]
     learners = [row for row in board.rows if row.submission.agent.kind == "learner"]
     others = [row for row in board.rows if row.submission.agent.kind != "learner"]
     assert len(learners) >= 3
     assert len(others) >= 3
 
     def board_of(arm: float) -> Board:
-        rows = (with_scores(row, 0.1 * k, arm) for k, row in enumerate(board.rows))
+        ranks = {"small": Rank(1, 1, 1, 1)}
+        rows = (
+            replace(with_scores(row, 0.1 * k, arm), ranks=ranks) for k, row in enumerate(board.rows)
+        )
         return replace(board, rows=tuple(rows))
 
     every = {"learners": len(learners), "heuristics": len(others)}
@@ -55,11 +63,12 @@ def test_a_board_says_whether_it_tells_enough_apart(boards: dict[str, Board]) ->
 
 
 def test_pairs_are_of_what_is_ranked_together(boards: dict[str, Board]) -> None:
-    board = boards["smoke-v0"]
-    first, second = [row for row in board.rows if row.submission.agent.kind == "learner"][:2]
-    small = replace(second, ranks={"small": next(iter(second.ranks.values()))})
+    board = boards["agod-v0"]
+    learners = [row for row in board.rows if row.submission.agent.kind == "learner"]
+    first, second = (replace(row, ranks={"small": Rank(1, 1, 1, 1)}) for row in learners[:2])
+    other = replace(second, ranks={"standard": Rank(1, 1, 1, 1)})
     assert separation(replace(board, rows=(first, second)))["learners"].pairs == 1
-    assert separation(replace(board, rows=(first, small)))["learners"].pairs == 0
+    assert separation(replace(board, rows=(first, other)))["learners"].pairs == 0
 
 
 def test_an_entry_goes_before_evidence(boards: dict[str, Board]) -> None:
@@ -75,7 +84,7 @@ def test_an_entry_goes_before_evidence(boards: dict[str, Board]) -> None:
     assert known is not None
     assert known.source == "evidence"
     assert prophet.figures.keys() == known.figures.keys()
-    assert standings(replace(boards["smoke-game@1-v0"], scenario=boards["smoke-v0"].scenario))
+    assert standings(replace(boards["smoke-game@1-v0"], scenario=boards["agod-v0"].scenario))
 
 
 def test_a_game_has_a_table_of_all_that_is_known(boards: dict[str, Board]) -> None:
