@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,9 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["verify"]
 
+SUBMISSION = "submission.json"
+"""By which the folder of a submission is known."""
+
 
 def verify(
-    paths: Annotated[list[Path], typer.Argument(help="Folders of submissions.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of submissions, or folders that hold them, as boards do."),
+    ],
     level: Annotated[
         Literal["claimed", "replayed", "re-executed", "held-out"] | None,
         typer.Option(help="How far.", show_default="as far as it brings what is needed"),
@@ -59,13 +67,16 @@ def verify(
         bool, typer.Option("--record", help="Write what was found to the ledger (maintainers).")
     ] = False,
 ) -> None:
-    """Check submissions, level by level; exit code 1 if any check fails."""
+    """Check submissions, level by level; exit code 1 if any check fails.
+
+    Of several it ends with how many reached which level, and how long it took.
+    """
     from edge_marl.leaderboards.verification.ledger import record_verdict
     from edge_marl.leaderboards.verification.verify import verify as check
 
     fresh = _fresh(season, beacon)
-    failed = False
-    for path in paths:
+    verdicts, start = [], time.monotonic()
+    for path in _submissions_of(paths):
         typer.echo(as_line(str(path)))
         verdict = check(
             path,
@@ -79,11 +90,38 @@ def verify(
             report=_say_passed,
         )
         _say_verdict(verdict)
-        failed |= verdict.failure is not None
+        verdicts.append(verdict)
         if record and verdict.failure is None:
             record_verdict(submissions or path.resolve().parent.parent, verdict)
-    if failed:
+    if len(verdicts) > 1:
+        _say_summary(verdicts, time.monotonic() - start)
+    if any(verdict.failure is not None for verdict in verdicts):
         raise typer.Exit(FAILED)
+
+
+def _submissions_of(paths: list[Path]) -> Iterator[Path]:
+    """Yield paths; of one that holds submissions, or boards with them, each of these, by name."""
+    for path in paths:
+        held = [] if (path / SUBMISSION).exists() else sorted(_held_by(path))
+        yield from held or [path]
+
+
+def _held_by(path: Path) -> list[Path]:
+    found = (path.glob(f"{below}/{SUBMISSION}") for below in ("*", "*/*"))
+    return [file.parent for files in found for file in files]
+
+
+def _say_summary(verdicts: list[Verdict], seconds: float) -> None:
+    from edge_marl.benchmarks.report.columns import duration
+    from edge_marl.leaderboards.submission.schema import LEVELS
+
+    failed = sum(verdict.failure is not None for verdict in verdicts)
+    typer.echo(
+        f"\n{len(verdicts)} submissions in {duration(seconds)}, of which {failed} failed a check"
+    )
+    for level in (*reversed(LEVELS), None):
+        if count := sum(verdict.level == level for verdict in verdicts):
+            typer.echo(f"{count:6}  {level or 'no level'}")
 
 
 def _say_passed(name: str, finding: str) -> None:

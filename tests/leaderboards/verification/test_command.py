@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +63,25 @@ def test_a_folders_name_steers_no_terminal(
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert "\n  ok    held-out" not in said
+
+
+def test_a_folder_of_submissions_is_verified_one_by_one_and_summed_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = forging.copy_of_good(tmp_path)
+    bad = forging.copy_of_good(tmp_path / "other")
+    (bad / "actions.npz").unlink()
+    for held in (tmp_path, good.parent):
+        assert run(str(held), str(bad), "--level", "claimed") == 1
+        said = capsys.readouterr().out
+        assert said.splitlines()[0] == str(good)
+        first, *counts = said.partition("\n\n")[2].splitlines()
+        assert re.fullmatch(r"2 submissions in [\d.]+ s, of which 1 failed a check", first)
+        assert [line.split(maxsplit=1) for line in counts] == [["1", "claimed"], ["1", "no level"]]
+    assert run(str(good), "--level", "claimed") == 0
+    assert "submissions in" not in capsys.readouterr().out
+    assert run(str(tmp_path / "nowhere"), "--level", "claimed") == 1
+    assert "FAIL  folder: " in capsys.readouterr().out
 
 
 def test_a_sandbox_that_is_not_there_is_said(
