@@ -60,7 +60,7 @@ def game_told(board: Board) -> str:
 def won_back(board: Board, found: Sequence[Standing], learner: Standing) -> float | None:
     """Return how far a learner gets on the way from the best heuristic at once to the best in turn.
 
-    0 and less is nothing, 1 all of it; None where the evidence does not say.
+    0 and less is nothing, 1 all of it; None where the evidence does not say, or there is no gap.
 
     Args:
         board: of the game.
@@ -71,7 +71,8 @@ def won_back(board: Board, found: Sequence[Standing], learner: Standing) -> floa
     if best is None or evidence is None or "in_turn" not in evidence:
         return None
     highest = max(row["utility_per_task"][0] for row in evidence["in_turn"].values())
-    return (learner.utility.value - best.utility.value) / (highest - best.utility.value)
+    gap = highest - best.utility.value
+    return (learner.utility.value - best.utility.value) / gap if gap > 0 else None
 
 
 def _row(one: Standing) -> tuple[str, ...]:

@@ -148,8 +148,9 @@ def telemetry(sources: Sources) -> str:
     if not rows:
         return not_measured("What old telemetry costs", command)
     head = ["tier", "period", "best agent with fresh telemetry, less with old", "place among parts"]
-    said = f"It is the part that changes most on {listed(first)} (`{command}`)."
-    return f"{table(head, rows, left=2)}\n\n{said}"
+    said = "Differences of the best agent, as the cards have them"
+    said = f"It is the part that changes most on {listed(first)}" if first else said
+    return f"{table(head, rows, left=2)}\n\n{said} (`{command}`)."
 
 
 def planning(sources: Sources) -> str:
@@ -159,7 +160,8 @@ def planning(sources: Sources) -> str:
     for world in sources.tiers:
         found = {name: _of_agent(world, name) for name in OR}
         for name, one in found.items():
-            missing[name] += [world.name] if one is None else []
+            if one is None and _can_play(name, world):
+                missing[name].append(world.name)
         best = world.found[0] if world.found else None
         share = NONE
         if best is not None and world.bound:
@@ -179,27 +181,30 @@ def planning(sources: Sources) -> str:
             f"edge-marl run --scenario TIER --agents {name} --episodes 100",
         )
         for name, names in missing.items()
-        if names
     ]
-    return "\n\n".join([table(head, rows), _on_paper(sources), *said]).strip()
+    return "\n\n".join([table(head, rows), *_on_paper(sources), *said])
 
 
-def _on_paper(sources: Sources) -> str:
+def _can_play(name: str, world: World) -> bool:
+    return name != "rollout" or not world.board.scenario.extended
+
+
+def _on_paper(sources: Sources) -> list[str]:
     world = next((one for one in sources.tiers if one.name == "paper"), None)
     planned = [one for name in OR if world and (one := _of_agent(world, name))]
     learner = _of_returns(world) if world else None
     if learner is None or not planned:
-        return ""
+        return []
     best = max(planned, key=lambda one: one.utility.value)
     side = {
         "above": "the learner is above, by intervals that do not overlap",
         "below": "the learner is below, by intervals that do not overlap",
         "not apart": "they are not told apart",
     }[compared(learner, best)]
-    return (
+    return [
         f"On `paper` the best of operations research is `{best.name}` with {shown(best.utility)}, "
         f"the best learner {learner.told} with {shown(learner.utility)}: {side}."
-    )
+    ]
 
 
 def _of_returns(world: World) -> Standing | None:
