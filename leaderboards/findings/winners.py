@@ -64,7 +64,7 @@ def _sides(
     who: str, worlds: Sequence[World], of: Callable[[World], Standing | None], command: str
 ) -> str:
     """Return where an agent is above every heuristic, not told apart from the best, or below it."""
-    sides = defaultdict(list)
+    sides: dict[str, list[str]] = defaultdict(list)
     for world in worlds:
         one, best = of(world), world.heuristic
         if one is None or best is None:
@@ -156,7 +156,7 @@ def telemetry(sources: Sources) -> str:
 def planning(sources: Sources) -> str:
     """What operations research gets beside learning, and how much of the bound the best gets."""
     head = ["tier", *OR, "best learner", "bound", "best known, of the bound"]
-    rows, missing = [], defaultdict(list)
+    rows, missing = [], defaultdict[str, list[str]](list)
     for world in sources.tiers:
         found = {name: _of_agent(world, name) for name in OR}
         for name, one in found.items():
