@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_marl.benchmarks.plan.budgets import BudgetClass
 from edge_marl.benchmarks.report.intervals import Estimate
 from edge_marl.leaderboards.boards.board import Board, BoardRow, Rank, read_boards
 from edge_marl.leaderboards.boards.game_table import game_rows, game_told
@@ -41,7 +42,7 @@ def test_a_board_says_whether_it_tells_enough_apart(boards: dict[str, Board]) ->
     assert len(others) >= 3
 
     def board_of(arm: float) -> Board:
-        ranks = {"small": Rank(1, 1, 1, 1)}
+        ranks: dict[BudgetClass, Rank] = {"small": Rank(1, 1, 1, 1)}
         rows = (
             replace(with_scores(row, 0.1 * k, arm), ranks=ranks) for k, row in enumerate(board.rows)
         )
