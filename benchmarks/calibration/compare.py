@@ -14,10 +14,15 @@ from pydantic import BaseModel, ConfigDict
 from edge_marl.agents.base import Agent
 from edge_marl.agents.play import play
 from edge_marl.benchmarks.calibration.fit import PARTS, Parts, with_parts
-from edge_marl.benchmarks.calibration.observe import place_of, read_observed, requests_of
+from edge_marl.benchmarks.calibration.observe import (
+    logs_of,
+    place_of,
+    read_observed,
+    requests_of,
+)
 from edge_marl.benchmarks.calibration.wishes import Wishes
-from edge_marl.scenario import Scenario
-from edge_marl.serving.log import read_logs
+from edge_marl.scenario import Api, Scenario
+from edge_marl.serving.log import History, read_logs
 from edge_marl.serving.replay import Course, as_measured, as_simulated
 
 __all__ = [
@@ -149,15 +154,16 @@ def compare(
         (agent, run, *found)
         for agent in wishes.agents
         for run in range(wishes.runs)
-        if (found := _measured(place_of(folder, line, run, agent)))
+        if (found := _measured(place_of(folder, line, run, agent), wishes.gateways))
     ]
     for parts in PARTS:
         scenario = with_parts(fitted, parts, line)
         pairs = []
-        for agent, run, course, log, down_s in measured:
-            simulated = as_simulated(read_logs([log]), scenario)
+        for agent, run, course, history, down_s in measured:
+            simulated = as_simulated(history, scenario)
             requests = requests_of(wishes, fitted, run)
-            played = play(make(agent, scenario), scenario, [requests], wishes.seed).metrics
+            api: Api = "parallel" if wishes.gateways > 1 else "single"
+            played = play(make(agent, scenario), scenario, [requests], wishes.seed, api=api)
             pairs.append(
                 Pair(
                     agent=agent,
@@ -166,21 +172,21 @@ def compare(
                     simulated=simulated,
                     measured_down_s=down_s,
                     simulated_down_s=simulated.crashes * scenario.overload.restart_ms / 1000,
-                    played=played[0]["utility_per_task"],
+                    played=played.metrics[0]["utility_per_task"],
                 )
             )
         yield parts, pairs
 
 
-def _measured(log: Path) -> tuple[Course, Path, float] | None:
-    """Return a finished run as it was measured, with its log and for how long servers were gone."""
+def _measured(log: Path, gateways: int) -> tuple[Course, History, float] | None:
+    """Return a finished run as measured, what was asked for, and how long servers were gone."""
     observed = read_observed(log)
     if observed is None:
         return None
-    course = as_measured(read_logs([log]))
-    quality = np.array([observed.quality.get(k, 0.0) for k in range(len(course.utility))])
-    utility = np.where(course.served, quality, 0.0)
-    return replace(course, utility=utility, crashes=observed.crashes), log, observed.down_s
+    history = read_logs(logs_of(log, gateways))
+    course = as_measured(history)
+    utility = np.where(course.served, observed.quality_of(history), 0.0)
+    return replace(course, utility=utility, crashes=observed.crashes), history, observed.down_s
 
 
 def errors_of(pairs: Sequence[Pair]) -> list[Error]:

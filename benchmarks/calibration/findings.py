@@ -99,6 +99,9 @@ def calibrate(
         digests[line] = scenario.digest
         write_files(scenario, wishes, folder, line)
 
+        if not wishes.runs:
+            continue
+
         def ready(name: str, scenario: Scenario = scenario) -> Agent:
             """Return an agent that has decided before: its first decision may take long."""
             agent = _make(name, scenario)

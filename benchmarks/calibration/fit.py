@@ -91,6 +91,8 @@ def fit(wishes: Wishes, profile: Profile | None, line: int) -> Scenario:
     }
     if line:
         facts["queue"] = {"limit": line}
+    if wishes.gateways > 1:
+        facts["gateways"] = {"count": wishes.gateways}
     return Scenario.model_validate(facts)
 
 

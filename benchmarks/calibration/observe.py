@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_marl.agents.base import Agent
-from edge_marl.benchmarks.calibration.station import Answer, Client, station
+from edge_marl.benchmarks.calibration.station import station
 from edge_marl.benchmarks.calibration.testbed import Testbed
 from edge_marl.benchmarks.calibration.wishes import Wishes
 from edge_marl.draw import draw_workload
 from edge_marl.errors import ServingError
 from edge_marl.files import write_file
-from edge_marl.kernel.world import ARRIVAL, DEMAND, TYPE
 from edge_marl.scenario import Scenario
+from edge_marl.serving.client import Wanted, wanted_of
+from edge_marl.serving.log import History
 from edge_marl.workload import Workload
 
-__all__ = ["Observed", "observe_all", "place_of", "read_observed", "requests_of"]
+__all__ = ["Observed", "logs_of", "observe_all", "place_of", "read_observed", "requests_of"]
 
 
 class Observed(BaseModel):
@@ -28,18 +29,28 @@ class Observed(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    quality: dict[int, float]
-    """By number of request in the log, of those that were served."""
+    quality: tuple[dict[int, float], ...]
+    """Of each gateway, by number of request in its log, of those that were served."""
     crashes: int
     """Servers that died."""
     down_s: float
     """Time that servers were gone, all together."""
+
+    def quality_of(self, history: History) -> npt.NDArray[np.float64]:
+        """Return the quality of the requests of a run's logs, (N,); 0 if it was not served."""
+        found = [self.quality[gateway].get(asked.id, 0.0) for _, gateway, asked in history.arrived]
+        return np.array(found)
 
 
 def place_of(folder: Path, line: int, run: int, agent: str) -> Path:
     """Return where a run's log is (`.jsonl`), and beside it what else is known (`.json`)."""
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in agent)
     return folder / "logs" / f"line-{line}" / f"{run}-{name}.jsonl"
+
+
+def logs_of(log: Path, gateways: int) -> list[Path]:
+    """Return the log of each gateway of a run, of which the first is at `place_of`."""
+    return [log, *(log.with_suffix(f".gateway-{k}.jsonl") for k in range(1, gateways))]
 
 
 def read_observed(log: Path) -> Observed | None:
@@ -95,37 +106,36 @@ async def observe_all(
         for at, (run, agent, log) in enumerate(left):
             say(f"{at + 1} of {len(left)}: {agent}, run {run}, a line of {line}")
             requests = requests_of(wishes, scenario, run)
-            decides = make(agent)
-            decides.reset(wishes.seed)
-            observed = await _observe(bed, scenario, decides, requests, log)
+            decide = [make(agent) for _ in range(wishes.gateways)]
+            for gateway, own in enumerate(decide):
+                own.reset(wishes.seed + gateway)
+            observed = await _observe(bed, scenario, decide, requests, log)
             write_file(log.with_suffix(".json"), observed.model_dump_json() + "\n", ServingError)
 
 
 async def _observe(
-    bed: Testbed, scenario: Scenario, agent: Agent, requests: Workload, log: Path
+    bed: Testbed, scenario: Scenario, agents: Sequence[Agent], requests: Workload, log: Path
 ) -> Observed:
-    """Have an agent serve the requests of a run."""
-    log.unlink(missing_ok=True)
+    """Have agents, one at each gateway, serve the requests of a run."""
+    logs = logs_of(log, len(agents))
+    for path in logs:
+        path.unlink(missing_ok=True)
+    wanted = [
+        Wanted(one.at_s, one.gateway, {**one.body, "seed": k})
+        for k, one in enumerate(wanted_of(requests, scenario))
+    ]
     await bed.idle()
     before = len(bed.deaths)
-    async with station(bed, scenario, agent.act, log) as client:
-        answers = await _send_all(client, requests)
+    async with station(bed, scenario, [agent.act for agent in agents], logs) as client:
+        answers = await client.ask_all(wanted)
     await bed.idle()
     deaths = bed.deaths[before:]
+    quality: tuple[dict[int, float], ...] = tuple({} for _ in agents)
+    for answer in answers:
+        if answer.served:
+            quality[answer.gateway][answer.number] = answer.quality or 0.0
     return Observed(
-        quality={answer.number: answer.quality for answer in answers if answer.number >= 0},
+        quality=quality,
         crashes=len(deaths),
         down_s=sum(death.down_s or 0.0 for death in deaths),
     )
-
-
-async def _send_all(client: Client, requests: Workload) -> list[Answer]:
-    """Send each request at its time, whatever came of those before it."""
-    clock = asyncio.get_running_loop().time
-    began = clock()
-
-    async def send(seed: int, row: np.ndarray) -> Answer:
-        await asyncio.sleep(max(0.0, began + row[ARRIVAL] / 1000 - clock()))
-        return await client.ask(int(row[TYPE]), int(row[DEMAND]), seed)
-
-    return list(await asyncio.gather(*(send(k, row) for k, row in enumerate(requests.tasks))))

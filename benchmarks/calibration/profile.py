@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from edge_marl.benchmarks.calibration.station import Answer, Client, station
+from edge_marl.benchmarks.calibration.station import station
 from edge_marl.benchmarks.calibration.testbed import Testbed
 from edge_marl.benchmarks.calibration.wishes import SERVICES, TYPES, Wishes
 from edge_marl.errors import ServingError
 from edge_marl.files import write_file
 from edge_marl.scenario import Scenario
+from edge_marl.serving.client import Answer, Client
 from edge_marl.serving.log import read_logs
 from edge_marl.serving.replay import as_measured
 
@@ -65,6 +66,11 @@ class Profile(_Model):
     """Of each service for each digit."""
 
 
+def body_of(digit: int, steps: int, seed: int) -> dict[str, int]:
+    """Return what is posted for a sheet of a digit."""
+    return {"type": digit, "demand": steps, "seed": seed}
+
+
 class _Told:
     """A policy that does what it is told, one request after the other."""
 
@@ -87,9 +93,9 @@ class _Measuring:
     async def send(self, key: tuple[int, ...], services: list[int], demand: int) -> list[Answer]:
         """Send tasks together; the first is the one that counts."""
         self._told.next += services
-        asked = (self._client.ask(0, demand, seed) for seed in range(len(services)))
+        asked = (self._client.ask(body_of(0, demand, seed)) for seed in range(len(services)))
         answers = await asyncio.gather(*asked)
-        if any(answer.number < 0 for answer in answers):
+        if not all(answer.served for answer in answers):
             raise ServingError(
                 f"a task of {demand} steps on service {services[0]} was not served while the "
                 "servers were measured: look at what they say, and start the command again"
@@ -131,7 +137,7 @@ async def profile(wishes: Wishes, scenario: Scenario, folder: Path) -> Profile:
     log.unlink(missing_ok=True)
     async with Testbed(wishes.capacity, 0, wishes.tiles) as bed:
         told = _Told()
-        async with station(bed, scenario, told.act, log) as client:
+        async with station(bed, scenario, [told.act], [log]) as client:
             measuring = _Measuring(client, told)
             await measuring.all(wishes.demand)
             quality = await _quality(client, told, min(wishes.demand))
@@ -165,8 +171,9 @@ async def _quality(client: Client, told: _Told, steps: int) -> tuple[tuple[float
         row = []
         for digit in range(TYPES):
             told.next += [service] * SHEETS
-            made = [await client.ask(digit, steps, 10**6 + seed) for seed in range(SHEETS)]
-            row.append(sum(answer.quality for answer in made) / SHEETS)
+            asked = [body_of(digit, steps, 10**6 + seed) for seed in range(SHEETS)]
+            made = [await client.ask(body) for body in asked]
+            row.append(sum(answer.quality or 0.0 for answer in made) / SHEETS)
         found.append(tuple(row))
     return tuple(found)
 
@@ -177,7 +184,7 @@ async def _restarts(bed: Testbed, client: Client, told: _Told, steps: int) -> tu
         before = len(bed.deaths)
         while len(bed.deaths) == before:
             told.next += [0] * 8
-            await asyncio.gather(*(client.ask(0, steps, seed) for seed in range(8)))
+            await asyncio.gather(*(client.ask(body_of(0, steps, seed)) for seed in range(8)))
             told.next.clear()
         await bed.idle()
     return tuple(death.down_s for death in bed.deaths if death.down_s is not None)

@@ -9,8 +9,10 @@ import numpy as np
 
 from edge_marl.benchmarks.calibration.compare import METRICS, Error
 from edge_marl.benchmarks.calibration.findings import Findings, Variant
-from edge_marl.benchmarks.calibration.wishes import SERVICES
+from edge_marl.benchmarks.calibration.fit import Parts, fit
+from edge_marl.benchmarks.calibration.wishes import SERVICES, Wishes
 from edge_marl.benchmarks.speed.tables import Table
+from edge_marl.scenario.parts import Concurrency
 
 __all__ = ["kind_of", "notes_of", "tables_of"]
 
@@ -28,9 +30,12 @@ def kind_of(line: int) -> str:
 
 
 def tables_of(findings: Findings) -> Iterator[Table]:
-    """Yield the profile, and for each kind of servers the errors and the ranks."""
+    """Yield all in short, the profile and what was fitted to it, then errors and ranks."""
+    if findings.variants:
+        yield Table("In short", list(_in_short(findings)), words=2)
     yield Table("Run times", list(_profile(findings)))
-    for line in findings.wishes.lines:
+    yield Table("Fitted to them: what the scenario files say", list(_fitted(findings)))
+    for line in findings.wishes.lines if findings.wishes.runs else ():
         variants = [variant for variant in findings.variants if variant.line == line]
         kind = kind_of(line)
         yield Table(f"Errors of the simulator: {kind}", list(_errors(variants)), words=2)
@@ -44,9 +49,26 @@ def notes_of(findings: Findings) -> list[str]:
     wishes = findings.wishes
     restart = float(np.median(findings.profile.restart_s))
     hardware = findings.machine.hardware
-    lines = [
-        f"{len(wishes.agents)} agents x {wishes.runs} runs of {wishes.requests} requests, at a "
-        f"load of {wishes.load:g}; a server that died was back after {restart:.2f} s (median).",
+    lines = [f"A server that died was back after {restart:.2f} s (median)."]
+    if wishes.runs:
+        lines += _how_compared(wishes)
+    if findings.busy is not None:
+        cores = hardware.cores
+        lines.append(
+            f"{hardware.cpu}, {cores} cores, load average {findings.busy:.1f} at the end"
+            + ("; the servers shared its cores." if cores < len(wishes.capacity) + 2 else ".")
+        )
+    return lines
+
+
+def _how_compared(wishes: Wishes) -> list[str]:
+    at = f", which arrive at {wishes.gateways} gateways" if wishes.gateways > 1 else ""
+    return [
+        f"{len(wishes.agents)} agents x {wishes.runs} runs of {wishes.requests} requests{at}, at a "
+        f"load of {wishes.load:g}: of the time that servers compute, if every request ran alone.",
+        "* marks the parts that these servers have: one that computes several tasks at once slows "
+        "each down (concurrency), and tasks wait where there is a line (queue). The others show "
+        "what leaving a part out, or a part that is not there, costs.",
         "Columns are the simulator with these parts on. Errors are of the same requests with the "
         "same decisions. MAPE is over pairs with a measured value above 0; KS is the largest "
         "distance of the two distributions; '-' is not defined.",
@@ -55,13 +77,24 @@ def notes_of(findings: Findings) -> list[str]:
         "Utility is the share of a request's digits that a classifier takes for what was asked "
         "for; 0 if it was lost. Kendall's tau is over the agents' means.",
     ]
-    if findings.busy is not None:
-        cores = hardware.cores
-        lines.append(
-            f"{hardware.cpu}, {cores} cores, load average {findings.busy:.1f} at the end"
-            + ("; the servers shared its cores." if cores < len(wishes.capacity) + 2 else ".")
+
+
+def _in_short(findings: Findings) -> Iterator[tuple[str, ...]]:
+    """Yield the errors that matter most, and the ranks, of each choice of parts."""
+    yield (
+        *("servers", "parts that are on", "latency MAPE (%)", "Pearson r", "KS"),
+        *("utility MAPE (%)", "tau, same decisions", "tau, own play"),
+    )
+    for variant in findings.variants:
+        latency, utility = _of(variant, "latency"), _of(variant, "utility")
+        as_they_are = Parts(queue=variant.line > 0, concurrency=True)
+        yield (
+            f"line of {variant.line}" if variant.line else "no line",
+            f"{variant.parts}{' *' if variant.parts == as_they_are else ''}",
+            *(_number(getattr(latency, measure), measure) for measure in MEASURES),
+            _number(utility.mape, "mape"),
+            *(_number(getattr(variant.rank, world), "tau") for world in WORLDS),
         )
-    return lines
 
 
 def _profile(findings: Findings) -> Iterator[tuple[str, ...]]:
@@ -74,6 +107,20 @@ def _profile(findings: Findings) -> Iterator[tuple[str, ...]]:
         own = [one for one in profile.beside if (one.other, one.count) == (other, count)]
         label = f"{demands[1]} steps, beside {count - 1} of {SERVICES[other]}"
         yield label, *_medians([one.seconds for one in own])
+
+
+def _fitted(findings: Findings) -> Iterator[tuple[str, ...]]:
+    """Yield the numbers of the first server; all of a calibration have the same models."""
+    scenario = fit(findings.wishes, findings.profile, 0)
+    servers, growth = scenario.servers.model_dump(), scenario.concurrency
+    _, per_step, fixed = (60 * part for part in scenario.tasks.run_time_minutes)
+    slowdown = servers["slowdown"][0]
+    yield "", *SERVICES
+    yield "time of a step (s)", *(f"{per_step * factor:.5f}" for factor in slowdown)
+    yield "time besides (s)", *(f"{fixed * factor:.4f}" for factor in slowdown)
+    assert isinstance(growth, Concurrency)
+    yield "longer with each task beside it (%)", *(f"{100 * one:.0f}" for one in growth.growth)
+    yield "quality, mean of all digits", *(f"{np.mean(row):.3f}" for row in servers["baseline"][0])
 
 
 def _medians(rows: Sequence[tuple[float, ...]]) -> list[str]:

@@ -27,8 +27,8 @@ class Wishes(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     agents: tuple[str, ...] = AGENTS
-    runs: Annotated[int, Field(ge=1)] = 3
-    """Sequences of requests; every agent serves each."""
+    runs: Annotated[int, Field(ge=0)] = 3
+    """Sequences of requests; every agent serves each. 0: the servers are measured, no more."""
     requests: Annotated[int, Field(ge=1)] = 200
     """Of a run."""
     lines: tuple[Annotated[int, Field(ge=0, le=64)], ...] = (0, 4)
@@ -43,6 +43,8 @@ class Wishes(BaseModel):
     """Denoising steps that a request asks for, each as often."""
     tiles: Annotated[int, Field(ge=1)] = 64
     """Digits on a sheet: the work of a step."""
+    gateways: Annotated[int, Field(ge=1, le=16)] = 1
+    """That requests arrive at, each as many; each decides alone."""
 
 
 def keep_wishes(wishes: Wishes, folder: Path) -> None:

@@ -22,6 +22,7 @@ from edge_marl.cli.seeing.replay import replay
 from edge_marl.cli.seeing.watch import watch
 from edge_marl.cli.serving.backend import backend
 from edge_marl.cli.serving.calibrate import calibrate
+from edge_marl.cli.serving.send import send
 from edge_marl.cli.serving.serve import serve
 from edge_marl.cli.submit import submit
 from edge_marl.cli.train import train
@@ -49,7 +50,7 @@ app = typer.Typer(
 )
 for command in (
     *(run, report, reproduce, suites, train, evaluate, dataset, robustness),
-    *(watch, replay, play, submit, verify, serve, backend, calibrate, bench),
+    *(watch, replay, play, submit, verify, serve, send, backend, calibrate, bench),
 ):
     app.command(epilog=EXIT_CODES)(command)
 for group, name in (

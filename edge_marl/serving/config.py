@@ -130,8 +130,12 @@ class Config(Section):
         return self
 
 
-def load_config(path: Path) -> tuple[Config, Scenario]:
+def load_config(path: Path, **instead: Any) -> tuple[Config, Scenario]:
     """Return what a file tells, and the scenario that it names.
+
+    Args:
+        path: of the file.
+        instead: fields that are not as the file has them; None: as it has it.
 
     Raises:
         ServingError: unreadable or malformed file, or one that does not fit its scenario.
@@ -144,6 +148,7 @@ def load_config(path: Path) -> tuple[Config, Scenario]:
     except (OSError, ValueError, RecursionError) as error:
         raise ServingError(f"{path}: not readable as TOML ({error})") from None
     try:
+        facts |= {name: value for name, value in instead.items() if value is not None}
         config = Config.model_validate(facts)
     except ValidationError as error:
         raise ServingError(

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TextIO
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -36,6 +36,8 @@ from edge_marl.workload.topology import Topology
 
 __all__ = ["EventLog", "Fate", "History", "read_logs"]
 
+LINKS = {"neighbours", "propagation", "us_per_kb"}
+"""Arrays of a topology that have a row for each gateway, which it alone knows."""
 LONGEST = 2**26
 """Bytes of a line: that of the largest topology."""
 Time = Annotated[int, Field(ge=0, le=MAX_TIME_MS // 4)]
@@ -128,7 +130,7 @@ class EventLog:
         backends: the servers' names.
 
     Raises:
-        ServingError: it cannot be written.
+        ServingError: it cannot be written, or another gateway does.
     """
 
     def __init__(
@@ -141,8 +143,13 @@ class EventLog:
     ) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _cut_torn_line(path)
             self._file = path.open("a", encoding="utf-8", buffering=1)  # line by line
+            _keep_for_itself(self._file)
+            _cut_torn_line(path)
+        except BlockingIOError:
+            raise ServingError(
+                f"{path}: another gateway writes its log there; give each its own --log"
+            ) from None
         except OSError as error:
             raise ServingError(f"{path}: cannot be written ({error.strerror or error})") from None
         begin = Begin(
@@ -180,10 +187,23 @@ class EventLog:
         self._file.write(json.dumps(event.model_dump(), separators=(",", ":")) + "\n")
 
 
+def _keep_for_itself(file: TextIO) -> None:
+    """Have no other process write a file until this one ends.
+
+    Raises:
+        BlockingIOError: one does already.
+    """
+    import fcntl  # only here: logs are read on systems that have it not
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
+
+
 def _cut_torn_line(path: Path) -> None:
     """Cut off a last line without an end."""
-    if not path.exists():
-        return
     with path.open("rb+") as file:
         end = file.seek(0, 2)
         while end > 0:
@@ -287,14 +307,16 @@ def read_logs(paths: Sequence[Path]) -> History:
     """
     arrived: list[tuple[int, int, Arrived]] = []
     fates: list[Fate] = []
-    downs = 0
-    begin: Begin | None = None
-    for path in paths:
-        begin = None
+    notices: list[tuple[int, int, Begin | Server]] = []
+    begins: list[Begin] = []
+    for at, path in enumerate(paths):
+        begin: Begin | None = None
         places: dict[int, int] = {}  # of the requests of a run in the list, by number
         for number, event in _events(path):
             if isinstance(event, Begin):
                 begin, places = event, {}
+                begins.append(begin)
+                notices.append((begin.started_ms, at, begin))
             elif begin is None:
                 raise ServingError(f"{path}, line {number}: '{event.event}' before any 'begin'")
             elif isinstance(event, Arrived):
@@ -307,17 +329,38 @@ def read_logs(paths: Sequence[Path]) -> History:
                     Fate(event, fate.ended) if isinstance(event, Sent) else Fate(fate.sent, event)
                 )
             elif isinstance(event, Server):
-                downs += event.event == "down"
-    if not arrived or begin is None:
+                notices.append((begin.started_ms + event.t, at, event))
+    if not arrived:
         raise ServingError(f"{', '.join(map(str, paths))}: holds no request")
     order = sorted(range(len(arrived)), key=lambda place: arrived[place][:2])
     first = arrived[order[0]][0]
     return History(
-        topology=_topology(begin),
+        topology=_topology(begins),
         arrived=tuple((arrived[k][0] - first, *arrived[k][1:]) for k in order),
         fates=tuple(fates[k] for k in order),
-        downs=downs,
+        downs=_downs(notices),
     )
+
+
+def _downs(notices: Sequence[tuple[int, int, Begin | Server]]) -> int:
+    """Return how often servers went down, each time noticed by one gateway or by several.
+
+    Args:
+        notices: when, by which gateway, and what: that it begins, and knows of none.
+    """
+    down: dict[int, set[int]] = {}  # gateways that know a server to be so
+    count = 0
+    for _, gateway, event in sorted(notices, key=lambda notice: notice[0]):
+        if isinstance(event, Begin):
+            for known in down.values():
+                known.discard(gateway)
+        elif event.event == "up":
+            down.setdefault(event.server, set()).discard(gateway)
+        else:
+            known = down.setdefault(event.server, set())
+            count += not known
+            known.add(gateway)
+    return count
 
 
 def _events(path: Path) -> Iterator[tuple[int, Event]]:
@@ -342,14 +385,17 @@ def _event(path: Path, number: int, line: bytes) -> Event:
         raise ServingError(f"{path}, line {number}: {field}: {rule_of(error)}") from None
 
 
-def _topology(begin: Begin) -> Topology:
+def _topology(begins: Sequence[Begin]) -> Topology:
+    """Return the servers as the last run has them, with the links that each gateway says it has."""
+    told = dict(begins[-1].topology)
     known = Topology.__dataclass_fields__.keys()
-    if (
-        not begin.topology.keys() <= known
-        or not {"capacity", "baseline", "curve"} <= begin.topology.keys()
-    ):
-        raise ServingError(f"topology has {', '.join(begin.topology)}: not those of a log")
+    if not told.keys() <= known or not {"capacity", "baseline", "curve"} <= told.keys():
+        raise ServingError(f"topology has {', '.join(told)}: not those of a log")
     try:
-        return Topology(**{name: np.array(given) for name, given in begin.topology.items()})
-    except (ValueError, TypeError, OverflowError) as error:
+        arrays = {name: np.array(given) for name, given in told.items()}
+        for begin in begins:
+            for name in LINKS & told.keys() & begin.topology.keys():
+                arrays[name][begin.gateway] = begin.topology[name][begin.gateway]
+        return Topology(**arrays)
+    except (ValueError, TypeError, OverflowError, LookupError) as error:
         raise ServingError(f"topology of the log: {error}") from None

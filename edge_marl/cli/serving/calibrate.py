@@ -22,7 +22,12 @@ def calibrate(
         str | None, typer.Option(help="Names, separated by commas.", show_default="six heuristics")
     ] = None,
     runs: Annotated[
-        int, typer.Option(min=1, max=100, help="Sequences of requests that each agent serves.")
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            help="Sequences of requests that each agent serves; 0: only measure the servers.",
+        ),
     ] = 3,
     requests: Annotated[int, typer.Option(min=1, max=100_000, help="Of a run.")] = 200,
     lines: Annotated[
@@ -32,6 +37,9 @@ def calibrate(
         float,
         typer.Option(min=0.01, max=10, help="Work that is asked for, of what servers can do."),
     ] = 0.7,
+    gateways: Annotated[
+        int, typer.Option(min=1, max=16, help="That requests arrive at; each decides alone.")
+    ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of requests, and of the agents.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of logs and report.")] = OUT,
 ) -> None:
@@ -46,7 +54,7 @@ def calibrate(
     from edge_marl.serving import check_installed
 
     check_installed()
-    wishes = _wishes(agents, runs, requests, lines, load, seed)
+    wishes = _wishes(agents, runs, requests, lines, load, gateways, seed)
     with problems().status("") as status:
         found, pairs = findings.calibrate(wishes, out, status.update)
     say = results().print
@@ -61,7 +69,13 @@ def calibrate(
 
 
 def _wishes(
-    agents: str | None, runs: int, requests: int, lines: str, load: float, seed: int
+    agents: str | None,
+    runs: int,
+    requests: int,
+    lines: str,
+    load: float,
+    gateways: int,
+    seed: int,
 ) -> Wishes:
     """Return what is asked for.
 
@@ -84,5 +98,6 @@ def _wishes(
         requests=requests,
         lines=tuple(dict.fromkeys(map(int, texts))),
         load=load,
+        gateways=gateways,
         seed=seed,
     )

@@ -22,6 +22,7 @@ def made_gateway(
     agent: str | None,
     log: Path,
     *,
+    gateway: int | None = None,
     port: int | None = None,
     seed: int = 0,
     transfer: bool = False,
@@ -33,6 +34,7 @@ def made_gateway(
         checkpoint: folder of a trained agent.
         agent: instead, a name, module:Class or file.py:Class.
         log: of its events; added to.
+        gateway: which one it is, in place of the file's.
         port: in place of the file's.
         seed: of the agent's own randomness.
         transfer: whether it may have been trained in another scenario.
@@ -49,9 +51,7 @@ def made_gateway(
     from edge_marl.serving.servers import topology_of
     from edge_marl.serving.world import LiveWorld
 
-    told, scenario = load_config(config)
-    if port is not None:
-        told = told.model_copy(update={"port": port})
+    told, scenario = load_config(config, gateway=gateway, port=port)
     _, decides = chosen_agent(checkpoint, agent, scenario, None, transfer)
     if decides.central:
         raise AgentError(

@@ -26,6 +26,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="In place of the file's; 0 is a free one.")
     ] = None,
+    gateway: Annotated[
+        int | None, typer.Option(min=0, help="In place of the file's: which one this is.")
+    ] = None,
     epp: Annotated[
         int | None,
         typer.Option(
@@ -54,15 +57,17 @@ def serve(
         check_installed("epp")
     elif write_envoy:
         raise ServingError("--write-envoy: there is nobody for Envoy to ask; give --epp PORT too")
-    gateway = made_gateway(config, checkpoint, agent, log, port=port, seed=seed, transfer=transfer)
-    told = gateway.config
+    made = made_gateway(
+        config, checkpoint, agent, log, gateway=gateway, port=port, seed=seed, transfer=transfer
+    )
+    told = made.config
     if not told.on_loopback:
         problems().print(
             f"warning: {told.host} is open to the network, and whoever reaches it may use it",
             markup=False,
             highlight=False,
         )
-    asyncio.run(_until_stopped(gateway, config.name, epp, write_envoy))
+    asyncio.run(_until_stopped(made, config.name, epp, write_envoy))
 
 
 async def _until_stopped(

@@ -8,20 +8,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pytest
 
 pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
 
 from aiohttp import web
 
+from edge_marl.agents import registry
 from edge_marl.benchmarks.calibration import observe, profile
 from edge_marl.benchmarks.calibration.fit import fit
 from edge_marl.benchmarks.calibration.observe import read_observed
 from edge_marl.benchmarks.calibration.wishes import Wishes
 from edge_marl.cli import app
 from edge_marl.console import run_app
+from edge_marl.kernel.world import GATEWAY
 from edge_marl.scenario import load_scenario
 from edge_marl.serving.config import load_config
+from edge_marl.serving.log import read_logs
 from edge_marl.serving.servers import topology_of
 from tests.benchmarks.calibration.test_fit import profile_of
 
@@ -100,7 +104,8 @@ def test_what_is_served_is_simulated_and_told(
     calibrate(tmp_path, "--runs", "1")
     assert Dummies.asked == 24
     log = tmp_path / "logs/line-0/0-prophet.jsonl"
-    assert set(read_observed(log).quality.values()) == {0.75}  # type: ignore[union-attr]  # it is there
+    (quality,) = read_observed(log).quality  # type: ignore[union-attr]  # it is there
+    assert set(quality.values()) == {0.75}
     log.with_suffix(".json").unlink()  # as if it had been stopped there
     calibrate(tmp_path, "--runs", "2")
     assert Dummies.asked == 24 + 12 + 24
@@ -117,7 +122,49 @@ def test_what_is_served_is_simulated_and_told(
     assert topology_of(config, scenario).slowdown.tolist() == [[1000, 2500]] * 3  # type: ignore[union-attr]  # it is there
     page = (tmp_path / "calibration.html").read_text("utf-8")
     assert page.count("<svg") == 2
-    assert page.count("<table") == 4
+    assert page.count("<table") == 6
+
+
+def test_gateways_decide_alone_and_their_logs_are_one_workload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "Testbed", Dummies)
+    measured = profile_of(0.002, 0.0001).model_dump_json()
+    (tmp_path / "profile.json").write_text(measured, "utf-8")
+    calibrate(tmp_path, "--runs", "1", "--gateways", "2", "--agents", "round-robin")
+    log = tmp_path / "logs/line-0/0-round-robin.jsonl"
+    quality = read_observed(log).quality  # type: ignore[union-attr]  # it is there
+    assert min(map(len, quality)) > 0
+    assert sum(map(len, quality)) == 12
+    logs = observe.logs_of(log, 2)
+    scenario = load_scenario(tmp_path / "line-0.toml")
+    history = read_logs(logs)
+    assert scenario.gateways.count == 2
+    assert np.bincount(history.workload(scenario).tasks[:, GATEWAY]).tolist() == [
+        *map(len, quality)
+    ]
+    # Each begins its round by itself, whatever the other does.
+    fates = [read_logs([path]).fates for path in logs]
+    went = [[(one.sent.server, one.sent.service) for one in own if one.sent] for own in fates]
+    fewer, more = sorted(went, key=len)
+    assert fewer == more[: len(fewer)]
+
+
+def test_without_runs_there_is_a_scenario_to_train_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = profile_of(0.2, 0.01).model_dump_json()
+    (tmp_path / "profile.json").write_text(measured, "utf-8")
+    calibrate(tmp_path, "--runs", "0")
+    shown = capsys.readouterr().out
+    assert "Run times" in shown
+    assert "Errors of the simulator" not in shown
+    scenario = load_scenario(tmp_path / "line-0.toml")
+    told = ("--agent", "ppo", "--scenario", tmp_path / "line-0.toml", "--budget", 2000, "--quiet")
+    with pytest.raises(SystemExit) as end:
+        run_app(app, list(map(str, ("train", *told, "--out", tmp_path / "own"))))
+    assert end.value.code == 0
+    assert registry.load(tmp_path / "own/agent", scenario).name == "ppo"
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ import pytest
 
 from edge_marl.errors import ServingError
 from edge_marl.scenario import load_scenario
-from edge_marl.serving.log import read_logs
+from edge_marl.serving.log import EventLog, read_logs
 from edge_marl.workload import load_workload
+from edge_marl.workload.topology import draw_topology
 
 pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
 
@@ -77,7 +78,7 @@ def config(tmp_path: Path) -> Iterator[Path]:
 @contextmanager
 def started(config: Path, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     code = "from edge_marl.cli import main; main()"
-    told = ("serve", config, "--agent", "crash-avoid", "--log", log)
+    told = ("serve", config, "--agent", "crash-avoid", "--log", log, "--gateway", 0)
     with subprocess.Popen(
         [sys.executable, "-c", code, *map(str, told)], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -177,6 +178,44 @@ def test_what_is_no_log_is_told(tmp_path: Path, line: str, told: str) -> None:
     with pytest.raises(ServingError) as error:
         read_logs([path])
     assert told in str(error.value)
+
+
+SERVERS = {
+    "capacity": [100] * 2,
+    "baseline": [[[0.5]]] * 2,
+    "curve": [[[0, 0, 1, 0]]] * 2,
+}
+BEGIN = {"event": "begin", "scenario": "x", "digest": "", "backends": ["a", "b"]}
+ASKED = {"event": "request", "id": 0, "type": 0, "demand": 1, "run_time_ms": 1}
+
+
+def test_logs_of_several_gateways_are_one_history(tmp_path: Path) -> None:
+    noticed = [
+        [(5, "down", 0), (30, "up", 0), (50, "down", 1)],
+        [(9, "down", 0), (31, "up", 0), (90, "down", 0)],
+    ]
+    logs = [tmp_path / f"{gateway}.jsonl" for gateway in range(2)]
+    for gateway, log in enumerate(logs):
+        servers = SERVERS | {"neighbours": [[gateway, 1 - gateway]] * 2}
+        began = {"gateway": gateway, "started_ms": 1000 - 10 * gateway, "topology": servers}
+        events = [{"event": how, "t": t, "server": one} for t, how, one in noticed[gateway]]
+        lines = [BEGIN | began, *events, ASKED | {"t": 20}]
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    history = read_logs(logs)
+    assert [(time, gateway) for time, gateway, _ in history.arrived] == [(0, 1), (10, 0)]
+    assert history.topology.neighbours is not None
+    assert history.topology.neighbours.tolist() == [[0, 1], [1, 0]]
+    assert history.downs == 3  # server 0 twice, the first time noticed by both
+
+
+def test_a_log_is_of_one_gateway(tmp_path: Path) -> None:
+    scenario = load_scenario("smoke")
+    told = (tmp_path / "log", scenario, draw_topology(scenario), 0, "abc")
+    first = EventLog(*told)
+    with pytest.raises(ServingError, match="another gateway writes its log there"):
+        EventLog(*told)
+    first.close(0)
+    EventLog(*told).close(0)
 
 
 def test_a_log_without_requests_is_none(tmp_path: Path) -> None:
