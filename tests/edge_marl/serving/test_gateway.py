@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -259,6 +260,18 @@ def test_a_slow_client_is_not_waited_for(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_full_disk_does_not_stop_the_serving(tmp_path: Path) -> None:
+    async def run() -> None:
+        with suppress(OSError), Path("/dev/full").open("a", buffering=1) as full:
+            async with serving(three(), tmp_path / "log") as live:
+                live.gateway._log._file.close()
+                live.gateway._log._file = full
+                assert (await live.post(TASK))[0] == 200
+                assert live.gateway.counters.of("log_errors") == 3
+
+    asyncio.run(run())
+
+
 def test_stopping_lets_requests_end_and_takes_no_more(tmp_path: Path) -> None:
     async def slow(dummy: Dummy, request: web.Request) -> web.StreamResponse:
         await dummy.let_go.wait()
@@ -315,3 +328,14 @@ def test_openai_style_requests_are_passed_on(tmp_path: Path) -> None:
     asyncio.run(run())
     demands = [asked.demand for _, _, asked in read_logs([tmp_path / "log"]).arrived]
     assert demands == [100, 18, 18]
+
+
+def test_the_page_tells_of_each_fault_which_test_shows_it() -> None:
+    page = (Path(__file__).parents[3] / "docs/serving.md").read_text("utf-8")
+    _, _, rows = page.partition("| what | what happens | shown by")
+    lines = rows.partition("\n\n")[0].splitlines()[2:]
+    named = re.findall(r"`(\w+_\w+)`", "".join(line.split("|")[3] for line in lines))
+    files = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    missing = [name for name in named if f"def test_{name}(" not in files]
+    assert len(named) > 10
+    assert not missing

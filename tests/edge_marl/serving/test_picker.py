@@ -9,7 +9,7 @@ import subprocess
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import SimpleNamespace
@@ -177,6 +177,10 @@ def test_a_request_goes_where_the_policy_says(tmp_path: Path, change: Change | N
             ):
                 async with live.session.post(live.url + path, data=body) as answer:
                     assert answer.status == status, await answer.text()
+            told = {"X": "x" * 10**7}
+            with suppress(aiohttp.ClientError):  # it is cut off long before the end
+                async with live.session.post(live.url + "/v1/tasks", headers=told) as answer:
+                    assert answer.status == 431
             async with live.session.get(live.url + "/v1/tasks") as answer:
                 assert (await answer.json())["error"]["message"] == "there is no body; post JSON"
             live.gateway.world.declines = lambda action: True  # type: ignore[method-assign]  # for this test
@@ -215,6 +219,31 @@ def test_where_a_backend_is_gone_the_next_of_the_list_answers(tmp_path: Path) ->
     asyncio.run(run())
     sent = [event for event in events(tmp_path) if event["event"] == "send"]
     assert [(event["server"], event["by"]) for event in sent[:2]] == [(0, "policy"), (1, "failed")]
+
+
+async def hang(dummy: Dummy, request: web.Request) -> web.StreamResponse:
+    await dummy.let_go.wait()
+    return web.Response()
+
+
+def test_a_backend_that_hangs_is_passed_over_each_time(tmp_path: Path) -> None:
+    async def run() -> None:
+        dummies = three(answer=hang, health="")
+        async with behind_envoy(dummies, tmp_path, answer_s=0.3, probe_s=60) as live:
+            answers = await asyncio.gather(*(live.post(TASK) for _ in range(4)))
+            assert [(status, answer["by"]) for status, answer in answers] == [(200, "b")] * 4
+            by = live.gateway.counters.of
+            await until(lambda: by("requests", "served") == 4)
+            assert (by("failures", "a", "passed over"), by("sent", "b")) == (4, 4)
+            dummies[1].answer = hang
+            async with live.session.post(live.url + "/v1/tasks", json=TASK) as answer:
+                assert answer.status == 504
+            await until(lambda: by("failures", "b", "status 504") == 1)
+            assert by("failures", "a", "passed over") == 5
+            for dummy in dummies:
+                dummy.let_go.set()
+
+    asyncio.run(run())
 
 
 def test_a_hint_of_the_proxy_is_a_mask(tmp_path: Path) -> None:
