@@ -81,7 +81,7 @@ async def _until_stopped(
     async with AsyncExitStack() as fronts:
         front = await fronts.enter_async_context(Front(gateway))
         if epp is not None:
-            from edge_marl.serving.picker import Picker
+            from edge_marl.serving.proxy.picker import Picker
 
             picker = await fronts.enter_async_context(Picker(gateway, epp))
             typer.echo(f"picking for proxies on {host}:{picker.port}")
@@ -96,7 +96,7 @@ def _write_envoy(path: Path, gateway: Gateway, name: str, picker: int) -> None:
     """Write what Envoy is to be started with."""
     from edge_marl.errors import ServingError
     from edge_marl.files import write_file
-    from edge_marl.serving.envoy import PORT, envoy_config
+    from edge_marl.serving.proxy.envoy import PORT, envoy_config
 
     write_file(path, envoy_config(name, gateway.config, picker), ServingError)
     typer.echo(f"{path} has Envoy listen on port {PORT}: envoy -c {path}")

@@ -34,8 +34,8 @@ from edge_marl.cli import app  # noqa: E402 (after the skips)
 from edge_marl.console import run_app  # noqa: E402 (after the skips)
 from edge_marl.errors import ServingError  # noqa: E402 (after the skips)
 from edge_marl.serving.config import Config  # noqa: E402 (after the skips)
-from edge_marl.serving.envoy import envoy_config  # noqa: E402 (after the skips)
-from edge_marl.serving.picker import Picker, _Call, endpoints  # noqa: E402 (after the skips)
+from edge_marl.serving.proxy.envoy import envoy_config  # noqa: E402 (after the skips)
+from edge_marl.serving.proxy.picker import Picker, _Call, endpoints  # noqa: E402 (after the skips)
 from tests.edge_marl.serving.live import (  # noqa: E402 (after the skips)
     TASK,
     Dummy,

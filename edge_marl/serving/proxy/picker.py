@@ -23,9 +23,9 @@ from edge_marl.errors import ServingError
 from edge_marl.serving.answers import REFUSALS, TRY_ELSEWHERE, Problem, answered_by
 from edge_marl.serving.asked import PATHS, Asked, read_request
 from edge_marl.serving.config import Config
-from edge_marl.serving.ext_proc import headers_of, part_of, refusal, setting
 from edge_marl.serving.gateway import BackendError, Gateway, Refused, Sending
 from edge_marl.serving.log import Outcome
+from edge_marl.serving.proxy.ext_proc import headers_of, part_of, refusal, setting
 
 __all__ = ["DESTINATION", "LB", "SERVED", "SUBSET_HINT", "Picker", "endpoints"]
 

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edge_marl.errors import ServingError
 from edge_marl.serving.config import Config
-from edge_marl.serving.picker import endpoints
+from edge_marl.serving.proxy.picker import endpoints
 
 __all__ = ["PORT", "envoy_config"]
 
