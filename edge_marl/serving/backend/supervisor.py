@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
+from typing import Literal
 
 from edge_marl.errors import ServingError
 
@@ -23,11 +24,12 @@ MOST_IN_A_ROW = 5
 class Settings:
     """Of a model server."""
 
+    kind: Literal["digits", "text"] = "digits"
     host: str = "127.0.0.1"
     port: int = 0
     """0 is a free one, which it keeps."""
     capacity: int = 100
-    """Denoising steps that it has memory for."""
+    """Steps that it has memory for."""
     line: int = 0
     """Tasks that may wait; 0 is that memory decides."""
     step_mib: int = 1
@@ -89,6 +91,7 @@ class Supervisor:
                 sys.executable,
                 "-m",
                 "edge_marl.serving.backend.worker",
+                told.kind,
                 told.host,
                 *map(str, numbers),
             ],

