@@ -188,11 +188,7 @@ class EventLog:
 
 
 def _keep_for_itself(file: TextIO) -> None:
-    """Have no other process write a file until this one ends.
-
-    Raises:
-        BlockingIOError: one does already.
-    """
+    """Have no other process write a file until this one ends; BlockingIOError: one does."""
     import fcntl  # only here: logs are read on systems that have it not
 
     try:
@@ -354,10 +350,11 @@ def _downs(notices: Sequence[tuple[int, int, Begin | Server]]) -> int:
         if isinstance(event, Begin):
             for known in down.values():
                 known.discard(gateway)
-        elif event.event == "up":
-            down.setdefault(event.server, set()).discard(gateway)
+            continue
+        known = down.setdefault(event.server, set())
+        if event.event == "up":
+            known.discard(gateway)
         else:
-            known = down.setdefault(event.server, set())
             count += not known
             known.add(gateway)
     return count
