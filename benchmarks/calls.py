@@ -173,7 +173,7 @@ def compare(
     Columns: `agent`, `other`, their means `mean` and `other_mean`; `difference` of these, from
     `difference_low` to `difference_high`; and `higher`, how often a run of the first is higher on a
     workload (ties count half), from `higher_low` to `higher_high`. Intervals are those of reports
-    (`docs/metrics.md`): over runs and workloads, paired by workload.
+    (`docs/model/metrics.md`): over runs and workloads, paired by workload.
 
     Args:
         agents: by the names they are to have; or a list, each then by its own. Several training

@@ -63,7 +63,7 @@ class ObservationLayout(Shown):
 
     First the task that is shown, then each server of the neighbourhood, then, in the extended
     model, each service of each server, and last what lines at servers, levels and classes of
-    service add to each of the three (`docs/extended_model.md`). Base model: of the task its type
+    service add to each of the three (`docs/model/extended.md`). Base model: of the task its type
     (one-hot where there are several), demand and run time; of a server its capacity and share of
     free capacity. These are the numbers of the published environments; their constant column is
     left out, and AGOD's servers-first order becomes this one. When no task is left, its part is

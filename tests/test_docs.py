@@ -65,7 +65,7 @@ def test_a_card_says_what_is_left_without_each_part(monkeypatch: pytest.MonkeyPa
 
 
 def test_sections_of_the_extended_model_can_be_added_to_a_tier() -> None:
-    page = (ROOT / "docs" / "extended_model.md").read_text("utf-8")
+    page = (ROOT / "docs" / "model" / "extended.md").read_text("utf-8")
     (sections,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     scenario = parse_scenario(f"{read_tier('metro@1')}\n{sections}", "")
     assert scenario.num_actions == 12 * 6 * 3 + 1

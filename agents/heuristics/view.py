@@ -1,7 +1,7 @@
 """What heuristics decide on: a batch of observations as arrays of servers and services.
 
 One form for both models. In the base model qualities are not observed and come from the scenario's
-topology; in the extended model all comes from the observation (`docs/extended_model.md`), and
+topology; in the extended model all comes from the observation (`docs/model/extended.md`), and
 everything that is stale there is stale here.
 """
 

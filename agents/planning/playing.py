@@ -1,7 +1,8 @@
 """Play-outs in compiled code: what candidates earn in futures, with `bid-price` from then on.
 
-The rules are those of the base model (`docs/model.md`); a test holds them against the simulator.
-That one cannot be set to a state that is only seen: it knows of every task where it came from.
+The rules are those of the base model (`docs/model/base.md`); a test holds them against the
+simulator. That one cannot be set to a state that is only seen: it knows of every task where it came
+from.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Facts(Section):
 
     @cached_property
     def extended(self) -> bool:
-        """Whether any part of the extended model is on (`docs/extended_model.md`).
+        """Whether any part of the extended model is on (`docs/model/extended.md`).
 
         Parts that only the workload knows of (popularity, arrival processes) do not count.
         """

@@ -1,7 +1,7 @@
 """The sections of a scenario: frozen, validated facts with their units.
 
-`docs/model.md` and `docs/extended_model.md` say what each part does. A section that a file leaves
-out is off.
+`docs/model/base.md` and `docs/model/extended.md` say what each part does. A section that a file
+leaves out is off.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Small cases of every rule of the extended model, with numbers worked out by hand.
 
-The oracle and the kernel may share a misreading of `docs/extended_model.md`; here both are held
+The oracle and the kernel may share a misreading of `docs/model/extended.md`; here both are held
 against numbers that come from neither. Unless a case says otherwise, a server holds 10 steps, all
 qualities are 1, the penalty is 2, and the horizon is at 1000 ms.
 """

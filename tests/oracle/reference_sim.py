@@ -1,7 +1,7 @@
 """A slow, plain simulator of the model, written from its rules and not from the kernel.
 
-It follows `docs/model.md` and `docs/extended_model.md` one by one: tasks, servers, gateways and
-links are objects (`world.py`), and time goes from one moment at which something happens to the
+It follows `docs/model/base.md` and `docs/model/extended.md` one by one: tasks, servers, gateways
+and links are objects (`world.py`), and time goes from one moment at which something happens to the
 next. Nothing here is shared with ``edge_marl`` except the names of a scenario's and a workload's
 fields, so that agreement of the two means that both follow the rules.
 

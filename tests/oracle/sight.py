@@ -1,4 +1,4 @@
-"""What a gateway sees and may do: the table at the end of `docs/extended_model.md`, row by row."""
+"""What a gateway sees and may do: the table at the end of `docs/model/extended.md`, row by row."""
 
 from __future__ import annotations
 

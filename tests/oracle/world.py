@@ -1,7 +1,7 @@
 """What a world consists of: requests and their tasks, servers and their services, gateways, links.
 
-Written from `docs/model.md` and `docs/extended_model.md`, for the reader: every rule that concerns
-one object alone is here, in Python's own arithmetic. Times are integer milliseconds.
+Written from `docs/model/base.md` and `docs/model/extended.md`, for the reader: every rule that
+concerns one object alone is here, in Python's own arithmetic. Times are integer milliseconds.
 """
 
 from __future__ import annotations

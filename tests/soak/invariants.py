@@ -1,7 +1,7 @@
 """What must hold of a simulator's arrays at any moment, of all its rows at once.
 
-Written from the rules (`docs/model.md`, `docs/extended_model.md`): sums and comparisons that say
-nothing of how the kernel gets there.
+Written from the rules (`docs/model/base.md`, `docs/model/extended.md`): sums and comparisons that
+say nothing of how the kernel gets there.
 """
 
 from __future__ import annotations

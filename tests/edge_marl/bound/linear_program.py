@@ -1,6 +1,6 @@
 """The bound's linear program, solved by HiGHS, for scenarios with terms of service.
 
-Written from `docs/extended_model.md`: each task may take its capacity at any of some times on any
+Written from `docs/model/extended.md`: each task may take its capacity at any of some times on any
 server that it can be sent to, on any service, at any level, as a whole or in parts; within each of
 the bound's blocks of time a server holds no more than its capacity on average. More times only make
 the program's optimum larger, so it may not pass the bound.

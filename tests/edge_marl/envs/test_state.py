@@ -25,7 +25,7 @@ SLOTS = WORLD.with_clock(SLOT_S, hold=True)
 
 
 class Parts:
-    """A state taken apart, by the table in `docs/multi_agent.md`."""
+    """A state taken apart, by the table in `docs/model/multi_agent.md`."""
 
     def __init__(self, scenario: Scenario, state: npt.NDArray[np.float32], task_size: int) -> None:
         g, s, v = scenario.gateways.count, scenario.num_servers, scenario.num_services
