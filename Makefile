@@ -68,7 +68,7 @@ coverage: $(DEV)  ## all tests, and which lines of the packages they ran
 # The hooks of the site refuse what MkDocs does not: a page that asks the network for something.
 docs: $(MAIN)  ## build the documentation into build/docs, every warning an error, and run what it tells
 	$(INSTALL) -e '.[docs]'
-	$(BIN)/python -m pytest -q -m docs tests/test_walkthroughs.py
+	$(BIN)/python -m pytest -q -m docs tests/test_docs_site.py tests/test_walkthroughs.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "build/docs/index.html; with search: $(BIN)/python -m http.server -d build/docs"
 
