@@ -181,7 +181,7 @@ def find(name: str) -> Kind:
         return _own_class(name)
     hint = did_you_mean(name, [*_KINDS, *_REFERENCES])
     raise AgentError(
-        f"unknown agent '{name}': {hint}The agents are {', '.join(names())}; references of the "
+        f"unknown agent '{name}': {hint}the agents are {', '.join(names())}; references of the "
         f"game are {', '.join(references())}; one of your own is given as module:Class or "
         "file.py:Class"
     )

@@ -66,7 +66,7 @@ def configure(made: Agent | Trainer, chosen: Mapping[str, Any]) -> None:
         if name not in known:
             hint = did_you_mean(name, known)
             raise AgentError(
-                f"setting {name}={value}: {hint}The settings of {made.name} are {', '.join(known)}"
+                f"setting {name}={value}: {hint}the settings of {made.name} are {', '.join(known)}"
             )
     settings = asdict(made.config)
     if chosen.get("network", settings.get("network")) != settings.get("network"):

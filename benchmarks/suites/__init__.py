@@ -146,12 +146,14 @@ def load_suite(source: str) -> Suite:
     elif not source.endswith(".toml"):
         hint = did_you_mean(source, known)
         raise SuiteError(
-            f"unknown suite '{source}': {hint}The suites are {', '.join(known)}; one of your own "
+            f"unknown suite '{source}': {hint}the suites are {', '.join(known)}; one of your own "
             "is given by the path of its .toml file"
         )
     else:
         try:
             text = Path(source).read_text("utf-8")
+        except FileNotFoundError:
+            raise SuiteError(f"{source}: there is no such suite file") from None
         except (OSError, UnicodeDecodeError) as error:
             raise SuiteError(f"{source}: cannot be read as UTF-8 text ({error})") from None
     try:

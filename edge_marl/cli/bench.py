@@ -53,6 +53,8 @@ def bench(
     """Measure decisions per second of every API, and what one is made of.
 
     Compare figures of one run: other programs on the machine slow down all of them.
+
+    Example: edge-marl bench --tiers smoke --quick
     """
     from edge_marl.benchmarks.speed.bench import Wishes
     from edge_marl.benchmarks.speed.bench import bench as measure

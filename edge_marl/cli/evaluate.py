@@ -70,7 +70,10 @@ def evaluate(
     transfer: Transfer = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Play workloads with an agent and print every metric, as means with 95 % intervals."""
+    """Play workloads with an agent and print every metric, as means with 95 % intervals.
+
+    Example: edge-marl evaluate --agent prophet --scenario smoke
+    """
     from edge_marl.benchmarks.calls import play_on
     from edge_marl.benchmarks.run.evaluation import draw_workloads
     from edge_marl.workload import load_workload

@@ -19,7 +19,10 @@ def list_agents(
         bool, typer.Option("--pretrained", help="Trained agents of the leaderboards instead.")
     ] = False,
 ) -> None:
-    """List the registered agents, and the references of the game."""
+    """List the registered agents, and the references of the game.
+
+    Example: edge-marl agents list --pretrained
+    """
     if pretrained:
         _list_pretrained()
     else:
@@ -36,14 +39,20 @@ def fetch(
         typer.Option("--from", help="A checkout of the repository, or its http(s) address."),
     ] = None,
 ) -> None:
-    """Bring a trained agent here, checked; print its folder, for `evaluate --checkpoint`."""
+    """Bring a trained agent here, checked; print its folder, for `evaluate --checkpoint`.
+
+    Example: edge-marl agents fetch adsac paper
+    """
     from edge_marl.agents import fetch_pretrained
 
     typer.echo(fetch_pretrained(agent, scenario, seed=seed, source=source))
 
 
 def suites() -> None:
-    """List the suites."""
+    """List the suites.
+
+    Example: edge-marl suites
+    """
     from edge_marl.benchmarks.suites import list_suites, load_suite
 
     print_rows([(name, load_suite(name).summary) for name in list_suites()])

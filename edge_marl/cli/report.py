@@ -22,7 +22,10 @@ def report(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the files only.")] = False,
 ) -> None:
-    """Make the tables, figures and page of a run again, from its records alone."""
+    """Make the tables, figures and page of a run again, from its records alone.
+
+    Example: edge-marl report results/smoke --format html,csv
+    """
     from edge_marl.benchmarks.report.report import make_report
 
     make_report(run_dir, _chosen(formats or []), show=not quiet)

@@ -21,6 +21,8 @@ def reproduce(
     """Do the job of a record again, training included, and compare every number of it.
 
     Exits with 1 if any differs.
+
+    Example: edge-marl reproduce results/smoke/cells/CELL.json
     """
     from edge_marl.benchmarks.plan.sources import code_now
     from edge_marl.benchmarks.records.differences import differences

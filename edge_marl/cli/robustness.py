@@ -55,6 +55,8 @@ def robustness(
     """Make the robustness sheets of agents in a game: cross-play, dropout and scaling.
 
     The same command goes on where it was stopped, and plays only what it has not played.
+
+    Example: edge-marl robustness paper-game --agent prophet
     """
     from edge_marl.benchmarks.robustness.findings import read, write
     from edge_marl.benchmarks.robustness.players import Player, held_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any
 
 import typer
@@ -43,16 +44,20 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help=f"A benchmark for orchestrating AI-generated content on edge servers. {EXIT_CODES}",
+    help=(
+        "A benchmark for orchestrating AI-generated content on edge servers.\n\n"
+        "Example: edge-marl run --scenario smoke --agents random,prophet --seeds 3"
+    ),
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (
+for function in (
     *(run, report, reproduce, suites, train, evaluate, dataset, robustness),
     *(watch, replay, play, submit, verify, serve, send, backend, calibrate, bench),
 ):
-    app.command(epilog=EXIT_CODES)(command)
+    app.command()(function)
 for group, name in (
     (scenarios.app, "scenarios"),
     (agents, "agents"),
@@ -61,6 +66,19 @@ for group, name in (
     (leaderboard.app, "leaderboard"),
 ):
     app.add_typer(group, name=name)
+
+
+def _tell(group: typer.Typer) -> None:
+    """Have the help of every command be its docstring, broken where the terminal ends."""
+    for command in group.registered_commands:
+        paragraphs = inspect.getdoc(command.callback).split("\n\n")
+        command.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
+        command.epilog = EXIT_CODES
+    for below in group.registered_groups:
+        _tell(below.typer_instance)
+
+
+_tell(app)
 
 
 def main() -> None:

@@ -57,8 +57,8 @@ Seeds = Annotated[
 Split = Annotated[
     str | None,
     typer.Option(
-        metavar="test|validation|train",
-        help="Whose workloads to evaluate on: `test` for results, `validation` to choose settings.",
+        metavar="SPLIT",
+        help="Workloads to evaluate on: test for results, validation to choose settings, train.",
         show_default=SUITE,
     ),
 ]
@@ -186,6 +186,8 @@ def run(
 
     `edge-marl plan` is short for `edge-marl run --dry-run`: the time is estimated from cells that
     are done, of the same agent, if possible in the same place.
+
+    Example: edge-marl run --scenario smoke --agents random,prophet --seeds 3
     """
     from edge_marl.benchmarks.plan.make_plan import make_plan
     from edge_marl.benchmarks.suites import DEFAULT, load_suite

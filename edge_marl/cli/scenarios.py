@@ -28,7 +28,10 @@ World = Annotated[int | None, typer.Option(min=0, help="World; 0 is the publishe
 
 @app.command("list")
 def list_scenarios() -> None:
-    """List the tiers and their games: the newest version of each, then the earlier ones."""
+    """List the tiers and their games: the newest version of each, then the earlier ones.
+
+    Example: edge-marl scenarios list
+    """
     from edge_marl.scenario import list_games, list_tiers, load_scenario
 
     def rows(names: list[str], superseded: bool) -> list[tuple[str, str]]:
@@ -47,7 +50,10 @@ def list_scenarios() -> None:
 
 @app.command("show")
 def show(name: Name, world: World = None) -> None:
-    """Show a scenario's sizes, parts, load and digest, and what heuristics reach on it."""
+    """Show a scenario's sizes, parts, load and digest, and what heuristics reach on it.
+
+    Example: edge-marl scenarios show campus
+    """
     from edge_marl.scenario import load_scenario
 
     found = load_scenario(name, world=world)
@@ -59,7 +65,10 @@ def show(name: Name, world: World = None) -> None:
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Scenario files (.toml).")],
 ) -> None:
-    """Check scenario files: say what is wrong, or the digest of each."""
+    """Check scenario files: say what is wrong, or the digest of each.
+
+    Example: edge-marl scenarios validate mine.toml
+    """
     from edge_marl.draw import draw_workload
     from edge_marl.scenario import load_scenario
 
@@ -82,6 +91,8 @@ def export(
 
     Without a part it is written anew, and has no sources. One that extends another is written as a
     whole, under the comments of both.
+
+    Example: edge-marl scenarios export campus mine.toml --without decline
     """
     from edge_marl.scenario import ablation, load_scenario
     from edge_marl.scenario.reading import read_layers

@@ -25,7 +25,10 @@ SecretFile = Annotated[Path, typer.Option(help="Where its secret is kept; never 
 
 @app.command()
 def commit(path: SeasonFile, secret_file: SecretFile) -> None:
-    """Draw a season's secret, and write the digest that is published now."""
+    """Draw a season's secret, and write the digest that is published now.
+
+    Example: edge-marl season commit spring.json --secret-file spring.secret
+    """
     from edge_marl.leaderboards.verification import season as seasons
 
     _say(path, seasons.commit(path, secret_file))
@@ -37,7 +40,10 @@ def reveal(
     secret_file: SecretFile,
     submissions: Annotated[Path, typer.Option(help="Folder of all submissions.")] = SUBMISSIONS,
 ) -> None:
-    """Write the secret to the season's file, and which submissions were there in time."""
+    """Write the secret to the season's file, and which submissions were there in time.
+
+    Example: edge-marl season reveal spring.json --secret-file spring.secret
+    """
     from edge_marl.leaderboards.verification import season as seasons
 
     _say(path, seasons.reveal(path, secret_file, submissions))

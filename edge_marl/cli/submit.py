@@ -43,7 +43,10 @@ def submit(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of all submissions.")] = SUBMISSIONS,
 ) -> None:
-    """Make a submission of a run's agent: it plays again, and every decision is logged."""
+    """Make a submission of a run's agent: it plays again, and every decision is logged.
+
+    Example: edge-marl submit results/paper --agent sac --author Ada
+    """
     from edge_marl.leaderboards.submission.files import read_submission
     from edge_marl.leaderboards.submission.finished_run import command_for_all
     from edge_marl.leaderboards.submission.make import make_submission, read_about

@@ -22,7 +22,7 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder.", show_default="results/train/SCENARIO/AGENT/SEED"),
+        typer.Option(help="Folder.", show_default="one of its own in results/train"),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; repeatable.")
@@ -38,6 +38,8 @@ def train(
     """Train an agent; the same command goes on with a training that was stopped.
 
     The agent that was best on validation workloads is kept in the folder's `agent`.
+
+    Example: edge-marl train --agent adsac --scenario smoke --budget 6000
     """
     import torch
 

@@ -29,7 +29,11 @@ def verify(
     ],
     level: Annotated[
         Literal["claimed", "replayed", "re-executed", "held-out"] | None,
-        typer.Option(help="How far.", show_default="as far as it brings what is needed"),
+        typer.Option(
+            metavar="LEVEL",
+            help="How far: claimed, replayed, re-executed or held-out.",
+            show_default="as far as it brings what is needed",
+        ),
     ] = None,
     agent_code: Annotated[
         str | None,
@@ -70,6 +74,8 @@ def verify(
     """Check submissions, level by level; exit code 1 if any check fails.
 
     Of several it ends with how many reached which level, and how long it took.
+
+    Example: edge-marl verify leaderboards/submissions/paper-v0/2026-11-25-prophet
     """
     from edge_marl.leaderboards.verification.ledger import record_verdict
     from edge_marl.leaderboards.verification.verify import verify as check

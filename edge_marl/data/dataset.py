@@ -63,5 +63,5 @@ def find_dataset(name: str) -> Dataset:
     named = [known[name]] if name in known else [known[full] for full in known if name in full]
     if len(named) != 1:
         hint = did_you_mean(name, known, 0.5)
-        raise DataError(f"unknown data set '{name}': {hint}The data sets are {', '.join(known)}")
+        raise DataError(f"unknown data set '{name}': {hint}the data sets are {', '.join(known)}")
     return named[0]

@@ -55,7 +55,7 @@ def read_tier(name: str) -> str:
         hint = did_you_mean(name, [*names, *list_tiers(), *list_games(), *list_test_sets()])
         games = f"the games {', '.join(found)}; " if (found := list_games()) else ""
         raise ScenarioError(
-            f"unknown tier '{name}': {hint}The tiers are {', '.join(list_tiers())}; {games}"
+            f"unknown tier '{name}': {hint}the tiers are {', '.join(list_tiers())}; {games}"
             "a scenario of your own is given by the path of its .toml file"
         )
     newest = tiers.read_text(labels_of_releases(tier)[-1])

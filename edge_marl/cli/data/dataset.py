@@ -53,7 +53,7 @@ def dataset(
 
     To have its policy play others, give `--checkpoint SUBMISSION/policy/seed-0`.
 
-    For example: `edge-marl dataset --scenario smoke --agent prophet --out data/prophet`
+    Example: edge-marl dataset --scenario smoke --agent prophet --out data/prophet
     """
     from edge_marl.agents.recording import write_dataset
 

@@ -25,7 +25,10 @@ Name = Annotated[str, typer.Argument(help="A data set; `edge-marl data list` has
 
 @app.command("list")
 def list_datasets() -> None:
-    """List the data sets with size, licence and whether they are here."""
+    """List the data sets with size, licence and whether they are here.
+
+    Example: edge-marl data list
+    """
     from rich.table import Table
 
     from edge_marl.data.copies import is_here
@@ -50,7 +53,10 @@ def add(
         typer.Option("--from", help="Folder with a copy of its files; without it, download them."),
     ] = None,
 ) -> None:
-    """Bring a data set into the cache, checked; print its folder."""
+    """Bring a data set into the cache, checked; print its folder.
+
+    Example: edge-marl data add alibaba-gentd26
+    """
     from edge_marl.data import copies
     from edge_marl.data.dataset import find_dataset
 
@@ -64,7 +70,10 @@ def add(
 
 @app.command()
 def path(name: Name) -> None:
-    """Print the folder of a data set that is here."""
+    """Print the folder of a data set that is here.
+
+    Example: edge-marl data path alibaba-gentd26
+    """
     from edge_marl.data import copies
 
     typer.echo(copies.added_folder(name))
@@ -74,7 +83,10 @@ def path(name: Name) -> None:
 def verify(
     name: Annotated[str | None, typer.Argument(help="A data set; without it, all here.")] = None,
 ) -> None:
-    """Check size and SHA-256 of every file."""
+    """Check size and SHA-256 of every file.
+
+    Example: edge-marl data verify alibaba-gentd26
+    """
     from edge_marl.data import copies
     from edge_marl.data.dataset import datasets
 
@@ -111,7 +123,10 @@ def served(
         bool, typer.Option("--beside", help="Show what the simulator makes of the same decisions.")
     ] = False,
 ) -> None:
-    """Make a workload, or a trace, of what gateways served; several logs are several gateways'."""
+    """Make a workload, or a trace, of what gateways served; several logs are several gateways'.
+
+    Example: edge-marl data served served.jsonl --scenario mine.toml --beside
+    """
     from edge_marl.errors import ServingError
     from edge_marl.files import write_file
     from edge_marl.scenario import load_scenario

@@ -37,6 +37,8 @@ def backend(
     """Serve a small model of digits or of text on this processor, with memory that can run out.
 
     A server that runs out of it dies with all that it has, and is started again.
+
+    Example: edge-marl backend --port 9001 --capacity 100
     """
     from edge_marl.serving import check_installed
     from edge_marl.serving.backend.supervisor import Settings, Supervisor

@@ -47,6 +47,8 @@ def calibrate(
 
     The servers are measured first, and a scenario is fitted to them, which any agent can be trained
     on. The same command goes on where it was stopped.
+
+    Example: edge-marl calibrate --agents random,prophet --runs 1 --requests 50
     """
     from edge_marl.benchmarks.calibration import findings, page, tables
     from edge_marl.errors import ServingError

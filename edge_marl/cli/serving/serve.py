@@ -47,6 +47,8 @@ def serve(
 
     SIGTERM and SIGINT let what is in flight end. What happens is in the log, which
     `edge-marl data served` makes a workload of.
+
+    Example: edge-marl serve serve.toml --agent prophet --log served.jsonl
     """
     from edge_marl.cli.serving.made import made_gateway
     from edge_marl.errors import ServingError

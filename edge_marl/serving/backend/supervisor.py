@@ -77,7 +77,7 @@ class Supervisor:
                 if pipe is not None:
                     pipe.close()
             if failed == MOST_IN_A_ROW or (failed and not died):
-                raise ServingError(f"the model server does not start (exit code {code})")
+                raise ServingError(line.strip() or f"the model server ends with exit code {code}")
             if not self._stopping:
                 died = time.monotonic()
                 self._say(f"died with exit code {code}")

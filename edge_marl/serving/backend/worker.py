@@ -123,7 +123,7 @@ def _kind(name: str, tiles: int) -> Kind:
 
 
 def main(args: list[str]) -> None:
-    """Serve, and write `ready PORT` to standard output when it is.
+    """Serve; write `ready PORT` to standard output when it is, or why it cannot be.
 
     Args:
         args: kind, host, port, capacity, line, memory of a step in MiB, digits on a sheet.
@@ -141,7 +141,14 @@ def main(args: list[str]) -> None:
         sys.stdout.write(f"ready {found}\n")
         sys.stdout.flush()
 
-    asyncio.run(serve(engine, host, port, ready))
+    try:
+        asyncio.run(serve(engine, host, port, ready))
+    except OSError as error:
+        sys.stdout.write(
+            f"{host}:{port}: cannot listen there ({error.strerror or error}); "
+            "state another host or port\n"
+        )
+        sys.exit(1)
 
 
 if __name__ == "__main__":

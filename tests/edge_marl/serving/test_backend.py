@@ -135,3 +135,12 @@ def test_one_task_too_many_ends_the_server_and_it_is_started_again() -> None:
             assert process.wait(30) == 0
         finally:
             process.kill()
+
+
+def test_an_address_where_nothing_can_listen_is_one_message() -> None:
+    code = "from edge_marl.cli import main; main()"
+    told = ("backend", "--port", "0", "--host", "not an address")
+    done = subprocess.run([sys.executable, "-c", code, *told], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: not an address:0: cannot listen there (" in done.stderr
+    assert "Traceback" not in done.stderr
