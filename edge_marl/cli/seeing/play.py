@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_marl.console import print_rows, problems
+from edge_marl.console import INTERRUPTED, print_rows, problems
 
 if TYPE_CHECKING:
     from edge_marl.cli.seeing.person import Person
@@ -48,6 +48,9 @@ def play(
     person = person_of(place, gateway, others)
     try:
         play_out(person.envs, person, person.decide, [drawn])
+    except KeyboardInterrupt:
+        problems().print("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
     except StoppedError:
         problems().print("stopped: there is no score of half an episode")
         return

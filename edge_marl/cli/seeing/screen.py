@@ -15,13 +15,19 @@ from edge_marl.console import results
 from edge_marl.envs.render import Scene, write_text
 from edge_marl.envs.render.text import counted, headline, tell_counts, tell_time
 
-__all__ = ["FPS", "Screen", "view_of"]
+__all__ = ["FPS", "KEPT", "WIDTHS", "Screen", "view_of"]
 
 FPS = 8
 """Looks per second."""
 
-BAR = 24
+BAR = 20
 """Characters of a full bar."""
+
+WIDTHS = (4, BAR, 9, 20, 7, 9)
+"""Of the columns, at least: they stay where they are, and fit 80 characters."""
+
+KEPT = 8
+"""Lines for the headline, the note, and what is told at the end."""
 
 
 class Screen:
@@ -58,8 +64,11 @@ class Screen:
 
 def view_of(scene: Scene, console: Console) -> Group:
     """Return a scene as text in colours that fits a terminal."""
-    shown = scene.fullest(max(console.height - 6, 3)).tolist()
+    # In order of number, so that a server keeps its place while it is among the fullest.
+    shown = sorted(scene.fullest(max(console.height - KEPT, 3)).tolist())
     table = Table.grid(padding=(0, 2))
+    for width in WIDTHS:
+        table.add_column(min_width=width)
     counts = _counts(scene)
     for server in shown:
         table.add_row(*_row(scene, server, counts[server]))

@@ -46,8 +46,8 @@ def watch(
 ) -> None:
     """Watch an agent play an episode, live in the terminal.
 
-    A line per server, or as many as fit, the fullest first. Into a file or a pipe only the end is
-    written.
+    A line per server, or those of the fullest, as many as fit. Into a file or a pipe only the end
+    is written.
 
     Example: edge-marl watch --agent prophet --scenario metro --seconds 30
     """

@@ -22,8 +22,8 @@ from edge_marl.benchmarks.suites import DEFAULT
 from edge_marl.cli import app
 from edge_marl.cli.seeing.films import Film
 from edge_marl.cli.seeing.logged import seat_of_log
-from edge_marl.cli.seeing.screen import view_of
-from edge_marl.console import run_app
+from edge_marl.cli.seeing.screen import KEPT, WIDTHS, view_of
+from edge_marl.console import INTERRUPTED, run_app
 from edge_marl.draw import draw_workload
 from edge_marl.envs import EdgeAIGCEnv
 from edge_marl.envs.render import scene_of
@@ -68,6 +68,24 @@ def test_a_terminal_is_shown_what_fits() -> None:
         console.print(view_of(scene_of(env._simulator), console))
         assert isinstance(console.file, io.StringIO)
         assert len(console.file.getvalue().rstrip().splitlines()) == min(lines, 5)
+
+
+def test_servers_are_shown_in_order_and_a_line_each() -> None:
+    """Those of the fullest, where not all fit."""
+    env = EdgeAIGCEnv("paper")
+    env.reset(seed=0)
+    for step in range(60):
+        env.step(4 * (step % 7))
+    scene = scene_of(env._simulator)
+    console = Console(file=io.StringIO(), width=80, height=KEPT + 4)
+    console.print(view_of(scene, console))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().rstrip().splitlines()
+    shown = [int(line.split()[0]) for line in lines if re.match(r" +\d", line)]
+    assert shown == sorted(scene.fullest(4))
+    assert len(lines) == 2 + 4 + 1
+    assert lines[-1].strip() == "the fullest of 10 servers"
+    assert sum(WIDTHS) + 2 * (len(WIDTHS) - 1) <= 80
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
@@ -166,6 +184,15 @@ def test_a_person_may_stop(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None
     monkeypatch.setattr(sys, "stdin", io.StringIO("1q"))
     assert command("play") == 0
     assert "no score of half an episode" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_marl.cli.seeing.person._read_key", interrupted)
+    assert command("play") == INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.parametrize(
