@@ -1,6 +1,7 @@
 """The examples run as they stand in the docs, and what they print and store is right."""
 
 import importlib.util
+import inspect
 import math
 import re
 import subprocess
@@ -221,3 +222,15 @@ def test_behaviour_is_cloned_from_a_data_set(
     assert f"cloned {steps} decisions of prophet on train workloads" in printed
     utility = figures(printed, "utility per task")
     assert utility["clone"] > utility["random"] + 0.4
+
+
+def test_of_the_two_of_sb3_contrib_only_one_takes_masks() -> None:
+    """As the page of examples says."""
+    need("maskable_ppo")
+    from sb3_contrib import MaskablePPO, RecurrentPPO
+
+    takes = {
+        kind: inspect.signature(kind.predict).parameters for kind in (MaskablePPO, RecurrentPPO)
+    }
+    assert "action_masks" in takes[MaskablePPO]
+    assert "action_masks" not in takes[RecurrentPPO]
