@@ -1,4 +1,4 @@
-"""Times of the extended model's bound, by the rules of `docs/extended_model.md`: the least ones."""
+"""Times of the extended model's bound, by the rules of `docs/model/extended.md`: the least ones."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ commit 188397a). In short, for the task that is shown at its arrival:
    the penalty; the server is empty and usable again at once;
 4. the clock goes to the next arrival, and tasks whose run time is over leave.
 
-`docs/extended_model.md` has the rules of the extended model. Its parts are switched by the scenario
+`docs/model/extended.md` has the rules of the extended model. Its parts are switched by the scenario
 (`spec`); where a scenario has none of them (EXTENDED is 0), none of their arrays is touched.
 
 A step touches few cache lines: with a thousand environments that is what its cost consists of.
