@@ -71,11 +71,12 @@ for group, name in (
 def _tell(group: typer.Typer) -> None:
     """Have the help of every command be its docstring, broken where the terminal ends."""
     for command in group.registered_commands:
-        paragraphs = inspect.getdoc(command.callback).split("\n\n")
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
         command.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
         command.epilog = EXIT_CODES
     for below in group.registered_groups:
-        _tell(below.typer_instance)
+        if below.typer_instance is not None:
+            _tell(below.typer_instance)
 
 
 _tell(app)
