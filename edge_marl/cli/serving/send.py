@@ -51,6 +51,8 @@ def send(
 
     They are drawn from a scenario, whose gateways' own requests go to the URL of each. None waits
     for those before it, as in the simulator.
+
+    Example: edge-marl send http://127.0.0.1:8080 --scenario three.toml
     """
     from itertools import islice
 
