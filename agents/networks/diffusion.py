@@ -266,11 +266,12 @@ class PairDiffusionActor(SeesOnce, Diffusion):
         if prior is not None:
             nn.init.zeros_(self.denoiser.out)
 
-    def forward(
-        self, observation: Tensor, mask: Tensor, *gateway: Tensor, noise: Tensor | None = None
-    ) -> Tensor:
-        """Return log-probabilities (B, A); arguments: `PairTokens.see` and `DiffusionActor`."""
-        seen = self.see(observation, mask, *gateway)
+    def forward(self, *shown: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return log-probabilities (B, A), for what `PairTokens.see` takes and the noise.
+
+        The noise is as of `DiffusionActor`.
+        """
+        seen = self.see(*shown)
         return self.judge(seen if noise is None else {"noise": noise, **seen})
 
     def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
