@@ -33,11 +33,8 @@ def build(
     Example: edge-marl leaderboard build --out build/boards
     """
     from edge_marl.console import problems, results
-    from edge_marl.errors import SubmissionError
     from edge_marl.leaderboards.boards.build import build as make
 
-    if not submissions.is_dir():
-        raise SubmissionError(f"--submissions {submissions}: there is no such folder")
     with problems().status("reading the submissions") as status:
         boards = make(
             submissions, out, lambda done: status.update(f"{done} submissions have their page")
