@@ -229,7 +229,7 @@ async def hang(dummy: Dummy, request: web.Request) -> web.StreamResponse:
 def test_a_backend_that_hangs_is_passed_over_each_time(tmp_path: Path) -> None:
     async def run() -> None:
         dummies = three(answer=hang, health="")
-        async with behind_envoy(dummies, tmp_path, answer_s=2.0, probe_s=60) as live:
+        async with behind_envoy(dummies, tmp_path, answer_s=1.0, probe_s=60) as live:
             answers = await asyncio.gather(*(live.post(TASK) for _ in range(4)))
             assert [(status, answer["by"]) for status, answer in answers] == [(200, "b")] * 4
             by = live.gateway.counters.of
