@@ -44,8 +44,11 @@ def linked(page: Path) -> set[Path]:
     return {file for file in files if file.is_file() and file.suffix != ".md"}
 
 
-def on_config(config: MkDocsConfig) -> None:
-    """Lay the packages out as they are imported, which is where mkdocstrings looks for them."""
+def on_startup(command: str, dirty: bool) -> None:
+    """Lay the packages out as they are imported, which is where mkdocstrings looks for them.
+
+    Before it is configured: it then forgets a folder that is not there yet, as in a fresh clone.
+    """
     shutil.rmtree(SOURCES, ignore_errors=True)
     package = SOURCES / "edge_marl"
     homes = {ROOT / "edge_marl": package} | {ROOT / name: package / name for name in BELOW}
