@@ -262,7 +262,7 @@ class PairDiffusionActor(SeesOnce, Diffusion):
         Diffusion.__init__(self, scenario.num_actions, schedule, noise_draws)
         self.pairs = PairTokens(scenario, width, denoiser_width, attention=attention, prior=prior)
         self.denoiser = Denoiser(len(schedule.noise), denoiser_width)
-        self.told = prior is not None and prior.told
+        self.told = self.pairs.told
         if prior is not None:
             nn.init.zeros_(self.denoiser.out)
 

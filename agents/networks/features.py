@@ -38,6 +38,8 @@ class SeesOnce(nn.Module):
 
     masked: bool = False
     """Whether a critic is shown the mask (B, A) as well; actors always are."""
+    told: bool = False
+    """Whether it is shown last which network or gateway decides, (B,)."""
     sees: str = ""
     """Name of its features, where an actor and its critics have the same."""
     see: Callable[..., dict[str, Tensor]]

@@ -14,7 +14,7 @@ from torch.nn.functional import relu
 
 from edge_marl.agents.networks.attention import TokenEncoder
 from edge_marl.agents.networks.features import SeesOnce
-from edge_marl.agents.networks.pairs import PairFeatures
+from edge_marl.agents.networks.pairs import PairFeatures, start_at_zero
 from edge_marl.agents.networks.places import all_actions, legal_first, of_places
 from edge_marl.agents.networks.priors import Prior
 from edge_marl.layout import ObservationLayout
@@ -57,7 +57,7 @@ class PairTokens(nn.Module):
         own_size = self.features.own_size + (prior.size if prior else 0)
         self.of_pair = nn.Linear(own_size, width, bias=False)
         self.out = nn.Linear(width, outputs)
-        self.prior = prior
+        self.prior, self.told = prior, prior is not None and prior.told
         if prior is not None:
             self.features.check_prior(prior)
 
@@ -118,10 +118,9 @@ class PairTokenCritic(SeesOnce):
         super().__init__()
         self.pairs = PairTokens(scenario, width, 1, attention=attention, prior=prior)
         self.value = nn.Linear(width, 1)
-        self.told = prior is not None and prior.told
+        self.told = self.pairs.told
         if prior is not None:
-            nn.init.zeros_(self.pairs.out.weight)
-            nn.init.zeros_(self.pairs.out.bias)
+            start_at_zero(self.pairs.out)
 
     def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return what there is to see (`PairTokens.see`)."""

@@ -194,10 +194,10 @@ class PairScore(nn.Module):
         super().__init__()
         self.features = PairFeatures(scenario)
         self.layers = perceptron(self.features.size + (prior.size if prior else 0), hidden)
-        self.prior = prior
+        self.prior, self.told = prior, prior is not None and prior.told
         if prior is not None:
             self.features.check_prior(prior)
-            start_at_zero(self.layers)
+            start_at_zero(self.layers[-1])
 
     def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return the mask, the legal actions (B, K) and their features (B, K, F).
@@ -230,7 +230,7 @@ class PairActor(SeesOnce):
     ) -> None:
         super().__init__()
         self.score = PairScore(scenario, hidden, prior)
-        self.told = prior is not None and prior.told
+        self.told = self.score.told
 
     def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return what there is to see (`PairScore.see`)."""
@@ -275,7 +275,7 @@ class PairCritic(SeesOnce):
         super().__init__()
         self.score = PairScore(scenario, hidden, prior)
         self.value = PairValue(ObservationLayout(scenario), hidden)
-        self.told = prior is not None and prior.told
+        self.told = self.score.told
 
     def see(self, observation: Tensor, mask: Tensor, *gateway: Tensor) -> dict[str, Tensor]:
         """Return what there is to see of pairs (`PairScore.see`) and of the state."""
@@ -321,7 +321,7 @@ def perceptron(inputs: int, hidden: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def start_at_zero(layers: nn.Sequential) -> None:
-    """Have a perceptron say 0 of everything until it is trained."""
-    for part in layers[-1].parameters():
+def start_at_zero(last: nn.Module) -> None:
+    """Have a network say 0 of everything until it is trained, given its last layer."""
+    for part in last.parameters():
         nn.init.zeros_(part)

@@ -55,22 +55,14 @@ class Prior(ABC):
     def __init__(self, heuristic: str, temperature: float) -> None:
         self.heuristic, self.temperature = heuristic, temperature
 
-    def beside(
-        self,
-        features: Tensor,
-        action: Tensor,
-        observation: Tensor,
-        mask: Tensor,
-        *gateway: Tensor,
-    ) -> Tensor:
+    def beside(self, features: Tensor, action: Tensor, *seen: Tensor) -> Tensor:
         """Return features (B, K, F) of pairs with those that come with the heuristic.
 
         Args:
             features: (B, K, F).
             action: (B, K) which actions the pairs are.
-            observation: (B, D).
-            mask: (B, A).
-            gateway: (B,) which gateway decides, where it is told.
+            seen: observations (B, D), masks (B, A), and (B,) which gateway decides, where it is
+                told.
         """
         return features
 
@@ -125,16 +117,9 @@ class Asked(Prior):
         both = np.stack([allowed, worth.clip(-MOST, MOST)], axis=-1)
         return torch.from_numpy(both).to(observation.dtype)
 
-    def beside(
-        self,
-        features: Tensor,
-        action: Tensor,
-        observation: Tensor,
-        mask: Tensor,
-        *gateway: Tensor,
-    ) -> Tensor:
+    def beside(self, features: Tensor, action: Tensor, *seen: Tensor) -> Tensor:
         """Return (B, K, F + 2), what it says first: see `Prior.beside`."""
-        said = of_places(self.shown(observation, mask, *gateway), action)
+        said = of_places(self.shown(*seen), action)
         return torch.cat([said, features], dim=-1)
 
     def worth(self, features: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class OutcomeActor(nn.Module):
 
         def make() -> nn.Module:
             layers = perceptron(self.features.size, config.hidden)
-            start_at_zero(layers)
+            start_at_zero(layers[-1])
             return layers
 
         self.told = count > 1

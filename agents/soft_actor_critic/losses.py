@@ -100,7 +100,7 @@ class _CriticsSeeOnce(SeesOnce):
         super().__init__()
         self.critics = nn.ModuleList(critics)
         self.see, self.sees, self.masked = critics[0].see, critics[0].sees, critics[0].masked
-        self.told = getattr(critics[0], "told", False)
+        self.told = critics[0].told
 
     def judge(self, seen: Mapping[str, Tensor]) -> Tensor:
         """Return Q (2, B, A)."""

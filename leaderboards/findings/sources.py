@@ -60,15 +60,16 @@ class World:
     @property
     def learner(self) -> Standing | None:
         """The best of class standard; where there is none, of any."""
-        return best_of(self.found, "learner", "standard") or best_of(self.found, "learner")
+        return self._best_learner()
 
     @property
     def own(self) -> Standing | None:
         """`adsac`, or in a game `iadsac`, likewise."""
-        agent = OWN[self.is_game]
-        return best_of(self.found, "learner", "standard", agent) or best_of(
-            self.found, "learner", agent=agent
-        )
+        return self._best_learner(OWN[self.is_game])
+
+    def _best_learner(self, agent: str = "") -> Standing | None:
+        of_any = best_of(self.found, "learner", agent=agent)
+        return best_of(self.found, "learner", "standard", agent) or of_any
 
 
 @dataclass(frozen=True, eq=False)
