@@ -7,6 +7,7 @@ from typing import Literal
 
 from edge_marl.agents.training.settings import (
     BaselineConfig,
+    CentredConfig,
     Count,
     Positive,
     PriorConfig,
@@ -31,7 +32,7 @@ class PolicyGradientConfig(BaselineConfig, PriorConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class A2cConfig(PolicyGradientConfig):
+class A2cConfig(PolicyGradientConfig, CentredConfig):
     """Settings of `a2c`."""
 
     decisions_per_update: Count = 256
@@ -41,12 +42,6 @@ class A2cConfig(PolicyGradientConfig):
     """Between one step's advantage (0) and the whole return's (1). What a choice pays is known at
     once; the crashes of later tasks are mostly noise to it: with 0.9 instead, `ippo` got 0.99 per
     task on `paper` after 16,000 decisions, not 1.23."""
-    centred: bool = False
-    """Whether rewards are taken less their mean over what an update was collected for. The critic
-    then need not learn the level of all returns, which is 1 / (1 - gamma) times that mean: what one
-    task more in a line costs those after it shows only with a gamma near 1, and is small beside it.
-    Naik et al., "Reward Centering" (2024). For worlds that go on: an episode that terminates early
-    would seem as good as the mean."""
     entropy: Share = 0.3
     """Weight of the entropy in the loss. At 0.03 three of three seeds ended on `metro@1` in a
     single action: a service of the cloud, which never crashes."""

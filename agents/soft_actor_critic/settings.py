@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge_marl.agents.training.settings import (
+    CentredConfig,
     Count,
     DiffusionConfig,
-    DiscountConfig,
     Positive,
     PriorConfig,
     Share,
@@ -19,7 +19,7 @@ __all__ = ["AdsacConfig", "SacConfig", "SoftActorCriticConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftActorCriticConfig(TianshouConfig, DiscountConfig, PriorConfig):
+class SoftActorCriticConfig(TianshouConfig, CentredConfig, PriorConfig):
     """Settings of discrete soft actor-critic, whatever its networks.
 
     Chosen on `train` and `validation` workloads of `paper`, world 0, never on test workloads.

@@ -17,6 +17,7 @@ from edge_marl.errors import AgentError
 
 __all__ = [
     "BaselineConfig",
+    "CentredConfig",
     "Config",
     "Count",
     "DiffusionConfig",
@@ -82,6 +83,18 @@ class DiscountConfig(LearningConfig):
 
     gamma: Share = 0.97
     """Discount per decision; in the game of gateways, per step of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CentredConfig(DiscountConfig):
+    """Settings of agents that may learn returns less their level."""
+
+    centred: bool = False
+    """Whether rewards are taken less their mean over what is learnt from. The critic then need not
+    learn the level of all returns, which is 1 / (1 - gamma) times that mean: what one task more in
+    a line costs those after it shows only with a gamma near 1, and is small beside it. Naik et al.,
+    "Reward Centering" (2024). For worlds that go on: an episode that terminates early would seem as
+    good as the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)

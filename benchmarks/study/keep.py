@@ -82,13 +82,14 @@ def read_lines(path: Path = RUNS) -> list[Line]:
 
 
 NO_PRIOR = {"prior": "none", "prior_temperature": 0.05}
-DRAWN = NO_PRIOR | {"temperature": 0.0}
+NOT_CENTRED = NO_PRIOR | {"centred": False}
+DRAWN = {"temperature": 0.0}
 LATER: dict[str, dict[str, Any]] = {
-    "a2c": {"centred": False} | DRAWN,
-    "adsac": NO_PRIOR,
-    "ppo": {"centred": False} | DRAWN,
-    "reinforce": DRAWN,
-    "sac": NO_PRIOR,
+    "a2c": NOT_CENTRED | DRAWN,
+    "adsac": NOT_CENTRED,
+    "ppo": NOT_CENTRED | DRAWN,
+    "reinforce": NO_PRIOR | DRAWN,
+    "sac": NOT_CENTRED,
 }
 """By agent the settings that older lines do not have, as they were before there were any."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,10 +38,10 @@ class Logits(nn.Module):
         return logits.log_softmax(dim=-1)
 
 
-def algorithm() -> Any:
+def algorithm(config: SacConfig = CONFIG) -> Any:
     replay = UniformReplay(1, 1, np.random.SeedSequence(0))
     learner = SacLearner(
-        Discrete(ACTIONS), CONFIG, Logits(), lambda: nn.Linear(1, ACTIONS), replay, 100
+        Discrete(ACTIONS), config, Logits(), lambda: nn.Linear(1, ACTIONS), replay, 100
     )
     return learner.algorithm
 
@@ -135,3 +136,34 @@ def test_values_of_states_are_tianshous() -> None:
     expected = theirs._target_q_compute_value(batch, theirs.policy(batch))
     found = ours._target_q_compute_value(batch, ours._target_q_compute_action(batch))
     assert torch.allclose(found, expected)
+
+
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_centred_returns_are_less_the_mean_reward_of_each_step(n_step: int) -> None:
+    rewards = np.array([1.0, 5.0, -2.0, 4.0, 8.0, 3.0])  # of an episode of four steps, and on
+    replay = UniformReplay(9, 1, np.random.SeedSequence(0))
+    for step, reward in enumerate(rewards):
+        seen = Batch(obs=np.full((1, 1), step, dtype=np.float32), mask=np.ones((1, ACTIONS), bool))
+        ended = np.array([step == 3])
+        kept = Batch(
+            obs=seen,
+            act=np.zeros(1, dtype=np.int64),
+            rew=np.array([reward]),
+            terminated=ended,
+            truncated=np.zeros(1, dtype=bool),
+            obs_next=seen,
+            info=Batch(),
+        )
+        replay.add(kept)
+    returns = []
+    places = np.arange(len(rewards))
+    for centred in (False, True):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # the same weights
+            learner = algorithm(replace(CONFIG, n_step=n_step, gamma=0.5, centred=centred))
+        prepared = learner._preprocess_batch(replay[places], replay, places)
+        returns.append(prepared.returns.ravel().numpy())
+    steps = np.minimum([4, 3, 2, 1, 2, 1], n_step)  # to the end of the episode, or of what is kept
+    weights = np.array([sum(0.5**i for i in range(count)) for count in steps])
+    np.testing.assert_allclose(returns[1], returns[0] - weights * rewards.mean(), atol=1e-5)
+    np.testing.assert_array_equal(replay.rew[: len(rewards)], rewards)
