@@ -43,6 +43,7 @@ from edge_marl.scenario.evidence import (
 )
 
 DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
 
 
 def observation_table(tier: str) -> str:
@@ -122,6 +123,22 @@ def _in_slots(board: Board, evidence: dict[str, Any]) -> list[str]:
     """What agents of a game get, and heuristics at once, on the event clock and in turn."""
     lines = ["", *_rows(game_rows(board), left=3), "", GAME_NOTE, "", game_told(board)]
     return [*lines, "", *_rows(rows_of_game(evidence))]
+
+
+GLANCE = ("agent", "what", "utility per request", "lost (%)", "herding (%)")
+AT_A_GLANCE = ("prophet", "crash-avoid", "random")
+"""Heuristics that are shown whatever they get; before them the two best."""
+
+
+def game_at_a_glance(label: str) -> str:
+    """References, learners and some heuristics of a game, in few columns; and what the gap is."""
+    board = board_of(label)
+    head, *rows = game_rows(board)
+    columns = [head.index(name) for name in GLANCE]
+    best = [row[0] for row in rows if row[1] == "heuristic"][:2]
+    shown = [row for row in rows if row[1] != "heuristic" or row[0] in (*best, *AT_A_GLANCE)]
+    table = [tuple(row[column] for column in columns) for row in [head, *shown]]
+    return "\n".join([*_rows(table, left=2), "", game_told(board)])
 
 
 def _rows(rows: list[tuple[str, ...]], left: int = 1) -> list[str]:
@@ -312,6 +329,7 @@ TABLES = {
     **{f"observation {label}": partial(observation_table, label) for label in WORLDS},
     **{f"actions {label}": partial(actions_table, label) for label in WORLDS},
     **{f"tier {label}": partial(tier_card, label) for label in WORLDS},
+    **{f"glance {label}": partial(game_at_a_glance, label) for label in list_games()},
     **{f"versions {name}": partial(versions_table, name) for name in NAMES},
     **{f"finding {name}": partial(lambda block: block(sources()), b) for name, b in BLOCKS.items()},
     **{f"cite {name}": partial(cite_told, name) for name in NAMES},
@@ -340,7 +358,7 @@ def submission_schema() -> str:
 def main() -> None:
     """Make the tables of every page, and the schema, anew."""
     SCHEMA.write_text(submission_schema(), "utf-8")
-    for page in DOCS.rglob("*.md"):
+    for page in [README, *DOCS.rglob("*.md")]:
         page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
 
 

@@ -43,7 +43,7 @@ def load_make_tables() -> ModuleType:
 
 def test_tables_are_those_of_the_code() -> None:
     make_tables = load_make_tables()
-    for page in (ROOT / "docs").rglob("*.md"):
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = page.read_text("utf-8")
         assert make_tables.with_tables(text) == text, f"{page}: run python docs/make_tables.py"
     schema = make_tables.SCHEMA.read_text("utf-8")
