@@ -14,7 +14,7 @@ from edge_marl.errors import ServingError
 from edge_marl.serving.answers import REFUSALS, TRY_ELSEWHERE, Problem, answered_by
 from edge_marl.serving.asked import PATHS, Asked, read_request
 from edge_marl.serving.config import Backend
-from edge_marl.serving.gateway import BackendError, Gateway, Refused, Sending
+from edge_marl.serving.gateway import BackendError, Gateway, Left, Refused, Sending
 from edge_marl.serving.log import Outcome
 from edge_marl.serving.reports import read_report
 
@@ -48,7 +48,12 @@ class Front:
             app.router.add_post(path, self._request)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=1.0,
+            handler_cancellation=True,  # of a client that leaves: its backend is told by that
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._config.host, self._config.port)
         try:
@@ -116,6 +121,8 @@ class Front:
             await self._gateway.serve(asked.request, call.ask)
         except Refused as refused:
             return _told(REFUSALS[type(refused)])
+        except Left:
+            pass
         except BackendError:
             assert call.answer is not None
             call.answer.force_close()  # what has gone of it cannot be taken back: it ends short
@@ -183,6 +190,7 @@ class _Call:
 
         Raises:
             BackendError: it does not.
+            Left: the client did not wait for it.
         """
         gateway = self._front.gateway
         backend = gateway.config.backends[sending.choice.server]
@@ -224,15 +232,19 @@ class _Call:
         return bytes(content)
 
     async def _stream(self, found: aiohttp.ClientResponse, told: dict[str, str]) -> None:
-        """Pass an answer on as it comes; a client that has gone does not stop the backend."""
+        """Pass an answer on as it comes.
+
+        Raises:
+            Left: the client has, before this request is cancelled for it.
+        """
         async for part in found.content.iter_any():
-            if self.answer is None:
-                self.answer = web.StreamResponse(headers=told)
-                await self.answer.prepare(self._request)
             try:
+                if self.answer is None:
+                    self.answer = web.StreamResponse(headers=told)
+                    await self.answer.prepare(self._request)
                 await self.answer.write(part)
             except ConnectionError:
-                continue
+                raise Left from None
         if self.answer is None:
             raise BackendError("empty", down=False)
         try:

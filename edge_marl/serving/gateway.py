@@ -20,7 +20,7 @@ from edge_marl.serving.log import EventLog, Outcome
 from edge_marl.serving.policy import Policy, PolicyLateError, default_action, instead_of
 from edge_marl.serving.world import Choice, LiveWorld, Other, Request
 
-__all__ = ["BackendError", "Busy", "Declined", "Gateway", "NoServer", "Refused", "Sending"]
+__all__ = ["BackendError", "Busy", "Declined", "Gateway", "Left", "NoServer", "Refused", "Sending"]
 
 
 class Refused(Exception):
@@ -37,6 +37,10 @@ class Declined(Refused):
 
 class NoServer(Refused):
     """No server has room for the request now, or none that was tried answered."""
+
+
+class Left(Exception):
+    """Who asked has gone, and nobody waits for the answer."""
 
 
 class BackendError(Exception):
@@ -84,7 +88,7 @@ class _Held:
 
 
 Ask = Callable[[Sending], Awaitable[Outcome]]
-"""Has a backend answer, and gives its answer to the client; raises BackendError."""
+"""Has a backend answer, and gives its answer to the client; raises BackendError, or Left."""
 
 
 class Gateway:
@@ -147,6 +151,7 @@ class Gateway:
             Declined: the policy said no.
             NoServer: no server takes it, or none that was tried answered.
             BackendError: the answer broke off after a part of it had gone to the client.
+            Left: the client has, as where the task that waits for this is cancelled.
         """
         if self._stopping or self._there >= self.config.limits.in_flight:
             self.counters.count("refusals", "stopping" if self._stopping else "full")
@@ -168,6 +173,9 @@ class Gateway:
             raise
         except NoServer:
             outcome = "refused"
+            raise
+        except (Left, asyncio.CancelledError):
+            outcome = "failed" if self._stopping else "left"
             raise
         finally:
             self.world.leave(row, self.now)

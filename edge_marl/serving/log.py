@@ -41,9 +41,9 @@ LINKS = {"neighbours", "propagation", "us_per_kb"}
 LONGEST = 2**26
 """Bytes of a line: that of the largest topology."""
 Time = Annotated[int, Field(ge=0, le=MAX_TIME_MS // 4)]
-Outcome = Literal["served", "failed", "declined", "refused", "invalid"]
+Outcome = Literal["served", "failed", "declined", "refused", "invalid", "left"]
 """What became of a request: an answer of a backend's; none that could be used; the policy said no;
-no server takes it; the backend found it wrong."""
+no server takes it; the backend found it wrong; its client left before it was answered."""
 
 
 class Begin(Section):

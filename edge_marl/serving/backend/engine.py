@@ -83,6 +83,12 @@ class Engine:
             self._waiting.append(task)
             self._changed.notify()
 
+    def leave(self, task: Task) -> None:
+        """Let a task go that nobody waits for: it ends with the step that it is at."""
+        with self._changed:
+            task.left = True
+            self._waiting = deque(one for one in self._waiting if one is not task)
+
     def report(self) -> Report:
         """Return what is in memory, and what is computed and waits."""
         with self._changed:
@@ -149,14 +155,17 @@ class Engine:
                 task.at += 1
 
     def _give(self) -> None:
-        """Tasks that are done leave."""
-        over = [task for task in self._running if task.at >= task.until]
+        """Tasks that are done leave, and those that nobody waits for."""
         with self._changed:
-            self._running = [task for task in self._running if task.at < task.until]
+            over = [task for task in self._running if task.left or task.at >= task.until]
+            self._running = [
+                task for task in self._running if not task.left and task.at < task.until
+            ]
         for task in over:
             if task.memory is not None:
                 task.memory.close()
-            task.done(self.kind.made(task))
+            if task.at >= task.until:
+                task.done(self.kind.made(task))
 
 
 def _take_memory(size: int) -> mmap.mmap:

@@ -41,6 +41,8 @@ class Task:
     """Steps that it takes; its kind says so as it begins."""
     state: Any = None
     memory: mmap.mmap | None = None
+    left: bool = False
+    """Nobody waits for it any more."""
 
 
 class Kind(Protocol):

@@ -70,11 +70,16 @@ class Server:
             loop.call_soon_threadsafe(tell, made)
 
         name = request.headers.get("X-Request-Id", secrets.token_hex(8))
+        task = Task(name, model, asked, done)
         try:
-            self._engine.submit(Task(name, model, asked, done))
+            self._engine.submit(task)
         except Full:
             raise web.HTTPTooManyRequests(text="the line is full") from None
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._engine.leave(task)
+            raise
 
 
 async def _object(request: web.Request) -> dict[str, Any]:
@@ -97,7 +102,12 @@ async def serve(engine: Engine, host: str, port: int, ready: Any) -> None:
         ready: called with the port.
     """
     stop = stop_asked()
-    runner = web.AppRunner(Server(engine).app(), access_log=None, shutdown_timeout=5.0)
+    runner = web.AppRunner(
+        Server(engine).app(),
+        access_log=None,
+        shutdown_timeout=5.0,
+        handler_cancellation=True,  # of a client that leaves, which ends its task
+    )
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     ready(runner.addresses[0][1])

@@ -44,11 +44,17 @@ class Dummy:
     address: str = ""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when who asked has gone before there was an answer."""
 
     async def request(self, request: web.Request) -> web.StreamResponse:
         self.ids.append(request.headers["X-Request-Id"])
         self.asked.set()
-        return await self.answer(self, request)
+        try:
+            return await self.answer(self, request)
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
 
     async def state(self, request: web.Request) -> web.Response:
         return web.Response(status=200 if self.up else 503)
@@ -62,7 +68,9 @@ async def listening(*dummies: Dummy) -> AsyncIterator[None]:
         app = web.Application()
         app.router.add_post("/{path:.*}", dummy.request)
         app.router.add_get("/healthz", dummy.state)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         dummy.address = f"http://127.0.0.1:{runner.addresses[0][1]}"

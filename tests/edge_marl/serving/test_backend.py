@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.client import RemoteDisconnected
 from importlib import resources
@@ -17,12 +20,13 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
+aiohttp = pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
 
 from edge_marl.serving.backend.denoiser import quality_of
 from edge_marl.serving.backend.digits import Digits
 from edge_marl.serving.backend.engine import OUT_OF_MEMORY, Engine, Full
 from edge_marl.serving.backend.kind import Kind, Task, WrongRequestError
+from edge_marl.serving.backend.worker import serve
 from edge_marl.serving.reports import read_report
 
 LARGE = "digits-large"
@@ -79,6 +83,56 @@ def test_tasks_wait_in_a_line_and_come_out_in_order() -> None:
     assert len(tasks.made["b"].sheets) == 2
     assert tasks.made["a"].sheets[0].shape == (4, 64)
     assert engine.report().tasks == []
+
+
+class Gated(Digits):
+    """Takes its first step when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(tiles=1)
+        self.there, self.let = threading.Event(), threading.Event()
+
+    def step(self, model: str, tasks: Sequence[Task]) -> None:
+        self.there.set()
+        self.let.wait(60)
+        super().step(model, tasks)
+
+
+def test_a_task_that_nobody_waits_for_makes_room() -> None:
+    kind = Gated()
+    engine, tasks = Engine(kind, capacity=20, line=2, step_mib=1), Tasks(kind)
+    running, waiting = tasks.task("a", LARGE, steps=20), tasks.task("b", LARGE, steps=20)
+    engine.submit(running)
+    assert kind.there.wait(60)
+    engine.submit(waiting)
+    engine.submit(tasks.task("c", LARGE, steps=20))
+    for task in (waiting, running):
+        engine.leave(task)
+    kind.let.set()
+    assert tasks.wait_for(1) == ["c"]
+    assert (running.at, waiting.at) == (1, 0)
+
+
+def test_a_client_that_leaves_ends_its_task() -> None:
+    async def run() -> None:
+        kind = Gated()
+        engine = Engine(kind, capacity=20, line=2, step_mib=1)
+        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        server = asyncio.create_task(serve(engine, "127.0.0.1", 0, port.set_result))
+        url = f"http://127.0.0.1:{await port}/v1/tasks"
+        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+            leaving = asyncio.create_task(session.post(url, json={"steps": 20}))
+            await asyncio.to_thread(kind.there.wait)
+            leaving.cancel()
+            while not engine._running[0].left:
+                await asyncio.sleep(0.001)
+            kind.let.set()
+            async with session.post(url, json={"steps": 20}) as answer:
+                assert answer.status == 200
+        os.kill(os.getpid(), signal.SIGTERM)
+        await server
+
+    asyncio.run(run())
 
 
 def test_text_is_made_token_by_token() -> None:

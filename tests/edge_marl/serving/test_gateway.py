@@ -260,6 +260,38 @@ def test_a_slow_client_is_not_waited_for(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+async def endless(dummy: Dummy, request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    while not dummy.let_go.is_set():
+        await answer.write(b"part ")
+        await asyncio.sleep(0)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "more"), [(hang, {}), (endless, {}), (endless, {"stream": True})]
+)
+def test_a_client_that_leaves_has_its_backend_stop(
+    tmp_path: Path, answer: Any, more: dict[str, Any]
+) -> None:
+    async def run() -> None:
+        dummies = three(answer=answer)
+        async with serving(dummies, tmp_path / "log") as live, asyncio.timeout(10):
+            leaving = asyncio.create_task(live.post(TASK | more))
+            await dummies[0].asked.wait()
+            leaving.cancel()
+            await dummies[0].left.wait()
+            while "in_flight 0" not in live.gateway.metrics():
+                await asyncio.sleep(0)
+            assert not live.gateway.world.is_down(0)  # it is no fault of the backend's
+            dummies[0].answer = echo
+            assert (await live.post(TASK))[1]["by"] == "a"
+
+    asyncio.run(run())
+    assert read_logs([tmp_path / "log"]).outcomes == {"left": 1, "served": 1}
+
+
 def test_a_full_disk_does_not_stop_the_serving(tmp_path: Path) -> None:
     async def run() -> None:
         with suppress(OSError), Path("/dev/full").open("a", buffering=1) as full:
