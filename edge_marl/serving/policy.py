@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,18 +24,22 @@ class PolicyLateError(Exception):
     """The policy did not decide in time, or still thinks of a request before this one."""
 
 
-class _Question(NamedTuple):
+@dataclass(eq=False)
+class _Question:
     observation: npt.NDArray[np.float32]
     info: Mapping[str, Any]
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[int]
+    is_over: bool = False
+    """The agent thinks of it no more."""
 
 
 class Policy:
     """Asks an agent, one request at a time.
 
     Its thread cannot be stopped from outside: while it is busy with a request that was not decided
-    in time, it is not asked again. It does not keep the process from ending.
+    in time, it is not asked again; with one whose client has left, the next waits for it. It does
+    not keep the process from ending.
 
     Args:
         act: of the agent.
@@ -44,7 +49,7 @@ class Policy:
     def __init__(self, act: Act, limit_s: float) -> None:
         self._act, self._limit_s = act, limit_s
         self._questions: SimpleQueue[_Question] = SimpleQueue()
-        self._busy = False
+        self._late: _Question | None = None
         threading.Thread(target=self._answer_all, name="policy", daemon=True).start()
 
     async def decide(
@@ -61,9 +66,8 @@ class Policy:
             PolicyLateError: it takes too long.
             Exception: what the agent raised, or that what it returned is no action.
         """
-        if self._busy:
+        if self._late is not None and not self._late.is_over:
             raise PolicyLateError
-        self._busy = True
         loop = asyncio.get_running_loop()
         info = {"action_mask": mask[None], "agent_index": np.array([gateway])}
         question = _Question(observation[None], info, loop, loop.create_future())
@@ -72,6 +76,7 @@ class Policy:
             async with asyncio.timeout(self._limit_s):
                 return await question.answer
         except TimeoutError:
+            self._late = question
             raise PolicyLateError from None
 
     def _answer_all(self) -> None:
@@ -82,7 +87,7 @@ class Policy:
                 found = _legal(self._act(question.observation, question.info), question.info)
             except BaseException as error:  # whatever the agent's code raises
                 found = error
-            self._busy = False
+            question.is_over = True
             if not question.loop.is_closed():
                 question.loop.call_soon_threadsafe(_settle, question.answer, found)
 

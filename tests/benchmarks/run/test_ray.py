@@ -210,6 +210,13 @@ def test_an_agent_routes_the_calls_of_ray_serve(tmp_path: Path, cluster: Any) ->
     assert found["crowd"] == [got | {"k": k, "work_s": 0.1} for k in range(6)]
     assert found["asked"] < 200  # Ray waits for a replica that is full, and does not spin
     assert "what a replica may raise" in found["told"]
+    assert [k for k, _, _ in found["many"]] == list(range(1000))
+    had: dict[str, int] = {}
+    for _, name, count in found["many"]:
+        had[name] = max(count, had.get(name, 0))
+    assert sum(had.values()) == 1000  # none was sent twice
+    (log,) = (tmp_path / "many").iterdir()
+    assert read_logs([log]).outcomes == {"served": 1000}
     (log,) = (tmp_path / "logs").iterdir()
     history = read_logs([log])
     assert history.outcomes == {"served": 10}  # what it raised is an answer too

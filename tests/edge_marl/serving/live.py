@@ -96,6 +96,33 @@ class Live:
             return answer.status, await answer.json()
 
 
+async def send_many(live: Live, dummies: list[Dummy]) -> None:
+    """Send 1,000 requests, 32 at once: each is answered, and has been sent to one backend once."""
+    at_once = asyncio.Semaphore(32)
+
+    async def one(k: int) -> tuple[int, Any]:
+        async with at_once:
+            return await live.post(TASK | {"input": k})
+
+    answers = await asyncio.gather(*(one(k) for k in range(1000)))
+    assert [status for status, _ in answers] == [200] * 1000
+    assert [answer["got"]["input"] for _, answer in answers] == list(range(1000))
+    assert answers[0][1]["got"].keys() == {"type", "input", "model", "steps"}
+    ids = [one for dummy in dummies for one in dummy.ids]
+    assert len(ids) == len(set(ids)) == 1000
+
+
+class InTurn:
+    """A policy that sends to the servers in turn."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def act(self, observation: Any, info: Any) -> Any:
+        self.asked += 1
+        return np.array([2 * (self.asked % 3)])
+
+
 def first(observation: Any, info: Any) -> Any:
     """The policy that takes the first action."""
     return np.zeros(len(observation), dtype=np.int64)

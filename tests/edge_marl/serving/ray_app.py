@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,19 @@ class Model:
         return body
 
 
-def config_of(folder: Path) -> RequestRouterConfig:
-    told = {"config": folder / "serve.toml", "logs": folder / "logs"}
+class Counted:
+    """Tells its name, and how many calls it has had."""
+
+    def __init__(self) -> None:
+        self.name, self.had = secrets.token_hex(8), 0
+
+    async def __call__(self, body: dict[str, Any]) -> tuple[int, str, int]:
+        self.had += 1
+        return body["k"], self.name, self.had
+
+
+def config_of(folder: Path, logs: str) -> RequestRouterConfig:
+    told = {"config": folder / "serve.toml", "logs": folder / logs}
     return RequestRouterConfig(
         request_router_class=Counting,
         request_router_kwargs={name: str(path) for name, path in told.items()}
@@ -60,6 +72,28 @@ def refused(handle: Any, body: Any) -> tuple[str, int]:
     raise AssertionError("it was taken")
 
 
+def many(folder: Path) -> list[tuple[int, str, int]]:
+    """Return what comes of 1,000 calls, 32 at once."""
+    deployed = serve.deployment(
+        num_replicas=3,
+        max_ongoing_requests=32,
+        ray_actor_options={"num_cpus": 0},
+        request_router_config=config_of(folder, "many"),
+    )(Counted)
+    handle = serve.run(deployed.bind(), name="many", route_prefix=None)
+
+    async def run() -> list[tuple[int, str, int]]:
+        at_once = asyncio.Semaphore(32)
+
+        async def one(k: int) -> Any:
+            async with at_once:
+                return await handle.remote({"demand": 1, "type": 1, "k": k})
+
+        return list(await asyncio.gather(*(one(k) for k in range(1000))))
+
+    return asyncio.run(run())
+
+
 def main(address: str, folder: Path) -> None:
     ray.init(address=address, log_to_driver=False)
     serve.start(proxy_location="Disabled")
@@ -67,7 +101,7 @@ def main(address: str, folder: Path) -> None:
         num_replicas=1,
         max_ongoing_requests=1,
         ray_actor_options={"num_cpus": 0},
-        request_router_config=config_of(folder),
+        request_router_config=config_of(folder, "logs"),
     )(Model)
     handle = serve.run(deployed.bind(), route_prefix=None)
     alone = [handle.remote(TASK | {"k": k}).result() for k in range(3)]
@@ -83,6 +117,7 @@ def main(address: str, folder: Path) -> None:
     except ValueError as error:
         told = str(error)
     found = {"alone": alone, "wrong": wrong, "crowd": crowd, "asked": asked, "told": told}
+    found["many"] = many(folder)
     (folder / "found.json").write_text(json.dumps(found), "utf-8")
 
 

@@ -20,7 +20,9 @@ from typing import Any
 
 import pytest
 
-aiohttp = pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
+pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
+
+import aiohttp
 
 from edge_marl.serving.backend.denoiser import quality_of
 from edge_marl.serving.backend.digits import Digits

