@@ -20,6 +20,7 @@ from edge_marl.benchmarks.calibration import observe, profile
 from edge_marl.benchmarks.calibration.fit import fit
 from edge_marl.benchmarks.calibration.observe import read_observed
 from edge_marl.benchmarks.calibration.wishes import Wishes
+from edge_marl.benchmarks.measure import latency_residual
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.kernel.world import GATEWAY
@@ -123,6 +124,10 @@ def test_what_is_served_is_simulated_and_told(
     page = (tmp_path / "calibration.html").read_text("utf-8")
     assert page.count("<svg") == 2
     assert page.count("<table") == 6
+    latency_residual.main(tmp_path)
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[5].split() == ["as", "measured", "0.0", "1.00", rows[5].split()[-1]]
+    assert rows[7].startswith("0 others busy")
 
 
 def test_gateways_decide_alone_and_their_logs_are_one_workload(
