@@ -175,13 +175,12 @@ def ray_serve(folder: Path) -> Iterator[Ways]:
     from ray import serve
     from ray.serve.config import RequestRouterConfig
 
-    from edge_marl.cli.serving.ray_router import AgentRouter
-
     told = {"config": f"{folder / 'serve.toml'}", "agent": AGENT, "logs": f"{folder / 'ray'}"}
     routers = {
         "ray, its own": RequestRouterConfig(),
         "ray, agent": RequestRouterConfig(
-            request_router_class=AgentRouter, request_router_kwargs=told
+            request_router_class="edge_marl.cli.serving.ray_router.AgentRouter",
+            request_router_kwargs=told,
         ),
     }
     alike = {"worker_niceness": 0}  # else its workers stand back for all else that is measured
