@@ -82,6 +82,9 @@ class Policy:
     def _answer_all(self) -> None:
         while True:
             question = self._questions.get()
+            if question.answer.done():  # nobody waits any more
+                question.is_over = True
+                continue
             found: int | BaseException
             try:
                 found = _legal(self._act(question.observation, question.info), question.info)
