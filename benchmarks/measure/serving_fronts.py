@@ -26,7 +26,17 @@ from edge_marl.errors import ServingError
 from edge_marl.serving import check_installed
 from edge_marl.serving.config import load_config
 
-__all__ = ["Way", "direct", "dummies", "envoy", "envoy_binary", "gateway", "ray_serve"]
+__all__ = [
+    "FRONTS",
+    "Way",
+    "Ways",
+    "direct",
+    "dummies",
+    "envoy",
+    "envoy_binary",
+    "gateway",
+    "ray_serve",
+]
 
 BACKENDS = 3
 AGENT = "crash-avoid"

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import aiohttp
 import numpy as np
@@ -42,14 +42,18 @@ def _caller(session: aiohttp.ClientSession, way: Way) -> Call:
     """Return how a request is sent by a way."""
 
     async def by_url(k: int) -> None:
-        async with session.post(f"{way[k % len(way)]}/v1/tasks", json=BODY) as answer:
+        async with session.post(f"{urls[k % len(urls)]}/v1/tasks", json=BODY) as answer:
             await answer.read()
             answer.raise_for_status()
 
     async def by_handle(k: int) -> None:
-        await way.remote(dict(BODY))
+        await handle.remote(dict(BODY))
 
-    return by_url if isinstance(way, list) else by_handle
+    if isinstance(way, list):
+        urls: list[str] = way
+        return by_url
+    handle: Any = way
+    return by_handle
 
 
 async def _batch(call: Call, count: int, at_once: int) -> list[float]:
