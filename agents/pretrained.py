@@ -78,12 +78,13 @@ def load_pretrained(
         agent: name of a learner.
         scenario: the world, or its name.
         seed: of its training; it was trained several times, and none of them is picked.
-        source: where its files are to be had if they are not here: a checkout of the repository,
-            or the http(s) address of one, below which its files are found by their paths.
+        source: where its files are brought from, into the cache: a checkout of the repository, or
+            the http(s) address of one, below which its files are found by their paths. Without it
+            they have to be here already, in the checkout or the cache.
 
     Raises:
         AgentError: unknown agent, or one that learns nothing; none of it for this scenario, or of
-            this seed; files that are not here and cannot be had, or are others than listed.
+            this seed; files that are not here, cannot be had, or are others than listed.
         ScenarioError: unknown scenario.
     """
     world = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
@@ -93,10 +94,7 @@ def load_pretrained(
 def fetch_pretrained(
     agent: str, scenario: str | Scenario, *, seed: int = 0, source: str | Path | None = None
 ) -> Path:
-    """Return the folder of a trained agent, for `load` and `--checkpoint` (see `load_pretrained`).
-
-    Files that are here already, in the checkout or the cache, are taken if they are those listed.
-    """
+    """Return a trained agent's folder, for `load` and `--checkpoint` (see `load_pretrained`)."""
     world = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     entry = _find(agent, world.label)
     files, place = entry.of_seed(seed), f"{entry.submission}/policy/seed-{seed}"
@@ -106,17 +104,17 @@ def fetch_pretrained(
             f"{', '.join(map(str, entry.seeds))}"
         )
     kept = cache_folder() / "pretrained" / place
+    if source is not None:  # also where they are here: one who names a place wants that one
+        _bring(files, str(source), f"{SUBMISSIONS}/{place}", kept)
+        return kept
     for folder in (HERE / SUBMISSIONS / place, kept):
         if all(_sha256(folder / name) == sha256 for name, sha256 in files.items()):
             return folder
-    if source is None:
-        raise AgentError(
-            f"'{agent}' for '{world.label}' is not here ({kept}): name a checkout of edge-marl's "
-            "repository, or its address, as source= (on the command line edge-marl agents fetch "
-            f"{agent} {world.label} --from PLACE)"
-        )
-    _bring(files, str(source), f"{SUBMISSIONS}/{place}", kept)
-    return kept
+    raise AgentError(
+        f"'{agent}' for '{world.label}' is not here ({kept}): name a checkout of edge-marl's "
+        "repository, or its address, as source= (on the command line edge-marl agents fetch "
+        f"{agent} {world.label} --from PLACE)"
+    )
 
 
 def _find(agent: str, label: str) -> Pretrained:

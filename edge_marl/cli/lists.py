@@ -36,7 +36,11 @@ def fetch(
     seed: Annotated[int, typer.Option(min=0, help="Of its training.")] = 0,
     source: Annotated[
         str | None,
-        typer.Option("--from", help="A checkout of the repository, or its http(s) address."),
+        typer.Option(
+            "--from",
+            help="Bring it from there: a checkout of the repository, or its http(s) address.",
+            show_default="what is here",
+        ),
     ] = None,
 ) -> None:
     """Bring a trained agent here, checked; print its folder, for `evaluate --checkpoint`.

@@ -102,6 +102,16 @@ def test_other_files_than_those_listed_are_refused(
     assert not cache.exists()
 
 
+def test_a_place_that_is_named_is_used_where_the_files_are_here_too(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "HERE", CHECKOUT)
+    assert fetch() == CHECKOUT / PLACE
+    assert fetch(CHECKOUT) == cache
+    with pytest.raises(AgentError, match="nowhere: there is no such folder"):
+        fetch(tmp_path / "nowhere")
+
+
 def test_a_source_that_is_none(source: Path, cache: Path, tmp_path: Path) -> None:
     with pytest.raises(AgentError, match=r"nowhere: there is no such folder: give a checkout"):
         fetch(tmp_path / "nowhere")
