@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_marl.agents.checkpoint import read_checkpoint, write_checkpoint
-from edge_marl.errors import AgentError
+from edge_marl.errors import AgentError, show
 from edge_marl.scenario import Scenario
 from edge_marl.simulator.gateways import GatewaySimulator
 from edge_marl.workload import Workload
@@ -204,6 +205,11 @@ class Trainer(ABC):
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
 
+    @classmethod
+    def check_installed(cls) -> None:
+        """Raise AgentError, saying what to install, where a library that it needs is missing."""
+        return  # most need no more than what the package brings
+
     @property
     def settings(self) -> dict[str, Any]:
         """Resolved settings, as JSON can hold them, for the record of a run."""
@@ -248,5 +254,7 @@ def legal_actions(info: Mapping[str, Any], rows: int, scenario: Scenario) -> npt
 
 def check_budget(budget: int) -> None:
     """Raise AgentError unless a training budget is at least one decision."""
+    if not isinstance(budget, Integral):
+        raise AgentError(f"budget = {show(budget)}: must be a whole number of decisions")
     if budget < 1:
         raise AgentError(f"budget = {budget} decisions: a training needs at least 1")

@@ -1,4 +1,4 @@
-"""Settings of `vdn`, `qmix`, `mappo` and `happo`, and the check that TorchRL is installed.
+"""Settings of `vdn`, `qmix`, `mappo` and `happo`.
 
 Centralised training, decentralised execution: gateways share one network and act on what each sees,
 while training also uses the state of the whole game (`EdgeAIGCRows.state`) and the team's reward.
@@ -7,7 +7,6 @@ while training also uses the state of the whole game (`EdgeAIGCRows.state`) and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from edge_marl.agents.base import Sharing
 from edge_marl.agents.training.settings import (
@@ -17,7 +16,6 @@ from edge_marl.agents.training.settings import (
     Share,
     SharingConfig,
 )
-from edge_marl.errors import AgentError
 
 __all__ = [
     "CentralisedConfig",
@@ -25,17 +23,7 @@ __all__ = [
     "MappoConfig",
     "MixingConfig",
     "QmixConfig",
-    "need_torchrl",
 ]
-
-
-def need_torchrl(agent: str) -> None:
-    """Raise AgentError, saying what to install, unless TorchRL is there for an agent."""
-    if find_spec("torchrl") is None:
-        raise AgentError(
-            f"agent '{agent}' needs TorchRL, which is not installed: "
-            "pip install 'edge-marl[torchrl]'"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,11 +14,11 @@ from edge_marl.agents.centralised.settings import (
     MappoConfig,
     MixingConfig,
     QmixConfig,
-    need_torchrl,
 )
 from edge_marl.agents.registry import register
 from edge_marl.agents.training.settings import LearningConfig
 from edge_marl.agents.training.trainer import LearningTrainer, Recipe
+from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -37,8 +38,17 @@ class _CentralisedTrainer(LearningTrainer):
     def _recipe(cls) -> CentralisedRecipe: ...
 
     def __init__(self, scenario: Scenario, config: LearningConfig | None = None) -> None:
-        need_torchrl(self.name)
+        self.check_installed()
         super().__init__(scenario, config)
+
+    @classmethod
+    def check_installed(cls) -> None:
+        """Raise AgentError, saying what to install, unless TorchRL is there."""
+        if find_spec("torchrl") is None:
+            raise AgentError(
+                f"agent '{cls.name}' needs TorchRL, which is not installed: "
+                "pip install 'edge-marl[torchrl]'"
+            )
 
     def _begin(self, scenario: Scenario, budget: int, seed: int) -> Training:
         from edge_marl.agents.centralised.shared import CentralisedTraining
@@ -49,7 +59,7 @@ class _CentralisedTrainer(LearningTrainer):
     @classmethod
     def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
         """Return a trained agent that was saved (see `Agent.load`)."""
-        need_torchrl(cls.name)
+        cls.check_installed()
         return super().load(folder, scenario, transfer=transfer)
 
 

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_marl.agents import Trainer, make
+from edge_marl.agents.registry import find
 from edge_marl.agents.training.settings_text import configure, parse_spec
 from edge_marl.benchmarks.plan.cells import AgentEntry, Arena, Plan, folder_name, spec_of
 from edge_marl.benchmarks.plan.sources import agent_code, code_digest
 from edge_marl.benchmarks.suites import Suite, Variant
 from edge_marl.envs.parallel import game_scenario
-from edge_marl.errors import ScenarioError, SuiteError
+from edge_marl.errors import AgentError, ScenarioError, SuiteError
 from edge_marl.scenario import Api, Scenario, load_scenario, test_sets
 from edge_marl.scenario.generalisation import check_trainable
 
-__all__ = ["make_plan"]
+__all__ = ["installed", "make_plan"]
 
 
 def make_plan(suite: Suite) -> Plan:
@@ -60,6 +61,31 @@ def make_plan(suite: Suite) -> Plan:
         code=code_digest(),
         threads=suite.threads,
     )
+
+
+def installed(suite: Suite) -> tuple[Suite, list[str]]:
+    """Return a suite without the agents that need a missing library, and what each of them needs.
+
+    Raises:
+        AgentError: if an agent is unknown, or none is left.
+    """
+    needs: list[str] = []
+
+    def here(name: str) -> bool:
+        kind = find(name)
+        try:
+            if issubclass(kind, Trainer):
+                kind.check_installed()
+        except AgentError as error:
+            needs.append(str(error))
+            return False
+        return True
+
+    agents = tuple(text for text in suite.agents if here(parse_spec(text)[0]))
+    variants = {name: one for name, one in suite.variants.items() if here(one.agent)}
+    if not agents and not variants:
+        raise AgentError(*needs)
+    return suite.model_copy(update={"agents": agents, "variants": variants}), needs
 
 
 def _arena(scenario: Scenario, api: Api, place: Scenario, suite: Suite) -> Arena:

@@ -185,11 +185,12 @@ def run(
     that was stopped. Several of them may work on one folder, also from several machines.
 
     `edge-marl plan` is short for `edge-marl run --dry-run`: the time is estimated from cells that
-    are done, of the same agent, if possible in the same place.
+    are done, of the same agent, if possible in the same place. Agents that need a library that is
+    not installed are told apart, and not planned.
 
     Example: edge-marl run --scenario smoke --agents random,prophet --seeds 3
     """
-    from edge_marl.benchmarks.plan.make_plan import make_plan
+    from edge_marl.benchmarks.plan.make_plan import installed, make_plan
     from edge_marl.benchmarks.suites import DEFAULT, load_suite
     from edge_marl.errors import ScenarioError
 
@@ -212,11 +213,13 @@ def run(
     }
     if axes["scenarios"] == ():
         raise ScenarioError("no scenario is named: give at least one tier or .toml file")
-    plan = make_plan((load_suite(suite) if suite else DEFAULT).replaced(axes))
+    asked = (load_suite(suite) if suite else DEFAULT).replaced(axes)
+    known, needs = installed(asked) if dry_run else (asked, [])
+    plan = make_plan(known)
     folder = out or Path("results") / plan.name
     _check_folder(folder)
     if dry_run:
-        return _show(plan, folder, _at_a_time(jobs, plan.threads))
+        return _show(plan, folder, _at_a_time(jobs, plan.threads), needs)
     if executor == "processes":  # nodes of a cluster have data of their own
         _check_data(plan)
     does = _executor(executor, jobs, plan.threads, address, gpus_per_cell)
@@ -237,11 +240,13 @@ def _check_folder(folder: Path) -> None:
         ) from None
 
 
-def _show(plan: Plan, folder: Path, jobs: int) -> None:
-    """Print a plan's cells and what they will take."""
+def _show(plan: Plan, folder: Path, jobs: int, needs: list[str]) -> None:
+    """Print a plan's cells and what they will take, and what it cannot plan without more."""
     from edge_marl.benchmarks.run.status import rows_of
 
     print_rows(rows_of(plan, folder, jobs))
+    for need in needs:
+        problems().print(f"not planned: {need}", markup=False, highlight=False)
 
 
 def _run(

@@ -24,7 +24,7 @@ from gymnasium.vector import AutoresetMode
 
 from edge_marl import EdgeAIGCRows, edge_aigc_v0
 from edge_marl.agents import Agent, Trainer, TrainProgress, load, make
-from edge_marl.agents.centralised import settings as centralised_settings
+from edge_marl.agents.centralised import trainers
 from edge_marl.agents.centralised.settings import HappoConfig, MappoConfig, MixingConfig, QmixConfig
 from edge_marl.agents.centralised.trainers import (
     HappoTrainer,
@@ -334,7 +334,7 @@ def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
 def test_without_torchrl_the_error_says_what_to_install(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(centralised_settings, "find_spec", lambda module: None)
+    monkeypatch.setattr(trainers, "find_spec", lambda module: None)
     message = rf"agent '{name}' needs TorchRL.*pip install 'edge-marl\[torchrl\]'"
     with pytest.raises(AgentError, match=message):
         make(name, SMOKE)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_marl import __version__
-from edge_marl.agents.centralised import settings
+from edge_marl.agents.centralised import trainers
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.scenario import list_games, list_tiers, load_scenario
@@ -155,8 +155,23 @@ def test_agents_are_listed_where_their_library_is_missing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, everything, _ = run(capsys, "agents", "list")
-    monkeypatch.setattr(settings, "find_spec", lambda module: None)
+    monkeypatch.setattr(trainers, "find_spec", lambda module: None)
     assert run(capsys, "agents", "list") == (0, everything, "")
+
+
+def test_a_plan_leaves_out_what_is_not_installed_and_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trainers, "find_spec", lambda module: None)
+    code, told, said = run(capsys, "plan", "--scenario", "smoke", "--agents", "mappo,random")
+    assert code == 0
+    assert "smoke / random" in told
+    assert "mappo" not in told
+    assert "not planned: agent 'mappo' needs TorchRL" in " ".join(said.split())
+    code, _, said = run(capsys, "plan", "--scenario", "smoke", "--agents", "mappo")
+    assert code == 2
+    assert "pip install 'edge-marl[torchrl]'" in " ".join(said.split())
 
 
 def test_table_is_made_from_records_alone(
