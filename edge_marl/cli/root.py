@@ -9,11 +9,12 @@ import typer
 from typer.core import TyperGroup
 
 from edge_marl.cli import leaderboard, scenarios, season
-from edge_marl.cli.bench import bench
 from edge_marl.cli.data import recordings
 from edge_marl.cli.data.dataset import dataset
 from edge_marl.cli.evaluate import evaluate
 from edge_marl.cli.lists import agents, suites
+from edge_marl.cli.machine.bench import bench
+from edge_marl.cli.machine.doctor import doctor
 from edge_marl.cli.report import report
 from edge_marl.cli.reproduce import reproduce
 from edge_marl.cli.robustness import robustness
@@ -46,16 +47,16 @@ app = typer.Typer(
     cls=_Commands,
     help=(
         "A benchmark for orchestrating AI-generated content on edge servers.\n\n"
+        "`edge-marl plan` is short for `edge-marl run --dry-run`.\n\n"
         "Example: edge-marl run --scenario smoke --agents random,prophet --seeds 3"
     ),
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for function in (
     *(run, report, reproduce, suites, train, evaluate, dataset, robustness),
-    *(watch, replay, play, submit, verify, serve, send, backend, calibrate, bench),
+    *(watch, replay, play, submit, verify, serve, send, backend, calibrate, bench, doctor),
 ):
     app.command()(function)
 for group, name in (
