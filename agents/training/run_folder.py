@@ -5,6 +5,7 @@ curve.csv           the evaluations on validation workloads
 agent/              the best agent so far: what `edge-marl evaluate` takes
 state.safetensors   all that the rest of the training depends on, while there is a rest
 tensorboard/        the same figures, and those of the training itself
+tracked.json        what others that get them (`trackers.py`) call this training
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from edge_marl.agents.own_code import told
 from edge_marl.agents.registry import load
 from edge_marl.agents.training.selection import EVALUATIONS, WORKLOADS, Evaluation, Selection
 from edge_marl.agents.training.state_file import read_state, write_state
+from edge_marl.agents.training.trackers import Tracker, check_trackers, open_trackers
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.errors import AgentError
 from edge_marl.files import write_file
@@ -47,10 +48,11 @@ class RunFolder:
         seed: of everything random.
         evaluations: on validation workloads, at equal distances.
         workloads: validation workloads of each.
+        track: where its figures go besides: "wandb", "mlflow".
 
     Raises:
         AgentError: if the folder holds another training, or something that is none, or cannot be
-            read or written.
+            read or written; if there is no such tracker here.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class RunFolder:
         seed: int,
         evaluations: int = EVALUATIONS,
         workloads: int = WORKLOADS,
+        track: Sequence[str] = (),
     ) -> None:
-        self._folder, self._scenario = folder, scenario
+        check_trackers(track)
+        self._folder, self._scenario, self._track = folder, scenario, tuple(track)
         self._facts: dict[str, Any] = {
             "format": FORMAT,
             "agent": trainer.name,
@@ -105,13 +109,15 @@ class RunFolder:
             return
         if selection.done:  # a budget below one step
             selection.best.save(self._folder / "agent")
-        with self._tensorboard() as log:
+        decisions = selection.training.decisions
+        with open_trackers(self._track, self._folder, self._facts, decisions) as trackers:
             try:
                 while not selection.done:
                     before, seen = selection.at_best, len(selection.curve)
                     now = selection.advance()
                     if len(selection.curve) > seen:
-                        _log(log, now, selection.curve[-1])
+                        for tracker in trackers:
+                            _log(tracker, now, selection.curve[-1])
                         if selection.at_best != before:
                             selection.best.save(self._folder / "agent")
                         self._write_curve()
@@ -204,24 +210,12 @@ class RunFolder:
         except (OSError, ValueError, TypeError, OverflowError, csv.Error) as error:
             raise AgentError(f"{path}: not readable as a training's curve ({error})") from None
 
-    @contextmanager
-    def _tensorboard(self) -> Iterator[Any]:
-        from torch.utils.tensorboard import SummaryWriter
 
-        # What was logged after the kept state is going to be logged again.
-        decisions = self.selection.training.decisions
-        writer = SummaryWriter(str(self._folder / "tensorboard"), purge_step=decisions + 1)
-        try:
-            yield writer
-        finally:
-            writer.close()
-
-
-def _log(writer: Any, now: TrainProgress, point: Evaluation) -> None:
+def _log(tracker: Tracker, now: TrainProgress, point: Evaluation) -> None:
     step = now.decisions
-    writer.add_scalar("train/utility_per_task", now.utility_per_task, step)
+    tracker.add_scalar("train/utility_per_task", now.utility_per_task, step)
     if now.mean_return is not None:
-        writer.add_scalar("train/return", now.mean_return, step)
-    writer.add_scalar("train/updates", now.updates, step)
+        tracker.add_scalar("train/return", now.mean_return, step)
+    tracker.add_scalar("train/updates", now.updates, step)
     for name in ("utility", "utility_per_task", "server_crash_rate", "distinct_actions"):
-        writer.add_scalar(f"validation/{name}", getattr(point, name), step)
+        tracker.add_scalar(f"validation/{name}", getattr(point, name), step)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_marl.console import INTERRUPTED, print_rows, problems
+from edge_marl.console import INTERRUPTED, names_in, print_rows, problems
 
 __all__ = ["train"]
 
@@ -33,6 +33,9 @@ def train(
     threads: Annotated[
         int, typer.Option(min=1, help="Threads of torch; they change the last bits of results.")
     ] = 1,
+    track: Annotated[
+        str, typer.Option(help="Send its figures to wandb, mlflow or both, separated by a comma.")
+    ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="Say only what went wrong.")] = False,
 ) -> None:
     """Train an agent; the same command goes on with a training that was stopped.
@@ -53,7 +56,7 @@ def train(
     world_of = load_scenario(scenario, world)
     trainer = find_trainer(agent, world_of, dict(map(read_setting, settings or [])))
     folder = out or Path("results/train") / world_of.label / folder_name(agent) / str(seed)
-    run = RunFolder(folder, trainer, world_of, budget, seed, evaluations)
+    run = RunFolder(folder, trainer, world_of, budget, seed, evaluations, track=names_in(track))
     try:
         _follow(run, budget, quiet)
     except KeyboardInterrupt:
