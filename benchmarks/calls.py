@@ -109,6 +109,8 @@ def evaluate(
     """
     place, playing = find_agent(agent, scenario, world, transfer=transfer)
     chosen = _workloads(place, workloads, split)
+    if not isinstance(seeds, Iterable):
+        raise AgentError(f"seeds = {show(seeds)}: give them one by one, such as range(5)")
     return play_on(playing, place, chosen, tuple(seeds), api).frame
 
 
@@ -121,6 +123,7 @@ def train(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
+    track: Sequence[str] = (),
     progress: Progress = lambda now: None,
 ) -> Agent:
     """Return a trained agent: of those that it was, the best on validation workloads.
@@ -137,20 +140,25 @@ def train(
         settings: settings of the agent to replace, by name.
         out: a folder as that of the command: the training is kept there, and the same call goes on
             with one that was stopped. None keeps nothing.
+        track: with `out`: where its figures go besides, "wandb" or "mlflow".
         progress: called now and then with the state of the training.
 
     Raises:
-        AgentError: no such agent or setting, one that does not learn, or another training in `out`.
+        AgentError: no such agent or setting, one that does not learn, another training in `out`, or
+            no such tracker.
         ScenarioError: no such scenario.
     """
     place = load_scenario(scenario, world)
     if out is None:
+        if track:
+            raise AgentError(f"track = {track!r}: give a folder as `out` too")
         made = _trainer(agent, place)
         configure(made, settings or {})
         return made.train(place, budget, seed, progress)
     from edge_marl.agents.training.run_folder import RunFolder
 
-    run = RunFolder(Path(out), find_trainer(agent, place, settings or {}), place, budget, seed)
+    trainer = find_trainer(agent, place, settings or {})
+    run = RunFolder(Path(out), trainer, place, budget, seed, track=track)
     for now in run.run():
         progress(now)
     return run.agent()
@@ -250,6 +258,8 @@ def _named(
             for name, runs in agents.items()
         }
     else:
+        if not isinstance(agents, Sequence) or isinstance(agents, str):
+            raise AgentError(f"agents = {show(agents)}: give a list of at least two, or a dict")
         runs = [found(one) for one in agents]
         named = {name_of(one): [one] for one in runs}
         if len(named) < len(runs):
@@ -291,6 +301,10 @@ def _workloads(
     scenario: Scenario, workloads: int | Sequence[Workload], split: Split
 ) -> Sequence[Workload]:
     if not isinstance(workloads, int):
+        if not isinstance(workloads, Sequence) or isinstance(workloads, str):
+            raise WorkloadError(
+                f"workloads = {show(workloads)}: give how many, such as 20, or a list of them"
+            )
         for workload in workloads:
             workload.check_fits(scenario)
             workload.check_observable(scenario)
@@ -315,6 +329,11 @@ def find_agent(
         AgentError: no such agent, one that has to learn first, or one for another scenario.
         ScenarioError: no such scenario.
     """
+    if not isinstance(agent, Agent | str | Path):
+        raise AgentError(
+            f"agent = {show(agent)}: give an agent, a name, file.py:Class, or the folder of "
+            "a trained one"
+        )
     if isinstance(agent, Agent):
         return load_scenario(agent.scenario if scenario is None else scenario, world), agent
     if isinstance(agent, Path) or Path(agent, "config.json").is_file():
@@ -326,7 +345,8 @@ def find_agent(
     if not isinstance(made, Agent):
         raise AgentError(
             f"agent '{agent}' has to learn first: `edge-marl train --agent {agent}` or "
-            f"edge_marl.train('{agent}'), and then evaluate what it returns, or its folder"
+            f"edge_marl.train('{agent}', budget=48_000), and then evaluate what it returns, or its "
+            "folder"
         )
     return place, made
 

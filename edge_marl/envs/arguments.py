@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -42,14 +42,23 @@ def check_reward(reward: R, known: tuple[R, ...]) -> R:
     return reward
 
 
-def check_options(options: Any) -> Mapping[str, Any]:
+def check_options(options: Any, taken: Literal["workload", "workloads"]) -> Mapping[str, Any]:
     """Return the options of a reset; none are no options.
 
+    Args:
+        options: of a reset.
+        taken: what is to be played, of one environment or of a batch. The other's name is no key to
+            pass over: another episode than was meant would be played.
+
     Raises:
-        WorkloadError: if they are no mapping.
+        WorkloadError: if they are no dict, or have the other's name.
     """
     if options is None:
         return {}
     if not isinstance(options, Mapping):
         raise WorkloadError(f"options is a {type(options).__name__}: must be a dict or None")
+    other = "workloads" if taken == "workload" else "workload"
+    if other in options:
+        instead = {"workload": "one Workload", "workloads": "a list, one per row"}[taken]
+        raise WorkloadError(f"options['{other}']: this environment takes '{taken}', {instead}")
     return options

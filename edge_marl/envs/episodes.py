@@ -104,7 +104,7 @@ class RowEpisodes:
         Raises:
             WorkloadError: wrong number or kind of workloads, seeds or mask.
         """
-        wishes = check_options(options)
+        wishes = check_options(options, "workloads")
         rows = self._rows(wishes.get("reset_mask"))
         seeds = self._checked_seeds(seed)
         workloads = self._checked_workloads(wishes.get("workloads"), rows)

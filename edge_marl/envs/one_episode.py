@@ -55,7 +55,8 @@ class OneEpisode(ABC):
 
     def _start(self, seed: int | None, options: dict[str, Any] | None) -> None:
         """Start the seed's episode 0, the next one, or the workload in the options."""
-        self._episodes.reset(seed, {"workloads": [check_options(options).get("workload")]})
+        workload = check_options(options, "workload").get("workload")
+        self._episodes.reset(seed, {"workloads": [workload]})
 
     def save_state(self) -> State:
         """Return where the episode stands, for `restore_state`: opaque, picklable, not used here.

@@ -92,9 +92,21 @@ def test_runs_of_one_agent_are_a_list() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: edge_marl.evaluate("ppo", "smoke"), r"learn first: .* edge_marl.train\('ppo'\)"),
+        (
+            lambda: edge_marl.evaluate("ppo", "smoke"),
+            r"learn first.*train\('ppo', budget=48_000\)",
+        ),
         (lambda: edge_marl.evaluate("randon", "smoke"), "did you mean 'random'"),
         (lambda: edge_marl.evaluate("random", "smoke", workloads=0), "give at least one"),
+        (lambda: edge_marl.evaluate("random", "smoke", workloads="3"), "give how many, such as 20"),
+        (lambda: edge_marl.evaluate("random", "smoke", workloads=3.0), "workloads = 3.0: give how"),
+        (lambda: edge_marl.evaluate("random", "smoke", seeds=3), r"seeds = 3: .* range\(5\)"),
+        (lambda: edge_marl.evaluate(["random"], "smoke"), "give an agent, a name"),
+        (
+            lambda: edge_marl.train("adsac", "smoke", budget="9"),
+            "must be a whole number of decisions",
+        ),
+        (lambda: edge_marl.compare("random", "smoke"), "agents = 'random': give a list"),
         (lambda: edge_marl.evaluate("random", "smoke", workloads=101), "has the seeds 0..99"),
         (lambda: edge_marl.evaluate("random", "paper", workloads=WORKLOADS), "the workload has"),
         (lambda: edge_marl.evaluate("random", "smoke", seeds=(), workloads=1), "no seed is given"),

@@ -117,6 +117,8 @@ def test_wrong_options_and_seeds(make: Any) -> None:
     for options in ("x", ["workload"]):
         with pytest.raises(WorkloadError, match=f"options is a {type(options).__name__}: must be"):
             env.reset(options=options)
+    with pytest.raises(WorkloadError, match="this environment takes 'workload"):
+        env.reset(options={"workload": None, "workloads": None})  # one of them is a batch's
     for seed in (-1, 1.5, "7"):
         with pytest.raises(WorkloadError, match=f"seed {seed!r}: must be a whole number, 0 or"):
             env.reset(seed=seed)
