@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -284,8 +284,11 @@ def play_on(
     workloads: Sequence[Workload],
     seeds: Sequence[int],
     api: Api | None = None,
+    progress: Callable[[int], None] = lambda finished: None,
 ) -> Evaluation:
     """Return what an agent gets on workloads, with each seed of its own randomness.
+
+    `progress` is called with how many episodes of a seed are over.
 
     Raises:
         AgentError: the agent's code raised, or there is no seed.
@@ -293,7 +296,7 @@ def play_on(
     if not seeds:
         raise AgentError("no seed is given: an agent's own randomness needs one, such as 0")
     api = api or scenario.api
-    played = tuple(play(agent, scenario, workloads, seed, api=api) for seed in seeds)
+    played = tuple(play(agent, scenario, workloads, seed, progress, api) for seed in seeds)
     return Evaluation(agent, scenario, api, tuple(seeds), played)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, TextIO
 
 import typer
@@ -16,6 +17,7 @@ __all__ = [
     "EXIT_CODES",
     "FAILED",
     "INTERRUPTED",
+    "bar",
     "names_in",
     "print_rows",
     "problems",
@@ -69,6 +71,30 @@ def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
 def problems() -> Console:
     """Console for progress and problems: standard error."""
     return Console(stderr=True)
+
+
+@contextmanager
+def bar(total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show in a terminal how far something is and how long the rest will take; nothing is left.
+
+    Args:
+        total: of what there is to do.
+        unit: what that is, for people: "episodes".
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        TextColumn(f"{{task.completed:,.0f}} of {{task.total:,.0f}} {unit}"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    console = problems()
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as shown:
+        task = shown.add_task("", total=total)
+        yield lambda done: shown.update(task, completed=done)
 
 
 def _in_its_encoding(stream: TextIO) -> None:

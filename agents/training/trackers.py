@@ -29,7 +29,7 @@ KEPT = "tracked.json"
 class Tracker(Protocol):
     """Takes figures by name and decisions; TensorBoard's `SummaryWriter` is one."""
 
-    def add_scalar(self, name: str, value: float, step: int) -> Any:
+    def add_scalar(self, name: str, value: float, step: int, /) -> Any:
         """Take a figure."""
 
     def close(self) -> Any:

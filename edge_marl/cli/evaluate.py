@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edge_marl.console import print_rows
+from edge_marl.console import bar, print_rows
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent
@@ -83,7 +83,8 @@ def evaluate(
         workloads = [load_workload(path) for path in workload]
     else:
         workloads = draw_workloads(world_of, split, 0, episodes)
-    found = play_on(playing, world_of, workloads, [seed], api)
+    with bar(len(workloads), "episodes") as show:
+        found = play_on(playing, world_of, workloads, [seed], api, show)
     (played,) = found.played
     facts: dict[str, Any] = {
         "agent": playing.name,

@@ -43,7 +43,11 @@ def reproduce(
             f"{before.provenance.commit}): numbers may differ for that alone"
         )
     job = before.job.model_copy(update={"code": code})
-    outcome = run_in_process(Task(job=job), lambda *state: None)
+    with problems().status("starting its process") as status:
+        outcome = run_in_process(
+            Task(job=job),
+            lambda phase, done, total, _: status.update(f"{phase}, {done:,} of {total:,}"),
+        )
     outcome.pop("agent", None)
     after = Record.model_validate({"job": job, **outcome})
     if after.failure is not None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from edge_marl.console import problems
+
 __all__ = ["SUBMISSIONS", "submit"]
 
 SUBMISSIONS = Path("leaderboards/submissions")
@@ -53,17 +55,19 @@ def submit(
 
     statement: dict[str, Any] = read_about(about) if about else {}
     statement |= {key: given for key, given in (("authors", author), ("links", link)) if given}
-    folder = make_submission(
-        run_dir,
-        agent,
-        statement,
-        out,
-        with_policy=with_policy,
-        with_log=with_log,
-        trained=checkpoint or (),
-        scenario=scenario,
-        name=name,
-    )
+    with problems().status("reading the run") as status:
+        folder = make_submission(
+            run_dir,
+            agent,
+            statement,
+            out,
+            with_policy=with_policy,
+            with_log=with_log,
+            trained=checkpoint or (),
+            scenario=scenario,
+            name=name,
+            progress=lambda run, runs: status.update(f"run {run} of {runs} is played again"),
+        )
     typer.echo(f"{folder}\ncheck it with: edge-marl verify {folder}")
     if mark := read_submission(folder).mark:
         rest = command_for_all(run_dir, agent, scenario)

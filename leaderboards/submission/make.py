@@ -6,7 +6,7 @@ import datetime
 import json
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -94,6 +94,7 @@ def make_submission(
     scenario: str | None = None,
     name: str | None = None,
     date: datetime.date | None = None,
+    progress: Callable[[int, int], None] = lambda run, runs: None,
 ) -> Path:
     """Make the submission of an agent of a run, and return its folder.
 
@@ -109,6 +110,7 @@ def make_submission(
         scenario: which of the run's, where it has several.
         name: the agent's on the board; None is made of `agent`.
         date: of the submission; None is today.
+        progress: called with the number of a run that is played again, from 1 on, and of how many.
 
     Raises:
         SubmissionError: something is missing, or the agents play otherwise than the run's did.
@@ -120,8 +122,10 @@ def make_submission(
     agent_facts = _agent(finished[0], name)
     agents = load_agents(run_dir, finished, trained)
     workloads = draw_test_workloads(arena.scenario, WORKLOADS)
-    pairs = zip(finished, agents, strict=True)
-    replays = [_replay(done, loaded, workloads) for done, loaded in pairs]
+    replays = []
+    for done, loaded in zip(finished, agents, strict=True):
+        progress(len(replays) + 1, len(finished))
+        replays.append(_replay(done, loaded, workloads))
     said = {key: value for key, value in about.items() if key != "game"}
     facts = _facts(replays, workloads, said, agent_facts, date or datetime.date.today())
     policies = _policies(replays) if with_policy or is_game(arena.scenario) else {}

@@ -1,5 +1,6 @@
 """What commands print survives any encoding and any width."""
 
+import io
 import os
 import re
 import subprocess
@@ -7,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from edge_marl import console
 
 PRINT = (
     "from edge_marl.console import results, run_command\n"
@@ -78,3 +82,16 @@ def test_a_report_on_a_terminal_without_unicode(tmp_path: Path, encoding: str) -
     text = printed(code=code, PYTHONIOENCODING=encoding)
     assert "decision" in text
     assert (tmp_path / "r" / "table.md").is_file()
+
+
+def test_a_bar_is_for_terminals_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with console.bar(4000, "episodes") as show:
+        show(2000)
+    assert capsys.readouterr() == ("", "")
+    terminal = io.StringIO()
+    monkeypatch.setattr(console, "problems", lambda: Console(file=terminal, force_terminal=True))
+    with console.bar(4000, "episodes") as show:
+        show(2000)
+    assert "2,000 of 4,000 episodes" in terminal.getvalue()

@@ -18,7 +18,7 @@ from edge_marl.cli.evaluate import (
     World,
     chosen_agent,
 )
-from edge_marl.console import print_rows, problems
+from edge_marl.console import bar, print_rows, problems
 
 if TYPE_CHECKING:
     from edge_marl.agents.recording import Recorded
@@ -97,20 +97,12 @@ class Counted:
         self.done, self.utility = 0, 0.0
 
     def __iter__(self) -> Iterator[Recorded]:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            BarColumn(),
-            TextColumn("{task.completed} of {task.total} episodes"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=problems(), transient=True) as bar:
-            task = bar.add_task("", total=self._total)
+        with bar(self._total, "episodes") as show:
             for episode in self._episodes:
                 yield episode
                 self.done += 1
                 self.utility += episode.metrics["utility_per_task"]
-                bar.update(task, completed=self.done)
+                show(self.done)
 
 
 def _check_submission_alone(split: str, *others: Any) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from edge_marl.cli.seeing.watch import Lasts, watch_episode
-from edge_marl.console import INTERRUPTED, problems
+from edge_marl.console import INTERRUPTED, bar, problems
 
 if TYPE_CHECKING:
     from edge_marl.agents import Agent
     from edge_marl.agents.play import Seat
     from edge_marl.benchmarks.plan.cells import Cell
     from edge_marl.benchmarks.records.records import Checkpoint
+    from edge_marl.envs.render.scene import Scene
     from edge_marl.workload import Workload
 
 __all__ = ["replay"]
@@ -78,10 +79,13 @@ def _write(path: Path, again: Replayed, frames: int, fps: int) -> None:
     from edge_marl.envs.render import draw_frame
 
     try:
-        with Film(path, fps) as film:
-            show_episode(
-                again.seat, again.workloads, frames, lambda scene: film.add(draw_frame(scene))
-            )
+        with Film(path, fps) as film, bar(frames, "frames") as show:
+
+            def add(scene: Scene) -> None:
+                film.add(draw_frame(scene))
+                show(film.frames)
+
+            show_episode(again.seat, again.workloads, frames, add)
     except KeyboardInterrupt:
         problems().print(f"interrupted: {path} has what was played until then")
         raise typer.Exit(INTERRUPTED) from None
