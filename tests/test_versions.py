@@ -18,7 +18,8 @@ from edge_marl.benchmarks.plan.make_plan import make_plan
 from edge_marl.benchmarks.records.records import write_plan
 from edge_marl.benchmarks.suites import DEFAULT, load_suite
 from edge_marl.bound.anchor_pairs import shipped_name, shipped_pairs
-from edge_marl.cli import app, bench
+from edge_marl.cli import app
+from edge_marl.cli.machine import bench
 from edge_marl.console import run_app
 from edge_marl.errors import ScenarioError, SubmissionError
 from edge_marl.leaderboards.boards.board import read_boards

@@ -34,6 +34,7 @@ from edge_marl.console import print_rows, run_command
 from edge_marl.errors import ServingError
 from edge_marl.scenario import Scenario, load_scenario
 from edge_marl.scenario.parts import Concurrency
+from edge_marl.scenario.servers import GivenServers
 from edge_marl.serving.log import History, read_logs
 from edge_marl.serving.replay import as_simulated
 
@@ -98,8 +99,9 @@ def runs_of(folder: Path) -> Iterator[Run]:
 
 
 def _run(history: History, scenario: Scenario) -> Run:
-    growth, slowdown = scenario.concurrency, scenario.servers.slowdown
+    growth, servers = scenario.concurrency, scenario.servers
     assert isinstance(growth, Concurrency)
+    assert isinstance(servers, GivenServers)
     latency_ms = 1000 * as_simulated(history, scenario).latency_s
     rows = []
     for (at, _, asked), fate, simulated in zip(
@@ -107,7 +109,7 @@ def _run(history: History, scenario: Scenario) -> Run:
     ):
         if fate.sent and fate.ended:
             sent, own = fate.sent, at - asked.t  # what the times of its log begin at
-            alone = asked.run_time_ms * slowdown[sent.server][sent.service]
+            alone = asked.run_time_ms * servers.slowdown[sent.server][sent.service]
             grows = growth.growth[sent.service % len(growth.growth)]
             served = fate.ended.outcome == "served"
             times = (at, sent.t + own, fate.ended.t + own)

@@ -122,7 +122,7 @@ def make_submission(
     agent_facts = _agent(finished[0], name)
     agents = load_agents(run_dir, finished, trained)
     workloads = draw_test_workloads(arena.scenario, WORKLOADS)
-    replays = []
+    replays: list[_Replay] = []
     for done, loaded in zip(finished, agents, strict=True):
         progress(len(replays) + 1, len(finished))
         replays.append(_replay(done, loaded, workloads))
