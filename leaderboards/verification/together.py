@@ -23,7 +23,8 @@ __all__ = ["DEADLINE_S", "PROCESSES", "Together", "open_together"]
 
 DEADLINE_S = 0.1
 """Seconds of its processor that a gateway has for a decision; for those of several episodes that
-are asked at once, as many times that."""
+are asked at once, as many times that. What a process is asked first is not timed: there libraries
+are loaded and code is compiled, which takes an honest heuristic seconds."""
 
 PROCESSES = 32
 """At once: a process with a network takes some 200 MiB. Where there are more gateways, each process
@@ -43,6 +44,7 @@ class Together:
         self, asks: Sequence[Timed], groups: Sequence[Sequence[int]], scenario: Scenario
     ) -> None:
         self._asks, self._groups = asks, groups
+        self._decided = [False] * len(asks)
         self._nothing = scenario.num_actions
         self.late: list[npt.NDArray[np.bool_]] = []
         """(R,) decisions of each step that came too late."""
@@ -51,13 +53,14 @@ class Together:
         """Return the actions of all rows, (R,)."""
         chosen = np.zeros(len(moment.going), dtype=np.int64)
         late = np.zeros(len(moment.going), dtype=np.bool_)
-        for ask, group in zip(self._asks, self._groups, strict=True):
+        for number, (ask, group) in enumerate(zip(self._asks, self._groups, strict=True)):
             rows = rows_of_gateways(group, moment)
             own = moment.at(rows)
             chosen[rows] = ask(own)
-            decisions = int(own.going.sum())
-            if decisions and ask.used_s > DEADLINE_S * decisions:
-                late[rows] = own.going
+            if decisions := int(own.going.sum()):
+                if self._decided[number] and ask.used_s > DEADLINE_S * decisions:
+                    late[rows] = own.going
+                self._decided[number] = True
         self.late.append(late)
         return np.where(late, self._nothing, chosen)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,15 +42,21 @@ class Fake:
         return None
 
 
-def test_a_late_decision_is_to_do_nothing_and_counted() -> None:
+def test_a_late_decision_but_the_first_is_to_do_nothing_and_counted() -> None:
     asks = [Fake(1, 0.9 * DEADLINE_S), Fake(2, 1.1 * DEADLINE_S), Fake(3, 0.0)]
     playing = Together(asks, [[0], [1], [2]], GAME)
     going = np.array([True, True, False, False, True, True])
     seen, legal = np.zeros((6, 4), np.float32), np.ones((6, GAME.num_actions), np.int8)
     moment = Moment(0, seen, legal, np.tile(np.arange(3), 2), going, gateways=3)
     nothing = GAME.num_actions
-    assert playing(moment)[going].tolist() == [1, nothing, nothing, 3]
-    assert playing.late[0].tolist() == [False, True, False, False, True, False]
+    idle = replace(moment, going=np.zeros(6, bool))
+    assert [playing(one)[going].tolist() for one in (idle, moment, moment)] == [
+        [1, 2, 2, 3],  # nobody decides
+        [1, 2, 2, 3],  # code is loaded
+        [1, nothing, nothing, 3],
+    ]
+    assert not any(late.any() for late in playing.late[:2])
+    assert playing.late[2].tolist() == [False, True, False, False, True, False]
 
 
 def test_a_process_may_have_several_gateways() -> None:
