@@ -34,6 +34,7 @@ __all__ = [
     "dummies",
     "envoy",
     "envoy_binary",
+    "free_port",
     "gateway",
     "ray_serve",
 ]
@@ -130,7 +131,7 @@ def envoy(folder: Path) -> Iterator[Ways]:
     binary = envoy_binary()
     from edge_marl.serving.proxy.envoy import envoy_config
 
-    config, written, port = folder / "serve.toml", folder / "envoy.yaml", _free_port()
+    config, written, port = folder / "serve.toml", folder / "envoy.yaml", free_port()
     told = ("serve", f"{config}", "--agent", AGENT, "--epp", "0", "--log", f"{folder / 'epp'}")
     with _process(STARTS[1], *told, lines=2) as (picker, _):
         asked = int(picker.rpartition(":")[2])
@@ -145,7 +146,8 @@ def envoy(folder: Path) -> Iterator[Ways]:
                 process.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

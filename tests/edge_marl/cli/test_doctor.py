@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_marl.cli.machine import doctor
-from edge_marl.scenario import evidence
+from edge_marl.scenario import Scenario, evidence
 from tests.edge_marl.cli.test_cli import run
 
 
@@ -42,8 +42,8 @@ def test_doctor_says_what_is_missing_and_that_numbers_are_wrong(
             raise metadata.PackageNotFoundError
         return version(package)
 
-    def of_another(scenario: object) -> evidence.Evidence:
-        found = read(scenario)  # type: ignore[arg-type]
+    def of_another(scenario: Scenario) -> evidence.Evidence:
+        found = read(scenario)
         assert found is not None
         found["agents"]["prophet"]["utility"] += 1e-6
         return found

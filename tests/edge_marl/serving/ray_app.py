@@ -64,6 +64,16 @@ def config_of(folder: Path, logs: str) -> RequestRouterConfig:
     )
 
 
+def deployed(model: type, folder: Path, name: str, **of_replicas: int) -> Any:
+    """Have replicas of a model run, with an agent as their router; return how they are called."""
+    made = serve.deployment(
+        ray_actor_options={"num_cpus": 0},
+        request_router_config=config_of(folder, name),
+        **of_replicas,
+    )(model)
+    return serve.run(made.bind(), name=name, route_prefix=None)
+
+
 def refused(handle: Any, body: Any) -> tuple[str, int]:
     try:
         handle.remote(body).result()
@@ -74,13 +84,7 @@ def refused(handle: Any, body: Any) -> tuple[str, int]:
 
 def many(folder: Path) -> list[tuple[int, str, int]]:
     """Return what comes of 1,000 calls, 32 at once."""
-    deployed = serve.deployment(
-        num_replicas=3,
-        max_ongoing_requests=32,
-        ray_actor_options={"num_cpus": 0},
-        request_router_config=config_of(folder, "many"),
-    )(Counted)
-    handle = serve.run(deployed.bind(), name="many", route_prefix=None)
+    handle = deployed(Counted, folder, "many", num_replicas=3, max_ongoing_requests=32)
 
     async def run() -> list[tuple[int, str, int]]:
         at_once = asyncio.Semaphore(32)
@@ -97,13 +101,7 @@ def many(folder: Path) -> list[tuple[int, str, int]]:
 def main(address: str, folder: Path) -> None:
     ray.init(address=address, log_to_driver=False)
     serve.start(proxy_location="Disabled")
-    deployed = serve.deployment(
-        num_replicas=1,
-        max_ongoing_requests=1,
-        ray_actor_options={"num_cpus": 0},
-        request_router_config=config_of(folder, "logs"),
-    )(Model)
-    handle = serve.run(deployed.bind(), route_prefix=None)
+    handle = deployed(Model, folder, "logs", num_replicas=1, max_ongoing_requests=1)
     alone = [handle.remote(TASK | {"k": k}).result() for k in range(3)]
     wrong = [refused(handle, body) for body in (TASK | {"demand": 1000}, 3)]
     # As the calls that one request of a client makes: Ray gives them one id.

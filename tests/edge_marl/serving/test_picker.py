@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
@@ -21,6 +20,7 @@ grpc = pytest.importorskip("grpc", reason="pip install 'edge-marl[epp]'")
 pytest.importorskip("xds", reason="pip install 'edge-marl[epp]'")
 from edge_marl.benchmarks.measure.serving_fronts import (  # noqa: E402 (after the skips)
     envoy_binary,
+    free_port,
 )
 from edge_marl.errors import ServingError  # noqa: E402 (after the skips)
 
@@ -77,12 +77,6 @@ HINT = """          - name: envoy.filters.http.set_metadata
 """
 
 Change = Callable[[str, list[Dummy]], str]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @asynccontextmanager
