@@ -51,9 +51,10 @@ class Agent(ABC):
     """Id in checkpoints; the registered name."""
     deterministic: bool = False
     """Whether the actions are the same for every seed of `reset`: of the class, or as it is set."""
-    stateless: ClassVar[bool] = False
-    """Whether an action depends on nothing but what its row sees now, to the last bit: then rows in
-    which there is nothing to decide need not be asked."""
+    stateless: bool = False
+    """Whether an action depends on nothing but what its row sees now and on the seed of the latest
+    `reset`: then rows in which there is nothing to decide need not be asked. Of the class, or as it
+    is set."""
     central: ClassVar[bool] = False
     """Whether it decides for all gateways of a game together, on what all of them see: the rows of
     an episode are then its gateways, in order. A board ranks it apart."""

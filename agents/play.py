@@ -174,7 +174,7 @@ class Gateways:
         self._nothing = scenario.num_actions
         in_slots = scenario.api == "parallel"
         self._alone = in_slots and not (agent.central or agent.deterministic)
-        self._stateless = agent.stateless and not self._alone
+        self._stateless = agent.stateless
         agents = [_copy_of(agent) for _ in range(count)] if self._alone else [agent]
         self._agents = [CheckedAgent(one) for one in agents]
 
@@ -226,18 +226,13 @@ class Gateways:
         Raises:
             AgentError: the agent's code raised, or returned something else.
         """
-        if not (self._alone or self._stateless):
-            return self._agents[0].act(observation, info)
         action = np.zeros(len(observation), dtype=np.int64)
-        if self._stateless:
-            if decides.any():
-                known = {name: value[decides] for name, value in info.items()}
-                action[decides] = self._agents[0].act(observation[decides], known)
-            return action
+        asked = np.flatnonzero(decides | (not self._stateless))
         for gateway, agent in enumerate(self._agents):
-            own = slice(gateway, None, self._count)
-            known = {name: value[own] for name, value in info.items()}
-            action[own] = agent.act(observation[own], known)
+            own = asked[asked % self._count == gateway] if self._alone else asked
+            if len(own):
+                known = {name: value[own] for name, value in info.items()}
+                action[own] = agent.act(observation[own], known)
         return action
 
     def error(self, reason: str) -> AgentError:

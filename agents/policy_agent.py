@@ -47,6 +47,7 @@ class PolicyAgent(Agent, Generic[C]):
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions that the network is made of, besides those of every agent."""
     actor: nn.Module
+    stateless = True  # nothing is kept between decisions
 
     def __init__(self, scenario: Scenario, config: C, actor: nn.Module) -> None:
         super().__init__(scenario)
@@ -66,7 +67,7 @@ class PolicyAgent(Agent, Generic[C]):
         return asdict(self.config)
 
     def reset(self, seed: int) -> None:
-        """Nothing is kept between decisions."""
+        """Nothing is drawn."""
 
     def act(
         self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
@@ -136,7 +137,7 @@ class DrawingAgent(PolicyAgent[C]):
 
     def __init__(self, scenario: Scenario, config: Any, actor: nn.Module) -> None:
         self._temperature: float = config.temperature
-        self.deterministic = self._temperature == 0.0
+        self.deterministic = self.stateless = self._temperature == 0.0  # a row's lots are its own
         super().__init__(scenario, config, actor)
 
     def reset(self, seed: int) -> None:

@@ -150,12 +150,16 @@ class _Check:
     def _stateless(self, actions: npt.NDArray[Any]) -> None:
         if not self.agent.stateless:
             return
-        self.agent.reset(2)
-        info = {"action_mask": self.masks[-1].copy(), "agent_index": self.gateways[-1].copy()}
+        self.agent.reset(1)
+        last = slice(None, None, -1)  # the rows in another order, too
+        info = {
+            "action_mask": self.masks[-1][last].copy(),
+            "agent_index": self.gateways[-1][last].copy(),
+        }
         _expect(
-            bool((self.act(self.seen[-1].copy(), info) == actions[-1]).all()),
+            bool((self.act(self.seen[-1][last].copy(), info) == actions[-1][last]).all()),
             f"{self.name} says stateless = True, but acts differently where it has decided on "
-            "nothing before, or for another seed: leave `stateless` False",
+            "nothing before, or in another row: leave `stateless` False",
         )
 
     def _rows_alone(self, actions: npt.NDArray[Any]) -> None:

@@ -155,6 +155,7 @@ class CentralisedAgent(PolicyAgent[Any]):
 
     config_class: ClassVar[Any]
     deterministic = True
+    stateless = False  # the number of a row says whose it is
     packages: ClassVar[tuple[str, ...]] = ("tensordict", "torchrl")
 
     @classmethod

@@ -53,6 +53,7 @@ class PublishedAgent(PolicyAgent[PublishedConfig]):
     tasks come one by one. So the actions of a row are the same in any batch, and for the same seed.
     """
 
+    stateless = False
     config_class: ClassVar[Any] = PublishedConfig
     denoiser: ClassVar[type[AttentionDenoiser | PlainDenoiser]]
     actor: DiffusionPolicy

@@ -62,6 +62,7 @@ class DrqnAgent(ValueAgent):
     """A trained `drqn`: it remembers the last observations of every row until the next reset."""
 
     name = "drqn"
+    stateless = False
     config_class: ClassVar[Any] = DrqnConfig
 
     @classmethod

@@ -80,6 +80,14 @@ class Stateful(Fair):
     stateless = True
 
 
+class Seated(Fair):
+    stateless = True
+
+    def act(self, observation: Observations, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+        legal = legal_actions(info, len(observation), self.scenario)
+        return np.array([np.flatnonzero(row)[k % row.sum()] for k, row in enumerate(legal)])
+
+
 class GlobalDice(Fair):
     def act(self, observation: Observations, info: Mapping[str, Any]) -> npt.NDArray[np.int64]:
         np.random.rand()  # noqa: NPY002
@@ -128,6 +136,7 @@ class Amnesiac(Fair):
         (OneGenerator, "acts differently with 1 rows than with 6"),
         (Liar, "says deterministic = True"),
         (Stateful, "says stateless = True"),
+        (Seated, "or in another row"),
         (GlobalDice, "changes NumPy's or torch's global random state"),
         (Scribbler, "writes into the observations"),
         (Batchy, "acts differently with 1 rows"),

@@ -164,6 +164,27 @@ def test_it_is_the_policy_of_all_gateways_and_of_the_single_environment(name: st
     assert [m["tasks"] for m in in_slots] == [m["tasks"] for m in alone]
 
 
+@every_learner
+def test_gateways_without_a_task_are_not_asked_and_nothing_else_changes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, asked = trained(name), []
+    workloads = draw_test_workloads(EVENTS, 2)
+    act = type(agent).act
+
+    def counting(self: Any, seen: Any, info: Any) -> Any:
+        asked.append(len(seen))
+        return act(self, seen, info)
+
+    monkeypatch.setattr(type(agent), "act", counting)
+    found = evaluate_gateways(agent, SLOTS, workloads, seed=0)
+    few = sum(asked)
+    asked.clear()
+    monkeypatch.setattr(agent, "stateless", False)
+    np.testing.assert_equal(evaluate_gateways(agent, SLOTS, workloads, seed=0), found)
+    assert sum(asked) > 2 * few
+
+
 def test_a_gateway_does_nothing_if_and_only_if_it_has_no_task() -> None:
     actor = GatewayActor(IppoAgent.build_actor(SMOKE, PpoConfig(hidden=(8,))))
     rows = TianshouRows(EVENTS, 4)
