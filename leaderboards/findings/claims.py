@@ -105,10 +105,8 @@ def _own_and_other(world: World) -> tuple[Standing, Standing] | None:
     own = world.own
     if own is None or own.row is None:
         return None
-    others = (
-        one for one in world.found if one.row and one.budget == own.budget and one.agent != "adsac"
-    )
-    other = next((one for one in others if one.kind == "learner"), None)
+    others = (one for one in world.learners if one.row and one.agent != "adsac")
+    other = next((one for one in others if one.budget == own.budget), None)
     return None if other is None else (own, other)
 
 

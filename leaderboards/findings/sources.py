@@ -15,6 +15,7 @@ from edge_marl.leaderboards.boards.standings import Standing, best_of, standings
 from edge_marl.scenario.evidence import NONE, read_evidence
 
 __all__ = [
+    "OR",
     "Sources",
     "World",
     "listed",
@@ -24,6 +25,9 @@ __all__ = [
     "told",
 ]
 
+OR = ("bid-price", "adp", "rollout")
+"""Operations research. `adp` is trained, by fitting prices, and a learner to its board: here, where
+learning by trial is held against it, it is none."""
 OWN = ("adsac", "iadsac")
 """The ADSAC paper's agent: with one orchestrator, and as every gateway of a game."""
 
@@ -58,8 +62,13 @@ class World:
         return best_of(self.found, "heuristic")
 
     @property
+    def learners(self) -> list[Standing]:
+        """Those that learn by trial, the best first."""
+        return [one for one in self.found if one.kind == "learner" and one.agent not in OR]
+
+    @property
     def learner(self) -> Standing | None:
-        """The best of class standard; where there is none, of any."""
+        """The best of them of class standard; where there is none, of any."""
         return self._best_learner()
 
     @property
@@ -68,8 +77,8 @@ class World:
         return self._best_learner(OWN[self.is_game])
 
     def _best_learner(self, agent: str = "") -> Standing | None:
-        of_any = best_of(self.found, "learner", agent=agent)
-        return best_of(self.found, "learner", "standard", agent) or of_any
+        of_any = best_of(self.learners, "learner", agent=agent)
+        return best_of(self.learners, "learner", "standard", agent) or of_any
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from edge_marl.leaderboards.boards.game_table import won_back
 from edge_marl.leaderboards.boards.standings import Kind, Standing, best_of, compared
 from edge_marl.leaderboards.findings.sources import (
+    OR,
     Sources,
     World,
     listed,
@@ -20,9 +20,6 @@ from edge_marl.leaderboards.findings.sources import (
 from edge_marl.scenario.evidence import NONE, by_utility, with_interval
 
 __all__ = ["coordination", "planning", "telemetry", "winners_of_games", "winners_of_tiers"]
-
-OR = ("bid-price", "adp", "rollout")
-"""Agents of operations research."""
 
 
 def winners_of_tiers(sources: Sources) -> str:
@@ -170,7 +167,7 @@ def planning(sources: Sources) -> str:
             [
                 world.name,
                 *(NONE if one is None else shown(one.utility) for one in found.values()),
-                told(_of_returns(world)),
+                told(world.learner),
                 NONE if world.bound is None else f"{world.bound:.3f}",
                 share,
             ]
@@ -192,7 +189,7 @@ def _can_play(name: str, world: World) -> bool:
 def _on_paper(sources: Sources) -> list[str]:
     world = next((one for one in sources.tiers if one.name == "paper"), None)
     planned = [one for name in OR if world and (one := _of_agent(world, name))]
-    learner = _of_returns(world) if world else None
+    learner = world.learner if world else None
     if learner is None or not planned:
         return []
     best = max(planned, key=lambda one: one.utility.value)
@@ -205,11 +202,6 @@ def _on_paper(sources: Sources) -> list[str]:
         f"On `paper` the best of operations research is `{best.name}` with {shown(best.utility)}, "
         f"the best learner {learner.told} with {shown(learner.utility)}: {side}."
     ]
-
-
-def _of_returns(world: World) -> Standing | None:
-    """Return the best learner but `adp`, which is operations research that is trained."""
-    return replace(world, found=[one for one in world.found if one.agent not in OR]).learner
 
 
 def _of_agent(world: World, name: str) -> Standing | None:

@@ -90,6 +90,11 @@ def test_operations_research_is_set_against_the_best_learner(nothing: Sources) -
     assert "the best of operations research is `adp`" in text
     assert "`ppo`, standard with 1.300" in text
     assert "the learner is below, by intervals" in text
+    tiers = winners.winners_of_tiers(
+        with_found(nothing, "paper", adp, standing("bid-price", 1.34), ppo)
+    )
+    assert "| bid-price: 1.340" in tiers
+    assert "| ppo, standard: 1.300" in tiers
 
 
 def test_a_larger_budget_and_another_network_are_set_against_entries(nothing: Sources) -> None:
