@@ -170,7 +170,7 @@ class Gateways:
     """
 
     def __init__(self, agent: Agent, scenario: Scenario) -> None:
-        self._count = count = scenario.gateways.count
+        count = scenario.gateways.count
         self._nothing = scenario.num_actions
         in_slots = scenario.api == "parallel"
         self._alone = in_slots and not (agent.central or agent.deterministic)
@@ -227,9 +227,9 @@ class Gateways:
             AgentError: the agent's code raised, or returned something else.
         """
         action = np.zeros(len(observation), dtype=np.int64)
-        asked = np.flatnonzero(decides | (not self._stateless))
-        for gateway, agent in enumerate(self._agents):
-            own = asked[asked % self._count == gateway] if self._alone else asked
+        asked, every = decides | (not self._stateless), len(self._agents)
+        for number, agent in enumerate(self._agents):
+            own = number + every * np.flatnonzero(asked[number::every])
             if len(own):
                 known = {name: value[own] for name, value in info.items()}
                 action[own] = agent.act(observation[own], known)

@@ -151,13 +151,13 @@ class _Check:
         if not self.agent.stateless:
             return
         self.agent.reset(1)
-        last = slice(None, None, -1)  # the rows in another order, too
+        turned = slice(None, None, -1)  # the rows in another order, too
         info = {
-            "action_mask": self.masks[-1][last].copy(),
-            "agent_index": self.gateways[-1][last].copy(),
+            "action_mask": self.masks[-1][turned].copy(),
+            "agent_index": self.gateways[-1][turned].copy(),
         }
         _expect(
-            bool((self.act(self.seen[-1][last].copy(), info) == actions[-1][last]).all()),
+            bool((self.act(self.seen[-1][turned].copy(), info) == actions[-1][turned]).all()),
             f"{self.name} says stateless = True, but acts differently where it has decided on "
             "nothing before, or in another row: leave `stateless` False",
         )

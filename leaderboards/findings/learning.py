@@ -93,7 +93,7 @@ def networks(sources: Sources) -> str:
     head = ["board", "learner", "class", "flat", "pairs", "difference"]
     rows = []
     for world in sources.worlds:
-        entries = {(one.name, one.budget): one for one in world.found if _learner(one)}
+        entries = {(one.name, one.budget): one for one in _entered(world)}
         for (name, budget), pairs in entries.items():
             flat = entries.get((name.replace(" network=pairs", ""), budget))
             if "network=pairs" in name and flat is not None and _network(flat) == "flat":
@@ -111,9 +111,9 @@ def budgets(sources: Sources) -> str:
     head = ["board", "learner", "smaller class", "larger class", "from", "to", "difference"]
     rows, order = [], list(BUDGETS)
     for world in sources.worlds:
-        names = sorted({one.name for one in world.found if _learner(one)})
+        names = sorted({one.name for one in _entered(world)})
         for name in names:
-            ones = [one for one in world.found if one.name == name and _learner(one)]
+            ones = [one for one in _entered(world) if one.name == name]
             ones.sort(key=lambda one: order.index(one.budget or "open"))
             for small, large in pairwise(ones):
                 cells = [world.name, name, f"{small.budget} ({_budget(small)})"]
@@ -129,7 +129,7 @@ def credit(sources: Sources) -> str:
     head = ["board", "`outcome`", "best learner of returns in its class", "difference"]
     rows = []
     for world in sources.worlds:
-        learners = [one for one in world.found if _learner(one)]
+        learners = _entered(world)
         own = next((one for one in learners if one.agent == "outcome"), None)
         others = [one for one in learners if one is not own and own and one.budget == own.budget]
         if own is not None and others:
@@ -140,8 +140,8 @@ def credit(sources: Sources) -> str:
     return not_measured("`outcome` beside a learner of returns of its class", command)
 
 
-def _learner(one: Standing) -> bool:
-    return one.kind == "learner" and one.row is not None
+def _entered(world: World) -> list[Standing]:
+    return [one for one in world.learners if one.row is not None]
 
 
 def _network(one: Standing) -> object:
@@ -165,8 +165,8 @@ def efficiency(sources: Sources) -> str:
     rows = [
         [world.name, one.name, _budget(one), *_at(one.row, world)]
         for world in sources.worlds
-        for one in world.found
-        if _learner(one) and one.row is not None and _curve(one.row) is not None
+        for one in _entered(world)
+        if one.row is not None and _curve(one.row) is not None
     ]
     if not rows:
         return not_measured("Learning curves of entries", "edge-marl submit RUN")
