@@ -77,7 +77,7 @@ def verify(
 
     Example: edge-marl verify leaderboards/submissions/paper-v0/2026-11-25-prophet
     """
-    from edge_marl.leaderboards.verification.ledger import record_verdict
+    from edge_marl.leaderboards.verification.verify import record_verdict
     from edge_marl.leaderboards.verification.verify import verify as check
 
     fresh = _fresh(season, beacon)

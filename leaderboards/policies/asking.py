@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -27,16 +28,20 @@ from edge_marl.errors import SubmissionError, printable
 from edge_marl.files import write_file
 from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.policies import process as protocol
+from edge_marl.leaderboards.policies.compiled import compiled_for
 from edge_marl.leaderboards.policies.sandbox import LIMITS, command_of
-from edge_marl.leaderboards.submission.chain import Moment, rows_of
+from edge_marl.leaderboards.submission.chain import Moment
 from edge_marl.leaderboards.submission.ledger import Sandbox
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
-__all__ = ["Ask", "OpenGateways", "OpenPolicy", "Timed", "policies_of"]
+__all__ = ["Ask", "InProcess", "OpenGateways", "OpenPolicy", "policies_of"]
 
 START_S, ANSWER_S, WALL_S = 600.0, 120.0, 7200.0
 """Deadlines, for a busy machine: for loading a policy, for one answer, for all of them."""
+
+LOOK_S = 0.5
+"""Seconds after which who waits for a policy looks whether the verification has ended."""
 
 PROCESSOR_TIME = 2
 """Kind of a process's clock, in the last bits of its number (clock_getcpuclockid(3))."""
@@ -49,15 +54,22 @@ class Ask(Protocol):
     """Asks a policy for its actions."""
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
-        """Return (R,) actions for what is seen and legal."""
+        """Return (R,) actions for what is seen and legal; what a row without a decision gets does
+        not count."""
 
     def preferences(self) -> npt.NDArray[np.float64] | None:
-        """Return (R, A), what it chose its last actions by (`Agent.preferences`)."""
+        """Return (R, A), what it chose its last actions by (`Agent.preferences`).
+
+        Of rows that it was not asked of, NaN.
+        """
 
 
-class Timed(Ask, Protocol):
-    """Asks a policy for its actions, and knows how long it takes."""
+class InProcess(Ask, Protocol):
+    """Asks a policy in its process."""
 
+    stateless: bool
+    """Whether it says that it keeps nothing (`Agent.stateless`): then it is asked of rows that
+    decide alone."""
     used_s: float
     """Seconds that the last answer took: of its processor where that is known."""
 
@@ -79,7 +91,7 @@ class OpenGateways(Protocol):
         workloads: Sequence[Workload],
         gateways: Sequence[int] = (),
         may_share: bool = False,
-    ) -> AbstractContextManager[Timed]:
+    ) -> AbstractContextManager[InProcess]:
         """Open the whole policy, or an agent for each of some gateways, in one process.
 
         If they may share, one that draws no lots is one for all of them (`play.Gateways`).
@@ -92,6 +104,7 @@ def policies_of(
     sandbox: Sandbox,
     code: str | None = None,
     output: Path | None = None,
+    over: threading.Event | None = None,
 ) -> OpenGateways:
     """Return how the policies in a submission's folder are opened.
 
@@ -102,7 +115,9 @@ def policies_of(
         code: `module:Class` or `file.py:Class` of an agent that is not registered; it runs in the
             policy's process only, and is one file.
         output: file that keeps what a policy that failed has printed.
+        over: is set when no policy shall be waited for any more, by another thread.
     """
+    over = over or threading.Event()
     if code is not None:
         place, _, name = code.rpartition(":")
         code = f"{file_of(place).resolve()}:{name}"
@@ -113,19 +128,20 @@ def policies_of(
         workloads: Sequence[Workload],
         gateways: Sequence[int] = (),
         may_share: bool = False,
-    ) -> Iterator[Timed]:
+    ) -> Iterator[InProcess]:
         policy = (folder / "policy" / f"seed-{seed}").resolve()
         facts = {
             "scenario": scenario.model_dump_json(),
             "seeds": [gateway_seed(seed, gateway) for gateway in gateways] or [seed],
             "may_share": may_share,
-            "rows": len(workloads) * (len(gateways) or rows_of(scenario)),
             "observed": ObservationLayout(scenario).size,
             "actions": scenario.num_actions,
             "limits": LIMITS,
             "give_up_network": sandbox == "none",
         }
-        with tempfile.TemporaryFile() as noise, command_of(sandbox, policy, code) as command:
+        compiled = None if sandbox == "container" else compiled_for(scenario)
+        opened = command_of(sandbox, policy, code, compiled)
+        with tempfile.TemporaryFile() as noise, opened as command:
             process = subprocess.Popen(
                 command.argv,
                 stdin=subprocess.PIPE,
@@ -136,10 +152,14 @@ def policies_of(
                 pass_fds=command.pass_fds,
                 start_new_session=True,
             )
-            order = facts | {"folder": command.folder, "code": command.code}
+            order = facts | {
+                "folder": command.folder,
+                "code": command.code,
+                "compiled": command.compiled,
+            }
             try:
                 with _keeping(noise, output):
-                    yield _Asking(process, order)
+                    yield _Asking(process, order, over)
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # and what it has started
@@ -174,39 +194,56 @@ class _PolicyError(SubmissionError):
 class _Asking:
     """The verifier's end of the pipes."""
 
-    def __init__(self, process: subprocess.Popen[bytes], order: dict[str, object]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], order: dict[str, object], over: threading.Event
+    ) -> None:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("a policy needs pipes for its input and output")
-        self._process = process
+        self._process, self._over = process, over
         self._to, self._from = process.stdin.fileno(), process.stdout.fileno()
         os.set_blocking(self._to, False)
         self._end = time.monotonic() + WALL_S
         self._asked = "when it was loaded"
         self._clock: int | None = None
         self.used_s = 0.0
+        self._asked_rows, self._shape = np.zeros(0, np.int64), (0, 0)
         content = json.dumps(order).encode() + b"\n"
-        self._answer(content, START_S, protocol.READY)
+        ready = self._answer(content, START_S, protocol.READY, protocol.READY_FOR_ANY)
+        self.stateless = ready == protocol.READY_FOR_ANY
         self._clock = _clock_of(process.pid)
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
         self._asked = f"decision {moment.number}"
-        observation = moment.observation.astype("<f4", copy=False).tobytes()
-        mask = moment.mask.astype(np.int8, copy=False)
-        self._shape = mask.shape
-        gateway = moment.agent_index.astype("<i8", copy=False).tobytes()
-        frame = protocol.DECIDE + observation + mask.tobytes() + gateway
-        before = self._now()
-        self._answer(frame, ANSWER_S, protocol.GOOD)
-        answer = self._read(8 * len(mask), self._until)
-        self.used_s = self._now() - before
-        return np.frombuffer(answer, "<i8").astype(np.int64)
+        asked = moment.going if self.stateless else np.ones_like(moment.going)
+        self._asked_rows, self._shape = np.flatnonzero(asked), moment.mask.shape
+        chosen = np.zeros(len(asked), np.int64)
+        self.used_s = 0.0
+        if count := len(self._asked_rows):
+            before = self._now()
+            self._answer(self._frame(moment.at(self._asked_rows)), ANSWER_S, protocol.GOOD)
+            answer = self._read(8 * count, self._until)
+            self.used_s = self._now() - before
+            chosen[self._asked_rows] = np.frombuffer(answer, "<i8")
+        return chosen
+
+    def _frame(self, own: Moment) -> bytes:
+        parts = (
+            np.array([len(self._asked_rows)], "<i8"),
+            self._asked_rows.astype("<i8", copy=False),
+            own.observation.astype("<f4", copy=False),
+            own.mask.astype(np.int8, copy=False),
+            own.agent_index.astype("<i8", copy=False),
+        )
+        return protocol.DECIDE + b"".join(part.tobytes() for part in parts)
 
     def preferences(self) -> npt.NDArray[np.float64] | None:
         if self._answer(protocol.TELL, ANSWER_S, protocol.GOOD, protocol.NOTHING) != protocol.GOOD:
             return None
-        size = 8 * self._shape[0] * self._shape[1]
-        told = np.frombuffer(self._read(size, self._until), "<f8")
-        return told.astype(np.float64).reshape(self._shape)
+        size = 8 * len(self._asked_rows) * self._shape[1]
+        told = np.full(self._shape, np.nan)
+        answer = np.frombuffer(self._read(size, self._until), "<f8")
+        told[self._asked_rows] = answer.reshape(-1, self._shape[1])
+        return told
 
     def _answer(self, content: bytes, seconds: float, *expected: bytes) -> bytes:
         """Send a question, and return the first byte of the answer, which says what it is."""
@@ -241,7 +278,11 @@ class _Asking:
         """Wait until a pipe can be used, but no longer than until a time."""
         poll = select.poll()
         poll.register(pipe, event)
-        if not poll.poll(max(0.0, 1000 * (until - time.monotonic()))):
+        while not poll.poll(1000 * max(0.0, min(LOOK_S, until - time.monotonic()))):
+            if self._over.is_set():
+                raise _PolicyError(f"{self._asked}: the verification ended before it answered")
+            if time.monotonic() < until:
+                continue
             late = f"no answer within {self._seconds:.0f} s"
             if until == self._end:
                 late = f"more than {WALL_S:.0f} s in all"

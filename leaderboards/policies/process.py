@@ -2,12 +2,15 @@
 
 Run as a file, not as a module: before anything of the package is imported, and so before there are
 threads, it limits its memory, time and files and, outside of a sandbox, gives up the network. Then
-it loads the policy and answers. A line of JSON brings what to load, READY says that it is done.
-Then each frame is a letter: DECIDE with observations (float32), masks (int8) and the gateways that
-decide (int64) is answered by GOOD and actions (int64); TELL by GOOD and what the policy prefers
-(float64), or by NOTHING. Instead of any answer there may be FAILED. What went wrong goes to
-standard error, with all that a policy prints: its verifier believes nothing that is said here, and
-shows none of it.
+it loads the policy and answers. A line of JSON brings what to load. READY says that it is done, and
+has to be asked of all rows each time; READY_FOR_ANY that each row may be left out, or come again,
+as nothing is kept between decisions (`Agent.stateless`).
+Then each frame is a letter: DECIDE with how many rows are asked (int64), their numbers (int64),
+observations (float32), masks (int8) and the gateways that decide (int64) is answered by GOOD and
+actions (int64); TELL by GOOD and what the policy prefers (float64) in the rows of the last frame,
+or by NOTHING. Instead of any answer there may be FAILED. What went wrong goes to standard error,
+with all that a policy prints: its verifier believes nothing that is said here, and shows none of
+it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import ctypes
 import json
 import os
 import resource
+import shutil
 import sys
 import traceback
 from typing import Any, BinaryIO
@@ -25,7 +29,7 @@ NEW_USER, NEW_NET = 0x10000000, 0x40000000
 """Flags of unshare(2)."""
 
 DECIDE, TELL = b"d", b"t"
-READY, GOOD, NOTHING, FAILED = b"r", b"g", b"n", b"f"
+READY, READY_FOR_ANY, GOOD, NOTHING, FAILED = b"r", b"a", b"g", b"n", b"f"
 
 
 def main() -> None:
@@ -38,11 +42,13 @@ def main() -> None:
     if order["give_up_network"]:
         give_up_network()
     try:
+        if order["compiled"]:
+            shutil.copytree(order["compiled"], os.environ["NUMBA_CACHE_DIR"], dirs_exist_ok=True)
         agents = load_agents(order)
     except Exception:
         return fail(answers)
-    say(answers, READY)
-    answer(agents, asked, answers, order["rows"], order["observed"], order["actions"])
+    say(answers, READY_FOR_ANY if all(agent.stateless for agent in agents) else READY)
+    answer(agents, asked, answers, order["observed"], order["actions"])
 
 
 def say(answers: BinaryIO, content: bytes) -> None:
@@ -119,29 +125,32 @@ def load_policy(order: dict[str, Any]) -> Any:
 
 
 def answer(
-    agents: list[Any], asked: BinaryIO, answers: BinaryIO, rows: int, observed: int, actions: int
+    agents: list[Any], asked: BinaryIO, answers: BinaryIO, observed: int, actions: int
 ) -> None:
-    """Answer frames of observations (rows, observed), masks (rows, actions) and gateways (rows).
+    """Answer frames of observations (n, observed), masks (n, actions) and gateways (n).
 
     Of several agents each decides in its own rows: one of an episode, and in their order.
     """
     import numpy as np
 
-    seen, legal = 4 * rows * observed, rows * actions
+    whose = np.zeros(0, np.int64)
     while letter := asked.read(1):
         try:
             if letter == TELL:
-                say(answers, preferred(agents, (rows, actions)))
+                say(answers, preferred(agents, whose, actions))
                 continue
-            frame = asked.read(seen + legal + 8 * rows)
-            observation = np.frombuffer(frame[:seen], "<f4").reshape(rows, observed).copy()
-            mask = np.frombuffer(frame, np.int8, legal, seen).reshape(rows, actions).copy()
-            gateway = np.frombuffer(frame, "<i8", rows, seen + legal).astype(np.int64)
+            rows = int.from_bytes(asked.read(8), "little")
+            row = np.frombuffer(asked.read(8 * rows), "<i8")
+            seen = np.frombuffer(asked.read(4 * rows * observed), "<f4").reshape(rows, observed)
+            mask = np.frombuffer(asked.read(rows * actions), np.int8).reshape(rows, actions)
+            gateway = np.frombuffer(asked.read(8 * rows), "<i8")
+            whose = row % len(agents)
             chosen = np.empty(rows, "<i8")
             for number, agent in enumerate(agents):
-                own = slice(number, None, len(agents))
-                info = {"action_mask": mask[own], "agent_index": gateway[own]}
-                chosen[own] = decided(agent, observation[own], info)
+                own = whose == number
+                if own.any():
+                    info = {"action_mask": mask[own], "agent_index": gateway[own].astype(np.int64)}
+                    chosen[own] = decided(agent, seen[own], info)
         except Exception:
             return fail(answers)
         say(answers, GOOD + chosen.tobytes())
@@ -159,18 +168,21 @@ def decided(agent: Any, observation: Any, info: dict[str, Any]) -> Any:
     return chosen
 
 
-def preferred(agents: list[Any], shape: tuple[int, int]) -> bytes:
+def preferred(agents: list[Any], whose: Any, actions: int) -> bytes:
     """Return the answer to TELL: of several agents each tells of its own rows, or none does."""
     import numpy as np
 
-    told = np.empty(shape, "<f8")
+    told = np.empty((len(whose), actions), "<f8")
     for number, agent in enumerate(agents):
+        own = whose == number
+        if not own.any():
+            continue
         if agent.preferences is None:
             return NOTHING
-        part, own = np.asarray(agent.preferences, "<f8"), told[number :: len(agents)]
-        if part.shape != own.shape:
-            raise ValueError(f"preferences is {part.dtype} {part.shape}: must be {own.shape}")
-        own[:] = part
+        part = np.asarray(agent.preferences, "<f8")
+        if part.shape != told[own].shape:
+            raise ValueError(f"preferences is {part.dtype} {part.shape}: must be {told[own].shape}")
+        told[own] = part
     return GOOD + told.tobytes()
 
 

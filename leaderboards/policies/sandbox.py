@@ -50,6 +50,9 @@ of a memory dump."""
 TMP_SIZE = 64 * 2**20
 """Bytes of a sandbox's /tmp, the one place that a policy can write to; as much of /dev/shm."""
 
+COMPILED = "/compiled"
+"""Where machine code that was made beforehand is in a sandbox, to be copied (`compiled.py`)."""
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
 """What of the environment a policy's process keeps: where libraries are, and which instructions
@@ -70,6 +73,8 @@ class Command:
     """Of its config and weights, as the process sees it."""
     code: str | None
     """`file.py:Class` of its agent, likewise."""
+    compiled: str | None
+    """Folder of machine code that was made beforehand, likewise; None if there is none."""
     pass_fds: tuple[int, ...] = ()
 
 
@@ -91,25 +96,32 @@ def usable_sandbox(asked: Sandbox | None = None) -> Sandbox:
 
 
 @contextmanager
-def command_of(kind: Sandbox, folder: Path, code: str | None) -> Iterator[Command]:
+def command_of(
+    kind: Sandbox, folder: Path, code: str | None, compiled: Path | None = None
+) -> Iterator[Command]:
     """Give the command that starts a policy's process in a sandbox.
 
     Args:
         kind: of the sandbox.
         folder: of the policy's config and weights; it alone of the submission is there inside.
         code: `file.py:Class` of an agent that is not registered; this one file is there inside.
+        compiled: folder of machine code (`compiled.py`); None for a container, which has another
+            Python.
     """
     file, _, name = code.rpartition(":") if code else ("", "", "")
     inside = f"/agent/{Path(file).name}:{name}" if code else None
     bound = {str(folder): "/policy"} | ({file: f"/agent/{Path(file).name}"} if code else {})
+    bound |= {str(compiled): COMPILED} if compiled else {}
+    placed = ("/policy", inside, COMPILED if compiled else None)
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as filtered:
         if kind == "bwrap":
-            yield Command(_bwrap(bound, filtered), {}, "/policy", inside, (filtered.fileno(),))
+            yield Command(_bwrap(bound, filtered), {}, *placed, (filtered.fileno(),))
         elif kind == "container":
-            yield Command(_container(bound), dict(os.environ), "/policy", inside)
+            yield Command(_container(bound), dict(os.environ), *placed)
         else:
             argv = [sys.executable, "-P", str(PROCESS)]
-            yield Command(argv, _environment(os.environ, home), str(folder), code)
+            env = _environment(os.environ, home)
+            yield Command(argv, env, str(folder), code, str(compiled) if compiled else None)
 
 
 def _bwrap(bound: Mapping[str, str], filtered: IO[bytes]) -> list[str]:
@@ -165,7 +177,8 @@ def _container(bound: Mapping[str, str]) -> list[str]:
 
 def _environment(whole: Mapping[str, str], home: str) -> dict[str, str]:
     kept = {name: value for name, value in whole.items() if name in KEPT}
-    return kept | dict.fromkeys(THREADS, "1") | {"HOME": home, "TMPDIR": home, "USER": "nobody"}
+    own = {"HOME": home, "TMPDIR": home, "NUMBA_CACHE_DIR": f"{home}/compiled", "USER": "nobody"}
+    return kept | dict.fromkeys(THREADS, "1") | own
 
 
 def _needed() -> list[str]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ __all__ = [
     "is_game",
     "play_episodes",
     "rows_of",
+    "watch_episodes",
 ]
 
 CHAIN_START = b"edge-marl-chain-1"
@@ -85,6 +86,17 @@ class Moment:
             self.mask[rows],
             self.agent_index[rows],
             self.going[rows],
+        )
+
+    @classmethod
+    def joined(cls, moments: Sequence[Moment]) -> Self:
+        """Return the rows of several, one after the other: for who decides on each row alone."""
+        return cls(
+            moments[0].number,
+            np.concatenate([moment.observation for moment in moments]),
+            np.concatenate([moment.mask for moment in moments]),
+            np.concatenate([moment.agent_index for moment in moments]),
+            np.concatenate([moment.going for moment in moments]),
         )
 
     @property
@@ -183,57 +195,103 @@ def play_episodes(
         choose: what decides.
     """
     if is_game(scenario):
-        return _play_game(scenario, workloads, choose)
-    count = len(workloads)
-    envs = EdgeAIGCVectorEnv(count, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+        game = _open_game(scenario, len(workloads))
+        links = [_GameChains(workload, scenario.gateways.count) for workload in workloads]
+        for step in _steps_of_game(game, workloads, choose):
+            for row, gateway in zip(*np.nonzero(step.deciding), strict=True):
+                action = int(step.action[row, gateway])
+                links[row].add(gateway, step.seen[row, gateway], action)
+            for row in np.flatnonzero(step.going):
+                links[row].pay(step.reward[row])
+        return [chain.episode(game.metrics(row)) for row, chain in enumerate(links)]
+    envs = _open(scenario, len(workloads))
     chains = [_Chain(workload) for workload in workloads]
-    observation, info = envs.reset(options={"workloads": list(workloads)})
-    going = np.ones(count, dtype=np.bool_)
-    number = 0
-    while going.any():
-        legal, gateway = info["action_mask"], info["agent_index"]
-        choice = choose(Moment(number, observation, legal, gateway, going))
-        if choice is None:
-            break
-        action = np.where(going, choice, 0)
-        seen = observation
-        observation, reward, terminated, truncated, info = envs.step(action)
-        for row in np.flatnonzero(going):
-            chains[row].add(seen[row], int(action[row]), float(reward[row]))
-        going = going & ~(terminated | truncated)
-        number += 1
+    for step in _steps(envs, workloads, choose):
+        for row in np.flatnonzero(step.going):
+            chains[row].add(step.seen[row], int(step.action[row]), float(step.reward[row]))
     return [chain.episode(envs.metrics(row)) for row, chain in enumerate(chains)]
 
 
-def _play_game(scenario: Scenario, workloads: Sequence[Workload], choose: Choose) -> list[Episode]:
-    """Play the game of gateways on each workload, side by side."""
-    count, gateways = len(workloads), scenario.gateways.count
-    envs = EdgeAIGCRows(
+def watch_episodes(scenario: Scenario, workloads: Sequence[Workload], choose: Choose) -> None:
+    """Play as `play_episodes` does, for what is chosen on the way: nothing is made of the episodes.
+
+    Args:
+        scenario: the world.
+        workloads: one episode each.
+        choose: what decides, and looks at what there is.
+    """
+    count = len(workloads)
+    if is_game(scenario):
+        steps = _steps_of_game(_open_game(scenario, count), workloads, choose)
+    else:
+        steps = _steps(_open(scenario, count), workloads, choose)
+    for _ in steps:
+        pass
+
+
+def _open(scenario: Scenario, count: int) -> EdgeAIGCVectorEnv:
+    return EdgeAIGCVectorEnv(count, scenario=scenario, autoreset_mode=AutoresetMode.DISABLED)
+
+
+def _open_game(scenario: Scenario, count: int) -> EdgeAIGCRows:
+    return EdgeAIGCRows(
         count, scenario=scenario, reward="local", autoreset_mode=AutoresetMode.DISABLED
     )
-    chains = [_GameChains(workload, gateways) for workload in workloads]
+
+
+class _Step(NamedTuple):
+    """A step of all episodes, of which those over do nothing; in a game (E, G, ...)."""
+
+    going: npt.NDArray[np.bool_]
+    """(E,) episodes that were not over."""
+    deciding: npt.NDArray[np.bool_]
+    """(E,), or in a game (E, G), what decided."""
+    seen: npt.NDArray[np.float32]
+    action: npt.NDArray[np.int64]
+    reward: npt.NDArray[np.float64]
+
+
+def _steps(
+    envs: EdgeAIGCVectorEnv, workloads: Sequence[Workload], choose: Choose
+) -> Iterator[_Step]:
+    observation, info = envs.reset(options={"workloads": list(workloads)})
+    going = np.ones(len(workloads), dtype=np.bool_)
+    number = 0
+    while going.any():
+        moment = Moment(number, observation, info["action_mask"], info["agent_index"], going)
+        choice = choose(moment)
+        if choice is None:
+            return
+        action, seen = np.where(going, choice, 0), observation
+        observation, reward, terminated, truncated, info = envs.step(action)
+        yield _Step(going, going, seen, action, reward)
+        going = going & ~(terminated | truncated)
+        number += 1
+
+
+def _steps_of_game(
+    envs: EdgeAIGCRows, workloads: Sequence[Workload], choose: Choose
+) -> Iterator[_Step]:
+    scenario, count = envs.scenario, len(workloads)
+    gateways = scenario.gateways.count
     observation, info = envs.reset(options={"workloads": list(workloads)})
     going = np.ones(count, dtype=np.bool_)
     number = 0
     while going.any():
         shown, idle = shown_to_gateways(info["action_mask"])
         deciding = going[:, None] & ~idle
-        seen = observation.reshape(count * gateways, -1)
+        rows = observation.reshape(count * gateways, -1)
         index = info["agent_index"].ravel()
         decides = deciding.ravel()
-        choice = choose(Moment(number, seen, shown, index, decides, gateways, game=envs.game))
+        choice = choose(Moment(number, rows, shown, index, decides, gateways, game=envs.game))
         if choice is None:
-            break
+            return
         action = np.where(deciding, choice.reshape(count, gateways), scenario.num_actions)
-        before = observation
+        seen = observation
         observation, own_reward, terminated, truncated, info = envs.step(action)
-        for row, gateway in zip(*np.nonzero(deciding), strict=True):
-            chains[row].add(gateway, before[row, gateway], int(action[row, gateway]))
-        for row in np.flatnonzero(going):
-            chains[row].pay(own_reward[row])
+        yield _Step(going, deciding, seen, action, own_reward)
         going = going & ~(terminated | truncated)
         number += 1
-    return [chain.episode(envs.metrics(row)) for row, chain in enumerate(chains)]
 
 
 def gateways_of(episodes: Sequence[Episode]) -> tuple[str, ...] | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +18,15 @@ import numpy.typing as npt
 from edge_marl.agents.base import CentralAgent
 from edge_marl.agents.registry import find
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.policies.asking import Ask, OpenGateways, OpenPolicy, policies_of
+from edge_marl.leaderboards.policies.asking import (
+    Ask,
+    InProcess,
+    OpenGateways,
+    OpenPolicy,
+    policies_of,
+)
 from edge_marl.leaderboards.policies.sandbox import command_of, usable_sandbox
+from edge_marl.leaderboards.policies.side_by_side import side_by_side
 from edge_marl.leaderboards.submission.chain import (
     Choose,
     Episode,
@@ -25,17 +35,20 @@ from edge_marl.leaderboards.submission.chain import (
     play_episodes,
 )
 from edge_marl.leaderboards.submission.facts import registered_name
-from edge_marl.leaderboards.submission.files import Actions, read_ledger
+from edge_marl.leaderboards.submission.files import ACTIONS, Actions, read_ledger
 from edge_marl.leaderboards.submission.ledger import HeldOut, Ledger, Outcome, Sandbox, Verification
 from edge_marl.leaderboards.submission.results import outcome_of
 from edge_marl.leaderboards.submission.schema import Chain, Submission
-from edge_marl.leaderboards.verification.choosers import Again, Seen, checked
+from edge_marl.leaderboards.verification.choosers import Again, Logged, Seen, checked
 from edge_marl.leaderboards.verification.fresh import Fresh, number_from
 from edge_marl.leaderboards.verification.together import Together, open_together
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
 
 __all__ = ["ALONE", "Case", "Played", "expect"]
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 ALONE = 32
 """Gateways of a game that are run alone: all, or of more a sample that nobody could know."""
@@ -74,6 +87,8 @@ class Case:
     is_compact: bool = field(init=False)
     """Whether it brings the log of its first run only."""
 
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set where a check has failed: no policy is waited for any more."""
     steps: int = 0
     """Moments of the longest episode of any run; from the replay."""
     again: list[list[Again]] = field(default_factory=list)
@@ -140,6 +155,21 @@ class Case:
         parts = (self.submission.seal, self.fresh.value if self.fresh else "")
         return sorted(sorted(every, key=lambda g: number_from("alone", g, *parts))[:ALONE])
 
+    def side_by_side(self, ask: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
+        """Return what is found for each item, where policies are asked (`side_by_side`).
+
+        Those of the package's code are asked with a processor each. Another's code is asked of one
+        after the other: while one policy runs there is none that it could tell anything, be it by
+        how long it takes.
+        """
+        at_once = len(os.sched_getaffinity(0)) if self.code is None else 1
+        return side_by_side(ask, items, at_once, self.over)
+
+    def log_of(self, number: int) -> Logged:
+        """Return the log of a run, at its start."""
+        where = f"{self.folder / ACTIONS}: run {self.submission.runs[number].seed}"
+        return Logged(self.actions, number, self.scenario, where)
+
     def open_policy(
         self, seed: int, workloads: Sequence[Workload], gateway: int | None = None
     ) -> AbstractContextManager[Ask]:
@@ -154,7 +184,15 @@ class Case:
             return self.opener(seed, workloads)
         if self.is_reference:
             return nullcontext(self._reference(seed, workloads))
-        return self._own_processes()(seed, workloads, () if gateway is None else (gateway,))
+        if gateway is not None:
+            return self.open_alone(seed, workloads, gateway)
+        return self._own_processes()(seed, workloads)
+
+    def open_alone(
+        self, seed: int, workloads: Sequence[Workload], gateway: int
+    ) -> AbstractContextManager[InProcess]:
+        """Open a gateway's policy of a run, in a process of its own."""
+        return self._own_processes()(seed, workloads, (gateway,))
 
     def open_whole_policy(
         self, seed: int, workloads: Sequence[Workload]
@@ -168,7 +206,9 @@ class Case:
 
     def _own_processes(self) -> OpenGateways:
         self.sandbox = self.sandbox or usable_sandbox(self.asked_sandbox)
-        return policies_of(self.folder, self.scenario, self.sandbox, self.code, self.output)
+        return policies_of(
+            self.folder, self.scenario, self.sandbox, self.code, self.output, self.over
+        )
 
     @property
     def is_reference(self) -> bool:

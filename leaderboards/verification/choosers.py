@@ -1,4 +1,4 @@
-"""The choosers of a verification: the log, the policy on the log, the policy on twins.
+"""The choosers of a verification: the log, and the policy on the log.
 
 Each is the `choose` of `chain.play_episodes` for all test workloads of one run. In a game of
 gateways a policy is asked as a whole, or one gateway of it alone, with what this one sees.
@@ -7,7 +7,7 @@ gateways a policy is asked as a whole, or one gateway of it alone, with what thi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,16 +26,22 @@ from edge_marl.leaderboards.submission.files import Actions
 from edge_marl.leaderboards.submission.schema import WORKLOADS
 from edge_marl.scenario import Scenario
 
+Shown = tuple[Moment, npt.NDArray[np.int64]]
+"""What a policy is shown in a step, and what the log says, a row each."""
+
 __all__ = [
     "MAY_DIFFER",
     "Again",
     "Logged",
-    "Paired",
     "Seen",
+    "Shown",
     "Views",
     "alike",
+    "as_good",
     "check_again",
     "checked",
+    "digests_of",
+    "own_part",
 ]
 
 MAY_DIFFER = 0.001
@@ -52,7 +58,7 @@ class Logged:
 
     def __init__(self, actions: Actions, run: int, scenario: Scenario, where: str) -> None:
         self._lengths = actions.lengths[run]
-        self._where, self.gateways = where, rows_of(scenario)
+        self.where, self.gateways = where, rows_of(scenario)
         self.steps = 0
         """Moments of the longest episode so far."""
         self._next = np.zeros(WORKLOADS, dtype=np.int64)
@@ -79,7 +85,7 @@ class Logged:
         if (short := np.argwhere(going & (place >= self._lengths[:, None]))).size:
             k, gateway = short[0]
             raise SubmissionError(
-                f"{self._where}, workload {k}, decision {place[k, gateway]}: expected a "
+                f"{self.where}, workload {k}, decision {place[k, gateway]}: expected a "
                 "decision, found none: the episode goes on where the log ends"
             )
         self._next += going.sum(axis=1)
@@ -91,10 +97,15 @@ class Logged:
         for k, episode in enumerate(episodes):
             if len(episode.actions) != self._lengths[k]:
                 raise SubmissionError(
-                    f"{self._where}, workload {k}, decision {len(episode.actions)}: expected the "
+                    f"{self.where}, workload {k}, decision {len(episode.actions)}: expected the "
                     f"end of the episode, found {self._lengths[k] - len(episode.actions)} more "
                     "decisions"
                 )
+
+
+ROWS_AT_ONCE = 256
+"""About so many rows are asked in one question where steps need not be asked one by one: more of
+them take longer each, as they leave the processor's cache."""
 
 
 class Again:
@@ -131,24 +142,51 @@ class Again:
         self.compare(*own_part(moment, logged, self.gateway))
         return logged
 
+    def compare_all(self, shown: Sequence[Shown], at_once: bool) -> None:
+        """Ask the policy of all steps, and compare.
+
+        Args:
+            shown: of each step what it is shown, and what the log says.
+            at_once: whether many steps are asked in one question, in which one that looks at other
+                rows would see what is to come.
+        """
+        if not at_once:
+            for own, expected in shown:
+                self.compare(own, expected)
+            return
+        for part in _questions(shown):
+            moments = [own for own, _ in part]
+            lengths = [len(own.going) for own in moments]
+            answers = np.split(self._ask(Moment.joined(moments)), np.cumsum(lengths)[:-1])
+            for (own, expected), chosen in zip(part, answers, strict=True):
+                if np.any(own.going & (chosen != expected)):
+                    self.compare(own, expected)  # what it prefers is told of the last question
+                else:
+                    self._count(own, chosen)
+
     def compare(self, own: Moment, expected: npt.NDArray[np.int64]) -> None:
-        """Ask the policy, and compare.
+        """Ask the policy of a step, and compare.
 
         Args:
             own: what it is shown.
             expected: what the log says, a row each.
         """
         chosen = self._ask(own)
+        wrong = np.flatnonzero(self._count(own, chosen) & (chosen != expected))
+        if wrong.size:
+            self._note(own, wrong, chosen, expected)
+
+    def _count(self, own: Moment, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Take what the policy chose in a step; return the rows that are compared."""
         self.asked.append(chosen)
         compared = own.going
         if self._late:
             late = self._late[own.number]
-            step = late if self.gateway is None else late[self.gateway :: self._gateways]
-            compared = compared & ~step
+            compared = compared & ~(
+                late if self.gateway is None else late[self.gateway :: self._gateways]
+            )
         self.total += int(compared.sum())
-        wrong = np.flatnonzero(compared & (chosen != expected))
-        if wrong.size:
-            self._note(own, wrong, chosen, expected)
+        return compared
 
     def _note(
         self,
@@ -159,16 +197,14 @@ class Again:
     ) -> None:
         """Note decisions that differ, and the first of them that is not as good to the policy."""
         self.differing += wrong.size
-        told = self._ask.preferences()
-        good = None if told is None else alike(told, chosen)
+        good = as_good(self._ask, chosen, logged)
         for k in wrong:
             said = (
                 f"{moment.place(int(k))}: expected {chosen[k]} as the policy decides, found "
                 f"{logged[k]}"
             )
             self.first = self.first or said
-            # It tells nothing of doing nothing in a game.
-            if good is None or logged[k] >= good.shape[1] or not good[k, logged[k]]:
+            if not good[k]:
                 self.worse = self.worse or said
 
 
@@ -191,6 +227,33 @@ def check_again(where: str, parts: Sequence[Again]) -> None:
     if differing > MAY_DIFFER * total:
         first = next(again.first for again in parts if again.first)
         raise SubmissionError(f"{where}, {first}; {counted}, {100 * MAY_DIFFER:g} % may")
+
+
+def _questions(shown: Sequence[Shown]) -> Iterator[list[Shown]]:
+    """Cut steps into questions of about `ROWS_AT_ONCE` rows that decide."""
+    part: list[Shown] = []
+    rows = 0
+    for own, expected in shown:
+        part.append((own, expected))
+        rows += int(own.going.sum())
+        if rows >= ROWS_AT_ONCE:
+            yield part
+            part, rows = [], 0
+    if part:
+        yield part
+
+
+def as_good(
+    ask: Ask, chosen: npt.NDArray[np.int64], other: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Return whether a policy prefers other actions as much as those it has just chosen, (R,)."""
+    told = ask.preferences()
+    if told is None:
+        return np.zeros(len(chosen), np.bool_)
+    known = other < told.shape[1]  # it tells nothing of doing nothing in a game
+    good = np.take_along_axis(alike(told, chosen), np.where(known, other, 0)[:, None], axis=1)
+    found: npt.NDArray[np.bool_] = good[:, 0] & known
+    return found
 
 
 def alike(told: npt.NDArray[np.float64], chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -218,7 +281,7 @@ class Seen:
 
     def choose(self, moment: Moment) -> npt.NDArray[np.int64] | None:
         """Choose as another does."""
-        self.shown.append(_shown(moment))
+        self.shown.append(digests_of(moment))
         return self._choose(moment)
 
 
@@ -231,63 +294,16 @@ class Views:
     """
 
     def __init__(self, logged: Logged, gateways: Sequence[int]) -> None:
-        self._logged = logged
-        self.of: dict[int, list[tuple[Moment, npt.NDArray[np.int64]]]] = {g: [] for g in gateways}
-        """Of each at each step what it sees, and what the log says, a row for each episode."""
+        self.logged = logged
+        self.of: dict[int, list[Shown]] = {g: [] for g in gateways}
+        """Of each what it sees at each step, and what the log says, a row for each episode."""
 
     def choose(self, moment: Moment) -> npt.NDArray[np.int64]:
         """Return the logged actions."""
-        logged = self._logged.choose(moment)
+        logged = self.logged.choose(moment)
         for gateway, kept in self.of.items():
             kept.append(own_part(moment, logged, gateway))
         return logged
-
-
-class Paired:
-    """Asks a policy in twin episodes, and compares while they show the same as before."""
-
-    def __init__(self, ask: Ask, again: Again, seen: Seen) -> None:
-        self._ask, self._again, self._seen = ask, again, seen
-        self._same = np.ones(WORKLOADS, dtype=np.bool_)
-        self._shared = np.zeros(WORKLOADS, dtype=np.int64)
-        self.compared = 0
-        self._first = ""
-
-    def choose(self, moment: Moment) -> npt.NDArray[np.int64] | None:
-        """Return what was chosen before where all is the same; None when nothing is any more."""
-        number = moment.number
-        seen = self._seen.shown
-        before = seen[number] if number < len(seen) else [b""] * WORKLOADS
-        now = _shown(moment)
-        self._same &= np.array(
-            [one == other != b"" for one, other in zip(now, before, strict=True)]
-        )
-        if not self._same.any():
-            return None
-        needed = moment.going & np.repeat(self._same, moment.gateways)
-        logged = self._again.logged.choose(moment, needed)
-        own, still = own_part(moment, needed, self._again.gateway)
-        chosen, expected = self._ask(own), self._again.asked[number]
-        wrong = np.flatnonzero(still & (chosen != expected))
-        if wrong.size:
-            k = int(wrong[0])
-            self._first = (
-                f"{own.place(k)}: expected {expected[k]} as in the twin that is the same so far, "
-                f"found {chosen[k]}: the policy knows what is to come"
-            )
-            return None
-        self._shared += self._same
-        self.compared += int(still.sum())
-        return logged
-
-    def check(self, where: str) -> None:
-        """Raise if a decision differs, or if there was nothing to compare."""
-        if self._first:
-            raise SubmissionError(f"{where}, {self._first}")
-        if not self._shared.all():
-            raise SubmissionError(
-                f"{where}, workload {int(self._shared.argmin())}: shares no decision with its twin"
-            )
 
 
 def checked(ask: Ask, scenario: Scenario) -> Callable[[Moment], npt.NDArray[np.int64]]:
@@ -316,7 +332,7 @@ def own_part(
     return moment.of(gateway), rows[gateway :: moment.gateways]
 
 
-def _shown(moment: Moment) -> list[bytes]:
+def digests_of(moment: Moment) -> list[bytes]:
     """Return a digest of what is shown in each episode, of one that is over nothing."""
     going = moment.going.reshape(WORKLOADS, moment.gateways)
     deciding: list[bool] = np.any(going, axis=1).tolist()

@@ -13,7 +13,7 @@ from edge_marl.benchmarks.report.intervals import FloatArray
 from edge_marl.benchmarks.report.stats import change_error
 from edge_marl.bound import Anchors, anchors
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.submission.chain import play_episodes
+from edge_marl.leaderboards.submission.chain import watch_episodes
 from edge_marl.leaderboards.submission.files import actions_of
 from edge_marl.leaderboards.submission.ledger import HeldOut
 from edge_marl.leaderboards.submission.results import (
@@ -24,8 +24,9 @@ from edge_marl.leaderboards.submission.results import (
 )
 from edge_marl.leaderboards.submission.schema import WORKLOADS
 from edge_marl.leaderboards.verification.case import Case, Played
-from edge_marl.leaderboards.verification.choosers import Again, Logged, Views, check_again
+from edge_marl.leaderboards.verification.choosers import Logged, Views, check_again
 from edge_marl.leaderboards.verification.fresh import Fresh, draw_fresh, number_from
+from edge_marl.leaderboards.verification.re_execution import ask_alone
 from edge_marl.workload import Workload
 
 __all__ = ["check_frozen", "check_held_out"]
@@ -87,17 +88,9 @@ def _alone_again(case: Case, played: Played, workloads: list[Workload]) -> str:
     log = actions_of(played.runs)
     for number, run in enumerate(case.submission.runs):
         where = f"{case.folder}: held-out, run {run.seed}"
-        logged = Logged(log, number, case.scenario, where)
-        views = Views(logged, _drawn(case, run.seed))
-        play_episodes(case.scenario, workloads, views.choose)
-        parts: list[Again] = []
-        for gateway, shown in views.of.items():
-            with case.open_policy(run.seed, workloads, gateway) as ask:
-                parts.append(Again(ask, logged, gateway, late=played.late[number]))
-                for own, expected in shown:
-                    parts[-1].compare(own, expected)
-            if parts[-1].worse:
-                break
+        views = Views(Logged(log, number, case.scenario, where), _drawn(case, run.seed))
+        watch_episodes(case.scenario, workloads, views.choose)
+        parts = ask_alone(case, number, workloads, views, played.late[number])
         check_again(where, parts)
         asked += len(parts)
     return f"; {asked} gateways alone decide as they did there, {_late(played)} decisions were late"

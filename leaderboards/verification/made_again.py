@@ -50,17 +50,15 @@ def check_made_again(case: Case) -> str:
     """
     if not case.is_compact:
         return "nothing: the log of every run was brought"
-    logs, plays = [case.actions], 0
-    for number in range(1, len(case.submission.runs)):
-        episodes, count = _made_again(case, number)
-        logs.append(actions_of([episodes]))
-        plays += count
+    others = range(1, len(case.submission.runs))
+    made = case.side_by_side(lambda number: _made_again(case, number), others)
+    logs = [case.actions, *(actions_of([episodes]) for episodes, _ in made)]
     case.actions = Actions(
         actions=np.concatenate([log.actions for log in logs]),
         lengths=np.concatenate([log.lengths for log in logs]),
     )
     check_duplicates(case)  # of all its decisions now
-    return f"the log of {len(logs) - 1} runs, in {plays} plays"
+    return f"the log of {len(logs) - 1} runs, in {sum(plays for _, plays in made)} plays"
 
 
 def _made_again(case: Case, number: int) -> tuple[list[Episode], int]:
@@ -150,6 +148,7 @@ class _Player:
         told = self._ask.preferences()
         if told is None:
             return []
-        found = alike(told, chosen) & moment.going[:, None]
-        found[np.arange(len(chosen)), np.minimum(chosen, told.shape[1] - 1)] = False
-        return [(int(row), int(action)) for row, action in np.argwhere(found)]
+        going = np.flatnonzero(moment.going)
+        found, own = alike(told[going], chosen[going]), chosen[going]
+        found[np.arange(len(going)), np.minimum(own, told.shape[1] - 1)] = False
+        return [(int(going[row]), int(action)) for row, action in np.argwhere(found)]

@@ -1,36 +1,32 @@
-"""The checks of the level `re-executed`: the policy decides as its log says, twins included."""
+"""The main checks of the level `re-executed`: the policy decides as its log says."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from edge_marl.errors import SubmissionError
 from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.policies.sandbox import SANDBOXES
-from edge_marl.leaderboards.submission.chain import play_episodes
+from edge_marl.leaderboards.submission.chain import watch_episodes
 from edge_marl.leaderboards.submission.facts import code_sha256
-from edge_marl.leaderboards.submission.files import ACTIONS, SUBMISSION
+from edge_marl.leaderboards.submission.files import SUBMISSION
 from edge_marl.leaderboards.verification.case import ALONE, Case, expect
 from edge_marl.leaderboards.verification.choosers import (
     MAY_DIFFER,
     Again,
-    Logged,
-    Paired,
     Seen,
     Views,
     check_again,
 )
-from edge_marl.leaderboards.verification.fresh import draw_twin, number_from
+from edge_marl.workload import Workload
 
-__all__ = ["check_policy_at_hand", "check_re_execution", "check_twins", "policy_lack"]
+__all__ = ["ask_alone", "check_policy_at_hand", "check_re_execution", "policy_lack"]
 
-TWINS = 2
-"""Twins of every test workload that a policy is asked in."""
-
-MEMORY = 2**29
+MEMORY = 2**30
 """Bytes of what gateways see that are kept at once: one replay for all of these gateways."""
-
-TWIN_GATEWAYS = 2
-"""Gateways of a game that are asked in each twin: others for each, drawn from the seal. That none
-knows what another one sees needs no twins: they were asked alone."""
 
 
 def policy_lack(case: Case) -> str | None:
@@ -90,28 +86,21 @@ def check_re_execution(case: Case) -> str:
 
 def _asked_again(case: Case, number: int) -> list[Again]:
     """Return what the policy of a run chooses on its log, or each of its gateways alone."""
-    run = case.submission.runs[number]
-    where = f"{case.folder / ACTIONS}: run {run.seed}"
-    logged = Logged(case.actions, number, case.scenario, where)
+    logged = case.log_of(number)
+    where = logged.where
     parts: list[Again] = []
     for group in _groups(case):
         views = Views(logged, group)
         seen = Seen(views.choose)
-        play_episodes(case.scenario, case.workloads, views.choose if parts else seen.choose)
+        watch_episodes(case.scenario, case.workloads, views.choose if parts else seen.choose)
         if not parts:
             case.seen.append(seen)
-        for gateway in group:
-            with case.open_policy(run.seed, case.workloads, gateway) as ask:
-                parts.append(Again(ask, logged, gateway))
-                for own, expected in views.of[gateway]:
-                    parts[-1].compare(own, expected)
-            if parts[-1].worse:
-                check_again(where, parts)
+        parts += ask_alone(case, number, case.workloads, views)
     if not case.asked_alone:
-        with case.open_policy(run.seed, case.workloads) as ask:
+        with case.open_policy(case.submission.runs[number].seed, case.workloads) as ask:
             parts.append(Again(ask, logged))
             case.seen.append(Seen(parts[-1].choose))
-            play_episodes(case.scenario, case.workloads, case.seen[-1].choose)
+            watch_episodes(case.scenario, case.workloads, case.seen[-1].choose)
     check_again(where, parts)
     return parts
 
@@ -125,6 +114,39 @@ def _groups(case: Case) -> list[list[int]]:
     return [every[at : at + count] for at in range(0, len(every), count)]
 
 
+def ask_alone(
+    case: Case,
+    number: int,
+    workloads: Sequence[Workload],
+    views: Views,
+    late: Sequence[npt.NDArray[np.bool_]] = (),
+) -> list[Again]:
+    """Return what gateways choose, each alone on what it saw: in a process of its own.
+
+    Args:
+        case: whose.
+        number: of the run.
+        workloads: of the episodes.
+        views: what each saw, and did.
+        late: (R,) decisions of each step that came too late (`Again`).
+
+    Raises:
+        SubmissionError: one chooses otherwise than it did, and less well by its own account.
+    """
+
+    def ask_one(gateway: int) -> Again:
+        with case.open_alone(case.submission.runs[number].seed, workloads, gateway) as ask:
+            again = Again(ask, views.logged, gateway, late)
+            # The package's own code keeps to what it says of itself; another's is never shown what
+            # is to come.
+            again.compare_all(views.of.pop(gateway), ask.stateless and case.code is None)
+        if again.worse:
+            check_again(views.logged.where, [again])
+        return again
+
+    return case.side_by_side(ask_one, list(views.of))
+
+
 def _place_of(case: Case) -> str:
     return "where it was given" if case.sandbox is None else SANDBOXES[case.sandbox]
 
@@ -134,30 +156,3 @@ def _alone(case: Case) -> str:
         return ""
     asked, count = len(case.asked_alone), case.scenario.gateways.count
     return f"; each gateway alone, {'all' if asked == count else asked} of {count}"
-
-
-def check_twins(case: Case) -> str:
-    """Raise if a policy decides otherwise in a twin before it can tell the two apart."""
-    compared = asked = 0
-    for number, run in enumerate(case.submission.runs):
-        for turn in range(TWINS):
-            parts = (case.submission.seal, run.seed, turn)
-            twins = [
-                draw_twin(case.scenario, workload, k, *parts)
-                for k, workload in enumerate(case.workloads)
-            ]
-            for again in _some(case.again[number], parts):
-                with case.open_policy(run.seed, twins, again.gateway) as ask:
-                    pair = Paired(ask, again, case.seen[number])
-                    play_episodes(case.scenario, twins, pair.choose)
-                pair.check(f"{case.folder}: run {run.seed}")
-                compared += pair.compared
-            asked += len(twins)
-    case.twins = asked
-    return f"{compared} decisions in {asked} twin episodes are the same up to where they part"
-
-
-def _some(parts: list[Again], drawn_from: tuple[object, ...]) -> list[Again]:
-    """Return the policy, or of a game a few of the gateways that were asked alone."""
-    order = sorted(parts, key=lambda again: number_from("twins", again.gateway, *drawn_from))
-    return order[:TWIN_GATEWAYS]

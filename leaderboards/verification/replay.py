@@ -9,24 +9,27 @@ from edge_marl.leaderboards.submission.chain import (
     first_difference,
     play_episodes,
 )
-from edge_marl.leaderboards.submission.files import ACTIONS, CHAIN, SUBMISSION
+from edge_marl.leaderboards.submission.files import CHAIN, SUBMISSION
 from edge_marl.leaderboards.verification.case import Case, expect
-from edge_marl.leaderboards.verification.choosers import Logged
 
 __all__ = ["check_replay"]
 
 
 def check_replay(case: Case) -> str:
     """Raise unless the log gives every claimed metric and hash, bit for bit."""
-    for number, run in enumerate(case.submission.runs):
-        where = f"{case.folder / ACTIONS}: run {run.seed}"
-        logged = Logged(case.actions, number, case.scenario, where)
-        episodes = play_episodes(case.scenario, case.workloads, logged.choose)
-        logged.check_all_used(episodes)
-        case.steps = max(case.steps, logged.steps)
-        for workload, episode in enumerate(episodes):
-            _check_episode(case, number, workload, episode)
+    runs = range(len(case.submission.runs))
+    case.steps = max(case.side_by_side(lambda number: _replay(case, number), runs))
     return f"{case.decisions} decisions give the claimed metrics and hashes, bit for bit"
+
+
+def _replay(case: Case, number: int) -> int:
+    """Raise unless the log of a run gives what is claimed; return its longest episode's moments."""
+    logged = case.log_of(number)
+    episodes = play_episodes(case.scenario, case.workloads, logged.choose)
+    logged.check_all_used(episodes)
+    for workload, episode in enumerate(episodes):
+        _check_episode(case, number, workload, episode)
+    return logged.steps
 
 
 def _check_episode(case: Case, number: int, workload: int, episode: Episode) -> None:

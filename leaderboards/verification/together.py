@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.leaderboards.policies.asking import OpenGateways, Timed
+from edge_marl.leaderboards.policies.asking import InProcess, OpenGateways
 from edge_marl.leaderboards.submission.chain import Moment
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
@@ -41,7 +41,7 @@ class Together:
     """
 
     def __init__(
-        self, asks: Sequence[Timed], groups: Sequence[Sequence[int]], scenario: Scenario
+        self, asks: Sequence[InProcess], groups: Sequence[Sequence[int]], scenario: Scenario
     ) -> None:
         self._asks, self._groups = asks, groups
         self._decided = [False] * len(asks)
@@ -95,6 +95,6 @@ def open_together(
     with ExitStack() as stack:
         asks = []
         for group in groups:
-            opened: AbstractContextManager[Timed] = opener(seed, workloads, group)
+            opened: AbstractContextManager[InProcess] = opener(seed, workloads, group)
             asks.append(stack.enter_context(opened))
         yield Together(asks, groups, scenario)

@@ -1,14 +1,20 @@
-"""Verifying a submission, level by level: each check has a name, each failure is one line."""
+"""Verifying a submission, level by level: each check has a name, each failure is one line.
+
+What came of it goes to the ledger: what was taken in keeps its seal, and its level never falls.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_marl._version import __version__
 from edge_marl.errors import EdgeMarlError, SubmissionError
+from edge_marl.files import write_file
 from edge_marl.leaderboards.policies.asking import OpenPolicy
+from edge_marl.leaderboards.submission.files import LEDGER, read_ledger
 from edge_marl.leaderboards.submission.ledger import Ledger, Sandbox, Verification
 from edge_marl.leaderboards.submission.schema import LEVELS, Level
 from edge_marl.leaderboards.verification import (
@@ -18,11 +24,12 @@ from edge_marl.leaderboards.verification import (
     made_again,
     re_execution,
     replay,
+    twins,
 )
 from edge_marl.leaderboards.verification.case import Case
 from edge_marl.leaderboards.verification.fresh import Fresh
 
-__all__ = ["CHECKS", "Check", "Verdict", "verify"]
+__all__ = ["CHECKS", "Check", "Verdict", "record_verdict", "verify"]
 
 Report = Callable[[str, str], None]
 """Takes the name of a check that passed, and what it found."""
@@ -59,7 +66,7 @@ CHECKS = (
     Check("replay", "replayed", replay.check_replay, last=True),
     Check("policy at hand", "re-executed", re_execution.check_policy_at_hand),
     Check("re-execution", "re-executed", re_execution.check_re_execution),
-    Check("twins", "re-executed", re_execution.check_twins, last=True),
+    Check("twins", "re-executed", twins.check_twins, last=True),
     Check("frozen", "held-out", held_out.check_frozen),
     Check("held-out", "held-out", held_out.check_held_out, last=True),
 )
@@ -187,3 +194,30 @@ def _verification(case: Case, level: Level) -> Verification:
             "sandbox": case.sandbox,
         }
     )
+
+
+def record_verdict(root: Path, verdict: Verdict) -> None:
+    """Add a submission's verification to the ledger, or raise its level there.
+
+    Raises:
+        SubmissionError: if it reached no level, or the ledger has another seal of it.
+    """
+    verification = verdict.verification
+    if verification is None:
+        raise SubmissionError(f"{verdict.entry}: reached no level: nothing to record")
+    ledger = read_ledger(root)
+    known = ledger.entries.get(verdict.entry)
+    if known and known.seal != verification.seal:
+        raise SubmissionError(f"{root / LEDGER}: {verdict.entry} has another seal there")
+    if known and LEVELS.index(known.counts_as) > LEVELS.index(verification.counts_as):
+        return
+    entries = dict(sorted({**ledger.entries, verdict.entry: verification}.items()))
+    write_file(root / LEDGER, _text(Ledger(entries=entries)), SubmissionError)
+
+
+def _text(ledger: Ledger) -> str:
+    """Return a ledger as JSON, a line for each entry: outcomes have thousands of numbers."""
+    entries = ledger.model_dump(mode="json", exclude_none=True)["entries"]
+    lines = [f"{json.dumps(name)}: {json.dumps(facts)}" for name, facts in entries.items()]
+    head = f'{{"schema_version": {ledger.schema_version}, "entries": {{\n'
+    return head + ",\n".join(lines) + "\n}}\n"

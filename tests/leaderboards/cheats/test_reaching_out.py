@@ -11,8 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from edge_marl.leaderboards.submission.files import read_ledger
-from edge_marl.leaderboards.verification.ledger import record_verdict
-from edge_marl.leaderboards.verification.verify import verify
+from edge_marl.leaderboards.verification.verify import record_verdict, verify
 from tests.leaderboards.cheats import reaching_out
 from tests.leaderboards.cheats.reaching_out import MARK, PORT, Reaching
 

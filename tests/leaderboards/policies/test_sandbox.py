@@ -67,7 +67,10 @@ def test_a_container_gets_no_more_than_it_needs(no_tools: Path, tmp_path: Path) 
     for needed in ("--network=none", "--read-only", "--cap-drop=ALL", "--user=65534:65534"):
         assert needed in argv
     volumes = [part for part in argv if part.startswith("--volume")]
-    assert volumes == [f"--volume={policy}:/policy:ro", f"--volume={code}:/agent/own.py:ro"]
+    assert volumes == [
+        f"--volume={policy}:/policy:ro",
+        f"--volume={code}:/agent/own.py:ro",
+    ]
     inside = argv[argv.index(sandbox.IMAGE) + 1 :]
     assert inside == ["python", "-P", "-m", "edge_marl.leaderboards.policies.process"]
 

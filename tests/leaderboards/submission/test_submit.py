@@ -45,8 +45,7 @@ from edge_marl.leaderboards.submission.ledger import Ledger, Verification
 from edge_marl.leaderboards.submission.make import make_submission
 from edge_marl.leaderboards.submission.schema import Run
 from edge_marl.leaderboards.verification import season as seasons
-from edge_marl.leaderboards.verification.ledger import record_verdict
-from edge_marl.leaderboards.verification.verify import verify
+from edge_marl.leaderboards.verification.verify import record_verdict, verify
 from tests.worlds import forging, tiny_learner
 from tests.worlds.fakes import PROVENANCE
 

@@ -33,6 +33,7 @@ class Fake:
 
     def __init__(self, number: int, seconds: float) -> None:
         self._number, self._seconds, self.used_s = number, seconds, 0.0
+        self.stateless = False
 
     def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
         self.used_s = self._seconds * moment.going.sum()
