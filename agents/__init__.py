@@ -5,7 +5,8 @@
     agent = make("adsac", scenario).train(scenario, 48_000, seed=0)   # a Trainer's
     agent = load_pretrained("adsac", "paper")               # one of the leaderboards
 
-Importing this package loads no learning library; a trainer loads it when it trains.
+Importing this package loads no learning library. A trained agent is loaded and played with torch
+alone (`centralised`: and TorchRL); Tianshou is loaded when a trainer trains.
 """
 
 from edge_marl.agents import (

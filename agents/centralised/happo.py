@@ -17,31 +17,20 @@ gateways share a network. Of one for each role, the ratio is that of all its gat
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from edge_marl.agents.centralised.agents import GatewayNetwork, OwnNetworks
 from edge_marl.agents.centralised.mappo import MappoLearner
 from edge_marl.agents.centralised.settings import HappoConfig
-from edge_marl.agents.centralised.shared import (
-    CentralisedAgent,
-    CentralisedLearner,
-    GatewayNetwork,
-    OwnNetworks,
-)
+from edge_marl.agents.centralised.shared import CentralisedLearner
 from edge_marl.scenario import Scenario
 
-__all__ = ["HappoAgent", "HappoLearner", "make_learner"]
-
-
-class HappoAgent(CentralisedAgent):
-    """Acts by the most probable choice of the policy of its gateway that HAPPO trained."""
-
-    name = "happo"
-    config_class: ClassVar[Any] = HappoConfig
+__all__ = ["HappoLearner", "make_learner"]
 
 
 class _Rows(NamedTuple):

@@ -15,7 +15,6 @@ task has one legal choice: its ratio is 1 and its entropy 0, so it moves nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
 
 import torch
 from tensordict import TensorDict
@@ -26,25 +25,13 @@ from torchrl.modules import MLP, MaskedCategorical
 from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
+from edge_marl.agents.centralised.agents import GatewayNetwork, OwnNetworks
 from edge_marl.agents.centralised.settings import MappoConfig
-from edge_marl.agents.centralised.shared import (
-    CentralisedAgent,
-    CentralisedLearner,
-    Game,
-    GatewayNetwork,
-    OwnNetworks,
-)
+from edge_marl.agents.centralised.shared import CentralisedLearner, Game
 from edge_marl.agents.networks.sharing import cut_each
 from edge_marl.scenario import Scenario
 
-__all__ = ["MappoAgent", "MappoLearner", "make_learner"]
-
-
-class MappoAgent(CentralisedAgent):
-    """Acts by the most probable choice of the policy that MAPPO trained."""
-
-    name = "mappo"
-    config_class: ClassVar[Any] = MappoConfig
+__all__ = ["MappoLearner", "make_learner"]
 
 
 class MappoLearner(CentralisedLearner):

@@ -9,23 +9,14 @@ takes the target's own best choice, as the paper does, and not the double estima
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from torchrl.modules import QMixer
 
+from edge_marl.agents.centralised.agents import GatewayNetwork
 from edge_marl.agents.centralised.mixing import MixingLearner
 from edge_marl.agents.centralised.settings import QmixConfig
-from edge_marl.agents.centralised.shared import CentralisedAgent, GatewayNetwork
 from edge_marl.scenario import Scenario
 
-__all__ = ["QmixAgent", "make_learner", "make_qmix_mixer"]
-
-
-class QmixAgent(CentralisedAgent):
-    """Acts by the shared network that QMIX trained."""
-
-    name = "qmix"
-    config_class: ClassVar[Any] = QmixConfig
+__all__ = ["make_learner", "make_qmix_mixer"]
 
 
 def make_qmix_mixer(gateways: int, state_size: int, width: int) -> QMixer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from edge_marl.agents.base import Agent, Training
 from edge_marl.agents.centralised.settings import (
@@ -17,7 +17,7 @@ from edge_marl.agents.centralised.settings import (
 )
 from edge_marl.agents.registry import register
 from edge_marl.agents.training.settings import LearningConfig
-from edge_marl.agents.training.trainer import LearningTrainer, Recipe
+from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario
 
@@ -26,16 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["HappoTrainer", "MappoTrainer", "QmixTrainer", "VdnTrainer"]
 
-CentralisedRecipe: TypeAlias = "Recipe[MakeLearner]"
-
 
 class _CentralisedTrainer(LearningTrainer):
     information = "state"
     config: CentralisedConfig
-
-    @classmethod
-    @abstractmethod
-    def _recipe(cls) -> CentralisedRecipe: ...
 
     def __init__(self, scenario: Scenario, config: LearningConfig | None = None) -> None:
         self.check_installed()
@@ -50,11 +44,16 @@ class _CentralisedTrainer(LearningTrainer):
                 "pip install 'edge-marl[torchrl]'"
             )
 
+    @classmethod
+    @abstractmethod
+    def _make_learner(cls) -> MakeLearner:
+        """Import, and TorchRL's losses with it, and return what makes an untrained learner."""
+
     def _begin(self, scenario: Scenario, budget: int, seed: int) -> Training:
         from edge_marl.agents.centralised.shared import CentralisedTraining
 
-        agent, make_learner = self._recipe()
-        return CentralisedTraining(scenario, self.config, make_learner, agent, budget, seed)
+        make_learner, trained = self._make_learner(), self._agent()
+        return CentralisedTraining(scenario, self.config, make_learner, trained, budget, seed)
 
     @classmethod
     def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
@@ -74,10 +73,16 @@ class VdnTrainer(_CentralisedTrainer):
     config_class = MixingConfig
 
     @classmethod
-    def _recipe(cls) -> CentralisedRecipe:
-        from edge_marl.agents.centralised.vdn import VdnAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.centralised.agents import VdnAgent
 
-        return Recipe(VdnAgent, make_learner)
+        return VdnAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.centralised.vdn import make_learner
+
+        return make_learner
 
 
 @register("qmix")
@@ -91,10 +96,16 @@ class QmixTrainer(_CentralisedTrainer):
     config_class = QmixConfig
 
     @classmethod
-    def _recipe(cls) -> CentralisedRecipe:
-        from edge_marl.agents.centralised.qmix import QmixAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.centralised.agents import QmixAgent
 
-        return Recipe(QmixAgent, make_learner)
+        return QmixAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.centralised.qmix import make_learner
+
+        return make_learner
 
 
 @register("mappo")
@@ -108,10 +119,16 @@ class MappoTrainer(_CentralisedTrainer):
     config_class = MappoConfig
 
     @classmethod
-    def _recipe(cls) -> CentralisedRecipe:
-        from edge_marl.agents.centralised.mappo import MappoAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.centralised.agents import MappoAgent
 
-        return Recipe(MappoAgent, make_learner)
+        return MappoAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.centralised.mappo import make_learner
+
+        return make_learner
 
 
 @register("happo")
@@ -127,7 +144,13 @@ class HappoTrainer(_CentralisedTrainer):
     config_class = HappoConfig
 
     @classmethod
-    def _recipe(cls) -> CentralisedRecipe:
-        from edge_marl.agents.centralised.happo import HappoAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.centralised.agents import HappoAgent
 
-        return Recipe(HappoAgent, make_learner)
+        return HappoAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.centralised.happo import make_learner
+
+        return make_learner

@@ -8,23 +8,14 @@ gateways learn from the team's reward alone. The loss is in `mixing.py`.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from torchrl.modules import VDNMixer
 
+from edge_marl.agents.centralised.agents import GatewayNetwork
 from edge_marl.agents.centralised.mixing import MixingLearner
 from edge_marl.agents.centralised.settings import MixingConfig
-from edge_marl.agents.centralised.shared import CentralisedAgent, GatewayNetwork
 from edge_marl.scenario import Scenario
 
-__all__ = ["VdnAgent", "make_learner", "make_vdn_mixer"]
-
-
-class VdnAgent(CentralisedAgent):
-    """Acts by the shared network that VDN trained."""
-
-    name = "vdn"
-    config_class: ClassVar[Any] = MixingConfig
+__all__ = ["make_learner", "make_vdn_mixer"]
 
 
 def make_vdn_mixer(gateways: int) -> VDNMixer:

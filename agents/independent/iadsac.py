@@ -22,54 +22,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edge_marl.agents.independent.settings import IadsacConfig
+from edge_marl.agents.independent.agents import IadsacAgent
 from edge_marl.agents.networks.attention import TokenCritic
 from edge_marl.agents.networks.pair_tokens import PairTokenCritic
 from edge_marl.agents.networks.priors import Prior, prior_of
-from edge_marl.agents.networks.sharing import ForEach, Networks, network_for
+from edge_marl.agents.networks.sharing import Networks, network_for
 from edge_marl.agents.on_tianshou.on_batch import GatewayActor
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
-from edge_marl.agents.soft_actor_critic.adsac import AdsacAgent
 from edge_marl.agents.soft_actor_critic.losses import SacLearner
 from edge_marl.agents.soft_actor_critic.settings import AdsacConfig
 from edge_marl.envs.spaces import gateway_action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["GatewayCritic", "GatewayPairCritic", "GatewayReplay", "IadsacAgent", "make_learner"]
-
-
-class IadsacAgent(AdsacAgent):
-    """A trained `iadsac`: any gateway's policy, and the single environment's."""
-
-    name = "iadsac"
-    config_class: ClassVar[type[AdsacConfig]] = IadsacConfig
-    actor: Any
-
-    @classmethod
-    def build_actor(cls, scenario: Scenario, config: AdsacConfig) -> Any:
-        """Return an untrained actor."""
-        make = super().build_actor
-        return network_for(scenario, config, lambda: make(scenario, config))
-
-    def reset(self, seed: int) -> None:
-        """Draw the noise that all decisions until the next reset use, the same for all networks."""
-        one = self.actor.one if isinstance(self.actor, ForEach) else self.actor
-        self._noise = one.draw_noise(1, torch.Generator().manual_seed(seed)).double()
-
-    def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
-        """Return log-probabilities (B, A) of the policy in evaluation."""
-        if not isinstance(self.actor, ForEach):
-            return super().log_probabilities(observation, mask, *which)
-        values: Tensor = self.actor(observation, mask, *which, common=(self._noise,))
-        return values
+__all__ = ["GatewayCritic", "GatewayPairCritic", "GatewayReplay", "make_learner"]
 
 
 class GatewayCritic(TokenCritic):

@@ -6,7 +6,7 @@ if each had a PPO of its own on the same decisions, but for the order of the min
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +14,19 @@ import torch
 from tianshou.algorithm.modelfree.ppo import PPO
 from tianshou.data import Batch
 
+from edge_marl.agents.independent.agents import IppoAgent
 from edge_marl.agents.independent.settings import IppoConfig
 from edge_marl.agents.networks.sharing import Networks
 from edge_marl.agents.on_tianshou.decisions import Decisions
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.policy_gradient.shared import (
-    MaskedPolicyAgent,
     OncePerUpdate,
     OnPolicyLearner,
     actor_critic,
 )
 from edge_marl.scenario import Scenario
 
-__all__ = ["IppoAgent", "PPOApart", "make_learner"]
+__all__ = ["PPOApart", "make_learner"]
 
 
 class PPOApart(OncePerUpdate, PPO):
@@ -70,13 +70,6 @@ class PPOApart(OncePerUpdate, PPO):
                 spread = advantages.std() + self._eps
                 prepared.adv[own] = (advantages - advantages.mean()) / spread
         return prepared
-
-
-class IppoAgent(MaskedPolicyAgent):
-    """A trained `ippo`: any gateway's policy, and the single environment's."""
-
-    name = "ippo"
-    config_class: ClassVar[Any] = IppoConfig
 
 
 class GatewayLearner(OnPolicyLearner):

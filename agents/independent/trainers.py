@@ -7,11 +7,15 @@ with all its gateways, and of `ippo` and `iadsac` `batch_size` counts transition
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from edge_marl.agents.independent.settings import IadsacConfig, IppoConfig
-from edge_marl.agents.on_tianshou.trainer import TianshouRecipe, TianshouTrainer
+from edge_marl.agents.on_tianshou.trainer import TianshouTrainer
 from edge_marl.agents.registry import register
-from edge_marl.agents.training.trainer import Recipe
 from edge_marl.agents.value_based.settings import DqnConfig
+
+if TYPE_CHECKING:
+    from edge_marl.agents.on_tianshou.loop import MakeLearner
 
 __all__ = ["IadsacTrainer", "IdqnTrainer", "IppoTrainer"]
 
@@ -24,10 +28,16 @@ class IppoTrainer(TianshouTrainer):
     api = "parallel"
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.independent.ippo import IppoAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.independent.agents import IppoAgent
 
-        return Recipe(IppoAgent, make_learner)
+        return IppoAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.independent.ippo import make_learner
+
+        return make_learner
 
 
 @register("idqn")
@@ -38,10 +48,16 @@ class IdqnTrainer(TianshouTrainer):
     api = "parallel"
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.independent.idqn import IdqnAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.independent.agents import IdqnAgent
 
-        return Recipe(IdqnAgent, make_learner)
+        return IdqnAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.independent.idqn import make_learner
+
+        return make_learner
 
 
 @register("iadsac")
@@ -52,7 +68,13 @@ class IadsacTrainer(TianshouTrainer):
     api = "parallel"
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.independent.iadsac import IadsacAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.independent.agents import IadsacAgent
 
-        return Recipe(IadsacAgent, make_learner)
+        return IadsacAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.independent.iadsac import make_learner
+
+        return make_learner

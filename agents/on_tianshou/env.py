@@ -12,11 +12,12 @@ from tianshou.data import Batch
 from tianshou.data.buffer import manager
 from tianshou.env import BaseVectorEnv
 
+from edge_marl.agents.networks.frames import add_frame
 from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.scenario import Scenario
 from edge_marl.simulator import Simulator
 
-__all__ = ["TianshouEnv", "add_frame", "cache_compiled"]
+__all__ = ["TianshouEnv", "cache_compiled"]
 
 Rows = npt.NDArray[np.integer[Any]] | list[int] | int | None
 
@@ -122,14 +123,6 @@ class TianshouEnv(BaseVectorEnv):
 
     def _rows(self, rows: Rows) -> npt.NDArray[np.integer[Any]]:
         return np.arange(self.env_num) if rows is None else np.atleast_1d(rows)
-
-
-def add_frame(
-    frames: npt.NDArray[np.float32], observation: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Return the last frames (B, F * D) with one more observation (B, D), the oldest left out."""
-    size = observation.shape[1]
-    return np.concatenate([frames[:, size:], observation], axis=1)
 
 
 def _no_infos(count: int) -> npt.NDArray[np.object_]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 from edge_marl.agents.base import Training
 from edge_marl.agents.training.settings import TianshouConfig
-from edge_marl.agents.training.trainer import LearningTrainer, Recipe
+from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.scenario import Api, Scenario
 
 if TYPE_CHECKING:
     from edge_marl.agents.on_tianshou.loop import MakeLearner
 
-__all__ = ["TianshouRecipe", "TianshouTrainer"]
-
-TianshouRecipe: TypeAlias = "Recipe[MakeLearner]"
+__all__ = ["TianshouTrainer"]
 
 
 class TianshouTrainer(LearningTrainer):
@@ -31,11 +29,18 @@ class TianshouTrainer(LearningTrainer):
 
     @classmethod
     @abstractmethod
-    def _recipe(cls) -> TianshouRecipe: ...
+    def _make_learner(cls) -> MakeLearner:
+        """Import, and Tianshou with it, and return what makes an untrained learner."""
 
     def _begin(self, scenario: Scenario, budget: int, seed: int) -> Training:
         from edge_marl.agents.on_tianshou.loop import TianshouTraining
 
-        agent, make_learner = self._recipe()
-        api = self._api(scenario)
-        return TianshouTraining(api, scenario, self.config, make_learner, agent, budget, seed)
+        return TianshouTraining(
+            self._api(scenario),
+            scenario,
+            self.config,
+            self._make_learner(),
+            self._agent(),
+            budget,
+            seed,
+        )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from edge_marl.agents.on_tianshou.trainer import TianshouRecipe, TianshouTrainer
+from typing import TYPE_CHECKING, Any
+
+from edge_marl.agents.on_tianshou.trainer import TianshouTrainer
 from edge_marl.agents.outcome.settings import OutcomeConfig
 from edge_marl.agents.registry import register
-from edge_marl.agents.training.trainer import Recipe
 from edge_marl.scenario import Api, Scenario
+
+if TYPE_CHECKING:
+    from edge_marl.agents.on_tianshou.loop import MakeLearner
 
 __all__ = ["OutcomeTrainer"]
 
@@ -23,7 +27,13 @@ class OutcomeTrainer(TianshouTrainer):
         return scenario.api if self.config.sharing == "all" else "parallel"
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.outcome.outcome import OutcomeAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.outcome.agents import OutcomeAgent
 
-        return Recipe(OutcomeAgent, make_learner)
+        return OutcomeAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.outcome.outcome import make_learner
+
+        return make_learner

@@ -7,7 +7,7 @@ from typing import Any
 from edge_marl.agents.base import Training
 from edge_marl.agents.planning.settings import AdpConfig
 from edge_marl.agents.registry import register
-from edge_marl.agents.training.trainer import LearningTrainer, Recipe
+from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.scenario import Scenario
 
 __all__ = ["AdpTrainer"]
@@ -28,12 +28,12 @@ class AdpTrainer(LearningTrainer):
     config_class = AdpConfig
 
     @classmethod
-    def _recipe(cls) -> Recipe[Any]:
-        from edge_marl.agents.planning.fitting import AdpTraining
+    def _agent(cls) -> type[Any]:
         from edge_marl.agents.planning.value import AdpAgent
 
-        return Recipe(AdpAgent, AdpTraining)
+        return AdpAgent
 
     def _begin(self, scenario: Scenario, budget: int, seed: int) -> Training:
-        training: Training = self._recipe().make_learner(scenario, self.config, budget, seed)
-        return training
+        from edge_marl.agents.planning.fitting import AdpTraining
+
+        return AdpTraining(scenario, self.config, budget, seed)

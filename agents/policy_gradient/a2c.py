@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import numpy as np
 from tianshou.algorithm.modelfree.a2c import A2C
 
+from edge_marl.agents.policy_gradient.agents import A2cAgent
 from edge_marl.agents.policy_gradient.settings import A2cConfig
 from edge_marl.agents.policy_gradient.shared import (
-    MaskedPolicyAgent,
     OncePerUpdate,
     OnPolicyLearner,
     actor_critic,
@@ -17,18 +15,11 @@ from edge_marl.agents.policy_gradient.shared import (
 )
 from edge_marl.scenario import Scenario
 
-__all__ = ["A2cAgent", "make_learner"]
+__all__ = ["make_learner"]
 
 
 class _A2C(OncePerUpdate, A2C):
     """Tianshou's, which sees each observation once."""
-
-
-class A2cAgent(MaskedPolicyAgent):
-    """A trained `a2c`."""
-
-    name = "a2c"
-    config_class: ClassVar[Any] = A2cConfig
 
 
 def make_learner(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import numpy as np
 from tianshou.algorithm.modelfree.ppo import PPO
 
+from edge_marl.agents.policy_gradient.agents import PpoAgent
 from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.policy_gradient.shared import (
-    MaskedPolicyAgent,
     OncePerUpdate,
     OnPolicyLearner,
     actor_critic,
@@ -17,18 +15,11 @@ from edge_marl.agents.policy_gradient.shared import (
 )
 from edge_marl.scenario import Scenario
 
-__all__ = ["PpoAgent", "make_learner"]
+__all__ = ["make_learner"]
 
 
 class _PPO(OncePerUpdate, PPO):
     """Tianshou's, which sees each observation once."""
-
-
-class PpoAgent(MaskedPolicyAgent):
-    """A trained `ppo`."""
-
-    name = "ppo"
-    config_class: ClassVar[Any] = PpoConfig
 
 
 def make_learner(

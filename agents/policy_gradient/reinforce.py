@@ -10,7 +10,7 @@ at the default discount of 0.5 what is missing after ten decisions is a thousand
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +18,12 @@ from tianshou.algorithm.modelfree.reinforce import LossSequenceTrainingStats, Re
 from tianshou.data import SequenceSummaryStats
 
 from edge_marl.agents.on_tianshou.optimisers import adam_of
+from edge_marl.agents.policy_gradient.agents import ReinforceAgent
 from edge_marl.agents.policy_gradient.settings import ReinforceConfig
-from edge_marl.agents.policy_gradient.shared import MaskedPolicyAgent, OnPolicyLearner, rollout_of
+from edge_marl.agents.policy_gradient.shared import OnPolicyLearner, rollout_of
 from edge_marl.scenario import Scenario
 
-__all__ = ["ReinforceAgent", "StandardisedReinforce", "make_learner"]
+__all__ = ["StandardisedReinforce", "make_learner"]
 
 
 class StandardisedReinforce(Reinforce):
@@ -54,13 +55,6 @@ class StandardisedReinforce(Reinforce):
                 self.optim.step(loss)
                 losses.append(loss.item())
         return LossSequenceTrainingStats(loss=SequenceSummaryStats.from_sequence(losses))
-
-
-class ReinforceAgent(MaskedPolicyAgent):
-    """A trained `reinforce`."""
-
-    name = "reinforce"
-    config_class: ClassVar[Any] = ReinforceConfig
 
 
 def make_learner(

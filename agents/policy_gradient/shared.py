@@ -1,4 +1,4 @@
-"""Agent, learner and parts of the losses that `ppo`, `a2c`, `reinforce` and `ippo` share."""
+"""Learner and parts of the losses that `ppo`, `a2c`, `reinforce` and `ippo` share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from tianshou.data import Batch
 from torch import nn
 from torch.distributions import Categorical
 
-from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
-from edge_marl.agents.networks.pairs import PairActor, PairValue
-from edge_marl.agents.networks.priors import prior_of
+from edge_marl.agents.networks.flat import FlatNetwork
+from edge_marl.agents.networks.pairs import PairValue
 from edge_marl.agents.networks.sharing import ForEach, network_for
 from edge_marl.agents.on_tianshou.learner import Learner
 from edge_marl.agents.on_tianshou.on_batch import OnBatch, seen_once
 from edge_marl.agents.on_tianshou.optimisers import adam_of
 from edge_marl.agents.on_tianshou.replay_buffer import Rollout
-from edge_marl.agents.policy_agent import DrawingAgent
 from edge_marl.agents.policy_gradient.settings import A2cConfig, PolicyGradientConfig
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
@@ -29,29 +27,11 @@ from edge_marl.scenario import Scenario
 
 __all__ = [
     "MaskedPolicy",
-    "MaskedPolicyAgent",
     "OnPolicyLearner",
     "OncePerUpdate",
     "actor_critic",
     "rollout_of",
 ]
-
-
-class MaskedPolicyAgent(DrawingAgent[Any]):
-    """Takes the most probable action of a masked network, or draws one."""
-
-    deterministic = True
-
-    @classmethod
-    def build_actor(cls, scenario: Scenario, config: PolicyGradientConfig) -> nn.Module:
-        """Return an untrained actor."""
-
-        def make() -> nn.Module:
-            if config.network == "pairs":
-                return PairActor(scenario, config.hidden, prior_of(scenario, config))
-            return FlatActor(ObservationLayout(scenario), config.hidden)
-
-        return network_for(scenario, config, make)
 
 
 class MaskedPolicy(DiscreteActorPolicy):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from edge_marl.agents.on_tianshou.trainer import TianshouRecipe, TianshouTrainer
+from typing import TYPE_CHECKING, Any
+
+from edge_marl.agents.on_tianshou.trainer import TianshouTrainer
 from edge_marl.agents.policy_gradient.settings import A2cConfig, PpoConfig, ReinforceConfig
 from edge_marl.agents.registry import register
-from edge_marl.agents.training.trainer import Recipe
+
+if TYPE_CHECKING:
+    from edge_marl.agents.on_tianshou.loop import MakeLearner
 
 __all__ = ["A2cTrainer", "PpoTrainer", "ReinforceTrainer"]
 
@@ -17,10 +21,16 @@ class PpoTrainer(TianshouTrainer):
     config_class = PpoConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.policy_gradient.ppo import PpoAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.policy_gradient.agents import PpoAgent
 
-        return Recipe(PpoAgent, make_learner)
+        return PpoAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.policy_gradient.ppo import make_learner
+
+        return make_learner
 
 
 @register("a2c")
@@ -30,10 +40,16 @@ class A2cTrainer(TianshouTrainer):
     config_class = A2cConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.policy_gradient.a2c import A2cAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.policy_gradient.agents import A2cAgent
 
-        return Recipe(A2cAgent, make_learner)
+        return A2cAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.policy_gradient.a2c import make_learner
+
+        return make_learner
 
 
 @register("reinforce")
@@ -43,7 +59,13 @@ class ReinforceTrainer(TianshouTrainer):
     config_class = ReinforceConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.policy_gradient.reinforce import ReinforceAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.policy_gradient.agents import ReinforceAgent
 
-        return Recipe(ReinforceAgent, make_learner)
+        return ReinforceAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.policy_gradient.reinforce import make_learner
+
+        return make_learner

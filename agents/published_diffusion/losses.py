@@ -1,4 +1,4 @@
-"""How the published diffusion policies learn and act.
+"""How the published diffusion policies learn.
 
     y       = r_1 + gamma r_2 + gamma^2 r_3 + gamma^3 sum_a pi'(a|s_3) min(Q1', Q2')(s_3, a)
     critics : minimise mean (Q1(s, a) - y)^2 + mean (Q2(s, a) - y)^2
@@ -12,9 +12,8 @@ in which order the two steps are taken: here the critics' comes first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,65 +24,18 @@ from tianshou.data import Batch
 from tianshou.data.types import RolloutBatchProtocol
 from torch import Tensor, nn
 
-from edge_marl.agents.base import legal_actions
-from edge_marl.agents.networks.diffusion import make_schedule
 from edge_marl.agents.on_tianshou.learner import ReplayLearner
 from edge_marl.agents.on_tianshou.on_batch import OnBatch
 from edge_marl.agents.on_tianshou.optimisers import adam
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
-from edge_marl.agents.policy_agent import PolicyAgent
-from edge_marl.agents.published_diffusion.networks import (
-    AttentionDenoiser,
-    Critics,
-    DiffusionPolicy,
-    PlainDenoiser,
-)
+from edge_marl.agents.published_diffusion.agents import PublishedAgent
+from edge_marl.agents.published_diffusion.networks import Critics, DiffusionPolicy
 from edge_marl.agents.published_diffusion.settings import PublishedConfig
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["PublishedAgent", "PublishedLearner", "PublishedSac", "published_learner"]
-
-
-class PublishedAgent(PolicyAgent[PublishedConfig]):
-    """Acts by the most probable action, denoised from noise of its own for every decision.
-
-    Each row draws from a generator of its own, and attention takes each row by itself, as where
-    tasks come one by one. So the actions of a row are the same in any batch, and for the same seed.
-    """
-
-    stateless = False
-    config_class: ClassVar[Any] = PublishedConfig
-    denoiser: ClassVar[type[AttentionDenoiser | PlainDenoiser]]
-    actor: DiffusionPolicy
-
-    @classmethod
-    def build_actor(cls, scenario: Scenario, config: PublishedConfig) -> DiffusionPolicy:
-        """Return an untrained policy."""
-        schedule = make_schedule(config.denoising_steps, config.beta_min, config.beta_max)
-        actions = scenario.num_actions
-        network = cls.denoiser(ObservationLayout(scenario).size, actions)
-        return DiffusionPolicy(network, schedule, actions)
-
-    def reset(self, seed: int) -> None:
-        """Start the generators of all rows anew."""
-        self._seed = seed
-        self._rows: list[np.random.Generator] = []
-
-    def act(
-        self, observation: npt.NDArray[np.float32], info: Mapping[str, Any]
-    ) -> npt.NDArray[np.int64]:
-        """Return the most probable legal action of each row."""
-        rows = len(observation)
-        for row in range(len(self._rows), rows):
-            self._rows.append(np.random.default_rng([self._seed, row]))
-        shape = self.actor.noise_shape
-        noise = np.stack([generator.standard_normal(shape) for generator in self._rows[:rows]])
-        legal = torch.from_numpy(legal_actions(info, rows, self.scenario))
-        seen = torch.tensor(observation, dtype=torch.float64)
-        with torch.inference_mode():
-            return self.most_probable(self.actor(seen, legal, torch.from_numpy(noise), alone=True))
+__all__ = ["PublishedLearner", "PublishedSac", "published_learner"]
 
 
 class PublishedSac(OffPolicyAlgorithm[DiscreteSACPolicy]):

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-from edge_marl.agents.on_tianshou.trainer import TianshouRecipe, TianshouTrainer
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from edge_marl.agents.on_tianshou.trainer import TianshouTrainer
 from edge_marl.agents.published_diffusion.settings import PublishedConfig
 from edge_marl.agents.registry import register
-from edge_marl.agents.training.trainer import Recipe
+
+if TYPE_CHECKING:
+    from edge_marl.agents.on_tianshou.loop import MakeLearner
 
 __all__ = ["AdsacPublishedTrainer", "D2sacTrainer"]
 
 
-@register("adsac-published")
-class AdsacPublishedTrainer(TianshouTrainer):
-    """ADSAC as its code was published: attention over the batch, dropout in the targets."""
-
+class _PublishedTrainer(TianshouTrainer):
     config_class = PublishedConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.published_diffusion.adsac_published import (
-            AdsacPublishedAgent,
-            make_learner,
-        )
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.published_diffusion.losses import published_learner
 
-        return Recipe(AdsacPublishedAgent, make_learner)
+        return partial(published_learner, cls._agent())
+
+
+@register("adsac-published")
+class AdsacPublishedTrainer(_PublishedTrainer):
+    """ADSAC as its code was published: attention over the batch, dropout in the targets."""
+
+    @classmethod
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.published_diffusion.agents import AdsacPublishedAgent
+
+        return AdsacPublishedAgent
 
 
 @register("d2sac")
-class D2sacTrainer(TianshouTrainer):
+class D2sacTrainer(_PublishedTrainer):
     """Diffusion soft actor-critic with perceptrons (AGOD, arXiv:2301.03220), as published."""
 
-    config_class = PublishedConfig
-
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.published_diffusion.d2sac import D2sacAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.published_diffusion.agents import D2sacAgent
 
-        return Recipe(D2sacAgent, make_learner)
+        return D2sacAgent

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from torch import nn
 
-from edge_marl.agents.networks.flat import FlatActor, FlatNetwork
-from edge_marl.agents.networks.pairs import PairActor, PairCritic
+from edge_marl.agents.networks.flat import FlatNetwork
+from edge_marl.agents.networks.pairs import PairCritic
 from edge_marl.agents.networks.priors import prior_of
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
-from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.soft_actor_critic.agents import SacAgent
 from edge_marl.agents.soft_actor_critic.losses import SacLearner
 from edge_marl.agents.soft_actor_critic.settings import SacConfig
 from edge_marl.envs.spaces import action_space
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["SacAgent", "make_learner"]
-
-
-class SacAgent(PolicyAgent[SacConfig]):
-    """A trained `sac`."""
-
-    name = "sac"
-    deterministic = True
-    config_class: ClassVar[type[SacConfig]] = SacConfig
-
-    @classmethod
-    def build_actor(cls, scenario: Scenario, config: SacConfig) -> nn.Module:
-        """Return an untrained actor."""
-        if config.network == "pairs":
-            return PairActor(scenario, config.hidden, prior_of(scenario, config))
-        return FlatActor(ObservationLayout(scenario), config.hidden)
+__all__ = ["make_learner"]
 
 
 def make_learner(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from edge_marl.agents.on_tianshou.trainer import TianshouRecipe, TianshouTrainer
+from typing import TYPE_CHECKING, Any
+
+from edge_marl.agents.on_tianshou.trainer import TianshouTrainer
 from edge_marl.agents.registry import register
 from edge_marl.agents.soft_actor_critic.settings import AdsacConfig, SacConfig
-from edge_marl.agents.training.trainer import Recipe
+
+if TYPE_CHECKING:
+    from edge_marl.agents.on_tianshou.loop import MakeLearner
 
 __all__ = ["AdsacTrainer", "SacTrainer"]
 
@@ -17,10 +21,16 @@ class SacTrainer(TianshouTrainer):
     config_class = SacConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.soft_actor_critic.sac import SacAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.soft_actor_critic.agents import SacAgent
 
-        return Recipe(SacAgent, make_learner)
+        return SacAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.soft_actor_critic.sac import make_learner
+
+        return make_learner
 
 
 @register("adsac")
@@ -30,7 +40,13 @@ class AdsacTrainer(TianshouTrainer):
     config_class = AdsacConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.soft_actor_critic.adsac import AdsacAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.soft_actor_critic.agents import AdsacAgent
 
-        return Recipe(AdsacAgent, make_learner)
+        return AdsacAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.soft_actor_critic.adsac import make_learner
+
+        return make_learner

@@ -1,19 +1,26 @@
 """The trainer of the package's own learning agents; learning libraries are loaded when it trains.
 
 A family's `settings.py` has a frozen dataclass of settings per agent, its `trainers.py` a trainer,
-and each agent's own file the class of the trained agent and what makes an untrained learner. A
-trainer's `_recipe` returns these two. It imports them when it is called, and not before, so that
-agents have names and settings where no learning library is loaded:
+its `agents.py` the class of the trained agent, and each agent's own file what makes an untrained
+learner. A trainer imports these two when it is asked for them, and not before, each by itself:
+agents have names and settings where no learning library is loaded, and who loads and plays a
+trained agent does not load, and wait for, the library that it was trained with:
 
     @register("adsac")
     class AdsacTrainer(TianshouTrainer):
         config_class = AdsacConfig
 
         @classmethod
-        def _recipe(cls) -> TianshouRecipe:
-            from edge_marl.agents.soft_actor_critic.adsac import AdsacAgent, make_learner
+        def _agent(cls) -> type[Any]:
+            from edge_marl.agents.soft_actor_critic.agents import AdsacAgent
 
-            return Recipe(AdsacAgent, make_learner)
+            return AdsacAgent
+
+        @classmethod
+        def _make_learner(cls) -> MakeLearner:
+            from edge_marl.agents.soft_actor_critic.adsac import make_learner
+
+            return make_learner
 """
 
 from __future__ import annotations
@@ -21,7 +28,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edge_marl.agents.base import Agent, Progress, Trainer, Training, check_budget
 from edge_marl.agents.training.presets import preset
@@ -33,18 +40,7 @@ if TYPE_CHECKING:
     from edge_marl.agents.training.selection import Selection
 
 
-__all__ = ["LearningTrainer", "Recipe"]
-
-MakeLearner = TypeVar("MakeLearner")
-
-
-class Recipe(NamedTuple, Generic[MakeLearner]):
-    """What an agent is trained with, from the agent's own file."""
-
-    agent: type[Any]
-    """Class of the trained agent, an `Agent`."""
-    make_learner: MakeLearner
-    """Makes an untrained learner, as the training of its library calls it."""
+__all__ = ["LearningTrainer"]
 
 
 class LearningTrainer(Trainer):
@@ -69,8 +65,8 @@ class LearningTrainer(Trainer):
 
     @classmethod
     @abstractmethod
-    def _recipe(cls) -> Recipe[Any]:
-        """Import the agent's own file, and its learning library, and return what it has."""
+    def _agent(cls) -> type[Any]:
+        """Import and return the class of the trained agent, an `Agent`; no losses, no learner."""
 
     def start(self, scenario: Scenario, budget: int, seed: int) -> Training:
         """Return a training of `budget` decisions, at its start.
@@ -107,5 +103,5 @@ class LearningTrainer(Trainer):
     @classmethod
     def load(cls, folder: str | Path, scenario: Scenario, *, transfer: bool = False) -> Agent:
         """Return a trained agent that was saved (see `Agent.load`)."""
-        agent: Agent = cls._recipe().agent.load(folder, scenario, transfer=transfer)
+        agent: Agent = cls._agent().load(folder, scenario, transfer=transfer)
         return agent

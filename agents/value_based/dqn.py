@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import numpy as np
 from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
 
-from edge_marl.agents.networks.flat import FlatNetwork
-from edge_marl.agents.networks.pairs import PairNetwork
+from edge_marl.agents.value_based.agents import DqnAgent
 from edge_marl.agents.value_based.settings import DqnConfig
-from edge_marl.agents.value_based.shared import (
-    OnArray,
-    ValueAgent,
-    ValueLearner,
-    Values,
-    uniform_learner,
-)
+from edge_marl.agents.value_based.shared import OnArray, ValueLearner, uniform_learner
 from edge_marl.envs.spaces import action_space
-from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
 
-__all__ = ["DqnAgent", "make_learner"]
-
-
-class DqnAgent(ValueAgent):
-    """A trained `dqn`."""
-
-    name = "dqn"
-    config_class: ClassVar[Any] = DqnConfig
-
-    @classmethod
-    def build_actor(cls, scenario: Scenario, config: DqnConfig) -> Values:
-        """Return an untrained network."""
-        if config.network == "pairs":
-            return Values(PairNetwork(scenario, config.hidden))
-        return Values(FlatNetwork(ObservationLayout(scenario), config.hidden))
+__all__ = ["make_learner"]
 
 
 def make_learner(

@@ -1,4 +1,4 @@
-"""Acting, exploring and replaying by action values: `dqn`, `drqn`, `qrdqn`, `rainbow`, `idqn`."""
+"""Exploring and replaying by action values: `dqn`, `drqn`, `qrdqn`, `rainbow`, `idqn`."""
 
 from __future__ import annotations
 
@@ -12,38 +12,15 @@ from torch import Tensor, nn
 from edge_marl.agents.on_tianshou.learner import ReplayLearner
 from edge_marl.agents.on_tianshou.optimisers import adam_of
 from edge_marl.agents.on_tianshou.replay_buffer import UniformReplay, replay_size
-from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.value_based.networks import Values
 from edge_marl.agents.value_based.settings import ValueConfig
 
 __all__ = [
     "OnArray",
-    "ValueAgent",
     "ValueLearner",
-    "Values",
     "algorithm_parts",
     "uniform_learner",
 ]
-
-
-class Values(nn.Module):
-    """Q of legal actions from a network, the lowest number of others.
-
-    Args:
-        network: observation (B, D) -> Q (B, A), or what `mean` makes into Q.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def mean(self, outputs: Tensor) -> Tensor:
-        """Return Q (B, A) of the network's outputs."""
-        return outputs
-
-    def forward(self, observation: Tensor, mask: Tensor) -> Tensor:
-        """Return Q (B, A) for observations (B, D) and masks (B, A)."""
-        values = self.mean(self.network(observation))
-        return values.masked_fill(~mask, torch.finfo(values.dtype).min)
 
 
 class OnArray(nn.Module):
@@ -56,12 +33,6 @@ class OnArray(nn.Module):
     def forward(self, obs: Any, state: Any = None, info: Any = None) -> tuple[Tensor, Any]:
         """Return the network's outputs and no state."""
         return self.network(torch.as_tensor(obs)), state
-
-
-class ValueAgent(PolicyAgent[Any]):
-    """Takes the action of the largest value (its "log-probabilities" are values)."""
-
-    deterministic = True
 
 
 class ValueLearner(ReplayLearner):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from edge_marl.agents.on_tianshou.trainer import TianshouRecipe, TianshouTrainer
+from typing import TYPE_CHECKING, Any
+
+from edge_marl.agents.on_tianshou.trainer import TianshouTrainer
 from edge_marl.agents.registry import register
-from edge_marl.agents.training.trainer import Recipe
 from edge_marl.agents.value_based.settings import DqnConfig, DrqnConfig, QrdqnConfig, RainbowConfig
+
+if TYPE_CHECKING:
+    from edge_marl.agents.on_tianshou.loop import MakeLearner
 
 __all__ = ["DqnTrainer", "DrqnTrainer", "QrdqnTrainer", "RainbowTrainer"]
 
@@ -17,10 +21,16 @@ class DqnTrainer(TianshouTrainer):
     config_class = DqnConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.value_based.dqn import DqnAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.value_based.agents import DqnAgent
 
-        return Recipe(DqnAgent, make_learner)
+        return DqnAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.value_based.dqn import make_learner
+
+        return make_learner
 
 
 @register("drqn")
@@ -30,10 +40,16 @@ class DrqnTrainer(TianshouTrainer):
     config_class = DrqnConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.value_based.drqn import DrqnAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.value_based.agents import DrqnAgent
 
-        return Recipe(DrqnAgent, make_learner)
+        return DrqnAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.value_based.drqn import make_learner
+
+        return make_learner
 
 
 @register("qrdqn")
@@ -43,10 +59,16 @@ class QrdqnTrainer(TianshouTrainer):
     config_class = QrdqnConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.value_based.qrdqn import QrdqnAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.value_based.agents import QrdqnAgent
 
-        return Recipe(QrdqnAgent, make_learner)
+        return QrdqnAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.value_based.qrdqn import make_learner
+
+        return make_learner
 
 
 @register("rainbow")
@@ -56,7 +78,13 @@ class RainbowTrainer(TianshouTrainer):
     config_class = RainbowConfig
 
     @classmethod
-    def _recipe(cls) -> TianshouRecipe:
-        from edge_marl.agents.value_based.rainbow import RainbowAgent, make_learner
+    def _agent(cls) -> type[Any]:
+        from edge_marl.agents.value_based.agents import RainbowAgent
 
-        return Recipe(RainbowAgent, make_learner)
+        return RainbowAgent
+
+    @classmethod
+    def _make_learner(cls) -> MakeLearner:
+        from edge_marl.agents.value_based.rainbow import make_learner
+
+        return make_learner

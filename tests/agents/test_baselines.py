@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 from tianshou.data import Batch
+from tianshou.utils.net.discrete import NoisyLinear as TianshousNoisyLinear
 
 from edge_marl.agents import Agent, TrainProgress, make
 from edge_marl.agents.on_tianshou.env import TianshouEnv
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.training.trainer import LearningTrainer
-from edge_marl.agents.value_based.drqn import DrqnAgent
-from edge_marl.agents.value_based.rainbow import support
+from edge_marl.agents.value_based.agents import DrqnAgent
+from edge_marl.agents.value_based.networks import NoisyLinear, support
 from edge_marl.errors import AgentError
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.training.test_training import PLAIN, utility_per_task
@@ -177,6 +178,26 @@ def test_rainbow_explores_by_noise_and_acts_without_it() -> None:
     info = {"action_mask": np.ones((4, 6), dtype=np.int8)}
     acts = [agent.act(part.replay.obs.obs[:4], info).tolist() for _ in range(5)]
     assert acts == [acts[0]] * 5
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_noisy_layers_are_tianshous_to_the_last_bit(training: bool) -> None:
+    """Names, numbers that are drawn, outputs and gradients: files of agents and trainings stay."""
+    made: list[Any] = []
+    for kind in (NoisyLinear, TianshousNoisyLinear):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            layer: Any = kind(5, 3, 0.3).train(training)
+            first = {name: weights.clone() for name, weights in layer.state_dict().items()}
+            layer.sample()
+            outputs = layer(torch.rand(7, 5))
+        outputs.square().sum().backward()
+        made.append([first, layer.state_dict(), outputs, layer.mu_W.grad, layer.sigma_bias.grad])
+        assert [name for name, part in layer.named_parameters() if part.requires_grad] == [
+            *("mu_W", "sigma_W", "mu_bias", "sigma_bias"),
+        ]
+    assert list(made[0][0]) == list(made[1][0])
+    torch.testing.assert_close(made[0], made[1], rtol=0.0, atol=0.0)
 
 
 def test_rainbows_atoms_reach_beyond_any_return() -> None:

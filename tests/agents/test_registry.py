@@ -2,18 +2,24 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from edge_marl.agents import Agent, Trainer, load, make, names, register
 from edge_marl.agents.heuristics.basic import Prophet
+from edge_marl.agents.registry import find
+from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.errors import AgentError
 from edge_marl.scenario import load_scenario
 from tests.worlds.learners import HEURISTICS
 
 SMOKE = load_scenario("smoke")
 LEARNERS = ["adsac", "iadsac", "idqn", "ippo", "sac"]
+TORCHRL = ["happo", "mappo", "qmix", "vdn"]
+"""Their networks are of its modules, and it loads Ray where that is installed: they cannot decide
+without these, but without Tianshou."""
 
 OWN = """
 import numpy as np
@@ -143,6 +149,40 @@ def test_only_training_needs_learning_libraries(hidden: tuple[str, ...]) -> None
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     if hidden:
-        assert run.stdout.split() == ["happo", "mappo", "qmix", "vdn"]
+        assert run.stdout.split() == TORCHRL
     else:
-        assert set(run.stdout.split()) <= {"happo", "mappo", "qmix", "vdn"}
+        assert set(run.stdout.split()) <= set(TORCHRL)
+
+
+def trainer_of(name: str) -> LearningTrainer | None:
+    """The trainer of an agent that is learnt; None of another, or if TorchRL is not installed."""
+    if not issubclass(find(name), LearningTrainer):
+        return None
+    if name in TORCHRL and find_spec("torchrl") is None:
+        return None
+    trainer = make(name, SMOKE)
+    assert isinstance(trainer, LearningTrainer)
+    return trainer
+
+
+def test_who_plays_a_trained_agent_does_not_load_what_trained_it(tmp_path: Path) -> None:
+    """Each learning agent is loaded and decides once, in a process that does nothing else."""
+    trainers = {name: trainer for name in names() if (trainer := trainer_of(name))}
+    for name, trainer in trainers.items():
+        trainer.start(SMOKE, 64, seed=0).agent().save(tmp_path / name)
+    code = (
+        "import sys\n"
+        "from edge_marl.agents import load\n"
+        "from edge_marl.envs import EdgeAIGCVectorEnv\n"
+        "from edge_marl.scenario import load_scenario\n"
+        "smoke = load_scenario('smoke')\n"
+        "observation, info = EdgeAIGCVectorEnv(2, scenario=smoke).reset(seed=0)\n"
+        f"for name in {sorted(trainers, key=lambda name: (name in TORCHRL, name))}:\n"
+        f"    agent = load({str(tmp_path)!r} + '/' + name, smoke)\n"
+        "    agent.reset(0)\n"
+        "    assert agent.act(observation, info).shape == (2,)\n"
+        "    libraries = ['tianshou', 'pandas', 'matplotlib']\n"
+        f"    libraries += ['ray', 'torchrl', 'tensordict'] if name not in {TORCHRL} else []\n"
+        "    assert not [at for at in libraries if at in sys.modules], name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -186,9 +186,9 @@ def two_steps() -> Any:
 
 
 def learner_of(name: str) -> MixingLearner:
+    from edge_marl.agents.centralised.agents import GatewayNetwork
     from edge_marl.agents.centralised.mixing import MixingLearner
     from edge_marl.agents.centralised.qmix import make_qmix_mixer
-    from edge_marl.agents.centralised.shared import GatewayNetwork
     from edge_marl.agents.centralised.vdn import make_vdn_mixer
 
     config = MixingConfig(gamma=0.99, learning_rate=5e-3, tau=0.05)

@@ -28,9 +28,10 @@ SMALL: dict[str, Any] = {"hidden": (8,), "rollout": 16, "minibatches": 1}
 
 def learners(epochs: int = 1) -> tuple[MappoLearner, HappoLearner, TensorDict]:
     """Both, with the same three networks and the same critic, and a rollout of theirs."""
+    from edge_marl.agents.centralised.agents import make_network
     from edge_marl.agents.centralised.happo import HappoLearner
     from edge_marl.agents.centralised.mappo import MappoLearner
-    from edge_marl.agents.centralised.shared import Game, make_network
+    from edge_marl.agents.centralised.shared import Game
 
     game = Game(GAME, 4, 10_000, 0)
     of_mappo = MappoConfig(sharing="none", epochs=epochs, **SMALL)

@@ -14,9 +14,9 @@ from tianshou.data import Batch, Collector, CollectStats
 from torch import nn
 
 from edge_marl.agents import Agent, Trainer, TrainProgress, load
+from edge_marl.agents.independent.agents import IppoAgent
 from edge_marl.agents.independent.iadsac import GatewayCritic, GatewayReplay
 from edge_marl.agents.independent.iadsac import make_learner as make_iadsac
-from edge_marl.agents.independent.ippo import IppoAgent
 from edge_marl.agents.independent.settings import IadsacConfig, IppoConfig
 from edge_marl.agents.independent.trainers import IadsacTrainer, IdqnTrainer, IppoTrainer
 from edge_marl.agents.networks.attention import TokenCritic

@@ -19,7 +19,7 @@ from edge_marl.agents.networks.sharing import ForEach, Networks
 from edge_marl.agents.on_tianshou.loop import TianshouTraining
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.registry import make
-from edge_marl.agents.soft_actor_critic.adsac import AdsacAgent
+from edge_marl.agents.soft_actor_critic.agents import AdsacAgent
 from edge_marl.agents.training.settings_text import configure
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.envs import EdgeAIGCRows

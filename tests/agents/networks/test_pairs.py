@@ -24,7 +24,7 @@ from edge_marl.agents.networks.pairs import (
 )
 from edge_marl.agents.networks.places import legal_first
 from edge_marl.agents.networks.priors import Shown
-from edge_marl.agents.policy_gradient.ppo import PpoAgent
+from edge_marl.agents.policy_gradient.agents import PpoAgent
 from edge_marl.agents.policy_gradient.settings import PpoConfig
 from edge_marl.agents.policy_gradient.trainers import PpoTrainer
 from edge_marl.envs import EdgeAIGCVectorEnv

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edge_marl.agents import Agent, load, make
-from edge_marl.agents.independent.ippo import IppoAgent
+from edge_marl.agents.independent.agents import IppoAgent
 from edge_marl.agents.independent.settings import IppoConfig
 from edge_marl.agents.networks.priors import ASKED, Asked
 from edge_marl.agents.policy_agent import PolicyAgent
@@ -49,7 +49,7 @@ def seen_in(scenario: Scenario, steps: int = 40) -> tuple[Any, dict[str, Any]]:
 def untrained(name: str, scenario: Scenario, **settings: Any) -> Any:
     """An agent of a kind before its training."""
     kind: Any = find(name)
-    agent_class = kind._recipe().agent
+    agent_class = kind._agent()
     config = kind.config_class(network="pairs", **settings)
     return agent_class(scenario, config, agent_class.build_actor(scenario, config))
 

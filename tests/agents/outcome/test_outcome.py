@@ -12,7 +12,7 @@ from tianshou.data import Batch
 from tianshou.utils.torch_utils import policy_within_training_step
 
 from edge_marl.agents import load, make
-from edge_marl.agents.outcome.outcome import OutcomeAgent
+from edge_marl.agents.outcome.agents import OutcomeAgent
 from edge_marl.agents.outcome.settings import OutcomeConfig
 from edge_marl.agents.training.settings_text import configure
 from edge_marl.agents.training.trainer import LearningTrainer

@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from edge_marl.agents import make
 from edge_marl.agents.networks.diffusion import make_schedule
-from edge_marl.agents.published_diffusion.adsac_published import AdsacPublishedAgent
-from edge_marl.agents.published_diffusion.adsac_published import make_learner as make_attention
-from edge_marl.agents.published_diffusion.d2sac import D2sacAgent
-from edge_marl.agents.published_diffusion.d2sac import make_learner as make_plain
+from edge_marl.agents.published_diffusion.agents import AdsacPublishedAgent, D2sacAgent
+from edge_marl.agents.published_diffusion.losses import published_learner
 from edge_marl.agents.published_diffusion.networks import (
     AttentionDenoiser,
     Critics,
@@ -329,8 +327,7 @@ def test_rows_are_alike_alone_and_in_a_batch(name: str) -> None:
 
 @both
 def test_illegal_actions_have_no_probability(name: str) -> None:
-    make_learner = make_attention if name == "adsac-published" else make_plain
-    learner = make_learner(SMOKE, PublishedConfig(), 1, 10, SEED)
+    learner = published_learner(AGENTS[name], SMOKE, PublishedConfig(), 1, 10, SEED)
     mask = np.zeros((50, SMOKE.num_actions), dtype=bool)
     mask[:, [1, 4]] = True
     with torch.random.fork_rng(devices=[]):
