@@ -29,6 +29,10 @@ __all__ = ["DrawingAgent", "PolicyAgent"]
 
 C = TypeVar("C", bound="DataclassInstance")
 
+BLOCK = 256
+"""Rows that a network is asked of at once: of 2,048 what it computes leaves the processor's cache,
+and each takes nearly twice the time."""
+
 
 class PolicyAgent(Agent, Generic[C]):
     """Acts by the most probable action of a trained network.
@@ -75,8 +79,12 @@ class PolicyAgent(Agent, Generic[C]):
         """Return the most probable legal action of each row."""
         seen = torch.tensor(observation, dtype=torch.float64)
         legal = torch.from_numpy(legal_actions(info, len(observation), self.scenario))
+        told = (seen, legal, *self._which(seen, info))
+        rows = BLOCK if self.stateless else max(1, len(seen))
         with torch.inference_mode():
-            return self.most_probable(self.log_probabilities(seen, legal, *self._which(seen, info)))
+            blocks = zip(*(part.split(rows) for part in told), strict=True)
+            found = [self.log_probabilities(*block) for block in blocks]
+            return self.most_probable(found[0] if len(found) == 1 else torch.cat(found))
 
     def most_probable(self, log_probabilities: Tensor) -> npt.NDArray[np.int64]:
         """Return the action (B,) of each row's largest (B, A), and keep them as preferences."""
