@@ -82,7 +82,7 @@ class PolicyAgent(Agent, Generic[C]):
         told = (seen, legal, *self._which(seen, info))
         rows = BLOCK if self.stateless else max(1, len(seen))
         with torch.inference_mode():
-            blocks = zip(*(part.split(rows) for part in told), strict=True)
+            blocks = zip(*(torch.split(part, rows) for part in told), strict=True)
             found = [self.log_probabilities(*block) for block in blocks]
             return self.most_probable(found[0] if len(found) == 1 else torch.cat(found))
 

@@ -2,7 +2,8 @@
 
 Run as a file, not as a module: before anything of the package is imported, and so before there are
 threads, it limits its memory, time and files and, outside of a sandbox, gives up the network. Then
-it loads the policy and answers. A line of JSON brings what to load. READY says that it is done, and
+it loads the policy and answers, or forks for each policy a process that does so (`forks.py`). A
+line of JSON brings what to load. READY says that it is done, and
 has to be asked of all rows each time; READY_FOR_ANY that each row may be left out, or come again,
 as nothing is kept between decisions (`Agent.stateless`).
 Then each frame is a letter: DECIDE with how many rows are asked (int64), their numbers (int64),
@@ -20,13 +21,18 @@ import ctypes
 import json
 import os
 import resource
-import shutil
+import socket
 import sys
 import traceback
 from typing import Any, BinaryIO
 
 NEW_USER, NEW_NET = 0x10000000, 0x40000000
 """Flags of unshare(2)."""
+
+NO_NEW_PRIVILEGES, SECCOMP, BY_FILTER = 38, 22, 2
+"""Of prctl(2): PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP and SECCOMP_MODE_FILTER."""
+INSTRUCTION = 8
+"""Bytes of a filter's instruction."""
 
 DECIDE, TELL = b"d", b"t"
 READY, READY_FOR_ANY, GOOD, NOTHING, FAILED = b"r", b"a", b"g", b"n", b"f"
@@ -41,13 +47,17 @@ def main() -> None:
     set_limits(order["limits"])
     if order["give_up_network"]:
         give_up_network()
+    if order["filter"]:
+        give_up_processes(bytes.fromhex(order["filter"]))
     try:
-        if order["compiled"]:
-            shutil.copytree(order["compiled"], os.environ["NUMBA_CACHE_DIR"], dirs_exist_ok=True)
         agents = load_agents(order)
     except Exception:
         return fail(answers)
+    if order["forks"]:
+        decide_once(agents[0], order["observed"], order["actions"])
     say(answers, READY_FOR_ANY if all(agent.stateless for agent in agents) else READY)
+    if order["forks"]:
+        return fork_policies(order["forks"])
     answer(agents, asked, answers, order["observed"], order["actions"])
 
 
@@ -76,6 +86,50 @@ def give_up_network() -> None:
             raise PermissionError("a policy has no network")
 
     sys.addaudithook(refuse)
+
+
+def give_up_processes(program: bytes) -> None:
+    """Start no process from now on, by a filter of system calls (`no_processes.py`)."""
+
+    class Filter(ctypes.Structure):
+        _fields_ = (("instructions", ctypes.c_ushort), ("program", ctypes.c_char_p))
+
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    found = Filter(len(program) // INSTRUCTION, program)
+    if prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0) or prctl(SECCOMP, BY_FILTER, ctypes.byref(found)):
+        raise OSError(ctypes.get_errno(), "no filter of system calls could be set")
+
+
+def fork_policies(control: int) -> None:
+    """Fork a process for each that is asked for, with the pipes of its own, until there is no more.
+
+    Each tells that it is there, so that the verifier gets its number from the kernel.
+    """
+    with socket.socket(fileno=control) as asked:
+        while True:
+            _, files, *_ = socket.recv_fds(asked, 1, 3)
+            if not files:
+                return
+            if os.fork() == 0:
+                try:
+                    for place, file in enumerate(files):
+                        os.dup2(file, place)
+                    asked.send(b"f")
+                    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+                    main()
+                finally:
+                    os._exit(0)
+            for file in files:
+                os.close(file)
+
+
+def decide_once(agent: Any, observed: int, actions: int) -> None:
+    """Have compiled what a decision needs, so that it is there in all that are forked."""
+    import numpy as np
+
+    seen, legal = np.zeros((1, observed), np.float32), np.ones((1, actions), np.int8)
+    with contextlib.suppress(Exception):  # it says so when it is asked
+        agent.act(seen, {"action_mask": legal, "agent_index": np.zeros(1, np.int64)})
 
 
 def set_limits(limits: dict[str, int]) -> None:

@@ -50,9 +50,6 @@ of a memory dump."""
 TMP_SIZE = 64 * 2**20
 """Bytes of a sandbox's /tmp, the one place that a policy can write to; as much of /dev/shm."""
 
-COMPILED = "/compiled"
-"""Where machine code that was made beforehand is in a sandbox, to be copied (`compiled.py`)."""
-
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
 """What of the environment a policy's process keeps: where libraries are, and which instructions
@@ -73,8 +70,6 @@ class Command:
     """Of its config and weights, as the process sees it."""
     code: str | None
     """`file.py:Class` of its agent, likewise."""
-    compiled: str | None
-    """Folder of machine code that was made beforehand, likewise; None if there is none."""
     pass_fds: tuple[int, ...] = ()
 
 
@@ -97,7 +92,7 @@ def usable_sandbox(asked: Sandbox | None = None) -> Sandbox:
 
 @contextmanager
 def command_of(
-    kind: Sandbox, folder: Path, code: str | None, compiled: Path | None = None
+    kind: Sandbox, folder: Path, code: str | None, may_fork: bool = False
 ) -> Iterator[Command]:
     """Give the command that starts a policy's process in a sandbox.
 
@@ -105,29 +100,29 @@ def command_of(
         kind: of the sandbox.
         folder: of the policy's config and weights; it alone of the submission is there inside.
         code: `file.py:Class` of an agent that is not registered; this one file is there inside.
-        compiled: folder of machine code (`compiled.py`); None for a container, which has another
-            Python.
+        may_fork: whether the process may start others, of itself; they give that up by themselves.
     """
     file, _, name = code.rpartition(":") if code else ("", "", "")
     inside = f"/agent/{Path(file).name}:{name}" if code else None
     bound = {str(folder): "/policy"} | ({file: f"/agent/{Path(file).name}"} if code else {})
-    bound |= {str(compiled): COMPILED} if compiled else {}
-    placed = ("/policy", inside, COMPILED if compiled else None)
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile() as filtered:
         if kind == "bwrap":
-            yield Command(_bwrap(bound, filtered), {}, *placed, (filtered.fileno(),))
+            argv = _bwrap(bound, None if may_fork else filtered)
+            passed = () if may_fork else (filtered.fileno(),)
+            yield Command(argv, {}, "/policy", inside, passed)
         elif kind == "container":
-            yield Command(_container(bound), dict(os.environ), *placed)
+            yield Command(_container(bound), dict(os.environ), "/policy", inside)
         else:
             argv = [sys.executable, "-P", str(PROCESS)]
-            env = _environment(os.environ, home)
-            yield Command(argv, env, str(folder), code, str(compiled) if compiled else None)
+            yield Command(argv, _environment(os.environ, home), str(folder), code)
 
 
-def _bwrap(bound: Mapping[str, str], filtered: IO[bytes]) -> list[str]:
-    """Return bubblewrap's command line; its filter of system calls is written to a file."""
-    filtered.write(no_processes())
-    filtered.seek(0)
+def _bwrap(bound: Mapping[str, str], filtered: IO[bytes] | None) -> list[str]:
+    """Return bubblewrap's command line; its filter of system calls is written to a file.
+
+    What may start processes has none. It ends with who started it, but not as all others do, with
+    the thread that did: it is to see its socket closed (`forks.py`).
+    """
     # By its path: the environment that it is started with has none to look it up in.
     argv = [
         shutil.which("bwrap") or "bwrap",
@@ -138,13 +133,11 @@ def _bwrap(bound: Mapping[str, str], filtered: IO[bytes]) -> list[str]:
         "ALL",
     ]
     argv += ["--uid", "65534", "--gid", "65534", "--hostname", "policy"]
-    argv += [
-        "--die-with-parent",
-        "--new-session",
-        "--as-pid-1",
-        "--seccomp",
-        str(filtered.fileno()),
-    ]
+    argv += ["--new-session", "--as-pid-1"]
+    if filtered is not None:
+        filtered.write(no_processes())
+        filtered.seek(0)
+        argv += ["--die-with-parent", "--seccomp", str(filtered.fileno())]
     argv += ["--clearenv"]
     for name, value in _environment(os.environ, "/tmp").items():
         argv += ["--setenv", name, value]
@@ -177,8 +170,7 @@ def _container(bound: Mapping[str, str]) -> list[str]:
 
 def _environment(whole: Mapping[str, str], home: str) -> dict[str, str]:
     kept = {name: value for name, value in whole.items() if name in KEPT}
-    own = {"HOME": home, "TMPDIR": home, "NUMBA_CACHE_DIR": f"{home}/compiled", "USER": "nobody"}
-    return kept | dict.fromkeys(THREADS, "1") | own
+    return kept | dict.fromkeys(THREADS, "1") | {"HOME": home, "TMPDIR": home, "USER": "nobody"}
 
 
 def _needed() -> list[str]:

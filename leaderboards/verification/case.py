@@ -18,13 +18,8 @@ import numpy.typing as npt
 from edge_marl.agents.base import CentralAgent
 from edge_marl.agents.registry import find
 from edge_marl.errors import SubmissionError
-from edge_marl.leaderboards.policies.asking import (
-    Ask,
-    InProcess,
-    OpenGateways,
-    OpenPolicy,
-    policies_of,
-)
+from edge_marl.leaderboards.policies.asking import Ask, InProcess
+from edge_marl.leaderboards.policies.opening import OpenGateways, OpenPolicy, policies_of
 from edge_marl.leaderboards.policies.sandbox import command_of, usable_sandbox
 from edge_marl.leaderboards.policies.side_by_side import side_by_side
 from edge_marl.leaderboards.submission.chain import (
@@ -89,6 +84,8 @@ class Case:
 
     over: threading.Event = field(default_factory=threading.Event)
     """Set where a check has failed: no policy is waited for any more."""
+    _opener: OpenGateways | None = None
+    _opening: threading.Lock = field(default_factory=threading.Lock)
     steps: int = 0
     """Moments of the longest episode of any run; from the replay."""
     again: list[list[Again]] = field(default_factory=list)
@@ -186,13 +183,13 @@ class Case:
             return nullcontext(self._reference(seed, workloads))
         if gateway is not None:
             return self.open_alone(seed, workloads, gateway)
-        return self._own_processes()(seed, workloads)
+        return self._own_processes(seed, workloads)
 
     def open_alone(
         self, seed: int, workloads: Sequence[Workload], gateway: int
     ) -> AbstractContextManager[InProcess]:
         """Open a gateway's policy of a run, in a process of its own."""
-        return self._own_processes()(seed, workloads, (gateway,))
+        return self._own_processes(seed, workloads, (gateway,))
 
     def open_whole_policy(
         self, seed: int, workloads: Sequence[Workload]
@@ -202,13 +199,16 @@ class Case:
         if not self.is_decentralised or self.opener is not None:
             return self.open_policy(seed, workloads)
         every = range(self.scenario.gateways.count)
-        return self._own_processes()(seed, workloads, every, may_share=True)
+        return self._own_processes(seed, workloads, every, may_share=True)
 
+    @property
     def _own_processes(self) -> OpenGateways:
-        self.sandbox = self.sandbox or usable_sandbox(self.asked_sandbox)
-        return policies_of(
-            self.folder, self.scenario, self.sandbox, self.code, self.output, self.over
-        )
+        with self._opening:
+            if self._opener is None:
+                self.sandbox = usable_sandbox(self.asked_sandbox)
+                where = (self.folder, self.scenario, self.sandbox)
+                self._opener = policies_of(*where, self.code, self.output, self.over)
+            return self._opener
 
     @property
     def is_reference(self) -> bool:
@@ -236,7 +236,7 @@ class Case:
     @contextmanager
     def _open_to_play(self, seed: int, workloads: Sequence[Workload]) -> Iterator[Ask]:
         if self.asked_alone:
-            opener = self._own_processes()
+            opener = self._own_processes
             with open_together(opener, self.scenario, seed, workloads) as together:
                 yield together
         else:

@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from edge_marl.leaderboards.policies.asking import InProcess, OpenGateways
+from edge_marl.leaderboards.policies.asking import InProcess
+from edge_marl.leaderboards.policies.opening import OpenGateways
 from edge_marl.leaderboards.submission.chain import Moment
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload

@@ -13,7 +13,7 @@ from pathlib import Path
 from edge_marl._version import __version__
 from edge_marl.errors import EdgeMarlError, SubmissionError
 from edge_marl.files import write_file
-from edge_marl.leaderboards.policies.asking import OpenPolicy
+from edge_marl.leaderboards.policies.opening import OpenPolicy
 from edge_marl.leaderboards.submission.files import LEDGER, read_ledger
 from edge_marl.leaderboards.submission.ledger import Ledger, Sandbox, Verification
 from edge_marl.leaderboards.submission.schema import LEVELS, Level

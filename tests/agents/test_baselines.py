@@ -12,13 +12,14 @@ import torch
 from tianshou.data import Batch
 from tianshou.utils.net.discrete import NoisyLinear as TianshousNoisyLinear
 
-from edge_marl.agents import Agent, TrainProgress, make
+from edge_marl.agents import Agent, TrainProgress, make, policy_agent
 from edge_marl.agents.on_tianshou.env import TianshouEnv
 from edge_marl.agents.policy_agent import PolicyAgent
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.agents.value_based.agents import DrqnAgent
 from edge_marl.agents.value_based.networks import NoisyLinear, support
 from edge_marl.errors import AgentError
+from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario, load_scenario
 from tests.agents.training.test_training import PLAIN, utility_per_task
 from tests.worlds.learners import learnt
@@ -92,6 +93,26 @@ def test_no_noise_draws_what_is_illegal(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torch.Tensor, "exponential_", torch.Tensor.zero_)
     action = part.act(Batch(obs=np.tile(part.replay.obs.obs[:1], (4, 1)), mask=mask))
     assert mask[np.arange(4), action].all()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_rows_are_asked_in_blocks_with_the_same_actions(
+    temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where lots are drawn: row i has the i-th stream."""
+    trainer = small_trainer("ppo", SMOKE, network="pairs", temperature=temperature)
+    agent = trainer.start(SMOKE, 8, seed=0).agent()
+    seen = np.random.default_rng(0).random((50, ObservationLayout(SMOKE).size)).astype(np.float32)
+    info = {"action_mask": np.ones((50, SMOKE.num_actions), np.int8)}
+    found = []
+    for block in (50, 7):
+        monkeypatch.setattr(policy_agent, "BLOCK", block)
+        agent.reset(3)
+        found.append(agent.act(seen, info).tolist())
+        assert agent.preferences is not None
+        assert len(agent.preferences) == 50
+    assert found[0] == found[1]
+    assert len(set(found[0])) > 1 or temperature == 0.0
 
 
 @pytest.mark.parametrize("network", ["flat", "pairs"])

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_marl.agents import Agent, make
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
-from edge_marl.leaderboards.policies.asking import OpenPolicy
+from edge_marl.leaderboards.policies.opening import OpenPolicy
 from edge_marl.leaderboards.submission.chain import (
     Episode,
     chooser_of,

@@ -55,6 +55,15 @@ class PoolsObservations(Pools):
         return np.full(len(observation), sum_of(observation) % self.scenario.num_actions)
 
 
+class PoolsAndSaysThatItKeepsNothing(Pools):
+    """So it is asked of what decides alone, and looks at all that it is asked together."""
+
+    stateless = True
+
+    def act(self, observation: Seen, info: Mapping[str, Any]) -> Actions:
+        return np.full(len(observation), sum_of(observation) % self.scenario.num_actions)
+
+
 class ReadsTheRowAbove(Pools):
     """The order of rows as a channel: a row's neighbour is the gateway before it."""
 

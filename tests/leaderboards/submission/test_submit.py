@@ -30,7 +30,7 @@ from edge_marl.benchmarks.run.worker import execute
 from edge_marl.cli import app
 from edge_marl.console import run_app
 from edge_marl.errors import AgentError, SubmissionError
-from edge_marl.leaderboards.policies.asking import policies_of
+from edge_marl.leaderboards.policies.opening import policies_of
 from edge_marl.leaderboards.policies.sandbox import usable_sandbox
 from edge_marl.leaderboards.submission.chain import play_episodes
 from edge_marl.leaderboards.submission.facts import code_sha256, means_of

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge_marl.leaderboards.policies.asking import OpenPolicy
+from edge_marl.leaderboards.policies.opening import OpenPolicy
 from edge_marl.leaderboards.verification.verify import verify
 from tests.worlds.forging import (
     GOOD,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +14,17 @@ import pytest
 
 from edge_marl import draw_workload, load_scenario
 from edge_marl.agents import Agent, make
+from edge_marl.errors import SubmissionError
 from edge_marl.kernel.world import ARRIVAL, TIME
 from edge_marl.leaderboards.submission.chain import Moment, play_episodes
 from edge_marl.leaderboards.submission.files import read_actions, read_submission
+from edge_marl.leaderboards.submission.schema import WORKLOADS as WORKLOADS_OF_A_BOARD
+from edge_marl.leaderboards.verification import choosers
+from edge_marl.leaderboards.verification.choosers import Again, Shown
 from edge_marl.leaderboards.verification.fresh import draw_fresh, draw_twin
+from edge_marl.leaderboards.verification.twins import Paired
 from edge_marl.leaderboards.verification.verify import verify
-from tests.leaderboards.cheats import breaking_the_pipe
+from tests.leaderboards.cheats import breaking_the_pipe, telling_each_other
 from tests.worlds import forging
 
 SMOKE = load_scenario("smoke")
@@ -173,3 +180,110 @@ def test_a_chain_is_what_its_description_says() -> None:
         added = seen.astype("<f4").tobytes() + int(action).to_bytes(8, "little")
         head = hashlib.sha256(head + added + np.float64(reward).astype("<f8").tobytes()).digest()
     assert read_chain(forging.GOOD).runs[0].heads[7] == head.hex()
+
+
+class Scripted:
+    """Chooses by what each row sees, and notes how many rows it was asked of at a time."""
+
+    stateless, used_s = True, 0.0
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def __call__(self, moment: Moment) -> npt.NDArray[np.int64]:
+        self.asked.append(int(moment.going.sum()))
+        self._seen = moment.observation[:, 0].astype(np.int64) % 3
+        return np.where(moment.going, self._seen, 0)
+
+    def preferences(self) -> npt.NDArray[np.float64]:
+        told = np.zeros((len(self._seen), 3))
+        told[np.arange(len(self._seen)), self._seen] = 1.0
+        told[:, 2] = 1.0  # as good as any
+        return told
+
+
+def steps_of(count: int) -> list[Shown]:
+    """What a gateway saw in as many steps of three episodes, and what it did: action 2 at step 4,
+    and at step 7 another one than any that is as good."""
+    shown: list[Shown] = []
+    for number in range(count):
+        seen = np.full((3, 2), number, np.float32)
+        going = np.array([True, number % 2 == 0, number < 6])
+        legal, gateway = np.ones((3, 3), np.int8), np.zeros(3, np.int64)
+        done = np.where(going, number % 3, 0)
+        if number in (4, 7):
+            done[0] = 2 if number == 4 else 0
+        shown.append((Moment(number, seen, legal, gateway, going), done))
+    return shown
+
+
+def test_many_steps_in_a_question_are_compared_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(choosers, "ROWS_AT_ONCE", 6)
+    found = {}
+    for at_once in (False, True):
+        ask = Scripted()
+        again = Again(ask, SimpleNamespace(gateways=1), 0)  # type: ignore[arg-type]
+        again.compare_all(steps_of(9), at_once)
+        asked = [one.tolist() for one in again.asked]
+        found[at_once] = (again.total, again.differing, again.first, again.worse, asked)
+        assert len(ask.asked) == (5 if at_once else 9)  # three questions, and two steps once more
+    assert found[True] == found[False]
+    total, differing, first, worse, _ = found[True]
+    assert (total, differing) == (9 + 5 + 6, 2)
+    assert "decision 4: expected 1 as the policy decides, found 2" in first
+    assert "decision 7: expected 1 as the policy decides, found 0" in worse
+
+
+def test_another_persons_code_is_asked_step_by_step_and_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may say that it keeps nothing, and look at what is to come in the same question."""
+    at_once: list[bool] = []
+    compare = Again.compare_all
+
+    def noting(self: Again, shown: list[Shown], all_steps: bool) -> None:
+        at_once.append(all_steps)
+        assert threading.active_count() <= before + 1
+        compare(self, shown, all_steps)
+
+    monkeypatch.setattr(Again, "compare_all", noting)
+    before = threading.active_count()
+    folder = forging.game_of_good(tmp_path)
+    code = f"{telling_each_other.__file__}:PoolsAndSaysThatItKeepsNothing"
+    game = load_scenario("smoke-game")
+    workloads = [draw_workload(game, k, split="test") for k in range(100)]
+    episodes = play_episodes(game, workloads, lambda moment: np.zeros(len(moment.going), np.int64))
+    assert verify(forging.with_episodes(folder, episodes, code), "re-executed", code=code).failure
+    assert at_once
+    assert not any(at_once)
+    at_once.clear()
+    before = 1000  # a registered agent's are asked side by side
+    assert verify(forging.good_game(tmp_path / "game"), "re-executed").failure is None
+    assert all(at_once)
+
+
+@pytest.mark.parametrize(("prefers", "fails"), [(2, False), (1, True)])
+def test_a_choice_between_equals_is_no_knowledge_of_the_future(prefers: int, fails: bool) -> None:
+    """In a twin a policy may take the other one of two actions that it prefers alike."""
+    rows = WORKLOADS_OF_A_BOARD
+    seen = np.zeros((rows, 2), np.float32)
+    legal, gateway, going = np.ones((rows, 3), np.int8), np.zeros(rows, np.int64), np.ones(rows)
+    moment = Moment(0, seen, legal, gateway, going.astype(np.bool_))
+    before = np.zeros(rows, np.int64)
+    before[5] = prefers
+    again = SimpleNamespace(asked=[before], gateway=None)
+    logged = SimpleNamespace(choose=lambda moment, needed: before)
+    shown = SimpleNamespace(shown=[choosers.digests_of(moment)])
+    pair = Paired(Scripted(), again, logged, shown)  # type: ignore[arg-type]
+    for _ in range(20):  # one in a hundred is too many, one in two thousand is not
+        pair.choose(moment)
+        before = before.copy()
+        before[5] = 0
+        again.asked[0] = before
+    if fails:
+        with pytest.raises(SubmissionError, match="expected 1 as in the twin that is the same"):
+            pair.check("run 0")
+    else:
+        pair.check("run 0")

@@ -14,7 +14,7 @@ import pytest
 
 from edge_marl import draw_workload, load_scenario
 from edge_marl.leaderboards.policies import asking
-from edge_marl.leaderboards.policies.asking import policies_of
+from edge_marl.leaderboards.policies.opening import policies_of
 from edge_marl.leaderboards.submission.chain import Moment, play_episodes
 from edge_marl.leaderboards.verification import case as cases
 from edge_marl.leaderboards.verification import together
