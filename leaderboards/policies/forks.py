@@ -105,7 +105,8 @@ class Forks:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("a policy needs pipes for its input and output")
         self._inside = command.folder
-        facts = self._facts(policy) | {"filter": None, "forks": control}
+        own = {"filter": None, "forks": control, "give_up_network": False}  # forks give up theirs
+        facts = self._facts(policy) | own
         to, back = process.stdin.fileno(), process.stdout.fileno()
         Asking(Started(to, back, process.pid, facts, _death), order, self._over)
         return ours

@@ -3,15 +3,14 @@
 Run as a file, not as a module: before anything of the package is imported, and so before there are
 threads, it limits its memory, time and files and, outside of a sandbox, gives up the network. Then
 it loads the policy and answers, or forks for each policy a process that does so (`forks.py`). A
-line of JSON brings what to load. READY says that it is done, and
-has to be asked of all rows each time; READY_FOR_ANY that each row may be left out, or come again,
-as nothing is kept between decisions (`Agent.stateless`).
-Then each frame is a letter: DECIDE with how many rows are asked (int64), their numbers (int64),
-observations (float32), masks (int8) and the gateways that decide (int64) is answered by GOOD and
-actions (int64); TELL by GOOD and what the policy prefers (float64) in the rows of the last frame,
-or by NOTHING. Instead of any answer there may be FAILED. What went wrong goes to standard error,
-with all that a policy prints: its verifier believes nothing that is said here, and shows none of
-it.
+line of JSON brings what to load. READY says that it is done, and has to be asked of all rows each
+time; READY_FOR_ANY that each row may be left out, or come again, as nothing is kept between
+decisions (`Agent.stateless`). Then each frame is a letter: DECIDE with how many rows are asked
+(int64), their numbers (int64), observations (float32), masks (int8) and the gateways that decide
+(int64) is answered by GOOD and actions (int64); TELL by GOOD and what the policy prefers (float64)
+in the rows of the last frame, or by NOTHING. Instead of any answer there may be FAILED. What went
+wrong goes to standard error, with all that a policy prints: its verifier believes nothing that is
+said here, and shows none of it.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from edge_marl import draw_workload, load_scenario
 from edge_marl.errors import SubmissionError
 from edge_marl.layout import ObservationLayout
 from edge_marl.leaderboards.policies import process
+from edge_marl.leaderboards.policies import sandbox as sandboxes
 from edge_marl.leaderboards.policies.asking import Asking
 from edge_marl.leaderboards.policies.forks import Forks
 from edge_marl.leaderboards.policies.no_processes import no_processes
@@ -114,6 +115,35 @@ def test_what_is_forked_in_a_sandbox_starts_no_process(good: Path, bwrap: None) 
     with policies_of(good, GAME, "bwrap")(0, WORKLOADS, [1]) as ask:
         status = Path(f"/proc/{vars(ask)['_process'].pid}/status").read_text()
     assert "\nSeccomp:\t2\n" in status  # a filter: which one, the next test says
+
+
+def test_it_has_no_network_where_there_are_no_namespaces(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a hook of Python's refuses sockets, of which forking needs one."""
+    output = tmp_path / "printed"
+    script = tmp_path / "process_without_namespaces.py"
+    script.write_text(
+        "import socket, sys, types\n"
+        f"sys.path.insert(0, {str(Path(process.__file__).parent)!r})\n"
+        "import process\n"
+        "none = types.SimpleNamespace(unshare=lambda flags: -1)\n"
+        "process.ctypes = types.SimpleNamespace(CDLL=lambda *_, **__: none)\n"
+        "load = process.load_agents\n"
+        "def connecting(order):\n"
+        "    if order['seeds'] != [0]:\n"
+        "        socket.socket()\n"
+        "    return load(order)\n"
+        "process.load_agents = connecting\n"
+        "process.main()\n"
+    )
+    monkeypatch.setattr(sandboxes, "PROCESS", script)
+    opener = policies_of(good, GAME, "none", output=output)
+    with opener(0, WORKLOADS) as ask:
+        assert ask(moment(9)).shape == (9,)
+    with pytest.raises(SubmissionError, match="when it was loaded: the policy raised an error"):
+        opener(1, WORKLOADS).__enter__()
+    assert "a policy has no network" in output.read_text()
 
 
 def test_who_gives_up_processes_can_start_none() -> None:
