@@ -7,6 +7,7 @@ import json
 import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from edge_marl.agents import Agent
 from edge_marl.agents.registry import own_class
 from edge_marl.agents.training.settings_text import parse_spec
 from edge_marl.benchmarks.plan.budgets import budget_class
+from edge_marl.benchmarks.records.provenance import usable_cores
 from edge_marl.benchmarks.records.records import Provenance
 from edge_marl.benchmarks.run.evaluation import draw_test_workloads
 from edge_marl.errors import SubmissionError
@@ -110,7 +112,8 @@ def make_submission(
         scenario: which of the run's, where it has several.
         name: the agent's on the board; None is made of `agent`.
         date: of the submission; None is today.
-        progress: called with the number of a run that is played again, from 1 on, and of how many.
+        progress: called with the number of a run that is played again, from 1 on, and of how many,
+            in another thread: a registered agent's are played with a processor each.
 
     Raises:
         SubmissionError: something is missing, or the agents play otherwise than the run's did.
@@ -122,10 +125,14 @@ def make_submission(
     agent_facts = _agent(finished[0], name)
     agents = load_agents(run_dir, finished, trained)
     workloads = draw_test_workloads(arena.scenario, WORKLOADS)
-    replays: list[_Replay] = []
-    for done, loaded in zip(finished, agents, strict=True):
-        progress(len(replays) + 1, len(finished))
-        replays.append(_replay(done, loaded, workloads))
+
+    def replay(number: int) -> _Replay:
+        progress(number + 1, len(finished))
+        return _replay(finished[number], agents[number], workloads)
+
+    # Another's code may keep in its module what it decides by: of that one run is played at a time.
+    with ThreadPoolExecutor(usable_cores() if agent_facts.registered else 1) as pool:
+        replays = list(pool.map(replay, range(len(finished))))
     said = {key: value for key, value in about.items() if key != "game"}
     facts = _facts(replays, workloads, said, agent_facts, date or datetime.date.today())
     policies = _policies(replays) if with_policy or is_game(arena.scenario) else {}

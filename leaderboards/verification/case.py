@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from edge_marl.agents.base import CentralAgent
 from edge_marl.agents.registry import find
+from edge_marl.benchmarks.records.provenance import usable_cores
 from edge_marl.errors import SubmissionError
 from edge_marl.leaderboards.policies.asking import Ask, InProcess
 from edge_marl.leaderboards.policies.opening import OpenGateways, OpenPolicy, policies_of
@@ -159,7 +159,7 @@ class Case:
         after the other: while one policy runs there is none that it could tell anything, be it by
         how long it takes.
         """
-        at_once = len(os.sched_getaffinity(0)) if self.code is None else 1
+        at_once = usable_cores() if self.code is None else 1
         return side_by_side(ask, items, at_once, self.over)
 
     def log_of(self, number: int) -> Logged:
