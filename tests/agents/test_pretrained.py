@@ -62,7 +62,8 @@ def test_a_trained_agent_gets_what_its_entry_says(one: pretrained.Pretrained) ->
     scenario = load_scenario(one.scenario)
     agent = load_pretrained(one.agent, one.scenario)
     entry = read_submission(CHECKOUT / pretrained.SUBMISSIONS / one.submission)
-    (found,) = play(agent, scenario, draw_test_workloads(scenario, 1), seed=0).metrics
+    workloads = draw_test_workloads(scenario, 1)
+    (found,) = play(agent, scenario, workloads, seed=0, api=scenario.api).metrics
     assert found["utility"] == pytest.approx(entry.runs[0].metrics["utility"][0])
     assert one.seeds == list(entry.policy_seeds)
 
