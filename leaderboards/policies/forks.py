@@ -22,7 +22,7 @@ from typing import IO
 from edge_marl.leaderboards.policies.asking import START_S, Asking, PolicyError
 from edge_marl.leaderboards.policies.no_processes import no_processes
 from edge_marl.leaderboards.policies.sandbox import LIMITS, command_of
-from edge_marl.leaderboards.policies.starting import Started, launched
+from edge_marl.leaderboards.policies.starting import Started, launched, pipes_of
 from edge_marl.leaderboards.submission.ledger import Sandbox
 
 __all__ = ["Forks"]
@@ -102,13 +102,10 @@ class Forks:
             command = self._opened.enter_context(may_fork)
             control = theirs.fileno()
             process = self._opened.enter_context(launched(command, noise, control))
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a policy needs pipes for its input and output")
         self._inside = command.folder
         own = {"filter": None, "forks": control, "give_up_network": False}  # forks give up theirs
         facts = self._facts(policy) | own
-        to, back = process.stdin.fileno(), process.stdout.fileno()
-        Asking(Started(to, back, process.pid, facts, _death), order, self._over)
+        Asking(Started(*pipes_of(process), process.pid, facts, _death), order, self._over)
         return ours
 
 

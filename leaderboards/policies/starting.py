@@ -14,7 +14,7 @@ from typing import IO
 from edge_marl.leaderboards.policies.sandbox import LIMITS, Command, command_of
 from edge_marl.leaderboards.submission.ledger import Sandbox
 
-__all__ = ["Start", "Started", "launched", "starting_alone"]
+__all__ = ["Start", "Started", "launched", "pipes_of", "starting_alone"]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,8 @@ def starting_alone(sandbox: Sandbox, code: str | None) -> Start:
     @contextmanager
     def start(policy: Path, order: Mapping[str, object], noise: IO[bytes]) -> Iterator[Started]:
         with command_of(sandbox, policy, code) as command, launched(command, noise) as process:
-            if process.stdin is None or process.stdout is None:
-                raise RuntimeError("a policy needs pipes for its input and output")
             facts = {"folder": command.folder, "code": command.code}
-            to, back = process.stdin.fileno(), process.stdout.fileno()
-            yield Started(to, back, process.pid, facts, lambda: _death(process))
+            yield Started(*pipes_of(process), process.pid, facts, lambda: _death(process))
 
     return start
 
@@ -86,6 +83,13 @@ def launched(command: Command, noise: IO[bytes], *more: int) -> Iterator[subproc
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def pipes_of(process: subprocess.Popen[bytes]) -> tuple[int, int]:
+    """Return the file descriptors of a launched process's input and output."""
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("a policy needs pipes for its input and output")
+    return process.stdin.fileno(), process.stdout.fileno()
 
 
 def _death(process: subprocess.Popen[bytes]) -> str:

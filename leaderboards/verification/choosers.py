@@ -41,6 +41,7 @@ __all__ = [
     "check_again",
     "checked",
     "digests_of",
+    "firsts",
     "own_part",
 ]
 
@@ -197,15 +198,14 @@ class Again:
     ) -> None:
         """Note decisions that differ, and the first of them that is not as good to the policy."""
         self.differing += wrong.size
-        good = as_good(self._ask, chosen, logged)
-        for k in wrong:
-            said = (
-                f"{moment.place(int(k))}: expected {chosen[k]} as the policy decides, found "
-                f"{logged[k]}"
+
+        def says(k: int) -> str:
+            return (
+                f"{moment.place(k)}: expected {chosen[k]} as the policy decides, found {logged[k]}"
             )
-            self.first = self.first or said
-            if not good[k]:
-                self.worse = self.worse or said
+
+        first, worse = firsts(wrong, as_good(self._ask, chosen, logged), says)
+        self.first, self.worse = self.first or first, self.worse or worse
 
 
 def check_again(where: str, parts: Sequence[Again]) -> None:
@@ -254,6 +254,20 @@ def as_good(
     good = np.take_along_axis(alike(told, chosen), np.where(known, other, 0)[:, None], axis=1)
     found: npt.NDArray[np.bool_] = good[:, 0] & known
     return found
+
+
+def firsts(
+    wrong: npt.NDArray[np.intp], good: npt.NDArray[np.bool_], says: Callable[[int], str]
+) -> tuple[str, str]:
+    """Return what is said of the first row that differs, and of the first that is not as good.
+
+    Args:
+        wrong: rows that differ, one at least.
+        good: (R,) whether the policy prefers both alike (`as_good`).
+        says: what of a row; "" where there is none.
+    """
+    worse = wrong[~good[wrong]]
+    return says(int(wrong[0])), says(int(worse[0])) if worse.size else ""
 
 
 def alike(told: npt.NDArray[np.float64], chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from edge_marl.leaderboards.verification.choosers import (
     Seen,
     as_good,
     digests_of,
+    firsts,
     own_part,
 )
 from edge_marl.leaderboards.verification.fresh import draw_twin, number_from
@@ -77,15 +78,15 @@ class Paired:
         if not wrong.size:
             return
         self._differing += wrong.size
-        good = as_good(self._ask, chosen, expected)
-        for k in wrong:
-            said = (
-                f"{own.place(int(k))}: expected {expected[k]} as in the twin that is the same so "
-                f"far, found {chosen[k]}: the policy knows what is to come"
+
+        def says(k: int) -> str:
+            return (
+                f"{own.place(k)}: expected {expected[k]} as in the twin that is the same so far, "
+                f"found {chosen[k]}: the policy knows what is to come"
             )
-            self._first = self._first or said
-            if not good[k]:
-                self._worse = self._worse or said
+
+        first, worse = firsts(wrong, as_good(self._ask, chosen, expected), says)
+        self._first, self._worse = self._first or first, self._worse or worse
 
     def check(self, where: str) -> None:
         """Raise if a decision differs that was no choice between equals, or too many differ.
