@@ -22,20 +22,19 @@ from edge_marl.leaderboards.findings.sources import (
     table,
     told,
 )
+from edge_marl.leaderboards.submission.schema import each_told
 from edge_marl.scenario.evidence import NONE
 
 __all__ = ["budgets", "credit", "efficiency", "networks", "parts_of_adsac"]
 
 QUESTIONS = {
-    "attention": ("attention", "edge-marl run --suite study-ablation"),
-    "the number of diffusion steps": ("denoising_steps", "edge-marl run --suite study-ablation"),
-    "the number of noise draws": ("noise_draws", "edge-marl run --suite study-ablation"),
-    "the network over legal pairs": (
-        "network",
-        'edge-marl run --scenario TIER --agents "adsac network=pairs" --budget 1000000',
-    ),
+    "attention": ("attention", "study-ablation"),
+    "the number of diffusion steps": ("denoising_steps", "study-ablation"),
+    "the number of noise draws": ("noise_draws", "study-ablation"),
+    "the network over legal pairs": ("network", "study-pairs"),
+    "a prior to start from": ("prior", "study-pairs"),
 }
-"""What may be changed of `adsac`: a setting, and what measures it."""
+"""What may be changed of `adsac`: a setting, and the suite that measures it."""
 
 SHARES = (0.1, 0.3, 0.5, 1.0)
 """Of a training's budget at which its curve is shown."""
@@ -44,44 +43,54 @@ SHARES = (0.1, 0.3, 0.5, 1.0)
 def parts_of_adsac(sources: Sources) -> str:
     """What changes where one setting of `adsac` does, of the study's kept runs."""
     rows, asked = [], set[str]()
-    for lines, changed in _variants(sources.lines):
-        with_it, without = _utility(lines), _utility(changed)
-        found = difference(without, with_it)
+    for setting, lines, changed in _changed(sources.lines):
+        of, without = _utility(lines), _utility(changed)
+        found = difference(without, of)
         line = changed[0]
-        asked |= (line.get("settings") or {}).keys()
+        asked.add(setting)
         apart = "no" if found.low <= 0 <= found.high else "yes"
-        cells = [line["variant"], line["scenario"], f"{line['budget']:,}", str(len(changed))]
-        means = [f"{values.mean():.3f}" for values in (with_it, without)]
+        cells = [*each_told({setting: line["settings"][setting]}), _spec(lines[0])]
+        cells += [line["scenario"], f"{line['budget']:,}", str(len(changed))]
+        means = [f"{values.mean():.3f}" for values in (of, without)]
         rows.append([*cells, *means, shown(found, sign="+"), apart])
     missing = [
-        not_measured(f"What {name} is worth to `adsac`", command)
-        for name, (setting, command) in QUESTIONS.items()
+        not_measured(f"What {name} is worth to `adsac`", f"edge-marl run --suite {suite}")
+        for name, (setting, suite) in QUESTIONS.items()
         if setting not in asked
     ]
     if not rows:
         return "\n\n".join(missing)
-    head = ["changed", "tier", "decisions", "seeds", "`adsac`", "changed", "difference", "apart"]
+    head = ["changed", "of", "tier", "decisions", "seeds", "as it is", "changed", "difference"]
     said = (
         "Means over seeds and test workloads; the difference is paired by workload, and apart "
         "where its interval does not hold zero. "
         "Kept by `python -m edge_marl.benchmarks.study.keep`."
     )
-    return "\n\n".join([table(head, rows, left=2), said, *missing])
+    return "\n\n".join([table([*head, "apart"], rows, left=3), said, *missing])
 
 
-def _variants(lines: Iterable[Line]) -> list[tuple[list[Line], list[Line]]]:
-    """Return the runs of `adsac` by itself, and of each of its variants in the same place."""
+def _changed(lines: Iterable[Line]) -> list[tuple[str, list[Line], list[Line]]]:
+    """Return what differs in one setting of `adsac` alone: which, runs without it, and with it."""
     places: dict[tuple[object, ...], dict[str, list[Line]]] = defaultdict(lambda: defaultdict(list))
     for line in lines:
         if line["agent"] == "adsac" and not line.get("trained_on") and line.get("split") != "train":
             place = (line["scenario"], line["world"] or 0, line["budget"])
-            places[place][line["variant"]].append(line)
-    return [
-        (variants["default"], variants[name])
-        for _, variants in sorted(places.items(), key=str)
-        if "default" in variants
-        for name in sorted(variants.keys() - {"default"})
-    ]
+            places[place][_spec(line)].append(line)
+    pairs = []
+    for _, runs in sorted(places.items(), key=str):
+        for changed in runs.values():
+            settings = changed[0].get("settings") or {}
+            for setting in settings:
+                others = {name: value for name, value in settings.items() if name != setting}
+                as_it_is = runs.get(_spec({"agent": "adsac", "settings": others}))
+                if as_it_is:
+                    pairs.append((setting, as_it_is, changed))
+    return pairs
+
+
+def _spec(line: Line) -> str:
+    """Return an agent with the settings that it was run with, in order."""
+    return " ".join([line["agent"], *each_told(line.get("settings") or {})])
 
 
 def _utility(lines: list[Line]) -> FloatArray:

@@ -59,6 +59,7 @@ __all__ = [
     "Submission",
     "Training",
     "board_of",
+    "each_told",
     "problem_of",
     "seal_of",
     "slug_of",
@@ -170,8 +171,7 @@ class AgentFacts(SparseFacts):
     @property
     def chosen_text(self) -> str:
         """The settings that were chosen as people read them, `network=pairs`; empty if none."""
-        chosen = sorted((self.chosen or {}).items())
-        return " ".join(f"{name}={_told_value(value)}" for name, value in chosen)
+        return " ".join(each_told(self.chosen or {}))
 
     @property
     def full_name(self) -> str:
@@ -362,10 +362,15 @@ def slug_of(agent: str) -> str:
 
 def _told_settings(chosen: dict[str, Any]) -> list[str]:
     """Return settings as parts of a folder's name, legal on every system; of many a digest."""
-    told = [f"{name}={_told_value(value)}" for name, value in sorted(chosen.items())]
+    told = each_told(chosen)
     if len(",".join(told)) <= LONGEST_TOLD and all(map(TOLD_SETTING.fullmatch, told)):
         return told
     return [_digest(chosen)[:12]]
+
+
+def each_told(chosen: dict[str, Any]) -> list[str]:
+    """Return settings as people read them, in order: `network=pairs`."""
+    return [f"{name}={_told_value(value)}" for name, value in sorted(chosen.items())]
 
 
 def _told_value(value: object) -> str:

@@ -134,11 +134,39 @@ class Row:
 
 def test_the_study_says_what_parts_are_worth_and_what_becomes_of_the_claims() -> None:
     sources = Sources([], read_lines())
-    assert "| no attention | paper | 96,000 | 5 |" in learning.parts_of_adsac(sources)
+    assert "| attention=false | adsac | paper | 96,000 | 5 |" in learning.parts_of_adsac(sources)
     said = claims.of_the_study(sources)
     assert "against it `adsac` gets" in said
     assert "worlds the claim on utility holds in" in said
     assert "| adsac | campus@1 | metro@1 | 5 |" in claims.generalisation(sources)
+
+
+def test_a_part_is_held_against_what_differs_in_it_alone() -> None:
+    def line(seed: int, value: float, **settings: object) -> dict[str, Any]:
+        place = {"scenario": "campus@2", "world": None, "budget": 48_000, "seed": seed}
+        test = {"utility_per_task": [value, value + 0.01 * seed]}
+        return {"agent": "adsac", "settings": settings, "test": test, **place}
+
+    pairs = {"network": "pairs"}
+    lines = [
+        made
+        for seed in range(5)
+        for made in (
+            line(seed, 0.5),
+            line(seed, 0.7, **pairs),
+            line(seed, 0.6, **pairs, attention=False),
+            line(seed, 0.4, attention=False, noise_draws=1),  # nothing differs in one alone
+        )
+    ]
+    said = learning.parts_of_adsac(Sources([], lines)).splitlines()
+    assert [row.split(" | ")[:2] for row in said if row.startswith("| ")][2:] == [
+        ["| network=pairs", "adsac"],
+        ["| attention=false", "adsac network=pairs"],
+    ]
+    missing = "What {} is worth to `adsac`: not measured yet (`edge-marl run --suite {}`)."
+    assert missing.format("the number of noise draws", "study-ablation") in said
+    assert missing.format("a prior to start from", "study-pairs") in said
+    assert not any("What attention is worth" in row for row in said)
 
 
 def test_the_page_has_every_block_and_prose_without_a_number() -> None:
