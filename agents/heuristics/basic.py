@@ -79,10 +79,11 @@ class Ranking(Heuristic):
 
     def opinion(
         self, observation: Observations, info: Mapping[str, Any]
-    ) -> tuple[npt.NDArray[np.bool_], Shares]:
-        """Return which actions are allowed, and what each is worth, (B, A) both.
+    ) -> tuple[npt.NDArray[np.bool_], Shares, Shares]:
+        """Return which actions are allowed, what each is worth, and its value alone, (B, A) all.
 
-        To say no, where that may be done, is allowed and worth its price.
+        The value is what its own task gets; what it is worth is that less what else it costs. To
+        say no, where that may be done, is allowed and worth its price.
 
         Args:
             observation: (B, D).
@@ -90,11 +91,13 @@ class Ranking(Heuristic):
         """
         view = View(self._known, observation, info)
         found, values = self.rank(view)
-        allowed, worth = found.reshape(view.rows, -1), values.reshape(view.rows, -1)
+        allowed = found.reshape(view.rows, -1)
+        worth, value = (part.reshape(view.rows, -1) for part in (values, view.value))
         if self.scenario.decline is None:
-            return allowed, worth
+            return allowed, worth, value
         price = -self.scenario.decline.price * view.weight[:, :, 0]
-        return np.hstack([allowed, view.may_decline[:, None]]), np.hstack([worth, price])
+        allowed = np.hstack([allowed, view.may_decline[:, None]])
+        return allowed, np.hstack([worth, price]), np.hstack([value, price])
 
 
 class RandomHeuristic(Heuristic):

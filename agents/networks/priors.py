@@ -70,6 +70,14 @@ class Prior(ABC):
     def worth(self, features: Tensor) -> Tensor:
         """Return what it takes pairs to be worth (B, K), given their features (B, K, F)."""
 
+    @abstractmethod
+    def value(self, features: Tensor) -> Tensor:
+        """Return what it takes pairs' own tasks to get (B, K), given their features (B, K, F)."""
+
+    @abstractmethod
+    def charge(self, features: Tensor) -> Tensor:
+        """Return what it takes off that (B, K): what a pair costs the tasks after it."""
+
     def of(self, features: Tensor) -> Tensor:
         """Return scores (B, K) of pairs, given their features (B, K, F)."""
         return self.worth(features) / self.temperature
@@ -84,8 +92,15 @@ class Shown(Prior):
 
     def worth(self, features: Tensor) -> Tensor:
         """Return (B, K): see `Prior.worth`."""
-        value = features[..., -1]
-        return value - features[..., -2] if self.needs_lines else value
+        return self.value(features) - self.charge(features)
+
+    def value(self, features: Tensor) -> Tensor:
+        """Return (B, K): see `Prior.value`."""
+        return features[..., -1]
+
+    def charge(self, features: Tensor) -> Tensor:
+        """Return (B, K): the pressure of `max-weight`, nothing of `prophet`."""
+        return features[..., -2] if self.needs_lines else torch.zeros_like(features[..., -1])
 
 
 class Asked(Prior):
@@ -95,17 +110,21 @@ class Asked(Prior):
         scenario: the world.
         heuristic: one of `ASKED`.
         temperature: see `Prior`.
+        valued: whether the value of pairs is shown as well.
     """
 
-    size, told = 2, True
+    told = True
 
-    def __init__(self, scenario: Scenario, heuristic: str, temperature: float) -> None:
+    def __init__(
+        self, scenario: Scenario, heuristic: str, temperature: float, *, valued: bool = False
+    ) -> None:
         super().__init__(heuristic, temperature)
+        self.size = 3 if valued else 2
         self._asked = ASKED[heuristic](scenario)
         self._asked.reset(0)
 
     def shown(self, observation: Tensor, mask: Tensor, gateway: Tensor) -> Tensor:
-        """Return whether each action is allowed, and what it is worth, (B, A, 2).
+        """Return whether each action is allowed, what it is worth, and its value, (B, A, 2 or 3).
 
         Args:
             observation: (B, D).
@@ -113,12 +132,12 @@ class Asked(Prior):
             gateway: (B,) which gateway decides.
         """
         info = {"action_mask": mask.numpy(), "agent_index": gateway.numpy()}
-        allowed, worth = self._asked.opinion(observation.float().numpy(), info)
-        both = np.stack([allowed, worth.clip(-MOST, MOST)], axis=-1)
-        return torch.from_numpy(both).to(observation.dtype)
+        allowed, *numbers = self._asked.opinion(observation.float().numpy(), info)
+        said = [allowed, *(each.clip(-MOST, MOST) for each in numbers)][: self.size]
+        return torch.from_numpy(np.stack(said, axis=-1)).to(observation.dtype)
 
     def beside(self, features: Tensor, action: Tensor, *seen: Tensor) -> Tensor:
-        """Return (B, K, F + 2), what it says first: see `Prior.beside`."""
+        """Return (B, K, F + size), what it says first: see `Prior.beside`."""
         said = of_places(self.shown(*seen), action)
         return torch.cat([said, features], dim=-1)
 
@@ -126,19 +145,30 @@ class Asked(Prior):
         """Return (B, K), a place that it would not take for less: see `Prior.worth`."""
         return features[..., 1] - NOT_ALLOWED * (1.0 - features[..., 0])
 
+    def value(self, features: Tensor) -> Tensor:
+        """Return (B, K), where values are shown: see `Prior.value`."""
+        return features[..., 2]
 
-def prior_of(scenario: Scenario, config: Any, temperature: float | None = None) -> Prior | None:
+    def charge(self, features: Tensor) -> Tensor:
+        """Return (B, K), where values are shown: see `Prior.charge`."""
+        return features[..., 2] - features[..., 1]
+
+
+def prior_of(
+    scenario: Scenario, config: Any, temperature: float | None = None, *, valued: bool = False
+) -> Prior | None:
     """Return what scores begin with, as the settings `prior` and `prior_temperature` say.
 
     Args:
         scenario: the world.
         config: settings.
         temperature: another one: with 1 scores are utility, as a critic's are.
+        valued: whether it has to tell values from charges.
     """
     heuristic: str = config.prior
-    temperature = temperature or config.prior_temperature
     if heuristic == "none":
         return None
+    temperature = temperature or config.prior_temperature
     if heuristic in ASKED:
-        return Asked(scenario, heuristic, temperature)
+        return Asked(scenario, heuristic, temperature, valued=valued)
     return Shown(heuristic, temperature)

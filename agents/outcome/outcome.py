@@ -23,6 +23,11 @@ others that a server runs slower with: all free of charge. Where that decides, a
 capacity (`max-weight`, `bid-price`). And it can err the other way: the cloud never crashes and
 harms nobody, and is judged by its price alone.
 
+So a heuristic's price may be joined to it (`prior`): with c(x, a) what the heuristic takes off a
+pair's value for the tasks after it, such as a price of capacity from the duals of the bound,
+actions are drawn by exp((q(x, a) - c(x, a)) / T), and u is what it takes the value to be. What is
+learnt is then what a heuristic cannot know: how often a place fails, and whom that costs what.
+
 In the game each gateway's decisions are samples of their own, of one network or of several
 (`sharing`). What others of its slot do is part of the noise, so that it learns what meeting them
 costs; that is paid by who is last, and each is last as often.
@@ -67,7 +72,7 @@ class OutcomeRegression(OffPolicyAlgorithm[Any]):
 
     def _update_with_batch(self, batch: Any) -> TrainingStats:
         which = [torch.as_tensor(batch.which)] if self._actor[0].told else []
-        found = self._actor[0].judge(torch.as_tensor(batch.features), *which)
+        found = self._actor[0].outcomes(torch.as_tensor(batch.features), *which)
         self.optim.step((found - torch.as_tensor(batch.outcome)).square().mean())
         return TrainingStats()
 
@@ -98,7 +103,7 @@ class OutcomeLearner(Learner):
         optim = falling(adam(config.learning_rate), budget, config.decisions_per_update)
         self.algorithm = OutcomeRegression(policy, self.actor, optim)
         size = min(config.buffer_size, budget)
-        self.replay = OutcomeReplay(size, self.actor.features.size, for_replay)
+        self.replay = OutcomeReplay(size, self.actor.size, for_replay)
         self.explore(0.0)
 
     def attach(self, env: Environments) -> None:
@@ -112,7 +117,7 @@ class OutcomeLearner(Learner):
         self._temperature = start + (end - start) * spent
 
     def act(self, seen: Batch) -> npt.NDArray[np.int64]:
-        """Return an action per row, drawn by exp(outcome / T); nothing where there is no task."""
+        """Return an action per row, drawn by exp(score / T); nothing where there is no task."""
         mask = torch.as_tensor(seen.mask)[:, : self._nothing]
         rows = mask.any(dim=1).nonzero().squeeze(1)
         mask, observation = mask[rows], torch.as_tensor(seen.obs)[rows]
@@ -120,12 +125,12 @@ class OutcomeLearner(Learner):
         which = [torch.as_tensor(seen.which)[rows]] if told else []
         with torch.no_grad():
             action = legal_first(mask)
-            features = self.actor.features(observation, action)
-            outcomes = self.actor.judge(features, *which)
-            outcomes = outcomes.masked_fill(~mask.gather(1, action), torch.finfo(torch.float32).min)
-            least = torch.finfo(outcomes.dtype).tiny
-            noise = torch.empty_like(outcomes).exponential_().clamp_min_(least).log_()
-            drawn = (outcomes / self._temperature - noise).argmax(dim=1)
+            features = self.actor.see(observation, mask, action, *which)
+            scores = self.actor.scores(features, *which)
+            scores = scores.masked_fill(~mask.gather(1, action), torch.finfo(torch.float32).min)
+            least = torch.finfo(scores.dtype).tiny
+            noise = torch.empty_like(scores).exponential_().clamp_min_(least).log_()
+            drawn = (scores / self._temperature - noise).argmax(dim=1)
         at = torch.arange(len(rows))
         chosen = np.full(len(seen.mask), self._nothing)
         chosen[rows] = action[at, drawn]

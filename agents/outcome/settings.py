@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edge_marl.agents.training.settings import (
     Count,
@@ -11,6 +12,7 @@ from edge_marl.agents.training.settings import (
     SharingConfig,
     TianshouConfig,
 )
+from edge_marl.errors import AgentError
 
 __all__ = ["OutcomeConfig"]
 
@@ -30,6 +32,11 @@ class OutcomeConfig(TianshouConfig, SharingConfig):
     """Of Adam; falls linearly to 0 over the budget."""
     hidden: tuple[int, ...] = (48, 48)
     """Widths of the hidden layers of the network that scores a pair."""
+    prior: Literal["none", "prophet", "max-weight", "bid-price", "hashed", "staggered"] = "none"
+    """Heuristic that says what a decision costs the tasks after it, of which its outcome says
+    nothing: that is taken off the outcome. What the heuristic takes the outcome to be is where the
+    regression starts; without one, what all heuristics take a pair to be worth at once, and in the
+    base model 0. See `PriorConfig` for which there are."""
     temperature_start: Positive = 0.05
     """Utility by which an action has to be worse to be drawn e times less often in training, at its
     start; it falls in a straight line."""
@@ -38,3 +45,12 @@ class OutcomeConfig(TianshouConfig, SharingConfig):
     temperature: Share = 0.02
     """The same of the trained agent, which others learnt to meet; 0 takes the best action. Where
     telemetry is old a mixed policy is better: gateways that know the same part ways."""
+
+    def __post_init__(self) -> None:
+        """Raise AgentError for a value outside its range, or two things to tell a network."""
+        super().__post_init__()
+        if self.prior != "none" and self.sharing == "by-role":
+            raise AgentError(
+                f"prior = {self.prior}: not with sharing=by-role, as networks are told either "
+                "which gateway decides or its role; take sharing=all, or leave the prior out"
+            )

@@ -13,17 +13,17 @@ Systems 3 (2013), found that a value function fitted so decides better than one 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode
 
 from edge_marl.agents.base import Training, TrainProgress
 from edge_marl.agents.planning.settings import AdpConfig
 from edge_marl.agents.planning.value import AdpAgent, first_weights, scales
+from edge_marl.agents.play import open_rows
 from edge_marl.draw import draw_workload
-from edge_marl.envs import EdgeAIGCVectorEnv
 from edge_marl.kernel.world import Floats
 from edge_marl.scenario import Scenario
 from edge_marl.workload import Workload
@@ -42,7 +42,7 @@ class AdpTraining(Training):
     """A fit that is under way; a step is a generation.
 
     Args:
-        scenario: the world; `train` workloads of the seed are played, on the event clock.
+        scenario: the world; `train` workloads of the seed are played, on its own clock.
         config: settings.
         budget: decisions to fit on, or fewer where one more generation could exceed it.
         seed: of workloads and of draws.
@@ -51,7 +51,6 @@ class AdpTraining(Training):
     def __init__(self, scenario: Scenario, config: AdpConfig, budget: int, seed: int) -> None:
         self.budget = budget
         self._scenario, self._config = scenario, config
-        self._played = scenario.on_events()
         for_search, for_workloads = np.random.SeedSequence(seed).spawn(2)
         self._generator = np.random.Generator(np.random.PCG64(for_search))
         self._workload_seed = int(for_workloads.generate_state(1)[0])
@@ -66,7 +65,7 @@ class AdpTraining(Training):
         self._least = LEAST_SPREAD * config.spread * scales(scenario)
         self._spread = self._least / LEAST_SPREAD
         self._generations = self._cost = 0
-        self._agent = AdpAgent(self._played, config, self._mean)
+        self._agent = AdpAgent(scenario, config, self._mean)
 
     @property
     def done(self) -> bool:
@@ -78,7 +77,7 @@ class AdpTraining(Training):
         weights = self._draw()
         first = self._generations * self._workloads
         workloads = [
-            draw_workload(self._played, self._workload_seed, episode=first + k)
+            draw_workload(self._scenario, self._workload_seed, episode=first + k)
             for k in range(self._workloads)
         ]
         returns, self._cost = self._play(weights, workloads)
@@ -110,19 +109,49 @@ class AdpTraining(Training):
 
         And decisions that it took: at most the generation's share of the budget.
         """
-        rows = len(weights) * len(workloads)
-        envs = EdgeAIGCVectorEnv(rows, scenario=self._played, autoreset_mode=AutoresetMode.DISABLED)
-        self._agent.weights = weights.repeat(len(workloads), axis=0)
+        rows, api = len(weights) * len(workloads), self._scenario.api
+        more = {"reward": "local"} if api == "parallel" else {}
+        envs = open_rows(self._scenario, rows, api, **more)
+        weights_of_rows = weights.repeat(len(workloads), axis=0)
         observation, info = envs.reset(options={"workloads": workloads * len(weights)})
         earned, over, decisions = np.zeros(rows), np.zeros(rows, dtype=np.bool_), 0
         most = min(self._share, self.budget - self.decisions)
-        while not over.all() and decisions + int((~over).sum()) <= most:
-            decisions += int((~over).sum())
-            action = self._agent.act(observation, info)
+        while not over.all():
+            decides = self._decides(info, over)
+            if decisions + decides.sum() > most:
+                break
+            decisions += int(decides.sum())
+            action = self._act(observation, info, decides, weights_of_rows)
             observation, reward, terminated, truncated, info = envs.step(action)
-            earned += reward
+            earned += reward.reshape(rows, -1).sum(axis=1)
             over = over | terminated | truncated
         return earned.reshape(len(weights), -1), decisions
+
+    def _decides(
+        self, info: Mapping[str, Any], over: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which rows decide, (E,), or in the game (E, G): gateways that have a task."""
+        mask = info["action_mask"][..., : self._scenario.num_actions]
+        decides: npt.NDArray[np.bool_] = mask.any(-1) & ~over.reshape(-1, *[1] * (mask.ndim - 2))
+        return decides
+
+    def _act(
+        self,
+        observation: npt.NDArray[np.float32],
+        info: Mapping[str, Any],
+        decides: npt.NDArray[np.bool_],
+        weights: Floats,
+    ) -> npt.NDArray[np.int64]:
+        """Return what those who decide do by the weights (E, K) of their rows; others nothing."""
+        mask = info["action_mask"]
+        self._agent.weights = weights[np.nonzero(decides)[0]]
+        shown = {"action_mask": mask[decides][:, : self._scenario.num_actions]}
+        if "agent_index" in info:
+            shown["agent_index"] = info["agent_index"][decides]
+        # In the game the last action is to do nothing; of episodes that are over, any will do.
+        action = np.full(decides.shape, mask.shape[-1] - 1)
+        action[decides] = self._agent.act(observation[decides], shown)
+        return action
 
     def _move(self, weights: Floats, returns: Floats) -> None:
         """Move towards the better half of a generation, (candidates, K); of equals to neither."""

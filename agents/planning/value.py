@@ -16,6 +16,11 @@ model) each has a price of its own: f of the mean price more, or less. A few num
 says something: prices that rise where a server is full (b) keep room on every server, those that
 rise where all are (c) keep good places for the tasks that pay for them.
 
+Where gateways decide at once (in slots) others may come to the same server, and one that has little
+room left then fails: a place costs g_0, g_1 or g_2 where it leaves room for no other task, one or
+two of the mean size, in between what a straight line says, and nothing where it leaves room for
+three. Where servers have lines, what is missing counts as no room.
+
 Value functions that are separable and simple in the resources: Powell, "Approximate dynamic
 programming" (2nd edition, 2011), chapter 13; Adelman, "Dynamic bid prices in revenue management",
 Operations Research 55 (2007).
@@ -42,16 +47,27 @@ from edge_marl.scenario import Scenario
 __all__ = ["AdpAgent", "first_weights", "scales"]
 
 LEVEL, OWN, AROUND, COLD = range(4)
-"""Weights a, b, c, e; those of the servers, f, follow."""
+"""Weights a, b, c, e; those of the servers, f, and of room for others, g, follow."""
 NUM_SHARED = 4
+NUM_ROOMS = 3
+"""Rooms for others that cost something: for none, one, two."""
+FIRST_ROOMS = (0.3, 0.2, 0.1)
+"""Where a fit of what they cost begins, in utility."""
 
 
 def first_weights(scenario: Scenario) -> Floats:
-    """Return the weights of `bid-price`, (K,)."""
+    """Return where a fit begins, (K,): the weights of `bid-price`, and of room for others."""
     servers = 0 if scenario.extended else scenario.num_neighbours
-    weights = np.zeros(NUM_SHARED + servers)
+    weights = np.zeros(NUM_SHARED + servers + _num_rooms(scenario))
     weights[LEVEL] = 1.0
+    if _num_rooms(scenario):
+        weights[-NUM_ROOMS:] = FIRST_ROOMS
     return weights
+
+
+def _num_rooms(scenario: Scenario) -> int:
+    at_once = scenario.clock.slot_s > 0 and scenario.gateways.count > 1
+    return NUM_ROOMS if at_once else 0
 
 
 def scales(scenario: Scenario) -> Floats:
@@ -59,6 +75,7 @@ def scales(scenario: Scenario) -> Floats:
     scale = np.ones(len(first_weights(scenario)))
     # A cold model costs utility, and not a multiple of a price: a tenth of a task's at the most.
     scale[COLD] = 0.1 if scenario.residency else 0.0
+    scale[len(scale) - _num_rooms(scenario) :] = 0.3  # likewise: a part of what a crash costs
     return scale
 
 
@@ -91,6 +108,7 @@ class AdpAgent(BidPrice):
         price = self._price(load, _load_around(view))
         cold = self._of_rows(COLD) * ~view.warm
         cost = price * view.steps * (view.until_end_ms - view.wait_ms) + cold
+        cost = cost + self._of_room(view)
         left: Floats = view.value - np.where(view.cloud, 0.0, cost)
         return left
 
@@ -103,14 +121,29 @@ class AdpAgent(BidPrice):
         """
         prices = self._prices[:, None]
         mean = self._prices[~self._known.cloud].mean()
-        if self.weights.shape[1] > NUM_SHARED:
-            prices = prices + mean * self.weights[:, NUM_SHARED:, None]
+        if not self.scenario.extended:
+            own_prices = self.weights[:, NUM_SHARED : NUM_SHARED + self.scenario.num_neighbours]
+            prices = prices + mean * own_prices[..., None]
         price: Floats = prices * (
             self._of_rows(LEVEL)
             + self._of_rows(OWN) * (own - 0.5)
             + self._of_rows(AROUND) * (around - 0.5)
         )
         return price
+
+    def _of_room(self, view: View) -> Floats | float:
+        """Return what it costs to leave little room for others, (B, N, V)."""
+        rooms = _num_rooms(self.scenario)
+        if rooms == 0:
+            return 0.0
+        left = (view.free[..., None] - view.steps) / self._known.mean_steps
+        left = np.maximum(left, 0.0)
+        costs = self.weights[:, -rooms:, None, None]
+        parts = [
+            costs[:, room] * np.maximum(0.0, 1.0 - np.abs(left - room)) for room in range(rooms)
+        ]
+        cost: Floats = np.add.reduce(parts)
+        return cost
 
     def _of_rows(self, weight: int) -> Floats:
         """Return a weight of each row, (B or 1, 1, 1)."""

@@ -152,14 +152,14 @@ def telemetry(sources: Sources) -> str:
 
 def planning(sources: Sources) -> str:
     """What operations research gets beside learning, and how much of the bound the best gets."""
-    head = ["tier", *OR, "best learner", "bound", "best known, of the bound"]
+    head = ["world", *OR, "best learner", "bound", "best known, of the bound"]
     rows, missing = [], defaultdict[str, list[str]](list)
-    for world in sources.tiers:
+    for world in sources.worlds:
         found = {name: _of_agent(world, name) for name in OR}
         for name, one in found.items():
             if one is None and _can_play(name, world):
                 missing[name].append(world.name)
-        best = world.found[0] if world.found else None
+        best = next((one for one in world.found if one.kind != "reference"), None)
         share = NONE
         if best is not None and world.bound:
             share = f"{100 * best.utility.value / world.bound:.1f} % ({best.agent})"
@@ -175,33 +175,37 @@ def planning(sources: Sources) -> str:
     said = [
         not_measured(
             f"`{name}` on {'any of them' if len(names) == len(rows) else listed(names)}",
-            f"edge-marl run --scenario TIER --agents {name} --episodes 100",
+            f"edge-marl run --scenario WORLD --agents {name} --episodes 100",
         )
         for name, names in missing.items()
     ]
-    return "\n\n".join([table(head, rows), *_on_paper(sources), *said])
+    return "\n\n".join([table(head, rows), *map(_beside_learners, fitted(sources)), *said])
 
 
 def _can_play(name: str, world: World) -> bool:
-    return name != "rollout" or not world.board.scenario.extended
+    return name != "rollout" or not (world.is_game or world.board.scenario.extended)
 
 
-def _on_paper(sources: Sources) -> list[str]:
-    world = next((one for one in sources.tiers if one.name == "paper"), None)
-    planned = [one for name in OR if world and (one := _of_agent(world, name))]
-    learner = world.learner if world else None
-    if learner is None or not planned:
-        return []
+def fitted(sources: Sources) -> list[World]:
+    """Return worlds with an entry of `adp`, and a learner to hold against it."""
+    return [one for one in sources.worlds if one.learner and _of_agent(one, "adp")]
+
+
+def _beside_learners(world: World) -> str:
+    learner = world.learner
+    assert learner is not None
+    planned = [one for name in OR if (one := _of_agent(world, name))]
     best = max(planned, key=lambda one: one.utility.value)
     side = {
         "above": "the learner is above, by intervals that do not overlap",
         "below": "the learner is below, by intervals that do not overlap",
         "not apart": "they are not told apart",
     }[compared(learner, best)]
-    return [
-        f"On `paper` the best of operations research is `{best.name}` with {shown(best.utility)}, "
-        f"the best learner {learner.told} with {shown(learner.utility)}: {side}."
-    ]
+    return (
+        f"On `{world.name}` the best of operations research is `{best.name}` with "
+        f"{shown(best.utility)}, the best learner {learner.told} with {shown(learner.utility)}: "
+        f"{side}."
+    )
 
 
 def _of_agent(world: World, name: str) -> Standing | None:

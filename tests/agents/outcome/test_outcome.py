@@ -12,6 +12,7 @@ from tianshou.data import Batch
 from tianshou.utils.torch_utils import policy_within_training_step
 
 from edge_marl.agents import load, make
+from edge_marl.agents.networks.priors import MOST
 from edge_marl.agents.outcome.agents import OutcomeAgent
 from edge_marl.agents.outcome.settings import OutcomeConfig
 from edge_marl.agents.training.settings_text import configure
@@ -69,6 +70,44 @@ def test_starts_from_what_the_heuristics_take_places_to_be_worth() -> None:
     outcomes = agent.actor(torch.from_numpy(seen), mask)
     features = agent.actor.features(torch.from_numpy(seen), mask.nonzero()[:, 1].view(4, -1))
     torch.testing.assert_close(outcomes, features[..., -1])
+
+
+@pytest.mark.parametrize("prior", ["max-weight", "prophet", "bid-price"])
+def test_a_prior_says_what_the_tasks_after_it_pay(prior: str) -> None:
+    """It starts from what the heuristic takes places to be worth, and learns their value alone."""
+    agent: Any = small_trainer(LINES, prior=prior).start(LINES, 100, seed=0).agent()
+    actor = agent.actor
+    generator = np.random.default_rng(0)
+    seen = torch.from_numpy(generator.random((4, actor.features.tokens._layout.size)))
+    mask = torch.ones((4, LINES.num_actions), dtype=torch.bool)
+    action = mask.nonzero()[:, 1].view(4, -1)
+    told = [torch.zeros(4, dtype=torch.int64)] * actor.told
+    value, charge = actor.features(seen, action)[..., -1], torch.zeros(action.shape)
+    if prior == "max-weight":
+        charge = actor.features(seen, action)[..., -2]
+    if prior == "bid-price":
+        heuristic: Any = make("bid-price", LINES)
+        heuristic.reset(0)
+        _, worth, brings = heuristic.opinion(seen.float().numpy(), {"action_mask": mask.numpy()})
+        worth = worth.clip(-MOST, MOST)
+        value, charge = torch.from_numpy(brings), torch.from_numpy(brings - worth)
+    features = actor.see(seen, mask, action, *told)
+    torch.testing.assert_close(actor.outcomes(features, *told), value.double())
+    scores = (value - charge).double()
+    torch.testing.assert_close(actor(seen, mask, *told), scores)
+    assert not (prior != "prophet" and torch.equal(value, value - charge))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"prior": "prophet"}, "do not show what they are worth"),
+        ({"prior": "hashed", "sharing": "by-role"}, r"prior = hashed: not with sharing=by-role"),
+    ],
+)
+def test_a_prior_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(AgentError, match=message):
+        small_trainer(SMOKE, **settings).start(SMOKE, 100, seed=0)
 
 
 @pytest.mark.parametrize("scenario", [SMOKE, LINES, SLOTS], ids=["smoke", "lines", "slots"])
@@ -164,6 +203,13 @@ def test_it_is_an_agent(settings: dict[str, Any], tmp_path: Path) -> None:
     assert (
         play(loaded, seen, mask=mask)[:, :2] == play(agent, seen[:, :2], mask=mask[:, :2])
     ).all()
+
+
+def test_one_with_a_prior_is_an_agent(tmp_path: Path) -> None:
+    agent = learnt(small_trainer(SLOTS, prior="hashed"), SLOTS, 150)
+    check_agent(agent, SLOTS)
+    agent.save(tmp_path)
+    assert load(tmp_path, SLOTS).settings == agent.settings
 
 
 def test_unshared_networks_learn_from_their_own_gateway_only() -> None:

@@ -16,6 +16,8 @@ from edge_marl.agents.planning import fitting
 from edge_marl.agents.planning.fitting import AdpTraining
 from edge_marl.agents.planning.settings import AdpConfig
 from edge_marl.agents.planning.value import AROUND, COLD, LEVEL, OWN, AdpAgent, first_weights
+from edge_marl.agents.play import play as play_game
+from edge_marl.envs import EdgeAIGCRows
 from edge_marl.errors import AgentError
 from edge_marl.kernel.world import Floats
 from edge_marl.scenario import Scenario, load_scenario
@@ -80,6 +82,43 @@ def test_servers_that_stay_have_prices_of_their_own() -> None:
     ]
     assert there[0] < there[1]
     assert first_weights(CAMPUS).shape == (COLD + 1,)
+
+
+def test_where_all_decide_at_once_leaving_little_room_costs(prices: Floats) -> None:
+    """The task is to take 100 steps; what is left is room for none, half of one, two, and four."""
+    prices[:] = 0.0
+    world = make_world([[[0.5]], [[0.5]]], [400, 800]).with_gateways(2)
+    assert len(first_weights(world)) == len(first_weights(world.with_clock(900.0, hold=False))) - 3
+    world = world.with_clock(900.0, hold=False)
+    weights = np.zeros_like(first_weights(world))
+    weights[-3:] = 0.4, 0.2, 0.1
+    agent = AdpAgent(world, CONFIG, weights)
+    mean = int(agent._known.mean_steps)
+    for left, cost in ((0, 0.4), (mean // 2, 0.3), (2 * mean, 0.1), (4 * mean, 0.0)):
+        view = View(agent._known, observe(world, 0, 100, [100 + left, 100 + left]), {})
+        np.testing.assert_allclose(agent.left_of(view)[0, :, 0], 0.5 - cost, atol=1e-3)
+
+
+def test_a_game_is_fitted_in_its_slots() -> None:
+    game = SMOKE.with_gateways(3).with_clock(900.0, hold=False)
+    training = AdpTraining(game, CONFIG, 3000, seed=0)
+    decided = []
+    step = EdgeAIGCRows.step
+
+    def counted(envs: EdgeAIGCRows, choices: Any) -> Any:
+        decided.append(int((choices < game.num_actions).sum()))
+        return step(envs, choices)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EdgeAIGCRows, "step", counted)
+        while not training.done:
+            training.advance()
+    assert sum(decided) == training.decisions <= 3000
+    agent = training.agent()
+    assert agent.weights.tolist() != first_weights(game)[None].tolist()
+    workload = draw_workload(game, 0, split="validation")
+    played = play_game(agent, game, [workload], 0, api="parallel")
+    assert played.metrics[0]["illegal_actions"] == 0
 
 
 def test_rows_may_have_weights_of_their_own() -> None:
