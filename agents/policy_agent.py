@@ -143,22 +143,28 @@ class DrawingAgent(PolicyAgent[C]):
     "Statistical theory of extreme values", 1954).
     """
 
+    depends_on_seed = False
+    """Whether it does so without drawing lots, too."""
+
     def __init__(self, scenario: Scenario, config: Any, actor: nn.Module) -> None:
         self._temperature: float = config.temperature
-        self.deterministic = self.stateless = self._temperature == 0.0  # a row's lots are its own
+        self.stateless = self._temperature == 0.0  # a row's lots are its own
+        self.deterministic = self.stateless and not self.depends_on_seed
         super().__init__(scenario, config, actor)
 
     def reset(self, seed: int) -> None:
         """Start new streams."""
         self._streams = RowStreams(seed)
 
-    def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
-        """Return log-probabilities (B, A), with noise where the agent draws."""
-        values: Tensor = self.actor(observation, mask, *which)
-        if self.deterministic:
-            return values
-        noise = torch.from_numpy(self._draw(*values.shape))
-        return torch.where(mask, values - self._temperature * (-noise.log()).log(), values)
+    def most_probable(self, log_probabilities: Tensor) -> npt.NDArray[np.int64]:
+        """Return the action (B,) of each row's largest (B, A), with noise where the agent draws.
+
+        What is illegal has the lowest number that there is, from which no noise takes it.
+        """
+        if self._temperature > 0.0:
+            noise = torch.from_numpy(self._draw(*log_probabilities.shape))
+            log_probabilities = log_probabilities - self._temperature * (-noise.log()).log()
+        return super().most_probable(log_probabilities)
 
     def _draw(self, rows: int, actions: int) -> npt.NDArray[np.float64]:
         """Return (rows, actions) numbers between 0 and 1, without the ends."""

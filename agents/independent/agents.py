@@ -71,10 +71,10 @@ class IadsacAgent(AdsacAgent):
         make = super().build_actor
         return network_for(scenario, config, lambda: make(scenario, config))
 
-    def reset(self, seed: int) -> None:
-        """Draw the noise that all decisions until the next reset use, the same for all networks."""
-        one = self.actor.one if isinstance(self.actor, ForEach) else self.actor
-        self._noise = one.draw_noise(1, torch.Generator().manual_seed(seed)).double()
+    @property
+    def _diffusion(self) -> Any:
+        """What the noise is for: the same for all networks."""
+        return self.actor.one if isinstance(self.actor, ForEach) else self.actor
 
     def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return log-probabilities (B, A) of the policy in evaluation."""

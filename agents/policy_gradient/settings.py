@@ -9,6 +9,7 @@ from edge_marl.agents.training.settings import (
     BaselineConfig,
     CentredConfig,
     Count,
+    DrawnConfig,
     Positive,
     PriorConfig,
     Share,
@@ -18,17 +19,13 @@ __all__ = ["A2cConfig", "PolicyGradientConfig", "PpoConfig", "ReinforceConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicyGradientConfig(BaselineConfig, PriorConfig):
+class PolicyGradientConfig(BaselineConfig, PriorConfig, DrawnConfig):
     """Settings of all policy gradients."""
 
     network: Literal["flat", "pairs"] = "flat"
     """`flat` sees all features side by side; `pairs` scores each legal (server, service) pair by
     itself, with the same weights (`networks/pairs.py`): `hidden` are then the widths of that, for
     which (32, 32) do."""
-    temperature: Share = 0.0
-    """Of the trained agent: 1 draws actions with their probabilities, 0 takes the most probable
-    one. Where telemetry is old, or all decide at once, a mixed policy is better: gateways that know
-    the same part ways."""
 
 
 @dataclass(frozen=True, kw_only=True)

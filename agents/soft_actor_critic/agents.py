@@ -16,7 +16,7 @@ from edge_marl.agents.networks.diffusion import (
 from edge_marl.agents.networks.flat import FlatActor
 from edge_marl.agents.networks.pairs import PairActor
 from edge_marl.agents.networks.priors import prior_of
-from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.policy_agent import DrawingAgent
 from edge_marl.agents.soft_actor_critic.settings import AdsacConfig, SacConfig
 from edge_marl.layout import ObservationLayout
 from edge_marl.scenario import Scenario
@@ -24,11 +24,10 @@ from edge_marl.scenario import Scenario
 __all__ = ["AdsacAgent", "SacAgent"]
 
 
-class SacAgent(PolicyAgent[SacConfig]):
+class SacAgent(DrawingAgent[SacConfig]):
     """A trained `sac`."""
 
     name = "sac"
-    deterministic = True
     config_class: ClassVar[type[SacConfig]] = SacConfig
 
     @classmethod
@@ -39,15 +38,16 @@ class SacAgent(PolicyAgent[SacConfig]):
         return FlatActor(ObservationLayout(scenario), config.hidden)
 
 
-class AdsacAgent(PolicyAgent[AdsacConfig]):
+class AdsacAgent(DrawingAgent[AdsacConfig]):
     """A trained `adsac`.
 
     `reset(seed)` draws the noise of one decision; every decision of every row is denoised from it
-    until the next reset. So an observation always gets the same action, whatever came before it and
-    whatever stands in the other rows.
+    until the next reset. So an observation always gets the same probabilities, whatever came before
+    it and whatever stands in the other rows, and unless it draws by them the same action.
     """
 
     name = "adsac"
+    depends_on_seed = True
     config_class: ClassVar[type[AdsacConfig]] = AdsacConfig
     actor: Diffusion
 
@@ -66,9 +66,15 @@ class AdsacAgent(PolicyAgent[AdsacConfig]):
         return DiffusionActor(ObservationLayout(scenario), **parts)
 
     def reset(self, seed: int) -> None:
-        """Draw the noise that all decisions until the next reset use."""
+        """Draw the noise that all decisions until the next reset use, and start new streams."""
+        super().reset(seed)
         generator = torch.Generator().manual_seed(seed)
-        self._noise = self.actor.draw_noise(1, generator)
+        self._noise = self._diffusion.draw_noise(1, generator).double()
+
+    @property
+    def _diffusion(self) -> Diffusion:
+        """What the noise is for."""
+        return self.actor
 
     def log_probabilities(self, observation: Tensor, mask: Tensor, *which: Tensor) -> Tensor:
         """Return log-probabilities (B, A) of the policy in evaluation."""

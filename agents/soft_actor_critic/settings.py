@@ -9,6 +9,7 @@ from edge_marl.agents.training.settings import (
     CentredConfig,
     Count,
     DiffusionConfig,
+    DrawnConfig,
     Positive,
     PriorConfig,
     Share,
@@ -19,7 +20,7 @@ __all__ = ["AdsacConfig", "SacConfig", "SoftActorCriticConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftActorCriticConfig(TianshouConfig, CentredConfig, PriorConfig):
+class SoftActorCriticConfig(TianshouConfig, CentredConfig, PriorConfig, DrawnConfig):
     """Settings of discrete soft actor-critic, whatever its networks.
 
     Chosen on `train` and `validation` workloads of `paper`, world 0, never on test workloads.

@@ -22,6 +22,7 @@ __all__ = [
     "Count",
     "DiffusionConfig",
     "DiscountConfig",
+    "DrawnConfig",
     "LearningConfig",
     "NotNegative",
     "Positive",
@@ -95,6 +96,16 @@ class CentredConfig(DiscountConfig):
     a line costs those after it shows only with a gamma near 1, and is small beside it. Naik et al.,
     "Reward Centering" (2024). For worlds that go on: an episode that terminates early would seem as
     good as the mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnConfig(LearningConfig):
+    """Settings of agents that may draw what they do."""
+
+    temperature: Share = 0.0
+    """Of the trained agent: 1 draws actions with their probabilities, 0 takes the most probable
+    one. Where telemetry is old, or all decide at once, a mixed policy is better: gateways that know
+    the same part ways."""
 
 
 @dataclass(frozen=True, kw_only=True)

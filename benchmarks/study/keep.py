@@ -86,10 +86,10 @@ NOT_CENTRED = NO_PRIOR | {"centred": False}
 DRAWN = {"temperature": 0.0}
 LATER: dict[str, dict[str, Any]] = {
     "a2c": NOT_CENTRED | DRAWN,
-    "adsac": NOT_CENTRED,
+    "adsac": NOT_CENTRED | DRAWN,
     "ppo": NOT_CENTRED | DRAWN,
     "reinforce": NO_PRIOR | DRAWN,
-    "sac": NOT_CENTRED,
+    "sac": NOT_CENTRED | DRAWN,
 }
 """By agent the settings that older lines do not have, as they were before there were any."""
 

@@ -15,6 +15,7 @@ from tianshou.utils.net.discrete import NoisyLinear as TianshousNoisyLinear
 from edge_marl.agents import Agent, TrainProgress, make, policy_agent
 from edge_marl.agents.on_tianshou.env import TianshouEnv
 from edge_marl.agents.policy_agent import PolicyAgent
+from edge_marl.agents.training.settings_text import configure
 from edge_marl.agents.training.trainer import LearningTrainer
 from edge_marl.agents.value_based.agents import DrqnAgent
 from edge_marl.agents.value_based.networks import NoisyLinear, support
@@ -113,6 +114,32 @@ def test_rows_are_asked_in_blocks_with_the_same_actions(
         assert len(agent.preferences) == 50
     assert found[0] == found[1]
     assert len(set(found[0])) > 1 or temperature == 0.0
+
+
+@pytest.mark.parametrize("name", ["ppo", "sac", "adsac"])
+def test_a_trained_agent_draws_by_its_probabilities(name: str) -> None:
+    """The log-probabilities themselves are without lots."""
+    made = make(name, SMOKE)
+    assert isinstance(made, LearningTrainer)
+    configure(made, {"temperature": 1.0})
+    agent: Any = made.start(SMOKE, 8, seed=0).agent()
+    assert not agent.deterministic
+    assert not agent.stateless
+    rows, mask = 4000, np.ones(SMOKE.num_actions, dtype=np.int8)
+    mask[1] = 0
+    layout = ObservationLayout(SMOKE)
+    seen = np.tile(np.random.default_rng(0).random(layout.size, dtype=np.float32), (rows, 1))
+    info = {"action_mask": np.tile(mask, (rows, 1))}
+    agent.reset(3)
+    shares = np.bincount(agent.act(seen, info), minlength=SMOKE.num_actions) / rows
+    legal = torch.from_numpy(mask[None] == 1)
+    with torch.inference_mode():
+        expected = agent.log_probabilities(torch.from_numpy(seen[:1]).double(), legal)[0].exp()
+    np.testing.assert_allclose(shares, expected.numpy(), atol=5 * 0.5 / rows**0.5)
+    assert shares[1] == 0.0
+    again = agent.act(seen, info)
+    agent.reset(3)
+    assert (agent.act(seen, info) != again).any()
 
 
 @pytest.mark.parametrize("network", ["flat", "pairs"])
