@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from edge_marl.agents.training.settings import (
     Count,
     Positive,
+    PriorName,
     Share,
     SharingConfig,
     TianshouConfig,
@@ -32,7 +32,7 @@ class OutcomeConfig(TianshouConfig, SharingConfig):
     """Of Adam; falls linearly to 0 over the budget."""
     hidden: tuple[int, ...] = (48, 48)
     """Widths of the hidden layers of the network that scores a pair."""
-    prior: Literal["none", "prophet", "max-weight", "bid-price", "hashed", "staggered"] = "none"
+    prior: PriorName = "none"
     """Heuristic that says what a decision costs the tasks after it, of which its outcome says
     nothing: that is taken off the outcome. What the heuristic takes the outcome to be is where the
     regression starts; without one, what all heuristics take a pair to be worth at once, and in the

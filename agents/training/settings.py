@@ -27,6 +27,7 @@ __all__ = [
     "NotNegative",
     "Positive",
     "PriorConfig",
+    "PriorName",
     "Range",
     "Share",
     "SharingConfig",
@@ -48,6 +49,8 @@ Count = Annotated[
 ]
 Share = Annotated[float, Range("from 0 to 1", lambda value: 0.0 <= value <= 1.0)]
 Positive = Annotated[float, Range("above 0", lambda value: value > 0.0)]
+PriorName = Literal["none", "prophet", "max-weight", "bid-price", "hashed", "staggered"]
+"""A heuristic that an agent may begin with (`networks/priors.py`)."""
 NotNegative = Annotated[float, Range("at least 0", lambda value: value >= 0.0)]
 
 
@@ -132,7 +135,7 @@ class TianshouConfig(LearningConfig):
 class PriorConfig(LearningConfig):
     """Settings of agents that may begin with what a heuristic says."""
 
-    prior: Literal["none", "prophet", "max-weight", "bid-price", "hashed", "staggered"] = "none"
+    prior: PriorName = "none"
     """With `pairs`: heuristic that training starts from, drawn softly; the network learns what to
     add to it (`networks/priors.py`). From nothing a policy spends half of a million decisions on a
     world that its own random choices keep overloaded. `prophet` and, in worlds with lines,
