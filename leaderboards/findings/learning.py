@@ -28,13 +28,20 @@ from edge_marl.scenario.evidence import NONE
 __all__ = ["budgets", "credit", "efficiency", "networks", "parts_of_adsac"]
 
 QUESTIONS = {
-    "attention": ("attention", "study-ablation"),
-    "the number of diffusion steps": ("denoising_steps", "study-ablation"),
-    "the number of noise draws": ("noise_draws", "study-ablation"),
-    "the network over legal pairs": ("network", "study-pairs"),
-    "a prior to start from": ("prior", "study-pairs"),
+    "attention": ("attention", "--suite study-ablation"),
+    "the number of diffusion steps": ("denoising_steps", "--suite study-ablation"),
+    "the number of noise draws": ("noise_draws", "--suite study-ablation"),
+    "the network over legal pairs": (
+        "network",
+        '--scenario TIER --agents "adsac,adsac network=pairs" --seeds 5 --episodes 100',
+    ),
+    "a prior to start from": (
+        "prior",
+        '--scenario TIER --agents "adsac network=pairs,adsac network=pairs prior=none" '
+        "--seeds 5 --episodes 100",
+    ),
 }
-"""What may be changed of `adsac`: a setting, and the suite that measures it."""
+"""What may be changed of `adsac`: a setting, and the run that measures it."""
 
 SHARES = (0.1, 0.3, 0.5, 1.0)
 """Of a training's budget at which its curve is shown."""
@@ -54,8 +61,8 @@ def parts_of_adsac(sources: Sources) -> str:
         means = [f"{values.mean():.3f}" for values in (of, without)]
         rows.append([*cells, *means, shown(found, sign="+"), apart])
     missing = [
-        not_measured(f"What {name} is worth to `adsac`", f"edge-marl run --suite {suite}")
-        for name, (setting, suite) in QUESTIONS.items()
+        not_measured(f"What {name} is worth to `adsac`", f"edge-marl run {command}")
+        for name, (setting, command) in QUESTIONS.items()
         if setting not in asked
     ]
     if not rows:

@@ -179,14 +179,14 @@ def planning(sources: Sources) -> str:
         )
         for name, names in missing.items()
     ]
-    return "\n\n".join([table(head, rows), *map(_beside_learners, fitted(sources)), *said])
+    return "\n\n".join([table(head, rows), *map(_beside_learners, _fitted(sources)), *said])
 
 
 def _can_play(name: str, world: World) -> bool:
     return name != "rollout" or not (world.is_game or world.board.scenario.extended)
 
 
-def fitted(sources: Sources) -> list[World]:
+def _fitted(sources: Sources) -> list[World]:
     """Return worlds with an entry of `adp`, and a learner to hold against it."""
     return [one for one in sources.worlds if one.learner and _of_agent(one, "adp")]
 
